@@ -1,0 +1,1 @@
+"""What passes the budget, said to people and machines."""

@@ -1,0 +1,79 @@
+"""What people see. Words go to stderr; stdout belongs to machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+
+def console() -> Console:
+    """A console on stderr. Made anew each time, so that a redirected stderr is honoured."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+
+
+def safe(value: object) -> str:
+    r"""Text from a log with control characters made visible: a log line is hostile.
+
+    An account named ``\x1b[2J`` must not clear an analyst's terminal.
+    """
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))
+
+
+def say(*lines: object) -> None:
+    """Lines for people, on stderr."""
+    out = console()
+    for line in lines:
+        out.print(line if isinstance(line, Table | Text) else Text(safe(line)))
+
+
+def table(title: str, columns: list[str], rows: list[list[object]], numbers: set[str]) -> Table:
+    """A table whose ``numbers`` columns are set to the right."""
+    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(safe(show(cell))) for cell in row))
+    return grid
+
+
+def show(value: object) -> str:
+    """A cell as people write it: 1,430,112; 6 Feb 2024; a dash for what is not known."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M %Z").strip()
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Any]:
+    """A bar over ``total`` bytes; yields ``advance(done, words)``. Silent where no one looks."""
+    out = console()
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=out,
+        transient=True,
+        disable=not out.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done, words=title: bar.update(task, completed=done, description=safe(words))

@@ -1,0 +1,54 @@
+"""Every error a user can meet, as one tree.
+
+    DetectorError              exit 1; one line: where, what, how to mend
+    |-- InputError             a log, folder or directory file that cannot be used
+    |-- SettingsError          detector.toml or a flag that makes no sense (exit 2)
+    |-- LedgerError            a ledger folder that is damaged, foreign or newer
+    |-- ModelError             a model folder that is damaged, foreign or newer
+    `-- NotEnoughHistory       the log is too short to learn from
+
+Single bad lines of a log are not errors: they are rejects, kept as data (see
+``detector.schema.REJECTS``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class DetectorError(Exception):
+    """Something the user can mend. ``str()`` is one line, fit to print.
+
+    ``where`` is the file or setting, ``hint`` says how to mend it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | Path | None = None, hint: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        head = f"{where}: {what}" if where is not None else what
+        super().__init__(" ".join(f"{head}; {hint}".split()) if hint else " ".join(head.split()))
+
+
+class InputError(DetectorError):
+    """A log, a folder of logs, or an account directory that cannot be used."""
+
+
+class SettingsError(DetectorError):
+    """``detector.toml`` or a flag says something that cannot be meant."""
+
+    exit_code = 2
+
+
+class LedgerError(DetectorError):
+    """The ledger folder is damaged, was made by a newer version, or is no ledger."""
+
+
+class ModelError(DetectorError):
+    """The model folder is damaged, foreign, newer, or was made with other features."""
+
+
+class NotEnoughHistory(DetectorError):  # noqa: N818 - the name is the sentence the user reads
+    """The history is too short to learn what is usual."""

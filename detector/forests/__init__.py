@@ -1,0 +1,1 @@
+"""Isolation forests, calibration, and the model folder."""

@@ -1,0 +1,1 @@
+"""What is kept of a log: two tables that merge, by day, in Parquet."""

@@ -1,0 +1,1 @@
+"""What every source needs: files, blocks of whole records, column mapping, rejects."""

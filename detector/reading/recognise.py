@@ -1,0 +1,1 @@
+"""Which files a run reads, in what order, and in which format each is written."""

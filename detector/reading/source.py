@@ -1,0 +1,64 @@
+"""What a log format is: a frozen value with three functions, and what it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+
+from detector.settings import Settings
+
+#: What a file leaves open for the next one of the same log, as plain JSON: for pgaudit, the
+#: last statement of each session, so that a statement whose lines straddle a rotation counts
+#: once whether the two files are read in one run or on two days.
+Tail: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The beginning of a log, for guessing its format.
+
+    ``head`` is at most 64 KiB, decompressed; for Parquet it is the raw beginning.
+    """
+
+    path: Path
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some consecutive part of one file.
+
+    ``events`` has ``schema.EVENTS``, except that its String columns may be Categorical (a
+    reader that gets dictionary-encoded data hands it on as it is). ``rejects`` has
+    ``schema.REJECTS``. ``skipped`` counts records that are in order but are no access to
+    data (a checkpoint line). ``bytes_read`` is how much of the file on disk has been consumed
+    so far, for progress. ``tail`` of the last batch is what the file leaves open.
+    """
+
+    events: pl.DataFrame
+    rejects: pl.DataFrame
+    skipped: int = 0
+    bytes_read: int = 0
+    tail: Tail = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One log format.
+
+    ``title`` is one line for people. ``accepts`` says whether a sample is of this format.
+    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError
+    where the file as a whole is unusable; ``tail`` is what earlier files left open.
+    ``mapping`` tells people how the columns of this file become canonical ones, canonical
+    name to a phrase (shown by ``detector check``).
+    """
+
+    name: str
+    title: str
+    accepts: Callable[[Sample, Settings], bool]
+    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
+    mapping: Callable[[Path, Settings], dict[str, str]]

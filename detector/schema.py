@@ -1,0 +1,120 @@
+"""The tables the stages meet through. Nothing else is shared between them.
+
+Each schema maps column names to polars types; ``check`` refuses a frame that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import polars as pl
+
+Schema: TypeAlias = Mapping[str, pl.DataType]
+
+TIMESTAMP: Final = pl.Datetime("us", "UTC")
+
+#: One statement (or one record access) by one account at one time.
+#: ``rows`` null means the log does not say, which is not 0. ``statement`` is a fingerprint,
+#: never the text. ``other_objects`` are the further relations that the same statement named
+#: (a join): they are counted in *touched*, while the statement and its rows count once.
+EVENTS: Final[Schema] = {
+    "timestamp": TIMESTAMP,
+    "account": pl.String(),
+    "client_address": pl.String(),
+    "application": pl.String(),
+    "database": pl.String(),
+    "object": pl.String(),
+    "other_objects": pl.List(pl.String()),
+    "action": pl.String(),
+    "rows": pl.Int64(),
+    "bytes": pl.Int64(),
+    "duration_ms": pl.Float64(),
+    "statement": pl.String(),
+    "success": pl.Boolean(),
+}
+
+ACTIONS: Final = ("read", "write", "export", "schema", "login", "other")
+
+#: A line of a log that could not become an event. ``line`` counts from 1; for Parquet it is
+#: the row.
+REJECTS: Final[Schema] = {
+    "file": pl.String(),
+    "line": pl.Int64(),
+    "reason": pl.String(),
+}
+
+#: Sums per hour (UTC), account and action. ``largest`` is the largest known single result;
+#: ``log_rows`` is the sum of log1p(rows) in millionths (integers, so that sums do not depend
+#: on their order). ``unknown_rows`` counts statements whose row count the log does not give.
+HOURS: Final[Schema] = {
+    "hour": TIMESTAMP,
+    "account": pl.String(),
+    "action": pl.String(),
+    "statements": pl.Int64(),
+    "rows": pl.Int64(),
+    "unknown_rows": pl.Int64(),
+    "largest": pl.Int64(),
+    "log_rows": pl.Int64(),
+    "bytes": pl.Int64(),
+    "failures": pl.Int64(),
+}
+
+#: What each account touched on each day (of the ledger's time zone), one row per value of each
+#: dimension.
+TOUCHED: Final[Schema] = {
+    "day": pl.Date(),
+    "account": pl.String(),
+    "dimension": pl.String(),
+    "value": pl.String(),
+    "statements": pl.Int64(),
+    "rows": pl.Int64(),
+    "first_hour": TIMESTAMP,
+}
+
+DIMENSIONS: Final = ("object", "client_address", "application", "database", "statement")
+
+#: What ``score`` writes: one row per entity and hour in which it was active.
+#: ``time`` is the end of that hour. ``surprise`` is -log10 of the calibrated p-value, null
+#: where the entity could not be scored. ``expected_rows`` is for the whole day.
+SCORES: Final[Schema] = {
+    "date": pl.Date(),
+    "time": TIMESTAMP,
+    "entity_kind": pl.String(),
+    "entity": pl.String(),
+    "surprise": pl.Float64(),
+    "rows": pl.Int64(),
+    "expected_rows": pl.Float64(),
+    "alert_id": pl.String(),
+}
+
+#: The directory of accounts, optional.
+DIRECTORY: Final[Schema] = {
+    "account": pl.String(),
+    "group": pl.String(),
+    "role": pl.String(),
+    "kind": pl.String(),
+    "hired": pl.Date(),
+}
+
+
+def empty(schema: Schema) -> pl.DataFrame:
+    """A frame of ``schema`` without rows."""
+    return pl.DataFrame(schema=dict(schema))
+
+
+def check(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """The frame itself, if its columns and types are exactly ``schema``'s.
+
+    Raises TypeError otherwise: a stage that breaks its contract is a defect, not bad input.
+    """
+    got = dict(frame.schema)
+    wanted = dict(schema)
+    if got != wanted or list(got) != list(wanted):
+        differing = {
+            column: (got.get(column), wanted.get(column))
+            for column in {*got, *wanted}
+            if got.get(column) != wanted.get(column)
+        }
+        raise TypeError(f"{name} has other columns than its schema: {differing or list(got)}")
+    return frame

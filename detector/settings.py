@@ -1,0 +1,108 @@
+"""Settings: what ``detector.toml`` may say, its defaults, and how it is read.
+
+Flags win over the file; the file wins over the defaults below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from detector.errors import SettingsError
+from detector.schema import EVENTS
+
+FILE_NAME = "detector.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, with the defaults a newcomer gets.
+
+    ``columns`` maps canonical names to the names used in the log (dots reach into nested
+    NDJSON objects). ``timezone`` is the one whose days and working hours count;
+    ``log_timezone`` is assumed for timestamps that name no zone. ``day_starts`` and
+    ``day_ends`` are the office's hours, ``workdays`` its days (Monday is 1).
+    ``minimum_records`` is the floor of materiality: a day below it never alerts.
+    ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
+    least one.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    log_timezone: str = "UTC"
+    day_starts: int = 7
+    day_ends: int = 20
+    workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    alerts_per_day: float | None = None
+    minimum_records: int = 200
+    seed: int = 20240206
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings in ``path``, or in ./detector.toml if there is one, else the defaults.
+
+    Raises SettingsError, naming the file and the setting, on anything unknown or senseless.
+    """
+    if path is None:
+        path = Path(FILE_NAME)
+        if not path.exists():
+            return Settings()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError("no such file", where=path) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", where=path) from error
+    return from_mapping(raw, where=path)
+
+
+def from_mapping(raw: dict[str, Any], where: str | Path | None = None) -> Settings:
+    """Settings from a parsed TOML document. Raises SettingsError."""
+    known = {item.name for item in fields(Settings)}
+    for name in raw:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            raise SettingsError(f"unknown setting {name!r}", where=where, hint=hint)
+    values = dict(raw)
+    if "workdays" in values and isinstance(values["workdays"], list):
+        values["workdays"] = tuple(values["workdays"])
+    settings = replace(Settings(), **values)
+    _validate(settings, where)
+    return settings
+
+
+def _validate(settings: Settings, where: str | Path | None) -> None:
+    def refuse(what: str, hint: str = "") -> None:
+        raise SettingsError(what, where=where, hint=hint)
+
+    if not isinstance(settings.columns, dict) or not all(
+        isinstance(value, str) for value in settings.columns.values()
+    ):
+        refuse("[columns] must map canonical names to names in the log", 'such as account = "user"')
+    for name in settings.columns:
+        if name not in EVENTS:
+            refuse(f"[columns] names {name!r}", f"canonical names are {', '.join(EVENTS)}")
+    for zone in (settings.timezone, settings.log_timezone):
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
+    for name, low, high in (
+        ("day_starts", 0, 23),
+        ("day_ends", 1, 24),
+        ("minimum_records", 0, 2**53),
+        ("seed", 0, 2**32 - 1),
+    ):
+        value = getattr(settings, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            refuse(f"{name} = {value!r} must be a whole number from {low} to {high}")
+    if not all(isinstance(day, int) and 1 <= day <= 7 for day in settings.workdays):
+        refuse("workdays must be numbers from 1 (Monday) to 7 (Sunday)")
+    budget = settings.alerts_per_day
+    if budget is not None and not (isinstance(budget, int | float) and 0 < budget < 1e6):
+        refuse(f"alerts_per_day = {budget!r} must be a positive number")
