@@ -11,6 +11,7 @@ from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
+from detector.features.feature import Family
 from detector.reading.source import Source
 
 Part = TypeVar("Part")
@@ -31,12 +32,29 @@ def parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
     return found
 
 
+def _by_name(package: ModuleType, attribute: str, kind: type[Part]) -> dict[str, Part]:
+    found = parts(package, attribute, kind)
+    named = {str(part.name): part for part in found}  # type: ignore[attr-defined]
+    if len(named) != len(found):
+        raise TypeError(f"two parts of {package.__name__} have the same name")
+    return named
+
+
 @cache
 def sources() -> dict[str, Source]:
     """All log formats by name."""
     from detector import sources as package
 
-    found = {source.name: source for source in parts(package, "SOURCE", Source)}
-    if len(found) != len(list(pkgutil.iter_modules(package.__path__))):
-        raise TypeError("two sources have the same name")
+    return _by_name(package, "SOURCE", Source)
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """All families of features, in the order of their names."""
+    from detector.features import families as package
+
+    found = tuple(_by_name(package, "FAMILY", Family).values())
+    names = [feature.name for family in found for feature in family.features]
+    if len(set(names)) != len(names):
+        raise TypeError("two features have the same name")
     return found

@@ -75,8 +75,9 @@ TOUCHED: Final[Schema] = {
 DIMENSIONS: Final = ("object", "client_address", "application", "database", "statement")
 
 #: What ``score`` writes: one row per entity and hour in which it was active.
-#: ``time`` is the end of that hour. ``surprise`` is -log10 of the calibrated p-value, null
-#: where the entity could not be scored. ``expected_rows`` is for the whole day.
+#: ``time`` is the end of that hour. ``surprise`` is -log10 of the calibrated p-value of the day
+#: so far, null where the entity could not be scored. ``rows`` are the records read or exported
+#: in that hour; ``expected_rows`` its usual day spread over its usual number of active hours.
 SCORES: Final[Schema] = {
     "date": pl.Date(),
     "time": TIMESTAMP,

@@ -16,6 +16,8 @@ from detector.errors import SettingsError
 from detector.schema import EVENTS
 
 FILE_NAME = "detector.toml"
+#: A budget beyond this is a slip of the pen.
+MOST_ALERTS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +106,5 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     if not all(isinstance(day, int) and 1 <= day <= 7 for day in settings.workdays):
         refuse("workdays must be numbers from 1 (Monday) to 7 (Sunday)")
     budget = settings.alerts_per_day
-    if budget is not None and not (isinstance(budget, int | float) and 0 < budget < 1e6):
+    if budget is not None and not (isinstance(budget, int | float) and 0 < budget < MOST_ALERTS):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")

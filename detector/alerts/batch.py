@@ -1,0 +1,52 @@
+"""Scoring whole days from a ledger, a week at a time, with memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from detector.alerts import alert
+from detector.alerts.alert import Alert
+from detector.features.feature import Family
+from detector.features.table import LOOKBACK
+from detector.forests import scoring
+from detector.forests.model import Model
+from detector.ledger.store import Ledger
+from detector.settings import Settings
+
+#: Days scored together: enough to share the reading of the past, few enough for memory.
+TOGETHER = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """``scores`` (SCORES) and ``alerts`` of some days."""
+
+    days: list[date]
+    scores: pl.DataFrame
+    alerts: list[Alert]
+
+
+def score_days(
+    ledger: Ledger,
+    days: Sequence[date],
+    model: Model,
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+) -> Iterator[Scored]:
+    """Scores ``days`` in order. A day's scores do not depend on which others are asked for."""
+    left = sorted(days)
+    while left:
+        first = left[0]
+        some = [day for day in left if day < first + timedelta(days=TOGETHER)]
+        left = left[len(some) :]
+        since, until = first - timedelta(days=LOOKBACK), some[-1]
+        hours = ledger.hours(since, until)
+        touched = ledger.touched(since, until)
+        scored = scoring.score(hours, touched, some, model, directory, settings, families)
+        ringing = alert.alerts(alert.raised(scored), model, families)
+        yield Scored(some, alert.scores(scored, ringing), ringing)

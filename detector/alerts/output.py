@@ -1,0 +1,59 @@
+"""What ``score`` writes: three files, each whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from detector.alerts.alert import Alert
+from detector.errors import InputError
+from detector.schema import SCORES, check, empty
+
+
+def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The scores of all days as one frame of SCORES."""
+    return check(pl.concat(parts) if parts else empty(SCORES), SCORES, "scores")
+
+
+def write(out: Path, scores: pl.DataFrame, alerts: Iterable[Alert], rejects: pl.LazyFrame) -> None:
+    """Writes alerts.ndjson, rejects.ndjson and scores.parquet into ``out``.
+
+    Each file is written beside its name and then renamed: a reader never sees half of one.
+    Raises InputError where the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in alerts)
+        fresh = _beside(out / "alerts.ndjson")
+        fresh.write_text(lines, encoding="utf-8")
+        _settle(fresh, out / "alerts.ndjson")
+        fresh = _beside(out / "rejects.ndjson")
+        rejects.sink_ndjson(fresh)
+        _settle(fresh, out / "rejects.ndjson")
+        fresh = _beside(out / "scores.parquet")
+        scores.write_parquet(fresh, compression="zstd")
+        _settle(fresh, out / "scores.parquet")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _settle(fresh: Path, path: Path) -> None:
+    fresh.replace(path)
+
+
+def day_rows(scores: pl.DataFrame, alerts: list[Alert]) -> dict[str, int]:
+    """Records read by each alerted account on the days that alerted."""
+    days = pl.DataFrame(
+        {"entity": [a["entity"] for a in alerts], "date": [a["date"] for a in alerts]},
+        schema={"entity": pl.String, "date": pl.String},
+    ).with_columns(pl.col("date").str.to_date())
+    sums = scores.join(days, on=["entity", "date"]).group_by("entity").agg(pl.col("rows").sum())
+    return dict(sums.select("entity", "rows").iter_rows())

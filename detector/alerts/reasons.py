@@ -1,0 +1,41 @@
+"""Why, in words a person can act on: the oddest sentence of each family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detector.features.feature import Family, Figures, count
+
+#: A feature less surprising than one honest day in ten is not given as a reason.
+WORTH_SAYING = 1.0
+MOST = 5
+#: What the first sentence says already.
+IN_HEADLINE = ("rows_vs_own", "rows_vs_group")
+
+
+def headline(row: Figures) -> str:
+    """How much, on which day, against its own usual and its group's largest."""
+    day = f"{row['day'].day} {row['day']:%b %Y}"
+    unknown = " and an unknown number more" if row["unknown"] else ""
+    return (
+        f"read {count(row['rows'])} records{unknown} on {day}; "
+        f"its usual day is {count(row['rows_usual'])}, "
+        f"its group's largest is {count(row['rows_group_largest'])}"
+    )
+
+
+def reasons(row: Figures, families: Sequence[Family]) -> list[str]:
+    """The headline, then what else is odd, oddest first; one sentence per family."""
+    said = []
+    for family in families:
+        odd = [
+            (row[f"{feature.name}_surprise"], feature)
+            for feature in family.features
+            if feature.name not in IN_HEADLINE and row[feature.name] is not None
+        ]
+        if not odd:
+            continue
+        surprise, feature = max(odd, key=lambda pair: pair[0])
+        if surprise >= WORTH_SAYING:
+            said.append((-surprise, family.name, feature.says(row)))
+    return [headline(row), *(words for _, _, words in sorted(said)[: MOST - 1])]

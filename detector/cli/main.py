@@ -1,0 +1,53 @@
+"""The command ``detector``: its commands, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from detector import __version__
+from detector.cli import screen
+from detector.cli.check import check
+from detector.cli.ledger import ledger
+from detector.cli.score import score
+from detector.cli.train import train
+from detector.errors import DetectorError
+
+app = typer.Typer(
+    help="Finds the theft of records in database access logs while it is still small.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (check, train, score, ledger):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201 - a version is for machines too
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Finds the theft of records in database access logs while it is still small."""
+
+
+def run() -> None:
+    """Entry point. Exit codes: 0 done, 1 failure or --fail-on-alert, 2 wrong usage."""
+    try:
+        app()
+    except DetectorError as error:
+        screen.say(f"detector: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

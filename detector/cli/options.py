@@ -1,0 +1,58 @@
+"""Arguments that several commands share, and the settings they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from detector import settings as settings_file
+from detector.errors import SettingsError
+from detector.settings import Settings
+
+Logs: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="LOG...", help="Files, folders or globs of access logs.")
+]
+SourceName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--source", help="Log format; guessed from the content when not given."),
+]
+DirectoryFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--directory", help="CSV of accounts: account, group, role, kind, hired."),
+]
+LedgerFolder: TypeAlias = Annotated[
+    Path, typer.Option("--ledger", help="Folder of the ledger: what is kept of the logs.")
+]
+ModelFolder: TypeAlias = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
+SettingsFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings; ./detector.toml is read when not given."),
+]
+Budget: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--alerts-per-day",
+        help="Budget of false alerts a day; one per 1,000 accounts, at least one, by default.",
+    ),
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout, for machines.")
+]
+
+LEDGER = Path("ledger")
+MODEL = Path("model")
+
+
+def settings_of(path: Path | None, alerts_per_day: float | None = None) -> Settings:
+    """The settings file, with the flags over it. Raises SettingsError."""
+    settings = settings_file.load(path)
+    if alerts_per_day is None:
+        return settings
+    if not 0 < alerts_per_day < settings_file.MOST_ALERTS:
+        raise SettingsError(
+            f"{alerts_per_day!r} must be a positive number", where="--alerts-per-day"
+        )
+    return replace(settings, alerts_per_day=alerts_per_day)

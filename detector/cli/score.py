@@ -1,0 +1,133 @@
+"""``detector score``: take in new logs, score the days they cover, write alerts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from detector import registry
+from detector.alerts import output
+from detector.alerts.alert import Alert
+from detector.alerts.batch import score_days
+from detector.cli import options, screen
+from detector.cli.intake import take_in
+from detector.forests import store
+from detector.forests.model import Model
+from detector.ledger.store import Ledger
+from detector.reading import directory as directories
+
+#: Accounts shown on screen; all alerts are in alerts.ndjson.
+SHOWN = 10
+
+
+def score(
+    logs: options.Logs,
+    source: options.SourceName = None,
+    directory: options.DirectoryFile = None,
+    ledger: options.LedgerFolder = options.LEDGER,
+    model: options.ModelFolder = options.MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
+    settings: options.SettingsFile = None,
+    as_json: options.Json = False,
+    fail_on_alert: Annotated[
+        bool, typer.Option("--fail-on-alert", help="Exit with 1 when there are alerts.")
+    ] = False,
+) -> None:
+    """Score the days that the logs cover and write alerts.
+
+    Writes alerts.ndjson, rejects.ndjson and scores.parquet to --out.
+    """
+    rules = options.settings_of(settings)
+    people = directories.load(directory) if directory else None
+    learned = store.load(model, registry.families())
+    taken = take_in(logs, source, ledger, rules)
+    book = Ledger.open(ledger, rules.timezone)
+    results = []
+    with screen.progress("scoring", len(taken.days)) as advance:
+        for some in score_days(book, taken.days, learned, people, rules, registry.families()):
+            results.append(some)
+            advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
+    scores = output.joined([part.scores for part in results])
+    alerts = [alert for part in results for alert in part.alerts]
+    output.write(out, scores, alerts, book.rejects(taken.part_ids))
+    if as_json:
+        typer.echo(json.dumps(_summary(scores, alerts, learned, out)))
+    _say(scores, alerts, learned, out)
+    if fail_on_alert and alerts:
+        raise typer.Exit(1)
+
+
+def _summary(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> dict[str, Any]:
+    return {
+        "model": model.id,
+        "out": str(out),
+        "first_day": str(scores["date"].min()) if len(scores) else None,
+        "last_day": str(scores["date"].max()) if len(scores) else None,
+        "accounts": scores["entity"].n_unique(),
+        "not_scored": scores.filter(pl.col("surprise").is_null())["entity"].n_unique(),
+        "alerts": alerts,
+    }
+
+
+def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> None:
+    days = scores["date"].unique().sort().to_list()
+    if not days:
+        screen.say("nothing to score: the logs hold no access by any account")
+        return
+    seen = [day for day in days if day <= model.last_day]
+    if seen:
+        screen.say(
+            f"{len(seen)} of {len(days)} days lie within the model's training "
+            f"(to {model.last_day}): what they hold was learned as usual"
+        )
+    screen.say(
+        f"{scores['entity'].n_unique():,} accounts scored on {len(days)} days, "
+        f"{days[0]} to {days[-1]}: {len(alerts)} alerts "
+        f"(budget {model.alerts_per_day:g} a day) in {out}"
+    )
+    if alerts:
+        screen.say(_table(scores, alerts))
+
+
+def _table(scores: pl.DataFrame, alerts: list[Alert]) -> Any:
+    """One line per account: its first alert and all that it read on the days that alerted."""
+    rows = []
+    by_account: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        by_account.setdefault(alert["entity"], []).append(alert)
+    totals = output.day_rows(scores, alerts)
+    ranked = sorted(
+        by_account.items(),
+        key=lambda item: (-max(alert["surprise"] for alert in item[1]), item[0]),
+    )
+    for account, own in ranked[:SHOWN]:
+        worst = max(own, key=lambda alert: (alert["surprise"], alert["time"]))
+        rows.append(
+            [
+                account,
+                worst["severity"],
+                own[0]["time"].replace("T", " ").removesuffix(":00Z"),
+                len(own),
+                own[0]["rows"],
+                totals[account],
+                "; ".join(worst["reasons"]),
+            ]
+        )
+    return screen.table(
+        f"Top {len(rows)} of {len(by_account)} accounts with alerts, most surprising first",
+        [
+            "account",
+            "severity",
+            "first alert (UTC)",
+            "days",
+            "out by then",
+            "in all",
+            "why (on its oddest day)",
+        ],
+        rows,
+        {"days", "out by then", "in all"},
+    )

@@ -1,0 +1,86 @@
+"""``detector train``: learn what each account normally reads."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detector import registry
+from detector.cli import options, screen
+from detector.cli.intake import take_in
+from detector.errors import NotEnoughHistory
+from detector.forests import store
+from detector.forests.model import Model
+from detector.forests.training import train as learn
+from detector.ledger.store import Ledger
+from detector.reading import directory as directories
+
+
+def train(
+    logs: options.Logs,
+    source: options.SourceName = None,
+    directory: options.DirectoryFile = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day to learn from; later days stay unseen."),
+    ] = None,
+    ledger: options.LedgerFolder = options.LEDGER,
+    model: options.ModelFolder = options.MODEL,
+    alerts_per_day: options.Budget = None,
+    settings: options.SettingsFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Learn from historical logs what each account normally reads.
+
+    Takes the logs into the ledger, learns from all days in it (up to --until), sets the
+    threshold for the alert budget on days held out of the learning, and writes a model folder.
+    """
+    rules = options.settings_of(settings, alerts_per_day)
+    people = directories.load(directory) if directory else None
+    take_in(logs, source, ledger, rules)
+    book = Ledger.open(ledger, rules.timezone)
+    last = until.date() if until else date.max
+    days = [day for day in book.days() if day <= last]
+    if not days:
+        raise NotEnoughHistory("no day with data to learn from", where=ledger)
+    screen.say(f"learning from {days[0]} to {days[-1]}")
+    found = learn(
+        book.hours(days[0], days[-1]),
+        book.touched(days[0], days[-1]),
+        people,
+        rules,
+        registry.families(),
+    )
+    found = store.save(found, model, registry.families())
+    if as_json:
+        typer.echo(json.dumps(_summary(found, model)))
+    screen.say(
+        f"{found.accounts:,} accounts, {len(days)} days; row counts known for "
+        f"{found.rows_known:.1%} of the reading statements",
+        f"threshold: surprise {found.threshold:.2f}, for {found.alerts_per_day:g} false alerts "
+        f"a day, set on {found.held_out_days} held-out days from {found.held_out_from}",
+        f"model {found.id} in {model} (read {model / 'CARD.md'})",
+    )
+    if found.rows_known < 0.5:
+        screen.say(
+            "most row counts are unknown: thefts that do not change the number of statements "
+            "will not be seen; switch row counts on in the database's log"
+        )
+
+
+def _summary(found: Model, path: Path) -> dict[str, object]:
+    return {
+        "model": found.id,
+        "path": str(path),
+        "accounts": found.accounts,
+        "first_day": found.first_day.isoformat(),
+        "last_day": found.last_day.isoformat(),
+        "held_out_days": found.held_out_days,
+        "alerts_per_day": found.alerts_per_day,
+        "threshold": found.threshold,
+        "rows_known": found.rows_known,
+    }

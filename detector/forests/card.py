@@ -1,0 +1,44 @@
+"""The model card: what a model knows, how it was made, and what it cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from detector.features.feature import Family
+from detector.forests.model import Model
+
+
+def card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) -> str:
+    """Markdown. All figures are the model's own."""
+    features = "\n".join(
+        f"| {family.name} | {feature.name} | {feature.unit} | {feature.meaning} |"
+        for family in families
+        for feature in family.features
+    )
+    made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"""# Model {model.id}
+
+Learned from {model.first_day} to {model.last_day}: {model.accounts:,} accounts.
+Made with {made_with}; seed {model.settings.seed}; days and hours of {model.settings.timezone}.
+
+- Alert budget: {model.alerts_per_day:g} a day. The threshold, surprise {model.threshold:.3f},
+  was set on {model.held_out_days} held-out days of training (from {model.held_out_from}); no later data
+  had a part in it.
+- Surprise is -log10 of the calibrated p-value of an account's day.
+- Row counts were known for {model.rows_known:.1%} of the reading statements in training.
+- A day of fewer than {model.settings.minimum_records:,} records does not alert, unless the log
+  hides how many they were.
+
+| family | feature | unit | meaning |
+|---|---|---|---|
+{features}
+
+## Limits
+
+It scores accounts, one by one. Many accounts that each take a little, and accounts that read
+another's share within their own usual day, are not what it sees. A theft that was already
+under way in the whole training span is part of what it calls usual.
+
+Nothing in this folder can run code: Parquet, JSON, and a forest that is read with a list of
+two trusted types. Each file's checksum is in model.json.
+"""
