@@ -44,26 +44,30 @@ class Settings:
     seed: int = 20240206
 
 
-def load(path: Path | None = None) -> Settings:
-    """The settings in ``path``, or in ./detector.toml if there is one, else the defaults.
+def load(path: Path | None = None, base: Settings | None = None) -> Settings:
+    """The settings in ``path``, or in ./detector.toml if there is one, over ``base``.
+
+    ``base`` is the defaults, or, when scoring, what the model was trained with.
 
     Raises SettingsError, naming the file and the setting, on anything unknown or senseless.
     """
     if path is None:
         path = Path(FILE_NAME)
         if not path.exists():
-            return Settings()
+            return base or Settings()
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError("no such file", where=path) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}", where=path) from error
-    return from_mapping(raw, where=path)
+    return from_mapping(raw, path, base)
 
 
-def from_mapping(raw: dict[str, Any], where: str | Path | None = None) -> Settings:
-    """Settings from a parsed TOML document. Raises SettingsError."""
+def from_mapping(
+    raw: dict[str, Any], where: str | Path | None = None, base: Settings | None = None
+) -> Settings:
+    """Settings from a parsed TOML document over ``base``. Raises SettingsError."""
     known = {item.name for item in fields(Settings)}
     for name in raw:
         if name not in known:
@@ -73,7 +77,7 @@ def from_mapping(raw: dict[str, Any], where: str | Path | None = None) -> Settin
     values = dict(raw)
     if "workdays" in values and isinstance(values["workdays"], list):
         values["workdays"] = tuple(values["workdays"])
-    settings = replace(Settings(), **values)
+    settings = replace(base or Settings(), **values)
     _validate(settings, where)
     return settings
 

@@ -38,4 +38,9 @@ def reasons(row: Figures, families: Sequence[Family]) -> list[str]:
         surprise, feature = max(odd, key=lambda pair: pair[0])
         if surprise >= WORTH_SAYING:
             said.append((-surprise, family.name, feature.says(row)))
-    return [headline(row), *(words for _, _, words in sorted(said)[: MOST - 1])]
+    sentences = [words for _, _, words in sorted(said)[: MOST - 1]]
+    addresses = row["new_addresses_names"]
+    # Where to look first, even where new addresses are too common to be surprising.
+    if addresses and not any(addresses[0] in words for words in sentences):
+        sentences.append(f"first time in four weeks from {', '.join(addresses[:3])}")
+    return [headline(row), *sentences]

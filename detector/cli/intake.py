@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 from detector import registry
 from detector.cli import screen
@@ -11,18 +14,27 @@ from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
+from detector.schema import REJECTS
 from detector.settings import Settings
 
 
-def take_in(logs: list[str], source: str | None, folder: Path, settings: Settings) -> Ingested:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``unused`` are whole files that no source could read, as REJECTS of line 0."""
+
+    ingested: Ingested
+    unused: pl.DataFrame
+
+
+def take_in(logs: list[str], source: str | None, folder: Path, settings: Settings) -> Taken:
     """Ingests ``logs`` into the ledger at ``folder`` and says what became of them."""
     paths = expand(logs)
     files, unused = recognise(paths, registry.sources(), settings, source)
     for path, reason in unused:
         screen.say(f"left out {path}: {reason}")
     formats = Counter(found.name for _, found in files)
-    words = ", ".join(f"{n} {name}" for name, n in sorted(formats.items()))
-    screen.say(f"{'format given' if source else 'format recognised'}: {words} ({_files(files)})")
+    words = ", ".join(f"{name} ({n} {_files(n)})" for name, n in sorted(formats.items()))
+    screen.say(f"{'format' if source else 'format guessed'}: {words}")
     ledger = Ledger.open(folder, settings.timezone)
     total = sum(path.stat().st_size for path, _ in files)
     with screen.progress("reading", total) as advance:
@@ -32,11 +44,12 @@ def take_in(logs: list[str], source: str | None, folder: Path, settings: Setting
     rejects = sum(report.rejects for report in done.files)
     screen.say(
         f"{events:,} events"
-        + "".join(f", {n} {_files(range(n))} {state}" for state, n in sorted(states.items()))
+        + "".join(f", {n} {_files(n)} {state}" for state, n in sorted(states.items()))
         + (f"; {rejects:,} records rejected (reasons in rejects.ndjson)" if rejects else "")
     )
-    return done
+    left_out = [{"file": str(path), "line": 0, "reason": reason} for path, reason in unused]
+    return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)))
 
 
-def _files(files: object) -> str:
-    return "file" if len(files) == 1 else "files"  # type: ignore[arg-type]
+def _files(number: int) -> str:
+    return "file" if number == 1 else "files"

@@ -28,7 +28,7 @@ def ledger(
         json.dump(_plain(summary), sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
-    inputs = [
+    inputs: list[list[object]] = [
         [part.file, part.source, part.events, part.rejects, part.skipped, part.first, part.last]
         for part in summary.parts[-SHOWN:]
     ]

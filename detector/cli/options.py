@@ -46,9 +46,11 @@ LEDGER = Path("ledger")
 MODEL = Path("model")
 
 
-def settings_of(path: Path | None, alerts_per_day: float | None = None) -> Settings:
-    """The settings file, with the flags over it. Raises SettingsError."""
-    settings = settings_file.load(path)
+def settings_of(
+    path: Path | None, alerts_per_day: float | None = None, base: Settings | None = None
+) -> Settings:
+    """The settings file over ``base``, with the flags over both. Raises SettingsError."""
+    settings = settings_file.load(path, base)
     if alerts_per_day is None:
         return settings
     if not 0 < alerts_per_day < settings_file.MOST_ALERTS:

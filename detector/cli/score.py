@@ -41,19 +41,21 @@ def score(
 
     Writes alerts.ndjson, rejects.ndjson and scores.parquet to --out.
     """
-    rules = options.settings_of(settings)
-    people = directories.load(directory) if directory else None
     learned = store.load(model, registry.families())
+    rules = options.settings_of(settings, base=learned.settings)
+    people = directories.load(directory) if directory else None
     taken = take_in(logs, source, ledger, rules)
     book = Ledger.open(ledger, rules.timezone)
     results = []
-    with screen.progress("scoring", len(taken.days)) as advance:
-        for some in score_days(book, taken.days, learned, people, rules, registry.families()):
+    days = taken.ingested.days
+    with screen.progress("scoring", len(days)) as advance:
+        for some in score_days(book, days, learned, people, rules, registry.families()):
             results.append(some)
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
     scores = output.joined([part.scores for part in results])
     alerts = [alert for part in results for alert in part.alerts]
-    output.write(out, scores, alerts, book.rejects(taken.part_ids))
+    rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
+    output.write(out, scores, alerts, rejects)
     if as_json:
         typer.echo(json.dumps(_summary(scores, alerts, learned, out)))
     _say(scores, alerts, learned, out)
@@ -90,12 +92,11 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
         f"(budget {model.alerts_per_day:g} a day) in {out}"
     )
     if alerts:
-        screen.say(_table(scores, alerts))
+        _show(scores, alerts)
 
 
-def _table(scores: pl.DataFrame, alerts: list[Alert]) -> Any:
-    """One line per account: its first alert and all that it read on the days that alerted."""
-    rows = []
+def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
+    """Two lines or so per account: what it took and since when; why its first alert rang."""
     by_account: dict[str, list[Alert]] = {}
     for alert in alerts:
         by_account.setdefault(alert["entity"], []).append(alert)
@@ -104,30 +105,15 @@ def _table(scores: pl.DataFrame, alerts: list[Alert]) -> Any:
         by_account.items(),
         key=lambda item: (-max(alert["surprise"] for alert in item[1]), item[0]),
     )
-    for account, own in ranked[:SHOWN]:
-        worst = max(own, key=lambda alert: (alert["surprise"], alert["time"]))
-        rows.append(
-            [
-                account,
-                worst["severity"],
-                own[0]["time"].replace("T", " ").removesuffix(":00Z"),
-                len(own),
-                own[0]["rows"],
-                totals[account],
-                "; ".join(worst["reasons"]),
-            ]
+    shown = ranked[:SHOWN]
+    screen.say("", f"Top {len(shown)} of {len(ranked)} accounts with alerts, oddest first:")
+    for place, (account, own) in enumerate(shown, start=1):
+        first = own[0]
+        days = "one day" if len(own) == 1 else f"{len(own)} days"
+        screen.say(
+            "",
+            f"{place:>2}. {account} ({first['group']}): severity {own[-1]['severity']}, "
+            f"{days}, first alert {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
+            f"{first['rows']:,} records out by then, {totals[account]:,} on all its alerted days",
+            f"    {'; '.join(first['reasons'])}",
         )
-    return screen.table(
-        f"Top {len(rows)} of {len(by_account)} accounts with alerts, most surprising first",
-        [
-            "account",
-            "severity",
-            "first alert (UTC)",
-            "days",
-            "out by then",
-            "in all",
-            "why (on its oddest day)",
-        ],
-        rows,
-        {"days", "out by then", "in all"},
-    )

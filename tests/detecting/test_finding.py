@@ -104,13 +104,13 @@ def test_the_threshold_follows_the_budget(honest, scored_days):
     assert thresholds[0] > thresholds[1] > thresholds[2]
 
 
-def test_the_future_of_the_log_does_not_move_the_threshold(honest, robbed, model, scored_days):
+def test_the_future_of_the_log_does_not_move_the_threshold(robbed, model, scored_days):
     past = robbed.before(scored_days[0])
     again = train(past.hours, past.touched, None, Settings(), registry.families())
     assert again.threshold == model.threshold
 
 
-def test_too_short_a_history_is_refused_in_one_line(honest, scored_days):
+def test_too_short_a_history_is_refused_in_one_line(honest):
     short = honest.before(date(2024, 1, 8))
     with pytest.raises(NotEnoughHistory, match="7 days with data are too few") as refused:
         train(short.hours, short.touched, None, Settings(), registry.families())

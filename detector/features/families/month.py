@@ -10,6 +10,8 @@ from detector.features.feature import Family, Feature, Figures, count
 #: Variance of a person's honest level over months, in squared spreads, that no number of days
 #: averages away; without it a long window would make every small drift significant.
 DRIFT = 0.05
+#: Fewer active days than this are no sustained shift.
+FEWEST = 3
 
 
 def _shift(measure: str, window: str, phrase: str) -> Feature:
@@ -28,7 +30,7 @@ def _shift(measure: str, window: str, phrase: str) -> Feature:
         f"{measure}_{window}_shift",
         "standard errors",
         f"mean excess of {measure} over the frozen baseline in the past {window}",
-        mean / error,
+        pl.when(days >= FEWEST).then(mean / error),
         says,
     )
 

@@ -1,0 +1,122 @@
+"""``detector check``: what a log says, before anyone trains on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from detector import registry, settings
+from detector.cli import screen
+from detector.reading import paths, recognise
+from detector.reading.survey import FileSurvey, Survey, survey
+
+
+def check(
+    logs: Annotated[list[str], typer.Argument(help="A log, a folder of logs, or a glob.")],
+    source: Annotated[str | None, typer.Option(help="Log format; guessed by default.")] = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="Settings; ./detector.toml by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+) -> None:
+    """Say what a log contains and how it is understood, without learning from it."""
+    chosen = settings.load(settings_file)
+    files = paths.expand(logs)
+    known, unused = recognise.recognise(files, registry.sources(), chosen, source)
+    total = sum(path.stat().st_size for path, _ in known)
+    with screen.progress("Reading", total) as advance:
+        found = survey(known, chosen, advance, unused)
+    if as_json:
+        typer.echo(json.dumps(as_data(found, guessed=source is None), indent=2))
+    else:
+        _show(found, guessed=source is None)
+
+
+def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
+    """The survey as plain JSON data."""
+    return {
+        "events": found.events,
+        "rejected": sum(count for count, _ in found.rejects.values()),
+        "skipped": found.skipped,
+        "accounts": found.accounts,
+        "first": found.first.isoformat() if found.first else None,
+        "last": found.last.isoformat() if found.last else None,
+        "unknown_rows": found.unknown_rows,
+        "actions": found.actions,
+        "top_accounts": [
+            {"account": account, "statements": statements, "rows": rows}
+            for account, statements, rows in found.top
+        ],
+        "rejects": [
+            {"reason": reason, "count": count, "example": example}
+            for reason, (count, example) in found.rejects.items()
+        ],
+        "files": [
+            {
+                "file": str(file.path),
+                "source": file.source,
+                "guessed": guessed,
+                "events": file.events,
+                "rejected": file.rejects,
+                "skipped": file.skipped,
+                "mapping": file.mapping,
+            }
+            for file in found.files
+        ],
+        "unused": [{"file": str(path), "reason": reason} for path, reason in found.unused],
+        "warnings": found.warnings(),
+    }
+
+
+def _show(found: Survey, *, guessed: bool) -> None:
+    how = "source, guessed" if guessed else "source"
+    columns = ["file", how, "events", "rejected", "no access"]
+    rows: list[list[object]] = [
+        [file.path, file.source, file.events, file.rejects, file.skipped] for file in found.files
+    ]
+    screen.say(screen.table("Files", columns, rows, {"events", "rejected", "no access"}))
+    for mapping, files in _mappings(found.files):
+        named = files[0].path if len(files) == 1 else f"{len(files)} files like {files[0].path}"
+        pairs: list[list[object]] = [[name, phrase] for name, phrase in mapping]
+        screen.say(
+            screen.table(f"Columns of {screen.safe(named)}", ["column", "from"], pairs, set())
+        )
+    span = f"{screen.show(found.first)} to {screen.show(found.last)}" if found.first else "-"
+    facts: list[list[object]] = [
+        ["events", found.events],
+        ["time", span],
+        ["accounts", found.accounts],
+        ["statements without a row count", f"{found.unknown_share:.1%}"],
+        *([f"action {action}", count] for action, count in found.actions.items()),
+    ]
+    screen.say(screen.table("Contents", ["what", "figure"], facts, {"figure"}))
+    top: list[list[object]] = [list(row) for row in found.top[:10]]
+    screen.say(
+        screen.table(
+            "Accounts that read most",
+            ["account", "statements", "rows"],
+            top,
+            {"statements", "rows"},
+        )
+    )
+    if found.rejects:
+        bad: list[list[object]] = [
+            [reason, count, example] for reason, (count, example) in found.rejects.items()
+        ]
+        screen.say(screen.table("Rejects", ["reason", "count", "such as"], bad, {"count"}))
+    for warning in found.warnings():
+        screen.say(Text(f"Warning: {screen.safe(warning)}", style="bold yellow"))
+
+
+def _mappings(
+    files: list[FileSurvey],
+) -> list[tuple[tuple[tuple[str, str], ...], list[FileSurvey]]]:
+    """Files grouped by how their columns are understood."""
+    groups: dict[tuple[tuple[str, str], ...], list[FileSurvey]] = {}
+    for file in files:
+        groups.setdefault(tuple(file.mapping.items()), []).append(file)
+    return list(groups.items())

@@ -1,0 +1,279 @@
+"""Reads logs into the ledger, each content once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self, TypeAlias
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detector.errors import LedgerError
+from detector.ledger import manifest
+from detector.ledger.fold import fold_hours, fold_touched, local_day, merge_hours, merge_touched
+from detector.ledger.manifest import Part
+from detector.ledger.spool import Spool
+from detector.ledger.store import Ledger
+from detector.reading.opening import Identity, identity
+from detector.reading.source import Batch, Source, Tail
+from detector.schema import HOURS, REJECTS, TOUCHED, check
+from detector.settings import Settings
+
+#: What a log leaves open is picked up by the next file or two of it; that many more are asked.
+TAILS: Final = 20
+
+State: TypeAlias = Literal["new", "known", "grown"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What became of one file. ``known``: its content was in the ledger before."""
+
+    path: Path
+    source: str
+    part_id: str
+    state: State
+    events: int
+    rejects: int
+    skipped: int
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of all files of a run."""
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def days(self) -> list[date]:
+        """All days the files cover, known ones too, in order."""
+        return sorted({day for file in self.files for day in file.days})
+
+    @property
+    def part_ids(self) -> list[str]:
+        """The ledger's parts that hold the files, without repetition, in the files' order."""
+        return list(dict.fromkeys(file.part_id for file in self.files))
+
+
+def ingest(
+    files: Sequence[tuple[Path, Source]],
+    ledger: Ledger,
+    settings: Settings,
+    advance: Callable[[int, str], None],
+) -> Ingested:
+    """Reads into ``ledger`` what it does not have yet.
+
+    ``advance(done, words)`` is told how many bytes of all files on disk are done. Each file
+    is committed by itself. Raises InputError where a file is unusable and LedgerError where
+    the ledger is, or someone else is writing to it; files before that one stay ingested.
+    """
+    reports = []
+    done = 0
+    with ledger.writing():
+        known = {part.id: part for part in ledger.parts()}
+        for path, source in files:
+            advance(done, path.name)
+            report = _one(path, source, ledger, settings, known, partial(_shift, advance, done))
+            reports.append(report)
+            done += path.stat().st_size
+            advance(done, path.name)
+    return Ingested(tuple(reports))
+
+
+def _shift(advance: Callable[[int, str], None], before: int, done: int, words: str) -> None:
+    advance(before + done, words)
+
+
+def _one(
+    path: Path,
+    source: Source,
+    ledger: Ledger,
+    settings: Settings,
+    known: dict[str, Part],
+    advance: Callable[[int, str], None],
+) -> FileReport:
+    """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
+    found = identity(path, {part.size for part in known.values()})
+    reading = manifest.fingerprint(source.name, settings)
+    same = _holder(found.sha256, known)
+    if same is not None and same.reading == reading:
+        return _report(path, same, "known")
+    if same is not None and same.id != found.sha256:
+        # A shorter, older copy of a log that has grown since: reading it with new settings
+        # would put the grown one's events at stake.
+        return _report(path, same, "known")
+    old = [same] if same is not None else _outgrown(found, known)
+    tail = _tail(source, [part for part in known.values() if part not in old])
+    with _Writer(ledger, manifest.stem(found.sha256, reading)) as writer:
+        for batch in _ahead(source.read(path, settings, tail)):
+            writer.add(batch)
+            advance(batch.bytes_read, path.name)
+        days = writer.finish()
+    stands_for = {other for part in old for other in (part.id, *part.replaces)} - {found.sha256}
+    part = Part(
+        id=found.sha256,
+        reading=reading,
+        file=path.name,
+        source=source.name,
+        size=found.size,
+        events=writer.events,
+        rejects=writer.rejects,
+        skipped=writer.skipped,
+        first=writer.first,
+        last=writer.last,
+        days=tuple(days),
+        tail=dict(writer.tail),
+        replaces=tuple(sorted(stands_for)),
+    )
+    ledger.commit(part)
+    for other in old:
+        known.pop(other.id)
+    known[part.id] = part
+    return _report(path, part, "grown" if old and same is None else "new")
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """``batches``, each made while the one before it is folded: parsing keeps one core busy."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+
+
+def _holder(content: str, known: dict[str, Part]) -> Part | None:
+    """The part that holds ``content``, as its own or as the beginning of it."""
+    if content in known:
+        return known[content]
+    return next((part for part in known.values() if content in part.replaces), None)
+
+
+def _outgrown(found: Identity, known: dict[str, Part]) -> list[Part]:
+    """The parts whose whole content is the beginning of what was found."""
+    return [
+        part
+        for part in known.values()
+        if 0 < part.size < found.size and found.prefixes.get(part.size) == part.id
+    ]
+
+
+def _tail(source: Source, others: list[Part]) -> Tail:
+    """What the latest parts of the same log left open; the latest word wins."""
+    dated = [part for part in others if part.source == source.name and part.last is not None]
+    recent = sorted(dated, key=lambda part: (part.last, part.id))[-TAILS:]
+    return {name: value for part in recent for name, value in part.tail.items()}
+
+
+def _report(path: Path, part: Part, state: State) -> FileReport:
+    return FileReport(
+        path,
+        part.source,
+        part.id,
+        state,
+        part.events,
+        part.rejects,
+        part.skipped,
+        part.days,
+    )
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Folds the batches of one file and puts them under ``stem`` in the ledger's folders."""
+
+    ledger: Ledger
+    stem: str
+    events: int = 0
+    rejects: int = 0
+    skipped: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    tail: Tail = field(default_factory=dict)
+    _hours: Spool = field(init=False)
+    _touched: Spool = field(init=False)
+    _rejects: pq.ParquetWriter | None = None
+
+    def __post_init__(self) -> None:
+        def place(table: str) -> Callable[[date], Path]:
+            return lambda day: self.ledger.file(table, day, self.stem)
+
+        self._hours = Spool(HOURS, place("hours"), merge_hours, ("account", "hour"))
+        self._touched = Spool(TOUCHED, place("touched"), merge_touched, ("dimension", "account"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._rejects is not None:
+            self._rejects.close()
+            self._rejects = None
+
+    def add(self, batch: Batch) -> None:
+        """Takes in one batch of the file."""
+        self.skipped += batch.skipped
+        self.tail = batch.tail
+        self._reject(batch.rejects)
+        events = batch.events
+        if events.is_empty():
+            return
+        self.events += events.height
+        first, last = events["timestamp"].min(), events["timestamp"].max()
+        if not isinstance(first, datetime) or not isinstance(last, datetime):
+            raise TypeError("a source yielded an event without a timestamp")
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if self.last is None else max(last, self.last)
+        try:
+            hours = fold_hours(events)
+            days = hours.select(local_day("hour", self.ledger.timezone)).to_series()
+            self._hours.add(hours, days)
+            touched = fold_touched(events, self.ledger.timezone)
+            self._touched.add(touched, touched["day"])
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def finish(self) -> list[date]:
+        """Everything on disk, for good; the days there are."""
+        try:
+            days = self._hours.days()
+            self._hours.finish(days)
+            self._touched.finish(days)
+            if self._rejects is not None:
+                self._rejects.close()
+                self._rejects = None
+                manifest.sync(self._rejects_path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return sorted(days)
+
+    @property
+    def _rejects_path(self) -> Path:
+        return self.ledger.path / "rejects" / f"{self.stem}.parquet"
+
+    def _reject(self, rejects: pl.DataFrame) -> None:
+        if rejects.is_empty():
+            return
+        self.rejects += rejects.height
+        data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._rejects is None:
+            self._rejects = pq.ParquetWriter(self._rejects_path, data.schema, compression="zstd")
+        self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
+
+    def _unwritable(self, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"cannot be written ({error.strerror or error})",
+            where=self.ledger.path,
+            hint="free space on that disk, or name another folder for --ledger",
+        )

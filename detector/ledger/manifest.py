@@ -1,0 +1,162 @@
+"""What the ledger knows of one ingested input: its manifest, a small JSON file.
+
+Writing the manifest is the commit: what no manifest names is not in the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from detector.errors import LedgerError
+from detector.settings import Settings
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One ingested input.
+
+    ``id`` is the sha256 of its decompressed content, which is ``size`` bytes long: a longer
+    input that begins with the same bytes is the same log, grown. ``reading`` fingerprints
+    the settings it was read with. ``replaces`` are the ids of the contents it stands for
+    besides its own. ``first`` and ``last`` are event times (UTC), null without events.
+    ``days`` are the ledger's days that have files of it. ``tail`` is what it leaves open.
+    """
+
+    id: str
+    reading: str
+    file: str
+    source: str
+    size: int
+    events: int
+    rejects: int
+    skipped: int
+    first: datetime | None
+    last: datetime | None
+    days: tuple[date, ...]
+    tail: dict[str, str] = field(default_factory=dict)
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """How its data files are called.
+
+        Read with other settings it gets other files, so that the old ones stay whole until
+        the new manifest is in place.
+        """
+        return stem(self.id, self.reading)
+
+
+def stem(part_id: str, reading: str) -> str:
+    """The name, without suffix, of the data files of a content read with some settings."""
+    return f"{part_id[:32]}-{reading}"
+
+
+def fingerprint(source: str, settings: Settings) -> str:
+    """16 hex digits of everything that decides how a log's bytes become events."""
+    told = [source, sorted(settings.columns.items()), settings.log_timezone]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def encode(part: Part) -> dict[str, Any]:
+    """``part`` as plain JSON."""
+    return {
+        "format": FORMAT,
+        "id": part.id,
+        "reading": part.reading,
+        "file": part.file,
+        "source": part.source,
+        "size": part.size,
+        "events": part.events,
+        "rejects": part.rejects,
+        "skipped": part.skipped,
+        "first": part.first and part.first.isoformat(),
+        "last": part.last and part.last.isoformat(),
+        "days": [day.isoformat() for day in part.days],
+        "tail": dict(part.tail),
+        "replaces": list(part.replaces),
+    }
+
+
+def load(path: Path) -> Part:
+    """The part whose manifest is ``path``. Raises LedgerError where that is damaged."""
+    raw = read_json(path, "delete it and score the log again")
+    try:
+        part = Part(
+            id=str(raw["id"]),
+            reading=str(raw["reading"]),
+            file=str(raw["file"]),
+            source=str(raw["source"]),
+            size=int(raw["size"]),
+            events=int(raw["events"]),
+            rejects=int(raw["rejects"]),
+            skipped=int(raw["skipped"]),
+            first=_moment(raw["first"]),
+            last=_moment(raw["last"]),
+            days=tuple(date.fromisoformat(day) for day in raw["days"]),
+            tail={str(name): str(value) for name, value in raw["tail"].items()},
+            replaces=tuple(str(other) for other in raw["replaces"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LedgerError(
+            f"damaged manifest ({type(error).__name__}: {error})",
+            where=path,
+            hint="delete it and score the log again",
+        ) from error
+    if path.name != f"{part.id}.json" or not _is_hex(part.id) or not _is_hex(part.reading):
+        raise LedgerError("damaged manifest (it is another's)", where=path, hint="delete it")
+    return part
+
+
+def read_json(path: Path, hint: str) -> dict[str, Any]:
+    """The JSON object in ``path``. Raises LedgerError where it is damaged or newer."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise LedgerError(f"cannot be read ({error})", where=path, hint=hint) from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
+        raise LedgerError("damaged: no ledger's JSON", where=path, hint=hint)
+    if raw["format"] > FORMAT:
+        raise LedgerError(
+            f"was written by a newer detector (format {raw['format']}, this one knows {FORMAT})",
+            where=path,
+            hint="update detector",
+        )
+    return raw
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """``value`` in ``path``: after a crash at any moment, the old file or the new one."""
+    scratch = path.with_name(f"{path.name}.tmp")
+    with scratch.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's data, or a folder's names, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _is_hex(text: str) -> bool:
+    """Ids become file names: nothing else may stand in them."""
+    return len(text) >= 16 and all(char in "0123456789abcdef" for char in text)

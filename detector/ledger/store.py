@@ -1,0 +1,230 @@
+"""The ledger on disk: a folder of Parquet by day, one file per ingested input.
+
+    ledger.json                        format, time zone
+    parts/<id>.json                    the manifests; writing one is the commit
+    hours/day=2024-02-06/<stem>.parquet
+    touched/day=2024-02-06/<stem>.parquet
+    rejects/<stem>.parquet
+
+Files that no live manifest names are leftovers of an interrupted run: never read, and swept
+by the next writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+import detector
+from detector.errors import LedgerError
+from detector.ledger import manifest
+from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
+from detector.ledger.manifest import Part
+from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
+
+FILE_NAME: Final = "ledger.json"
+LOCK: Final = "lock"
+KIND: Final = "detector ledger"
+
+#: What damaged Parquet can raise: polars' own errors, the file system's, and its panics.
+_DAMAGE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A ledger folder, opened. ``timezone`` is the one whose days partition it."""
+
+    path: Path
+    timezone: str
+
+    @classmethod
+    def open(cls, path: Path, timezone: str | None, *, create: bool = True) -> Ledger:
+        """The ledger in ``path``, made if ``create`` and the folder is missing or empty.
+
+        ``timezone`` None takes the ledger's own. Raises LedgerError where ``path`` is damaged,
+        newer, something else, or counts days in another time zone.
+        """
+        head = path / FILE_NAME
+        if not head.is_file():
+            _refuse_foreign(path)
+            if not create:
+                raise LedgerError(
+                    "there is no ledger", where=path, hint="detector train or score makes one"
+                )
+            _make(path, timezone or "UTC")
+        mend = "if it cannot be restored, move the folder away and ingest the logs again"
+        raw = manifest.read_json(head, mend)
+        if raw.get("kind") != KIND or not isinstance(raw.get("timezone"), str):
+            raise LedgerError("is no ledger of detector's", where=head, hint="name another folder")
+        if timezone is not None and raw["timezone"] != timezone:
+            raise LedgerError(
+                f"counts days in {raw['timezone']}, not in {timezone}",
+                where=path,
+                hint=f"set timezone = {raw['timezone']!r}, or name another folder for --ledger",
+            )
+        return cls(path, raw["timezone"])
+
+    def parts(self) -> list[Part]:
+        """The live parts, in order of their last event. Raises LedgerError."""
+        found = [manifest.load(path) for path in sorted((self.path / "parts").glob("*.json"))]
+        replaced = {other for part in found for other in part.replaces if other != part.id}
+        live = [part for part in found if part.id not in replaced]
+        return sorted(live, key=lambda part: (part.last is not None, part.last, part.id))
+
+    def days(self) -> list[date]:
+        """The days that have data, in order."""
+        return sorted({day for part in self.parts() for day in part.days})
+
+    def hours(self, since: date | None = None, until: date | None = None) -> pl.DataFrame:
+        """HOURS of the days from ``since`` to ``until`` (both included), all parts merged.
+
+        Sorted by hour, account and action. Raises LedgerError where a file is damaged.
+        """
+        return self._table("hours", HOURS, sum_hours, HOUR_KEYS, (since, until))
+
+    def touched(self, since: date | None = None, until: date | None = None) -> pl.DataFrame:
+        """TOUCHED of the days from ``since`` to ``until`` (both included), all parts merged.
+
+        Sorted by day, account, dimension and value. Raises LedgerError.
+        """
+        return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until))
+
+    def rejects(self, part_ids: Collection[str]) -> pl.LazyFrame:
+        """The REJECTS of some parts, lazily."""
+        wanted = set(part_ids)
+        files = [
+            self.path / "rejects" / f"{part.stem}.parquet"
+            for part in self.parts()
+            if part.id in wanted and part.rejects
+        ]
+        if not files:
+            return empty(REJECTS).lazy()
+        return pl.scan_parquet(files, hive_partitioning=False)
+
+    def file(self, table: str, day: date, stem: str) -> Path:
+        """Where the rows of one table, day and part stand."""
+        return self.path / table / f"day={day.isoformat()}" / f"{stem}.parquet"
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keeps other writers out; sweeps leftovers before and after. Raises LedgerError."""
+        with (self.path / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LedgerError(
+                    "another detector is writing to this ledger",
+                    where=self.path,
+                    hint="try again when it is done",
+                ) from None
+            self._sweep()
+            try:
+                yield
+            finally:
+                self._sweep()
+
+    def commit(self, part: Part) -> None:
+        """Makes ``part``, whose data files are in place and on disk, part of the ledger."""
+        manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(part))
+
+    def _sweep(self) -> None:
+        """Deletes what no live manifest names. Only the holder of the lock may."""
+        live = self.parts()
+        for path in (self.path / "parts").iterdir():
+            if path.name not in {f"{part.id}.json" for part in live}:
+                path.unlink()
+        stems = {part.stem: set(part.days) for part in live}
+        for path in (self.path / "rejects").iterdir():
+            if path.name.removesuffix(".parquet") not in stems:
+                path.unlink()
+        for table in ("hours", "touched"):
+            for folder in (self.path / table).iterdir():
+                for path in folder.iterdir():
+                    if path.name.removesuffix(".parquet") not in stems:
+                        path.unlink()
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+
+    def _table(
+        self,
+        table: str,
+        schema: Schema,
+        merge: Callable[[pl.LazyFrame], pl.LazyFrame],
+        keys: tuple[str, ...],
+        span: tuple[date | None, date | None],
+    ) -> pl.DataFrame:
+        """One table's rows of some days. A day of a single part has nothing to merge."""
+        by_day: dict[date, list[Path]] = {}
+        owners: dict[Path, str] = {}
+        since, until = span[0] or date.min, span[1] or date.max
+        for part in self.parts():
+            for day in part.days:
+                if since <= day <= until:
+                    path = self.file(table, day, part.stem)
+                    by_day.setdefault(day, []).append(path)
+                    owners[path] = part.id
+        single = [files[0] for files in by_day.values() if len(files) == 1]
+        several = [path for files in by_day.values() if len(files) > 1 for path in files]
+        pieces = [pl.scan_parquet(single, hive_partitioning=False)] if single else []
+        if several:
+            pieces.append(merge(pl.scan_parquet(several, hive_partitioning=False)))
+        if not pieces:
+            return empty(schema)
+        try:
+            frame = pl.concat(pieces).sort(keys).collect(engine="streaming")
+            return check(frame, schema, table)
+        except (*_DAMAGE, TypeError) as error:
+            raise self._damage(owners, schema, error) from error
+
+    def _damage(self, owners: dict[Path, str], schema: Schema, error: BaseException) -> LedgerError:
+        """The error that names the file at fault, found by reading them one by one."""
+        for path, part_id in owners.items():
+            try:
+                check(pl.read_parquet(path, hive_partitioning=False), schema, "it")
+            except (*_DAMAGE, TypeError) as cause:
+                return LedgerError(
+                    f"damaged ({str(cause).splitlines()[0]})",
+                    where=path,
+                    hint=f"delete {self.path / 'parts' / part_id}.json and score the log again",
+                )
+        return LedgerError(f"cannot be read ({error})", where=self.path)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raises LedgerError if ``path`` is anything but missing or empty."""
+    if path.exists() and not path.is_dir():
+        raise LedgerError("is a file", where=path, hint="a ledger is a folder; name another")
+    if path.is_dir():
+        # Killed while it was made, a ledger has these and nothing else.
+        begun = {f"{FILE_NAME}.tmp", "parts", "hours", "touched", "rejects"}
+        others = sorted(item.name for item in path.iterdir() if item.name not in begun)
+        if others or any((path / "parts").glob("*")):
+            raise LedgerError(
+                f"is no ledger: it has no {FILE_NAME} but {(others or ['parts'])[0]!r}",
+                where=path,
+                hint="name an empty or a new folder for --ledger",
+            )
+
+
+def _make(path: Path, timezone: str) -> None:
+    try:
+        for name in ("parts", "hours", "touched", "rejects"):
+            (path / name).mkdir(parents=True, exist_ok=True)
+        manifest.write_json(
+            path / FILE_NAME,
+            {
+                "format": manifest.FORMAT,
+                "kind": KIND,
+                "made_by": f"detector {detector.__version__}",
+                "timezone": timezone,
+            },
+        )
+    except OSError as error:
+        raise LedgerError(f"cannot be made ({error.strerror or error})", where=path) from error

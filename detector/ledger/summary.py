@@ -1,0 +1,61 @@
+"""What a ledger holds, in figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+
+import polars as pl
+
+from detector.ledger.fold import READING
+from detector.ledger.manifest import Part
+from detector.ledger.store import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A ledger in figures.
+
+    ``rows`` sums known row counts; ``unknown_share`` is the share, from 0 to 1, of the
+    statements that return records whose row count the log does not give (null where there
+    are none). ``gaps`` are the first and last days of each stretch without data inside the
+    span from ``days[0]`` to ``days[-1]``.
+    """
+
+    timezone: str
+    parts: tuple[Part, ...]
+    days: tuple[date, ...]
+    gaps: tuple[tuple[date, date], ...]
+    accounts: int
+    statements: int
+    rows: int
+    unknown_rows: int
+    unknown_share: float | None
+    failures: int
+
+
+def summarise(ledger: Ledger) -> Summary:
+    """The figures of ``ledger``. Raises LedgerError where a file of it is damaged."""
+    hours = ledger.hours()
+    days = ledger.days()
+    reads = int(hours.filter(pl.col("action").is_in(READING))["statements"].sum())
+    unknown = int(hours["unknown_rows"].sum())
+    return Summary(
+        timezone=ledger.timezone,
+        parts=tuple(ledger.parts()),
+        days=tuple(days),
+        gaps=tuple(gaps(days)),
+        accounts=hours["account"].n_unique(),
+        statements=int(hours["statements"].sum()),
+        rows=int(hours["rows"].sum()),
+        unknown_rows=unknown,
+        unknown_share=unknown / reads if reads else None,
+        failures=int(hours["failures"].sum()),
+    )
+
+
+def gaps(days: list[date]) -> list[tuple[date, date]]:
+    """First and last day of each stretch that is missing from ``days``, which are in order."""
+    one = timedelta(days=1)
+    return [(before + one, after - one) for before, after in pairwise(days) if after - before > one]

@@ -1,0 +1,213 @@
+"""Raw columns of a log as canonical events, and the rows that cannot become one, with reasons.
+
+The fast way is vectorised and leaves dictionary-encoded text as it is; what is slow is done on
+distinct values only, and only where something is out of order.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from detector.reading import times, words
+from detector.reading.columns import TEXTS, Columns, milliseconds
+from detector.reading.times import Problem
+from detector.schema import EVENTS
+from detector.settings import Settings
+
+#: More than any database holds: beyond it, sums of a day could overflow 64 bits.
+MOST: Final = 10**15
+
+TEXT_COLUMNS: Final = ("account", "client_address", "application", "database", "object")
+CATEGORICAL: Final = pl.Categorical()
+
+
+class Mistyped(Exception):  # noqa: N818 - the name is what happened
+    """A column has a type that nothing can be made of: ``column`` (canonical) and ``kind``."""
+
+    def __init__(self, column: str, kind: str) -> None:
+        super().__init__(f"{column} cannot be {kind}")
+        self.column = column
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Conformed:
+    """``events`` has ``schema.EVENTS`` with text as Categorical.
+
+    ``rejected`` has row (UInt32, position in what was given) and reason (String).
+    ``kept`` is the position of each event, or None where all rows are events.
+    """
+
+    events: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def conform(
+    table: pa.Table, columns: Columns, settings: Settings, now: datetime | None = None
+) -> Conformed:
+    """Events of ``table``, whose columns have canonical names (those in ``columns``, or fewer).
+
+    ``now`` tells what lies in the future; by default the clock. Raises Mistyped.
+    """
+    problems: list[Problem] = []
+    series: dict[str, pl.Series] = {}
+    for name in EVENTS:
+        try:
+            series[name] = _column(name, table, columns, settings, now, problems)
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise Mistyped(name, str(table[name].type)) from None
+    events = pl.DataFrame(series)
+    if not problems:
+        return Conformed(events, _no_rejects())
+    reason = pl.Series([None] * len(events), dtype=pl.String)
+    for mask, words_ in reversed(problems):
+        reason = (
+            pl.Series([words_], dtype=pl.String)
+            .new_from_index(0, len(events))
+            .zip_with(mask, reason)
+        )
+    bad = reason.is_not_null()
+    rejected = pl.DataFrame({"row": bad.arg_true().cast(pl.UInt32), "reason": reason.drop_nulls()})
+    return Conformed(events.filter(~bad), rejected)
+
+
+def _no_rejects() -> pl.DataFrame:
+    return pl.DataFrame(schema={"row": pl.UInt32, "reason": pl.String})
+
+
+def _column(
+    name: str,
+    table: pa.Table,
+    columns: Columns,
+    settings: Settings,
+    now: datetime | None,
+    problems: list[Problem],
+) -> pl.Series:
+    """One canonical column; what is wrong with its rows is added to ``problems``."""
+    if name not in table.column_names:
+        return _absent(name, len(table))
+    column = table[name]
+    origin = columns[name].name
+    if name == "timestamp":
+        series, found = times.parse(column, settings.log_timezone, now or datetime.now(UTC))
+        problems += found
+    elif name in TEXT_COLUMNS:
+        series = _polars(words.trimmed(words.encoded(column)), CATEGORICAL)
+        if name == "account" and series.null_count():
+            problems.append((series.is_null(), "no account"))
+    elif name == "action":
+        series = _polars(words.actions(words.encoded(column)), CATEGORICAL)
+        if series.null_count():
+            series = series.fill_null("other")
+    elif name == "statement":
+        trimmed = words.trimmed(words.encoded(column))
+        text = origin.strip().lower() in TEXTS
+        series = _polars(words.statements(trimmed, text=text), CATEGORICAL)
+    elif name == "success":
+        column = column if pa.types.is_boolean(column.type) else words.successes(column, origin)
+        series = _polars(column, pl.Boolean()).fill_null(value=True)
+    elif name == "other_objects":
+        series = _lists(column)
+    else:
+        factor = milliseconds(columns[name]) if name == "duration_ms" else 1.0
+        series = _numbers(name, column, factor, problems)
+    return series.alias(name)
+
+
+def _absent(name: str, length: int) -> pl.Series:
+    if name == "success":
+        return pl.Series([True], dtype=pl.Boolean).new_from_index(0, length)
+    if name == "action":
+        return pl.Series(["read"], dtype=CATEGORICAL).new_from_index(0, length)
+    kind = EVENTS[name]
+    kind = CATEGORICAL if kind == pl.String() else kind
+    return pl.Series([None], dtype=kind).new_from_index(0, length)
+
+
+def _polars(column: pa.ChunkedArray, kind: pl.DataType) -> pl.Series:
+    if not column.num_chunks:
+        return pl.Series([], dtype=kind)
+    series = pl.from_arrow(column)
+    assert isinstance(series, pl.Series)
+    return series if series.dtype == kind else series.cast(kind)
+
+
+def _lists(column: pa.ChunkedArray) -> pl.Series:
+    """Further objects, where the log has them as lists; anything else is none."""
+    kind = pl.List(pl.String)
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        return pl.Series([None], dtype=kind).new_from_index(0, len(column))
+    return _polars(column, kind).list.eval(pl.element().str.strip_chars().drop_nulls())
+
+
+def _numbers(
+    name: str, column: pa.ChunkedArray, factor: float, problems: list[Problem]
+) -> pl.Series:
+    """Rows and bytes (Int64) or duration_ms (Float64)."""
+    kind = column.type
+    wanted = pl.Float64() if name == "duration_ms" else pl.Int64()
+    if pa.types.is_boolean(kind):
+        raise TypeError(f"{kind} is no number")
+    if pa.types.is_integer(kind):
+        series = _polars(column, pl.UInt64() if kind == pa.uint64() else pl.Int64())
+    elif pa.types.is_floating(kind):
+        series = _polars(column, pl.Float64()).fill_nan(None)
+    elif pa.types.is_decimal(kind):
+        series = _polars(column.cast(pa.float64()), pl.Float64())
+    elif pa.types.is_duration(kind):
+        series = _polars(column.cast(pa.duration("us")).cast(pa.int64()), pl.Int64()) / 1e3
+    else:
+        series = _spelled(name, words.trimmed(words.encoded(column)), problems)
+    low, high = series.min(), series.max()
+    if isinstance(low, int | float) and low < 0:
+        problems.append(((series < 0).fill_null(value=False), f"{name} is negative"))
+    if isinstance(high, int | float) and high > MOST:
+        problems.append(((series > MOST).fill_null(value=False), f"{name} is beyond belief"))
+    if wanted == pl.Float64():
+        series = series.cast(pl.Float64)
+        return series * factor if factor != 1.0 else series
+    if series.dtype == pl.Float64():
+        part = series.is_not_null() & (series != series.floor()) & (series.abs() <= MOST)
+        if part.any():
+            problems.append((part, f"{name} is not a whole number"))
+    return series if series.dtype == wanted else series.cast(wanted, strict=False)
+
+
+_NUMBER: Final = re.compile(r"[+-]?(\d{1,30}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def _spelled(name: str, column: pa.ChunkedArray, problems: list[Problem]) -> pl.Series:
+    """Float64 of numbers written as text; what is no number goes to ``problems``."""
+    chunks, wrong = [], []
+    for chunk in column.chunks:
+        distinct = [_number(text) for text in chunk.dictionary.to_pylist()]
+        indices = chunk.indices
+        values = pa.array([None if bad else value for value, bad in distinct], pa.float64())
+        chunks.append(values.take(indices))
+        wrong.append(pa.array([bad for _, bad in distinct], pa.bool_()).take(indices))
+    mask = _polars(pa.chunked_array(wrong, pa.bool_()), pl.Boolean()).fill_null(value=False)
+    if mask.any():
+        problems.append((mask, f"{name} is not a number"))
+    return _polars(pa.chunked_array(chunks, pa.float64()), pl.Float64())
+
+
+def _number(text: str) -> tuple[float | None, bool]:
+    """(the number or None for none, whether the text is no number)."""
+    if text.lower() in {"nan", "n/a", "na", "unknown"}:
+        return None, False
+    if text.lower().startswith("0x"):
+        try:
+            return float(int(text, 16)), False
+        except (ValueError, OverflowError):
+            return None, True
+    if not _NUMBER.fullmatch(text):
+        return None, True
+    number = float(text)
+    return (number, False) if math.isfinite(number) else (None, True)

@@ -1,0 +1,52 @@
+"""Fingerprints of statements: what a statement does, without whom it does it to.
+
+Literals, comments, case and white space go; what is left is hashed, so no text is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import polars as pl
+
+#: What is replaced by ``?``, found from left to right as a lexer would: strings (with doubled
+#: quotes or backslashes), dollar-quoted strings (PostgreSQL, "4.1.2.4. Dollar-Quoted String
+#: Constants"), comments (tracing libraries put a new id into each), parameters and numbers.
+LITERAL: Final = (
+    r"(?s:'(?:[^'\\]|\\.|'')*'"
+    r"|\$[A-Za-z_]*\$.*?\$[A-Za-z_]*\$"
+    r"|--[^\n]*"
+    r"|/\*.*?\*/"
+    r"|\$\d+"
+    r"|\b0[xX][0-9A-Fa-f]+\b"
+    r"|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)"
+)
+#: A list of any length is one list: ``in (?, ?, ?)`` is ``in (?)``.
+LIST: Final = r"\?(?:\s*,\s*\?)+"
+
+
+def normalise(texts: pl.Series) -> pl.Series:
+    """Statements (String) without literals, comments, superfluous space and case."""
+    return (
+        texts.str.replace_all(LITERAL, "?")
+        .str.replace_all(LIST, "?")
+        .str.to_lowercase()
+        .str.replace_all(r"\s+", " ")
+        .str.strip_chars(" ;")
+    )
+
+
+def fingerprint(texts: pl.Series) -> pl.Series:
+    """16 hex digits for each statement of ``texts`` (String); null stays null.
+
+    The same in every release and on every machine. Only distinct statements are hashed.
+    """
+    distinct = texts.drop_nulls().unique(maintain_order=True)
+    hashes = [
+        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        for text in normalise(distinct)
+    ]
+    return texts.replace_strict(
+        distinct, pl.Series(hashes, dtype=pl.String), default=None, return_dtype=pl.String
+    )

@@ -1,0 +1,194 @@
+"""Opens a log as bytes: plain, gzip (many members too) or zstd, told by content, not by name."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+import zstandard
+
+from detector.errors import InputError
+
+MIB: Final = 1 << 20
+GZIP: Final = b"\x1f\x8b"
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+#: Raw bytes given to a decompressor at once. A zstd block of 4 bytes can stand for 128 KiB, and
+#: a deflate byte for 1,032: these keep what a bomb makes of one piece under 130 MB.
+_PIECE: Final = {GZIP: 1 << 16, ZSTD: 1 << 12}
+
+
+class Truncated(Exception):  # noqa: N818 - the name is what happened
+    """The compressed file breaks off or is damaged; all that could be read came before.
+
+    No DetectorError: the reader makes one reject of it and uses what it has.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a log contains, whatever it is called and however it is compressed.
+
+    ``sha256`` (hex) and ``size`` are of the decompressed content; ``prefixes`` has the sha256
+    of the first n bytes for each n asked for that the content reaches.
+    """
+
+    sha256: str
+    size: int
+    prefixes: dict[int, str] = field(default_factory=dict)
+
+
+class _Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+
+def chunks(path: Path, size: int = 8 * MIB) -> Iterator[tuple[bytes, int]]:
+    """Decompressed bytes, about ``size`` at a time, with the raw bytes consumed on disk so far.
+
+    Raises InputError where the file is missing or unreadable, and Truncated at the end of what
+    can be read where the compressed data breaks off.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            if magic.startswith(GZIP):
+                yield from _gather(_inflate(file, GZIP), size)
+            elif magic == ZSTD:
+                yield from _gather(_inflate(file, ZSTD), size)
+            else:
+                done = 0
+                while data := file.read(size):
+                    done += len(data)
+                    yield data, done
+    except FileNotFoundError:
+        raise InputError("no such file", where=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error
+
+
+def head(path: Path, size: int = 1 << 16) -> bytes:
+    """The first ``size`` decompressed bytes, fewer where there are no more. Raises InputError."""
+    collected = b""
+    try:
+        for data, _ in chunks(path, size):
+            collected += data
+            if len(collected) >= size:
+                break
+    except Truncated:
+        pass  # the reader reports it, once it gets there
+    return collected[:size]
+
+
+def identity(path: Path, sizes: Collection[int] = ()) -> Identity:
+    """The identity of the content of ``path``, in one pass. Raises InputError.
+
+    A file that breaks off has the identity of what can be read: once it is whole, that is a
+    prefix of it.
+    """
+    digest = hashlib.sha256()
+    wanted = sorted({size for size in sizes if size >= 0})
+    prefixes: dict[int, str] = {}
+    seen = 0
+    try:
+        for data, _ in chunks(path):
+            rest = memoryview(data)
+            while wanted and wanted[0] <= seen + len(rest):
+                cut = wanted.pop(0)
+                digest.update(rest[: cut - seen])
+                rest, seen = rest[cut - seen :], cut
+                prefixes[cut] = digest.copy().hexdigest()
+            digest.update(rest)
+            seen += len(rest)
+    except Truncated:
+        pass  # documented above
+    if wanted and wanted[0] == 0:
+        prefixes[0] = hashlib.sha256().hexdigest()
+    return Identity(digest.hexdigest(), seen, prefixes)
+
+
+def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[bytes, int]]:
+    """Small pieces joined into chunks of at least ``size``; what came before an error first."""
+    held: list[bytes] = []
+    length = done = 0
+    broken: Truncated | None = None
+    try:
+        for data, done in pieces:  # noqa: B007 - the last count is used after the loop
+            held.append(data)
+            length += len(data)
+            if length >= size:
+                yield b"".join(held), done
+                held, length = [], 0
+    except Truncated as error:
+        broken = error
+    if held:
+        yield b"".join(held), done
+    if broken is not None:
+        raise broken
+
+
+def _inflate(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int]]:
+    """Each raw piece decompressed, frame after frame."""
+    frame = _fresh(magic)
+    done = 0
+    while raw := file.read(_PIECE[magic]):
+        done += len(raw)
+        while raw:
+            data, broken = _step(frame, raw)
+            if data:
+                yield data, done
+            if broken:
+                raise Truncated(f"the compressed data is damaged ({broken})")
+            if not frame.eof:
+                break
+            raw = frame.unused_data.lstrip(b"\0") or file.read(_PIECE[magic]).lstrip(b"\0")
+            if not raw:
+                return
+            raw += file.read(len(magic)) if len(raw) < len(magic) else b""
+            if not raw.startswith(magic):
+                raise Truncated("something that is not compressed follows the compressed data")
+            frame = _fresh(magic)
+    if not frame.eof:
+        raise Truncated("the compressed data breaks off before its end")
+
+
+def _fresh(magic: bytes) -> _Decompressor:
+    if magic == GZIP:
+        return zlib.decompressobj(wbits=31)
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+def _step(frame: _Decompressor, raw: bytes) -> tuple[bytes, str]:
+    """What ``raw`` decompresses to, and what is wrong with it, if anything.
+
+    zlib throws away the output of a piece in which it finds a fault; from a copy of its state
+    the bytes before the fault are found again, one by one.
+    """
+    before = frame.copy() if isinstance(frame, _zlib_type) else None
+    try:
+        return frame.decompress(raw), ""
+    except (zlib.error, zstandard.ZstdError) as error:
+        reason = str(error)
+    readable: list[bytes] = []
+    if before is not None:
+        for index in range(len(raw)):
+            try:
+                readable.append(before.decompress(raw[index : index + 1]))
+            except zlib.error:
+                break
+    return b"".join(readable), reason
+
+
+_zlib_type = type(zlib.decompressobj())

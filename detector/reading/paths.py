@@ -1,0 +1,72 @@
+"""Which files a run reads, and in what order."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from detector.errors import InputError
+
+#: What lies beside logs in a folder and is none.
+_NOT_LOGS: Final = re.compile(
+    r"^(readme.*|license.*|.*\.(md|toml|html|pdf|png|py|sh|lock|sha256|sha256sum|md5)"
+    r"|directory\.csv|incidents\.csv)$",
+    re.IGNORECASE,
+)
+
+
+def expand(arguments: Sequence[str]) -> list[Path]:
+    """The files that ``arguments`` (files, folders, globs) name, each once.
+
+    Arguments keep their order; what a folder or glob holds comes in natural order (log.2 before
+    log.10). Hidden files and what is no log by its name are left out, unless named themselves.
+    Raises InputError where an argument names nothing.
+    """
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        files = _files(argument)
+        if not files:
+            raise InputError(
+                "no such file, folder or glob" if not Path(argument).is_dir() else "holds no logs",
+                where=argument,
+                hint="give a log, a folder of logs, or a glob in quotes such as 'logs/*.csv.gz'",
+            )
+        for path in files:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers in names by their size."""
+    return [
+        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
+        for part in re.split(r"([0-9]+)", str(path))
+        if part
+    ]
+
+
+def _files(argument: str) -> list[Path]:
+    try:
+        path = Path(argument)
+        if path.is_dir():
+            return sorted(_logs(path, path), key=natural)
+        if path.exists():
+            return [path]
+        matches = [Path(match) for match in glob.glob(argument, recursive=True)]  # noqa: PTH207 - absolute ones too
+        logs = [match for match in matches if match.is_file() and not _NOT_LOGS.match(match.name)]
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        raise InputError(f"cannot be read: {error}", where=argument) from error
+    for match in matches:
+        if match.is_dir():
+            logs += _logs(match, match)
+    return sorted(set(logs), key=natural)
+
+
+def _logs(folder: Path, top: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
+        if not hidden and path.is_file() and not _NOT_LOGS.match(path.name):
+            yield path

@@ -1,0 +1,204 @@
+"""From blocks of PostgreSQL's log, in either of its formats, to batches of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.reading import pg_time, pgaudit
+from detector.reading.fingerprint import fingerprint
+from detector.reading.pg_statements import Statements
+from detector.reading.records import Reject
+from detector.reading.source import Batch, Tail
+from detector.schema import EVENTS, REJECTS, empty
+from detector.settings import Settings
+
+SEVERITIES: Final = (
+    *("LOG", "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "DEBUG"),
+    *("DEBUG1", "DEBUG2", "DEBUG3", "DEBUG4", "DEBUG5"),
+)
+_FAILED: Final = ("ERROR", "FATAL", "PANIC")
+
+#: SQLSTATEs of failed logins: invalid_authorization_specification, invalid_password
+#: (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_NO_ENTRY: Final = ("28000", "28P01")
+
+#: Classes of errors found before the first row can be sent: syntax and permission, unsupported,
+#: cursor, statement, transaction and catalogue names. Any other error, a cancelled statement
+#: above all, can come when a million rows are already out: their number is unknown, not 0.
+_NO_ROWS: Final = ("0A", "24", "25", "26", "34", "3D", "3F", "42")
+
+_FORGED: Final = "begins with AUDIT: but was raised by an SQL statement, not by pgaudit"
+_MALFORMED: Final = "begins with AUDIT: but is not in pgaudit's format"
+_NOBODY: Final = "names no user"
+
+#: How canonical columns come about, for ``detector check``.
+MAPPING: Final = {
+    "timestamp": "log_time of the statement's first line",
+    "account": "user_name",
+    "client_address": "connection_from without the port",
+    "application": "application_name",
+    "database": "database_name",
+    "object": "pgaudit's object name, else the table named in the SQL",
+    "other_objects": "the further relations of the same statement",
+    "action": "pgaudit's class and command",
+    "rows": "pgaudit's rows (pgaudit.log_rows); unknown for COPY and cursors",
+    "statement": "fingerprint of the SQL without its literals",
+    "success": "false for ERROR and FATAL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block as ``pgaudit.RAW``; ``lines(rows)`` gives the line numbers of some of its rows."""
+
+    frame: pl.DataFrame
+    rejects: list[Reject]
+    bytes_read: int
+    lines: Callable[[list[int]], list[int]]
+
+
+def batches(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """The file's batches; the last one has what was held back, and the tail.
+
+    Each record counts once: as an event, as a reject, or in ``skipped`` (so do the further
+    lines of a statement that is one event).
+    """
+    statements = Statements(dict(tail))
+    done = 0
+    for piece in pieces:
+        done = piece.bytes_read
+        yield _batch(piece, statements, path, settings)
+    events, skipped, left = statements.finish()
+    yield Batch(events, empty(REJECTS), skipped, done, left)
+
+
+def _batch(piece: Piece, statements: Statements, path: Path, settings: Settings) -> Batch:
+    sorted_out = _sorted(piece.frame)
+    kept = pg_time.with_timestamp(
+        sorted_out.filter(pl.col("sort") != "skipped"), settings.log_timezone
+    )
+    skipped = sorted_out.height - kept.height
+    kept = kept.with_columns(_reason().alias("reason"))
+    bad = [kept.filter(pl.col("reason").is_not_null()).select("row", "reason")]
+    kept = kept.filter(pl.col("reason").is_null())
+    lines, wrong = pgaudit.parse(kept.filter(pl.col("sort") == "audit"))
+    bad.append(wrong.select("row", pl.lit(_MALFORMED).alias("reason")))
+    audited, folded = statements.add(lines)
+    parts = [
+        audited,
+        _logins(kept.filter(pl.col("sort").is_in(["login", "refused"]))),
+        _failures(kept.filter(pl.col("sort") == "failed")),
+    ]
+    return Batch(
+        pl.concat(parts),
+        _rejects(path, piece, pl.concat(bad)),
+        skipped + folded,
+        piece.bytes_read,
+    )
+
+
+def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``sort``: audit, forged, login, refused, failed or skipped."""
+    message = pl.col("message").fill_null("")
+    failed = pl.col("error_severity").is_in(_FAILED)
+    forged = pgaudit.forged()
+    audit = message.str.starts_with("AUDIT: ") & ~failed
+    login = message.str.starts_with("connection authorized: user=") & ~failed & ~forged
+    named = pl.col("user_name").fill_null("") != ""
+    cases = (
+        (audit & forged, "forged"),
+        (audit, "audit"),
+        (login & named, "login"),
+        (failed & pl.col("sql_state_code").is_in(_NO_ENTRY) & named & ~forged, "refused"),
+        (failed & named & (pl.col("query").fill_null("") != ""), "failed"),
+    )
+    chosen: pl.Expr = pl.lit("skipped")
+    for condition, name in reversed(cases):
+        chosen = pl.when(condition).then(pl.lit(name)).otherwise(chosen)
+    return frame.with_columns(chosen.alias("sort"))
+
+
+def _reason() -> pl.Expr:
+    return pl.coalesce(
+        pl.when(pl.col("sort") == "forged").then(pl.lit(_FORGED)),
+        pl.when(
+            (pl.col("user_name").fill_null("") == "") | (pl.col("session_id").fill_null("") == "")
+        ).then(pl.lit(_NOBODY)),
+        pl.col("undated"),
+    )
+
+
+def _rejects(path: Path, piece: Piece, bad: pl.DataFrame) -> pl.DataFrame:
+    found = [(line, reason) for line, reason in piece.rejects]
+    if not bad.is_empty():
+        numbers = piece.lines(bad["row"].to_list())
+        found += zip(numbers, bad["reason"].to_list(), strict=True)
+    found.sort()
+    rows = [(str(path), line, reason) for line, reason in found]
+    return pl.DataFrame(rows, schema=dict(REJECTS), orient="row")
+
+
+def _logins(frame: pl.DataFrame) -> pl.DataFrame:
+    return _plain_events(
+        frame,
+        {
+            "action": pl.lit("login"),
+            "rows": pl.lit(0),
+            "success": pl.col("sort") == "login",
+        },
+    )
+
+
+def _failures(frame: pl.DataFrame) -> pl.DataFrame:
+    """Statements that ended in an error: what they were is in their text's first word."""
+    if frame.is_empty():
+        return empty(EVENTS)
+    word = (
+        pl.col("query")
+        .str.extract(r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z]+)")
+        .str.to_lowercase()
+    )
+    copied_in = pl.col("query").str.contains(r"(?i)\bfrom\s+(?:stdin|program|')")
+    action = (
+        pl.when(word == "copy")
+        .then(pl.when(copied_in).then(pl.lit("write")).otherwise(pl.lit("export")))
+        .when(word.is_in(["select", "table", "values", "with", "fetch", "execute", "declare"]))
+        .then(pl.lit("read"))
+        .when(word.is_in(["insert", "update", "delete", "merge", "truncate"]))
+        .then(pl.lit("write"))
+        .when(word.is_in(["create", "alter", "drop", "grant", "revoke", "comment"]))
+        .then(pl.lit("schema"))
+        .otherwise(pl.lit("other"))
+    )
+    early = pl.col("sql_state_code").fill_null("").str.head(2).is_in(_NO_ROWS)
+    frame = frame.with_columns(
+        action.alias("action"), fingerprint(frame["query"]).alias("statement")
+    )
+    harmless = early | ~pl.col("action").is_in(["read", "export"])
+    made = {
+        "action": pl.col("action"),
+        "rows": pl.when(harmless).then(0),
+        "statement": pl.col("statement"),
+        "success": pl.lit(value=False),
+    }
+    return _plain_events(frame, made)
+
+
+def _plain_events(frame: pl.DataFrame, made: dict[str, pl.Expr]) -> pl.DataFrame:
+    """``EVENTS`` with who and where from the log's own columns, ``made``, and nulls."""
+    given = {
+        "timestamp": pl.col("timestamp"),
+        "account": pl.col("user_name"),
+        "client_address": pl.col("client_address"),
+        "application": pl.col("application_name"),
+        "database": pl.col("database_name"),
+        **made,
+    }
+    return frame.select(
+        given.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in EVENTS.items()
+    )

@@ -1,0 +1,272 @@
+"""Cuts a log into blocks of whole records, so that memory does not grow with the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from detector.errors import InputError
+from detector.reading import opening
+from detector.reading.opening import MIB
+
+BOM: Final = b"\xef\xbb\xbf"
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Reject(NamedTuple):
+    """A record that cannot be used: the line it starts on (from 1) and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records, valid UTF-8 without NUL, each ended by a newline.
+
+    ``first_line`` is the line number of the first byte. A rejected record inside ``data`` is
+    replaced by as many empty lines, so that line numbers stay right; ``data`` can be empty
+    where only ``rejects`` are to be told. ``raw_bytes`` of the file on disk are consumed.
+    """
+
+    data: bytes
+    first_line: int
+    raw_bytes: int
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def csv_blocks(path: Path, block: int = 32 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
+    """Blocks cut at a newline outside quotes.
+
+    A record longer than ``limit`` bytes, or whose quote is never closed, becomes a reject and
+    reading goes on at the line after its first. ``block`` is at most half of ``limit``.
+    Raises InputError where the file is unreadable or UTF-16.
+    """
+    return _Cutter(quoted=True, limit=limit).blocks(path, min(block, limit // 2))
+
+
+def line_blocks(path: Path, block: int = 32 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
+    """Blocks cut at any newline; a line longer than ``limit`` bytes becomes a reject.
+
+    Raises InputError where the file is unreadable or UTF-16.
+    """
+    return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2))
+
+
+@dataclass(slots=True)
+class _Cutter:
+    quoted: bool
+    limit: int
+    line: int = 1
+    skipping: bool = False  # inside the rest of a line that was too long
+    rejects: list[Reject] = field(default_factory=list)
+
+    def blocks(self, path: Path, block: int) -> Iterator[Block]:
+        held = b""
+        raw = 0
+        first = True
+        chunks = opening.chunks(path, min(block, 8 * MIB))
+        broken = ""
+        while True:
+            try:
+                pieces, length = [held], len(held)
+                for data, raw in chunks:  # noqa: B007 - used below
+                    if first:
+                        data, first = _start(data, path), False  # noqa: PLW2901
+                    pieces.append(data)
+                    length += len(data)
+                    if length >= block:
+                        break
+                else:
+                    break
+            except opening.Truncated as error:
+                broken = error.reason
+                break
+            done, held = self.cut_last(pieces)
+            if done or self.rejects:
+                yield self.emit(done, raw)
+            held = self.shorten(held)
+        held = b"".join(pieces)
+        yield from self.finish(held, raw, broken)
+
+    def finish(self, held: bytes, raw: int, broken: str) -> Iterator[Block]:
+        """The last records: one without its newline counts, one that breaks off does not."""
+        while held:
+            if not broken and not held.endswith(b"\n"):
+                held += b"\n"
+            done, held = self.cut(held)
+            if done or self.rejects:
+                yield self.emit(done, raw)
+            if broken:
+                break
+            if held:
+                held = self.drop_line(held, "a quote is opened and never closed")
+        if broken:
+            yield Block(b"", self.line, raw, [Reject(self.line, f"file ends early: {broken}")])
+        elif self.rejects:
+            yield self.emit(b"", raw)
+
+    def emit(self, data: bytes, raw: int) -> Block:
+        found, self.rejects = self.rejects, []
+        first = self.line
+        self.line += data.count(b"\n")
+        cleaned, bad = _clean(data, first, quoted=self.quoted)
+        return Block(cleaned, first, raw, found + bad)
+
+    def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
+        """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""
+        *others, last = pieces
+        length = sum(map(len, pieces))
+        if not self.skipping and length <= self.limit:
+            odd = self.quoted and sum(piece.count(b'"') for piece in others) % 2 == 1
+            end = _last_end(last, quoted=self.quoted, odd=odd)
+            if end:
+                return b"".join([*others, memoryview(last)[:end]]), last[end:]
+        return self.cut(b"".join(pieces))
+
+    def cut(self, held: bytes) -> tuple[bytes, bytes]:
+        """(whole records, the rest)."""
+        if self.skipping:
+            end = held.find(b"\n") + 1
+            if not end:
+                return b"", b""
+            self.line += 1
+            self.skipping = False
+            held = held[end:]
+        end = _last_end(held, quoted=self.quoted)
+        if end > self.limit and _first_end(held, quoted=self.quoted) > self.limit:
+            return self.cut(self.drop_line(held, self.too_long))
+        return held[:end], held[end:]
+
+    def shorten(self, held: bytes) -> bytes:
+        """``held``, which has no whole record, without its beginning if that is too long."""
+        while len(held) > self.limit:
+            held = self.drop_line(held, self.too_long)
+            if _last_end(held, quoted=self.quoted):
+                break
+        return held
+
+    @property
+    def too_long(self) -> str:
+        return f"a record longer than {self.limit:,} bytes"
+
+    def drop_line(self, held: bytes, reason: str) -> bytes:
+        """``held`` from its second line on; the first becomes a reject."""
+        self.rejects.append(Reject(self.line, reason))
+        end = held.find(b"\n") + 1
+        if not end:
+            self.skipping = True
+            return b""
+        self.line += 1
+        return held[end:]
+
+
+def _start(data: bytes, path: Path) -> bytes:
+    """The first chunk without its byte order mark. Raises InputError for UTF-16."""
+    even, odd = data[:200:2], data[1:200:2]
+    if data.startswith(UTF_16) or (even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4):
+        raise InputError(
+            "is UTF-16 text or binary data, not UTF-8 text",
+            where=path,
+            hint="convert it first, such as with iconv -f UTF-16 -t UTF-8",
+        )
+    return data.removeprefix(BOM)
+
+
+def _last_end(data: bytes, *, quoted: bool, odd: bool = False) -> int:
+    """Where the last whole record ends: after the last newline with an even count of quotes.
+
+    ``odd`` says whether an odd number of quotes came before ``data``.
+    """
+    position = data.rfind(b"\n")
+    if not quoted:
+        return position + 1
+    odd ^= data.count(b'"') % 2 == 1
+    end = len(data)
+    while position >= 0:
+        odd ^= data.count(b'"', position, end) % 2 == 1
+        if not odd:
+            return position + 1
+        # All newlines back to the last quote before this one are inside the same field.
+        end = data.rfind(b'"', 0, position)
+        if end < 0:  # the field began before ``data``
+            return 0
+        odd = not odd
+        position = data.rfind(b"\n", 0, end)
+    return 0
+
+
+def _first_end(data: bytes, *, quoted: bool) -> int:
+    """Where the first record ends (after its newline); 0 if it does not."""
+    end = data.find(b"\n") + 1
+    if not quoted:
+        return end
+    start = 0
+    odd = False
+    while end:
+        odd ^= data.count(b'"', start, end) % 2 == 1
+        if not odd:
+            return end
+        quote = data.find(b'"', end)
+        if quote < 0:
+            return 0
+        start = quote
+        end = data.find(b"\n", quote) + 1
+    return 0
+
+
+def records(data: bytes, *, quoted: bool) -> Iterator[bytes]:
+    """Each record of ``data`` with its newline: the careful way."""
+    held: list[bytes] = []
+    odd = False
+    for line in _lines(data):
+        held.append(line)
+        odd ^= quoted and line.count(b'"') % 2 == 1
+        if not odd:
+            yield b"".join(held)
+            held = []
+    if held:
+        yield b"".join(held)
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """Lines ended by newlines only: bytes.splitlines also ends them at a bare CR."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
+
+
+def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject]]:
+    """``data`` with records that are no text replaced by empty lines, and the rejects."""
+    if _is_text(data) and b"\0" not in data:
+        return data, []
+    line = first_line
+    rejects: list[Reject] = []
+    kept: list[bytes] = []
+    for record in records(data, quoted=quoted):
+        newlines = record.count(b"\n")
+        reason = ""
+        if b"\0" in record:
+            reason = "holds a NUL byte"
+        elif not _is_text(record):
+            reason = "is not valid UTF-8"
+        if reason:
+            rejects.append(Reject(line, reason))
+            record = b"\n" * newlines  # noqa: PLW2901
+        kept.append(record)
+        line += newlines
+    return b"".join(kept), rejects
+
+
+def _is_text(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,186 @@
+"""What a log is like, before anyone trains on it: pure sums over its batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from detector.reading.source import Batch, Source, Tail
+from detector.settings import Settings
+
+#: Above these shares, a person is told.
+UNKNOWN_SHARE = 0.2
+POOL_SHARE = 0.5
+REJECT_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class FileSurvey:
+    """One file: how it was read and what it gave."""
+
+    path: Path
+    source: str
+    mapping: dict[str, str]
+    events: int
+    rejects: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All files together. ``top`` is (account, statements, rows) of the ten that read most;
+    ``rejects`` is reason to (count, an example file:line); ``unused`` are files left out.
+    """
+
+    files: list[FileSurvey]
+    unused: list[tuple[Path, str]]
+    events: int
+    unknown_rows: int
+    first: datetime | None
+    last: datetime | None
+    accounts: int
+    top: list[tuple[str, int, int]]
+    actions: dict[str, int]
+    rejects: dict[str, tuple[int, str]]
+    skipped: int
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of reading statements whose row count the log does not give."""
+        return self.unknown_rows / self.events if self.events else 0.0
+
+    def warnings(self) -> list[str]:
+        """What makes this log a poor one to learn from."""
+        said = [f"{path} is not used: {reason}" for path, reason in self.unused]
+        rejected = sum(count for count, _ in self.rejects.values())
+        if not self.events:
+            said.append("no event could be read: there is nothing to learn from")
+            return said
+        if self.unknown_rows == self.events:
+            said.append("the log has no row counts: how much was read can only be guessed")
+        elif self.unknown_share > UNKNOWN_SHARE:
+            said.append(f"{self.unknown_share:.0%} of statements have no row count")
+        if rejected > REJECT_SHARE * (self.events + rejected):
+            share = rejected / (self.events + rejected)
+            said.append(f"{share:.1%} of records were rejected, see the reasons")
+        most = max(self.top, key=lambda row: row[1], default=None)
+        if self.accounts == 1 or (most and most[1] > POOL_SHARE * self.events):
+            name = most[0] if most else ""
+            said.append(
+                f"account {name!r} makes most of the statements: people who share it, such as "
+                "through a connection pool, cannot be told apart"
+            )
+        return said
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is accumulated: bounded by the number of accounts, actions and reasons."""
+
+    events: int = 0
+    unknown: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    accounts: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(
+            schema={"account": pl.String, "statements": pl.Int64, "rows": pl.Int64}
+        )
+    )
+    actions: Counter[str] = field(default_factory=Counter)
+    rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
+    skipped: int = 0
+
+    def add(self, batch: Batch) -> None:
+        events = batch.events
+        self.events += len(events)
+        self.skipped += batch.skipped
+        self._reject(batch.rejects)
+        if not len(events):
+            return
+        # Where nothing can be returned (a failed login), a missing count is no gap.
+        self.unknown += events["rows"].null_count()
+        low, high = events["timestamp"].min(), events["timestamp"].max()
+        assert isinstance(low, datetime)
+        assert isinstance(high, datetime)
+        self.first = low if self.first is None else min(self.first, low)
+        self.last = high if self.last is None else max(self.last, high)
+        by_action = events.group_by("action").len()
+        for action, count in by_action.iter_rows():
+            self.actions[action] += count
+        new = events.group_by("account").agg(
+            statements=pl.len().cast(pl.Int64), rows=pl.col("rows").sum()
+        )
+        new = new.with_columns(pl.col("account").cast(pl.String))
+        self.accounts = pl.concat([self.accounts, new]).group_by("account").sum()
+
+    def _reject(self, rejects: pl.DataFrame) -> None:
+        grouped = rejects.group_by("reason").agg(
+            pl.len(), pl.col("file").first(), pl.col("line").first()
+        )
+        for reason, count, file, line in grouped.sort("reason").iter_rows():
+            before, example = self.rejects.get(reason, (0, f"{file}:{line}"))
+            self.rejects[reason] = (before + count, example)
+
+
+def survey(
+    files: Sequence[tuple[Path, Source]],
+    settings: Settings,
+    advance: Callable[[int], object] = lambda _: None,
+    unused: Sequence[tuple[Path, str]] = (),
+) -> Survey:
+    """Reads all of ``files``, batch by batch. ``advance`` is told the bytes done so far.
+
+    Raises InputError as the sources do.
+    """
+    sums = _Sums()
+    seen: list[FileSurvey] = []
+    tails: dict[str, Tail] = {}
+    done = 0
+    for path, source in files:
+        before = sums.events, sums.skipped
+        rejected = 0
+        for batch in source.read(path, settings, tails.get(source.name, {})):
+            sums.add(batch)
+            rejected += len(batch.rejects)
+            tails[source.name] = batch.tail
+            advance(done + batch.bytes_read)
+        done += path.stat().st_size
+        seen.append(
+            FileSurvey(
+                path,
+                source.name,
+                source.mapping(path, settings),
+                sums.events - before[0],
+                rejected,
+                sums.skipped - before[1],
+            )
+        )
+    return _finish(sums, seen, unused)
+
+
+def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, str]]) -> Survey:
+    ordered = sums.accounts.sort(["rows", "statements", "account"], descending=[True, True, False])
+    busiest = sums.accounts.sort(["statements", "account"], descending=[True, False]).head(1)
+    top = pl.concat([ordered.head(10), busiest]).unique(maintain_order=True)
+    return Survey(
+        files=seen,
+        unused=list(unused),
+        events=sums.events,
+        unknown_rows=sums.unknown,
+        first=sums.first,
+        last=sums.last,
+        accounts=len(sums.accounts),
+        top=list(top.iter_rows()),
+        actions=_ordered(sums.actions),
+        rejects=dict(sorted(sums.rejects.items(), key=lambda item: (-item[1][0], item[0]))),
+        skipped=sums.skipped,
+    )
+
+
+def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

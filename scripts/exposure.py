@@ -1,0 +1,94 @@
+"""Says when a theft in a sample log was found, and how many of its records were out by then.
+
+Usage: exposure.py SAMPLE_FOLDER ALERTS_NDJSON. The folder holds the log as Parquet and
+incidents.csv (account, start, end, kind, records): what was really done in it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+
+def incidents(sample: Path) -> pl.DataFrame:
+    """The thefts: account, start, end, kind, records."""
+    return pl.read_csv(sample / "incidents.csv").with_columns(
+        pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
+    )
+
+
+def alert_times(path: Path) -> pl.DataFrame:
+    """One row per alert: account, time."""
+    alerts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return pl.DataFrame(
+        {
+            "account": [alert["entity"] for alert in alerts],
+            "time": [datetime.fromisoformat(alert["time"]) for alert in alerts],
+        },
+        schema={"account": pl.String, "time": pl.Datetime("us", "UTC")},
+    )
+
+
+def out_by(sample: Path, thefts: pl.DataFrame, moment: datetime) -> int:
+    """Records the thieves' accounts read from the start of their theft to ``moment``.
+
+    Their ordinary work in that time is counted too: the log does not tell them apart.
+    """
+    return int(
+        pl.scan_parquet(sample / "*.parquet")
+        .join(thefts.lazy().select("account", "start", "end"), on="account")
+        .filter(
+            pl.col("timestamp").is_between(pl.col("start"), pl.col("end")),
+            pl.col("timestamp") < moment,
+        )
+        .select(pl.col("rows").sum())
+        .collect()
+        .item()
+    )
+
+
+def main() -> int:
+    """Prints the findings; 1 where the theft was not found."""
+    sample, alerts_file = Path(sys.argv[1]), Path(sys.argv[2])
+    known = incidents(sample)
+    alerts = alert_times(alerts_file)
+    thefts = known.filter(pl.col("kind") == "theft")
+    rightly = alerts.join(known, on="account").filter(pl.col("time") > pl.col("start"))
+    found = rightly.filter(pl.col("kind") == "theft").sort("time", "account")
+    total, began = int(thefts["records"].sum()), thefts["start"].min()
+    if found.is_empty():
+        print(f"the theft of {total:,} records by {len(thefts)} accounts was NOT found")
+        return 1
+    first = found.row(0, named=True)
+    moment = first["time"]
+    out = out_by(sample, thefts, moment)
+    night = out_by(sample, thefts, moment.replace(hour=0) + timedelta(days=1))
+    day = (moment.date() - began.date()).days + 1
+    print(
+        f"the theft of {total:,} records by {len(thefts)} accounts "
+        f"({began:%Y-%m-%d} to {thefts['end'].max():%Y-%m-%d})\n"
+        f"  was found on {moment:%Y-%m-%d at %H:%M} UTC, on its day {day}, by {first['account']}\n"
+        f"  {out:,} of the records were out by then: {out / total:.2%}\n"
+        f"  (scored only after midnight, from that day's dump: {night:,}, {night / total:.2%})"
+    )
+    for theft in thefts.sort("start").iter_rows(named=True):
+        own = found.filter(pl.col("account") == theft["account"])
+        when = f"{own['time'].min():%Y-%m-%d %H:%M} UTC" if len(own) else "never"
+        print(f"  {theft['account']}: began {theft['start']:%Y-%m-%d %H:%M}, first alert {when}")
+    for other in known.filter(pl.col("kind") != "theft").iter_rows(named=True):
+        own = rightly.filter(pl.col("account") == other["account"])
+        when = f"found on {own['time'].min():%Y-%m-%d}" if len(own) else "not found"
+        print(
+            f"{other['account']}, who quietly took {other['records']:,} records "
+            f"from {other['start']:%Y-%m-%d} on: {when}"
+        )
+    print(f"alerts besides these (false alarms): {len(alerts) - len(rightly)} of {len(alerts)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Makes the log of an invented unemployment agency, with its directory and the truth.
+
+python scripts/make_agency.py --out data/sample/agency
+python scripts/make_agency.py --out /tmp/large --accounts 3000 --days 180 --events-only
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from agency import Agency, Plan
+
+#: A file larger than this is split at the middle of the month, so that each stays easy to carry.
+LARGEST = 2_000_000
+MIDDLE = 16
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    try:
+        plan = Plan(
+            seed=options.seed,
+            accounts=options.accounts,
+            start=options.start,
+            days=options.days,
+            thieves=options.thieves,
+            stolen=options.stolen,
+            theft_days=min(options.theft_days, options.days),
+            doublers=options.doublers,
+            rate=options.rate,
+        )
+        agency = Agency.found(plan)
+    except ValueError as error:
+        sys.exit(f"make_agency: {error}")
+    began = time.perf_counter()
+    options.out.mkdir(parents=True, exist_ok=True)
+    events = size = 0
+    for month, frame in agency.months():
+        for path in write_month(frame, options.out, month, options.largest, options.level):
+            size += path.stat().st_size
+            print(f"{path}: {path.stat().st_size:,} bytes")
+        events += len(frame)
+    if not options.events_only:
+        write_truth(agency, options.out)
+    seconds = time.perf_counter() - began
+    print(f"{events:,} events, {size:,} bytes, {seconds:.1f} s")
+    return 0
+
+
+def write_month(
+    frame: pl.DataFrame, folder: Path, month: str, largest: int, level: int
+) -> list[Path]:
+    """Writes a month's file, or its two halves (``2024-02a``, ``2024-02b``) where it is large.
+
+    Files of the same month from an earlier run are removed.
+    """
+    for stale in folder.glob(f"{month}*.parquet"):
+        stale.unlink()
+    whole = folder / f"{month}.parquet"
+    _write(frame, whole, level)
+    if not largest or whole.stat().st_size <= largest:
+        return [whole]
+    whole.unlink()
+    late = frame["timestamp"].dt.convert_time_zone("Europe/Paris").dt.day() >= MIDDLE
+    halves = [folder / f"{month}{half}.parquet" for half in "ab"]
+    _write(frame.filter(~late), halves[0], level)
+    _write(frame.filter(late), halves[1], level)
+    return halves
+
+
+def write_truth(agency: Agency, folder: Path) -> None:
+    """Writes directory.csv and incidents.csv."""
+    agency.directory().write_csv(folder / "directory.csv")
+    incidents = agency.incidents()
+    incidents.write_csv(folder / "incidents.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write(frame: pl.DataFrame, path: Path, level: int) -> None:
+    frame.write_parquet(path, compression="zstd", compression_level=level, statistics=True)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    plan = Plan()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--seed", type=int, default=plan.seed)
+    parser.add_argument("--accounts", type=int, default=plan.accounts)
+    parser.add_argument("--start", type=date.fromisoformat, default=plan.start)
+    parser.add_argument("--days", type=int, default=plan.days)
+    parser.add_argument("--thieves", type=int, default=plan.thieves, help="0 for none")
+    parser.add_argument("--stolen", type=int, default=plan.stolen, help="records in all")
+    parser.add_argument("--theft-days", type=int, default=plan.theft_days, help="the last so many")
+    parser.add_argument("--doublers", type=int, default=plan.doublers, help="0 for none")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on statements a day")
+    parser.add_argument("--events-only", action="store_true", help="no directory, no incidents")
+    parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of a file; 0: any")
+    parser.add_argument("--level", type=int, default=19, help="zstd level, 1 to 22")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""From a log to alerts on disk, by the command alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from agency import Agency, Plan
+
+from detector import schema
+from detector.cli.main import run
+
+CUT = datetime(2024, 2, 4, 23, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A small agency's log, and a ledger and model learned from its time before the theft."""
+    place = tmp_path_factory.mktemp("agency")
+    agency = Agency.found(Plan())
+    names = agency.directory()["account"].to_list()
+    thieves = agency.incidents()["account"].to_list()
+    kept = [*dict.fromkeys([*thieves, *names[::3]])]
+    events = agency.events().filter(pl.col("account").is_in(kept))
+    (place / "past").mkdir()
+    events.filter(pl.col("timestamp") < CUT).write_parquet(place / "past" / "log.parquet")
+    later = events.filter(pl.col("timestamp") >= CUT)
+    day = pl.col("timestamp").dt.convert_time_zone("Europe/Paris").dt.date()
+    for date, part in later.filter(day <= datetime(2024, 2, 8).date()).group_by(day):  # noqa: DTZ001
+        part.write_parquet(place / f"{date[0]}.parquet")
+    agency.directory().write_csv(place / "directory.csv")
+    agency.incidents().write_csv(place / "incidents.csv")
+    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["detector", *map(str, _train(place))])
+        run_quietly()
+    return place
+
+
+def run_quietly():
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert not stop.value.code
+
+
+def _train(place):
+    return [
+        "train", place / "past", "--directory", place / "directory.csv",
+        "--ledger", place / "ledger", "--model", place / "model",
+        "--settings", place / "detector.toml",
+    ]  # fmt: skip
+
+
+def _score(place, logs, ledger, out):
+    return [
+        "score", *logs, "--directory", place / "directory.csv",
+        "--ledger", ledger, "--model", place / "model", "--out", out,
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def ledger(place, tmp_path):
+    """A copy of the trained ledger, so that tests do not see each other's logs."""
+    import shutil
+
+    return shutil.copytree(place / "ledger", tmp_path / "ledger")
+
+
+def _alerts(out):
+    return [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
+
+
+def test_the_theft_is_named_on_its_first_day(place, ledger, detector, tmp_path):
+    ran = detector(*_score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out"))
+    assert ran.code == 0
+    thieves = (
+        pl.read_csv(place / "incidents.csv").filter(pl.col("kind") == "theft")["account"].to_list()
+    )
+    found = {alert["entity"] for alert in _alerts(tmp_path / "out")}
+    assert set(thieves) <= found
+    assert thieves[0] in ran.err
+    assert ran.out == ""
+
+
+def test_scores_have_the_promised_columns(place, ledger, detector, tmp_path):
+    detector(*_score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out"))
+    scores = schema.check(
+        pl.read_parquet(tmp_path / "out" / "scores.parquet"), schema.SCORES, "scores"
+    )
+    assert scores.select("entity_kind", "entity", "time").is_duplicated().sum() == 0
+    read = pl.read_parquet(place / "2024-02-05.parquet").filter(
+        pl.col("action").is_in(["read", "export"])
+    )
+    assert scores["rows"].sum() == read["rows"].sum()
+    ids = {alert["id"] for alert in _alerts(tmp_path / "out")}
+    assert set(scores["alert_id"].drop_nulls()) == ids
+
+
+def test_one_day_at_a_time_is_the_same_as_all_at_once(place, ledger, detector, tmp_path):
+    import shutil
+
+    other = shutil.copytree(ledger, tmp_path / "other")
+    days = sorted(place.glob("2024-02-0*.parquet"))
+    apart, alerts = [], []
+    for number, day in enumerate(days):
+        detector(*_score(place, [day], other, tmp_path / f"out{number}"))
+        apart.append(pl.read_parquet(tmp_path / f"out{number}" / "scores.parquet"))
+        alerts += _alerts(tmp_path / f"out{number}")
+    detector(*_score(place, days, ledger, tmp_path / "out"))
+    assert pl.concat(apart).equals(pl.read_parquet(tmp_path / "out" / "scores.parquet"))
+    assert alerts == _alerts(tmp_path / "out")
+
+
+def test_scoring_the_same_dump_twice_changes_nothing(place, ledger, detector, tmp_path):
+    arguments = _score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out")
+    detector(*arguments)
+    names = ("alerts.ndjson", "rejects.ndjson", "scores.parquet")
+    before = [(tmp_path / "out" / name).read_bytes() for name in names]
+    ran = detector(*arguments)
+    assert "known" in ran.err
+    assert [(tmp_path / "out" / name).read_bytes() for name in names] == before
+
+
+def test_json_on_stdout_is_one_document_with_the_alerts(place, ledger, detector, tmp_path):
+    ran = detector(
+        *_score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out"), "--json"
+    )
+    assert json.loads(ran.out)["alerts"] == _alerts(tmp_path / "out")
+
+
+def test_fail_on_alert_is_for_scripts(place, ledger, detector, tmp_path):
+    arguments = _score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out")
+    assert detector(*arguments, "--fail-on-alert").code == 1
+    quiet = pl.read_parquet(place / "2024-02-05.parquet").head(1)
+    quiet.write_parquet(tmp_path / "quiet.parquet")
+    arguments = _score(place, [tmp_path / "quiet.parquet"], tmp_path / "new", tmp_path / "out")
+    ran = detector(*arguments, "--fail-on-alert")
+    assert (ran.code, _alerts(tmp_path / "out")) == (0, [])
+
+
+def test_rejected_lines_are_written_with_file_line_and_reason(place, ledger, detector, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,account,rows\n2024-02-06T10:00:00Z,adv.x,3\nnever,adv.x,3\n")
+    ran = detector(*_score(place, [log], ledger, tmp_path / "out"))
+    assert ran.code == 0
+    (reject,) = map(json.loads, (tmp_path / "out" / "rejects.ndjson").read_text().splitlines())
+    assert reject["file"].endswith("log.csv")
+    assert reject["line"] == 3
+    assert "never" in reject["reason"] or "timestamp" in reject["reason"]
+    assert "1 record" in ran.err
+
+
+def test_hostile_names_do_not_reach_the_terminal_raw(place, ledger, detector, tmp_path):
+    log = tmp_path / "log.ndjson"
+    name = "\x1b[2J\x07[bold]evil[/bold]\u202e"
+    line = {"timestamp": "2024-02-06T03:00:00Z", "account": name, "rows": 5_000_000}
+    log.write_text("".join(json.dumps({**line, "client_address": str(i)}) + "\n" for i in range(9)))
+    ran = detector(*_score(place, [log], ledger, tmp_path / "out"))
+    assert ran.code == 0
+    assert [alert["entity"] for alert in _alerts(tmp_path / "out")] == [name]
+    assert "evil" in ran.err
+    assert not any(char in ran.err for char in "\x1b\x07\u202e")
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "nan", "inf", "many"])
+def test_a_senseless_budget_is_wrong_usage(place, detector, budget, tmp_path):
+    ran = detector(
+        "train", place / "past", f"--alerts-per-day={budget}", "--ledger", tmp_path / "ledger"
+    )
+    assert ran.code == 2
+
+
+def test_a_model_that_is_not_there_is_one_line(place, detector, tmp_path):
+    ran = detector("score", place / "2024-02-05.parquet", "--model", tmp_path / "none")
+    assert ran.code == 1
+    assert ran.err.count("\n") == 1
+    assert "detector train" in ran.err
+
+
+def test_too_short_a_history_is_one_line(place, detector, tmp_path):
+    ran = detector(
+        "train", place / "2024-02-05.parquet", "--ledger", tmp_path / "l", "--model", tmp_path / "m"
+    )
+    assert ran.code == 1
+    assert "too few to learn from" in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "m").exists()
+
+
+def test_json_of_training_names_the_model(place, detector, tmp_path):
+    arguments = [x if x != place / "model" else tmp_path / "model" for x in _train(place)]
+    ran = detector(*arguments, "--json")
+    told = json.loads(ran.out)
+    assert told["model"] == json.loads((tmp_path / "model" / "model.json").read_text())["id"]
+    assert told["model"] == json.loads((place / "model" / "model.json").read_text())["id"]

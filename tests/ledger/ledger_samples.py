@@ -1,0 +1,112 @@
+"""Events and fake sources for the ledger's tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from hypothesis import strategies as st
+
+from detector.errors import InputError
+from detector.reading.opening import chunks
+from detector.reading.source import Batch, Source, Tail
+from detector.schema import ACTIONS, EVENTS, REJECTS, empty
+from detector.settings import Settings
+
+START = datetime(2024, 2, 6, 8, tzinfo=UTC)
+
+
+def events(*rows: dict) -> pl.DataFrame:
+    """Events with defaults for what a row does not name; ``at`` is hours after START."""
+    full = []
+    for row in rows:
+        given = dict(row)
+        moment = START + timedelta(hours=given.pop("at", 0))
+        base = dict.fromkeys(EVENTS)
+        base |= {"timestamp": moment, "account": "ann", "action": "read", "success": True}
+        full.append(base | given)
+    return pl.DataFrame(full, schema=dict(EVENTS), orient="row")
+
+
+_name = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é", ""]))
+
+one_event = st.fixed_dictionaries(
+    {
+        "timestamp": st.datetimes(datetime(2024, 3, 30), datetime(2024, 4, 1)).map(  # noqa: DTZ001
+            lambda moment: moment.replace(tzinfo=UTC)
+        ),
+        "account": st.sampled_from(["ann", "bob", "cy\nd"]),
+        "client_address": _name,
+        "application": _name,
+        "database": _name,
+        "object": _name,
+        "other_objects": st.one_of(st.none(), st.lists(st.sampled_from(["a", "b", "c"]))),
+        "action": st.sampled_from(ACTIONS),
+        "rows": st.one_of(st.none(), st.integers(0, 2**40)),
+        "bytes": st.one_of(st.none(), st.integers(0, 2**40)),
+        "duration_ms": st.none(),
+        "statement": _name,
+        "success": st.booleans(),
+    }
+)
+
+some_events = st.lists(one_event, max_size=30).map(
+    lambda rows: pl.DataFrame(rows, schema=dict(EVENTS), orient="row")
+)
+
+
+def write_log(path: Path, *lines: dict | str) -> Path:
+    """A log of the fake format: one JSON event a line, ``at`` as in ``events``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def source(
+    name: str = "lines",
+    *,
+    size: int = 2,
+    breaks_after: int | None = None,
+    seen: list[Tail] | None = None,
+    pause: Callable[[], None] = lambda: None,
+) -> Source:
+    """A log format of JSON lines, read ``size`` lines a batch.
+
+    Text that is no JSON is rejected; an unfinished last line is left. ``breaks_after`` n
+    batches it raises InputError; ``seen`` collects the tails it was handed; its own tail is
+    its file's name. ``pause`` is called after each batch.
+    """
+
+    def read(path: Path, _settings: Settings, tail: Tail) -> Iterator[Batch]:
+        if seen is not None:
+            seen.append(dict(tail))
+        text = b"".join(data for data, _ in chunks(path)).decode()
+        lines = text.splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        for number, start in enumerate(range(0, len(whole), size)):
+            if number == breaks_after:
+                raise InputError("broke", where=path)
+            yield _batch(path, whole[start : start + size], start)
+            pause()
+
+    return Source(name, "JSON lines", lambda *_: True, read, lambda *_: {})
+
+
+def _batch(path: Path, lines: list[str], start: int) -> Batch:
+    good, bad = [], []
+    for number, line in enumerate(lines, start + 1):
+        try:
+            good.append(json.loads(line))
+        except ValueError:
+            bad.append({"file": path.name, "line": number, "reason": "no JSON"})
+    return Batch(
+        events=events(*good) if good else empty(EVENTS),
+        rejects=pl.DataFrame(bad, schema=dict(REJECTS)),
+        skipped=1,
+        bytes_read=path.stat().st_size,
+        tail={"last": path.name, path.name: "open"},
+    )

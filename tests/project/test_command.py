@@ -1,0 +1,113 @@
+"""The command as a script meets it: help, version, exit codes, one line for each error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detector import __version__
+
+LINE = '{"timestamp": "2024-02-01T08:00:00Z", "account": "ann", "rows": 3, "action": "read"}\n'
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "from detector.cli.main import run; run()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The only line of an error, after checking that it is one."""
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("detector: ")]
+    assert len(lines) == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", [(), ("check",), ("train",), ("score",), ("ledger",)])
+def test_help_is_given_and_exits_with_0(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = run(tmp_path, *command, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    assert "--help" in done.stdout
+
+
+def test_the_version_is_the_package_s(tmp_path: Path) -> None:
+    done = run(tmp_path, "--version")
+    assert (done.returncode, done.stdout.strip()) == (0, __version__)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("train",),
+        ("score", "log.csv", "--no-such-option"),
+        ("train", "log.csv", "--until", "yesterday"),
+        ("train", "log.csv", "--alerts-per-day", "many"),
+        ("train", "log.csv", "--alerts-per-day", "-1"),
+        ("train", "log.csv", "--settings", "missing.toml"),
+    ],
+)
+def test_wrong_usage_exits_with_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "log.csv").write_text("timestamp,account\n", encoding="utf-8")
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_an_unknown_setting_is_named_with_the_file_and_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "detector.toml").write_text('timezon = "Europe/Paris"\n', encoding="utf-8")
+    done = run(tmp_path, "train", "log.csv")
+    assert done.returncode == 2
+    assert said(done) == (
+        "detector: detector.toml: unknown setting 'timezon'; did you mean 'timezone'?"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_a_missing_log_is_one_line_that_names_it(tmp_path: Path, command: str) -> None:
+    done = run(tmp_path, command, "missing.csv")
+    assert done.returncode == 1
+    assert "missing.csv" in said(done)
+
+
+def test_a_missing_model_is_one_line_that_says_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    done = run(tmp_path, "score", "log.ndjson", "--model", "nowhere")
+    assert done.returncode == 1
+    assert "nowhere" in said(done)
+    assert "detector train" in said(done)
+
+
+def test_an_unknown_source_is_one_line_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    done = run(tmp_path, "check", "log.ndjson", "--source", "cobol")
+    assert done.returncode in (1, 2)
+    assert "cobol" in said(done)
+
+
+def test_too_little_history_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    done = run(tmp_path, "train", "log.ndjson")
+    assert done.returncode == 1
+    assert "too few" in said(done)
+
+
+def test_a_missing_ledger_is_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path, "ledger", "--ledger", "nowhere")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1)
+    assert "nowhere" in done.stderr

@@ -1,0 +1,190 @@
+"""The documentation says what the code does: commands, options, settings, features, formats."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer
+from click import Command, Group
+
+from detector import __version__, registry, schema
+from detector.cli.main import app
+from detector.reading import columns
+from detector.settings import Settings, load
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+#: Files and folders of the project; those with a * are globs, and looked at by the shell.
+PATHS = re.compile(
+    r"(?<![\w/.-])((?:scripts|\.ci|docs|data|models|detector|requirements)/[\w./-]*+)(?!\*)"
+)
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def type_of(kind: object) -> str:
+    return str(kind).replace("time_unit='us', time_zone='UTC'", "us, UTC")
+
+
+def commands() -> dict[str, Command]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, Group)
+    return dict(group.commands)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Rows of all Markdown tables by their first cell, without its backticks."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            found[cells[0].strip("`")] = cells[1:]
+    return found
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def shell_lines(text: str) -> list[str]:
+    """Commands of all sh blocks, continuation lines joined."""
+    joined = "".join(blocks(text, "sh")).replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
+    text = read(README)
+    assert f"detector {name}" in text
+    own = rows(text)
+    missing = [
+        option
+        for parameter in commands()[name].params
+        for option in parameter.opts
+        if option.startswith("--") and option != "--help" and option not in own
+    ]
+    assert not missing, f"README lacks a table row for {missing} of detector {name}"
+
+
+def test_the_readme_names_no_option_that_is_not_there() -> None:
+    real = {opt for command in commands().values() for p in command.params for opt in p.opts}
+    named = {name for name in rows(read(README)) if name.startswith("--")}
+    assert named <= real
+
+
+@pytest.mark.parametrize("path", [README, *DOCS], ids=lambda path: path.name)
+def test_the_examples_parse(path: Path) -> None:
+    for line in shell_lines(read(path)):
+        words = shlex.split(line, comments=True)
+        if not words or words[0] != "detector" or "--help" in words:
+            continue
+        if words[1:] == ["--version"]:
+            continue
+        command = commands()[words[1]]
+        command.make_context(words[1], [word for word in words[2:] if word != "..."])
+
+
+def test_scripts_that_the_docs_name_are_there() -> None:
+    for path in [README, *DOCS]:
+        for name in PATHS.findall(read(path)):
+            assert (ROOT / name).exists(), f"{path.name} names {name}"
+
+
+@pytest.mark.parametrize("path", [README, *DOCS], ids=lambda path: path.name)
+def test_links_between_the_docs_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(path)):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_setting_stands_in_the_docs_with_its_default() -> None:
+    table = rows(read(ROOT / "docs/settings.md"))
+    assert set(table) == {item.name for item in fields(Settings)}
+    for item in fields(Settings):
+        value = getattr(Settings(), item.name)
+        shown = "unset" if value is None else json.dumps(value, ensure_ascii=False)
+        assert table[item.name][0] == f"`{shown}`", item.name
+
+
+def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
+    for path in (README, ROOT / "docs/settings.md", ROOT / "docs/sources.md"):
+        for text in blocks(read(path), "toml"):
+            file = tmp_path / "detector.toml"
+            file.write_text(text, encoding="utf-8")
+            assert load(file) != Settings()
+
+
+def test_the_readme_s_settings_name_every_setting() -> None:
+    said = "".join(blocks(read(README), "toml"))
+    assert set(tomllib.loads(said)) == {item.name for item in fields(Settings)}
+
+
+def test_every_feature_stands_in_the_docs_with_its_unit_and_meaning() -> None:
+    table = rows(read(ROOT / "docs/features.md"))
+    wanted = {
+        feature.name: [family.name, feature.unit, feature.meaning]
+        for family in registry.families()
+        for feature in family.features
+    }
+    assert table == wanted
+
+
+def test_every_source_stands_in_the_docs_with_its_title() -> None:
+    table = rows(read(ROOT / "docs/sources.md").split("## Formats")[1].split("\n## ")[0])
+    assert table == {name: [source.title] for name, source in registry.sources().items()}
+
+
+def test_every_event_column_stands_in_the_docs_with_its_type() -> None:
+    text = read(ROOT / "docs/sources.md").split("## Canonical columns")[1].split("\n## ")[0]
+    assert {name: cells[0] for name, cells in rows(text).items()} == {
+        name: type_of(kind) for name, kind in schema.EVENTS.items()
+    }
+
+
+def test_every_understood_column_name_stands_in_the_docs() -> None:
+    text = read(ROOT / "docs/sources.md").split("## Names in common use")[1].split("\n## ")[0]
+    assert rows(text) == {
+        name: [", ".join(aliases.split())] for name, aliases in columns.ALIASES.items()
+    }
+
+
+def test_every_column_of_the_scores_stands_in_the_docs_with_its_type() -> None:
+    text = read(ROOT / "docs/alerts.md").split("## scores.parquet")[1].split("\n## ")[0]
+    assert {name: cells[0] for name, cells in rows(text).items()} == {
+        name: type_of(kind) for name, kind in schema.SCORES.items()
+    }
+
+
+def test_every_column_of_the_rejects_stands_in_the_docs() -> None:
+    text = read(ROOT / "docs/alerts.md").split("## rejects.ndjson")[1].split("\n## ")[0]
+    assert list(rows(text)) == list(schema.REJECTS)
+
+
+def test_every_key_of_an_alert_stands_in_the_docs_in_order() -> None:
+    from detector.alerts import alert
+
+    text = read(ROOT / "docs/alerts.md").split("## alerts.ndjson")[1].split("\n## ")[0]
+    source = read(Path(alert.__file__)).split("def _alert(")[1].split("\ndef ")[0]
+    keys = re.findall(r'^        "(\w+)":', source, re.MULTILINE)
+    assert len(keys) > 10
+    assert list(rows(text)) == keys
+
+
+def test_the_alert_in_the_readme_has_an_alert_s_keys() -> None:
+    (shown,) = blocks(read(README), "json")
+    known = set(rows(read(ROOT / "docs/alerts.md").split("## alerts.ndjson")[1]))
+    assert set(json.loads(shown)) <= known
+
+
+def test_the_changelog_has_this_version() -> None:
+    document = tomllib.loads(read(ROOT / "pyproject.toml"))
+    assert document["project"]["version"] == __version__
+    assert f"## [{__version__}]" in read(ROOT / "CHANGELOG.md")

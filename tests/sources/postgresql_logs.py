@@ -1,0 +1,103 @@
+"""Reads logs of PostgreSQL for the tests, and writes lines as the server would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from detector.reading.opening import head
+from detector.reading.source import Sample, Source
+from detector.schema import EVENTS, REJECTS, check
+from detector.settings import Settings
+from detector.sources import postgresql_csvlog, postgresql_jsonlog
+
+DATA = Path(__file__).parent.parent / "data" / "postgresql"
+SOURCES = (postgresql_csvlog.SOURCE, postgresql_jsonlog.SOURCE)
+
+
+#: The columns PostgreSQL always quotes (appendCSVLiteral in csvlog.c).
+QUOTED = (
+    *("user", "database", "connection_from", "command_tag", "message", "detail", "hint"),
+    *("internal_query", "context", "query", "location", "application", "backend_type"),
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    events: pl.DataFrame
+    rejects: pl.DataFrame
+    skipped: int
+    tail: Mapping[str, str]
+
+
+def accepting(path: Path) -> list[str]:
+    sample = Sample(path, head(path))
+    return [source.name for source in SOURCES if source.accepts(sample, Settings())]
+
+
+def read(
+    path: Path,
+    tail: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+    source: Source = SOURCES[0],
+) -> Read:
+    settings = settings or Settings()
+    batches = list(source.read(path, settings, tail or {}))
+    for batch in batches:
+        check(batch.events, EVENTS, "events")
+        check(batch.rejects, REJECTS, "rejects")
+    return Read(
+        pl.concat([batch.events for batch in batches]),
+        pl.concat([batch.rejects for batch in batches]),
+        sum(batch.skipped for batch in batches),
+        batches[-1].tail,
+    )
+
+
+def audit(*fields: object) -> str:
+    """pgaudit's message: a field is quoted where it holds a comma, quote or newline."""
+    texts = []
+    for item in map(str, fields):
+        quoted = any(char in item for char in ',"\n\r')
+        texts.append('"' + item.replace('"', '""') + '"' if quoted else item)
+    return "AUDIT: " + ",".join(texts)
+
+
+def entry(message: str, columns: int = 26, **changes: str) -> str:
+    """One record of csvlog; ``changes`` by column name."""
+    cells = {
+        "log_time": "2024-02-05 10:00:00.123 UTC",
+        "user": "alice",
+        "database": "office",
+        "pid": "4242",
+        "connection_from": "10.0.0.7:40000",
+        "session_id": "65c0b1a0.1092",
+        "line": "3",
+        "command_tag": "SELECT",
+        "session_start": "2024-02-05 09:00:00 UTC",
+        "vxid": "3/1",
+        "txid": "0",
+        "severity": "LOG",
+        "state": "00000",
+        "message": message,
+        **dict.fromkeys(("detail", "hint", "internal_query", "internal_pos", "context"), ""),
+        **dict.fromkeys(("query", "query_pos", "location"), ""),
+        "application": "psql",
+        "backend_type": "client backend",
+        "leader": "",
+        "query_id": "1",
+    } | changes
+    written = [
+        '"' + text.replace('"', '""') + '"' if name in QUOTED and text else text
+        for name, text in cells.items()
+    ]
+    return ",".join(written[:columns]) + "\n"
+
+
+def log(folder: Path, *records: str) -> Path:
+    path = folder / "postgresql.csv"
+    path.write_text("".join(records), newline="")
+    return path
