@@ -66,8 +66,10 @@ def main() -> int:
     first = found.row(0, named=True)
     moment = first["time"]
     out = out_by(sample, thefts, moment)
-    night = out_by(sample, thefts, moment.replace(hour=0) + timedelta(days=1))
-    day = (moment.date() - began.date()).days + 1
+    # An alert stands at the end of its hour, so one at midnight is of the day before.
+    its_day = (moment - timedelta(hours=1)).replace(hour=0)
+    night = out_by(sample, thefts, its_day + timedelta(days=1))
+    day = (its_day.date() - began.date()).days + 1
     print(
         f"the theft of {total:,} records by {len(thefts)} accounts "
         f"({began:%Y-%m-%d} to {thefts['end'].max():%Y-%m-%d})\n"

@@ -11,7 +11,7 @@ import typer
 
 from detector import registry
 from detector.alerts import output
-from detector.alerts.alert import Alert
+from detector.alerts.alert import Alert, severity
 from detector.alerts.batch import score_days
 from detector.cli import options, screen
 from detector.cli.intake import take_in
@@ -95,6 +95,10 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
         _show(scores, alerts)
 
 
+def _severity(own: list[Alert], rows: int) -> str:
+    return severity(rows, sum(alert["unknown_rows_statements"] for alert in own))
+
+
 def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
     """Two lines or so per account: what it took and since when; why its first alert rang."""
     by_account: dict[str, list[Alert]] = {}
@@ -112,7 +116,7 @@ def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
         days = "one day" if len(own) == 1 else f"{len(own)} days"
         screen.say(
             "",
-            f"{place:>2}. {account} ({first['group']}): severity {own[-1]['severity']}, "
+            f"{place:>2}. {account} ({first['group']}): severity {_severity(own, totals[account])}, "
             f"{days}, first alert {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
             f"{first['rows']:,} records out by then, {totals[account]:,} on all its alerted days",
             f"    {'; '.join(first['reasons'])}",

@@ -63,7 +63,7 @@ class Spool:
                 self._save(empty(self.schema), self.place(day))
             elif len(files) > 1:
                 pieces = [pl.read_parquet(path, hive_partitioning=False) for path in files]
-                self._save(self.merge(pl.concat(pieces)), files[0])
+                self._save(self._merged(pieces), files[0])
                 for path in files[1:]:
                     path.unlink()
             manifest.sync(self.place(day))
@@ -81,9 +81,15 @@ class Spool:
         path = self.place(day)
         if files:
             path = path.with_name(f"{path.stem}.{len(files)}.parquet")
-        self._save(self.merge(pl.concat(pieces)) if len(pieces) > 1 else pieces[0], path)
+        self._save(self._merged(pieces), path)
         files.append(path)
+
+    def _merged(self, pieces: list[pl.DataFrame]) -> pl.DataFrame:
+        """One frame of several; a single one stays as the fold left it, in order enough."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return self.merge(pl.concat(pieces)).sort(self.order)
 
     def _save(self, frame: pl.DataFrame, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.sort(self.order).write_parquet(path, compression="zstd", compression_level=1)
+        frame.write_parquet(path, compression="zstd", compression_level=1)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import polars as pl
 
@@ -16,6 +18,17 @@ from detector.schema import DIRECTORY
 from detector.settings import Settings
 
 KINDS = ("human", "service")
+
+#: account, group, role, kind, hired
+_Row: TypeAlias = tuple[str, str | None, str | None, str, date | None]
+
+
+class _Reader(Protocol):
+    """What ``csv.reader`` gives, which has no public type."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 def load(path: Path) -> pl.DataFrame:
@@ -45,29 +58,33 @@ def load(path: Path) -> pl.DataFrame:
             hint=f"rename {near[0]!r} to it" if near else f"its columns are {shown}",
         )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter, strict=True)
-    rows: dict[str, tuple[str, str | None, str | None, str, date | None]] = {}
-    begun = False
     try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not begun:
-                begun = True
-                continue
-            row = _row(names, cells, path, reader.line_num)
-            if row[0] in rows:
-                raise InputError(
-                    f"line {reader.line_num}: account {row[0]!r} comes a second time", where=path
-                )
-            rows[row[0]] = row
+        rows = _rows(reader, names, path)
     except csv.Error as error:
         raise InputError(f"line {reader.line_num}: is no CSV: {error}", where=path) from None
-    return pl.DataFrame(list(rows.values()), schema=dict(DIRECTORY), orient="row")
+    return pl.DataFrame(rows, schema=dict(DIRECTORY), orient="row")
 
 
-def _row(
-    names: list[str], cells: list[str], path: Path, line: int
-) -> tuple[str, str | None, str | None, str, date | None]:
+def _rows(reader: _Reader, names: list[str], path: Path) -> list[_Row]:
+    """The rows after the header. Raises InputError, and csv.Error as the reader does."""
+    rows: dict[str, _Row] = {}
+    begun = False
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not begun:
+            begun = True
+            continue
+        row = _row(names, cells, path, reader.line_num)
+        if row[0] in rows:
+            raise InputError(
+                f"line {reader.line_num}: account {row[0]!r} comes a second time", where=path
+            )
+        rows[row[0]] = row
+    return list(rows.values())
+
+
+def _row(names: list[str], cells: list[str], path: Path, line: int) -> _Row:
     def refuse(what: str, hint: str = "") -> InputError:
         return InputError(f"line {line}: {what}", where=path, hint=hint)
 

@@ -141,6 +141,7 @@ def _fast(data: bytes) -> pl.DataFrame | None:
             pl.col("log_time").str.contains(_TIME),
             pl.col("session_id").str.contains(rf"^{_SESSION.pattern}$"),
             pl.col("error_severity").is_in(SEVERITIES),
+            pl.col("application_name").is_not_null(),  # always written, "" at least
             ~pl.col("user_name").fill_null("").str.contains(r"\n\d{4}-"),
         )
         .fill_null(value=False)
@@ -190,7 +191,9 @@ def _walk(held: bytes, first: int, *, last: bool) -> _Found:
             if cells:
                 rows.append(cells)
                 numbers.append(first + at)
-        elif (after is None and not last and len(held) - used < _PATIENCE) or (not whole and not last and after is not None):
+        elif (after is None and not last and len(held) - used < _PATIENCE) or (
+            not whole and not last and after is not None
+        ):
             break
         else:
             rejects.append(Reject(first + at, _BROKEN))

@@ -12,7 +12,6 @@ from detector.reading import columns, dialect, nested, opening, records
 from detector.reading.source import Sample, Source
 from detector.settings import Settings
 
-
 #: Files with their sources, in order.
 Files: TypeAlias = list[tuple[Path, Source]]
 #: Files left out, and why: they are counted and told, as rejects are.
@@ -27,8 +26,8 @@ def recognise(
 ) -> tuple[Files, Unused]:
     """The source of each file; all have the source ``name`` where it is given.
 
-    A file that is empty, or among many one that no source accepts, lands in the
-    second list. Raises SettingsError for an unknown ``name``, and InputError where no file can be used.
+    A file that is empty, or among many one that no source accepts, lands in the second list.
+    Raises SettingsError for an unknown ``name``, and InputError where no file can be used.
     """
     chosen = None if name is None else _named(name, sources)
     files: Files = []

@@ -63,7 +63,7 @@ def _batch(
     seen: int,
     bytes_read: int,
 ) -> Batch:
-    table, garbled = _text_only(table)
+    table, garbled = _text_only(table, path)
     try:
         result = conform(table, found, settings)
     except Mistyped as error:
@@ -89,34 +89,41 @@ def _no_events(found: columns.Columns, settings: Settings) -> pl.DataFrame:
     return conform(table, found, settings).events
 
 
-def _text_only(table: pa.Table) -> tuple[pa.Table, pl.Series | None]:
-    """``table`` without rows whose text is not UTF-8 (Parquet does not check), and which."""
+def _text_only(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
+    """``table`` without rows whose text is not UTF-8 (Parquet does not check), and which.
+
+    Raises InputError where a column is damaged in another way: Arrow reads what points nowhere.
+    """
     garbled: pl.Series | None = None
     for column in table.columns:
         try:
-            for chunk in column.chunks:
-                (chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk).validate(
-                    full=True
-                )
-        except pa.ArrowInvalid:
-            mask = pl.Series([not _decodes(value) for value in _bytes(column)], dtype=pl.Boolean)
+            column.validate(full=True)
+        except pa.ArrowException as error:
+            values = _bytes(column)
+            if values is None:
+                raise _damaged(path, error) from None
+            mask = pl.Series([not _decodes(value) for value in values], dtype=pl.Boolean)
             garbled = mask if garbled is None else garbled | mask
     if garbled is None:
         return table, None
     return table.filter(pa.array((~garbled).to_list())), garbled
 
 
-def _bytes(column: pa.ChunkedArray) -> list[Any]:
+def _bytes(column: pa.ChunkedArray) -> list[bytes | None] | None:
+    """The raw values of a text column; None if it is none, or its dictionary lacks values."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        values: list[Any] = []
-        for chunk in column.chunks:
-            words = chunk.dictionary.cast(_binary(kind.value_type)).to_pylist()
-            values += [None if i is None else words[i] for i in chunk.indices.to_pylist()]
-        return values
     if _is_text(kind):
         return list(column.cast(_binary(kind)).to_pylist())
-    return [None] * len(column)
+    if not pa.types.is_dictionary(kind):
+        return None
+    values: list[bytes | None] = []
+    for chunk in column.chunks:
+        words = chunk.dictionary.cast(_binary(kind.value_type)).to_pylist()
+        places = chunk.indices.to_pylist()
+        if any(place is not None and not 0 <= place < len(words) for place in places):
+            return None
+        values += [None if place is None else words[place] for place in places]
+    return values
 
 
 def _binary(kind: pa.DataType) -> pa.DataType:

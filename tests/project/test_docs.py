@@ -8,10 +8,11 @@ import shlex
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from click import Command, Group
+from typer.core import TyperGroup
 
 from detector import __version__, registry, schema
 from detector.cli.main import app
@@ -35,10 +36,10 @@ def type_of(kind: object) -> str:
     return str(kind).replace("time_unit='us', time_zone='UTC'", "us, UTC")
 
 
-def commands() -> dict[str, Command]:
+def commands() -> dict[str, Any]:
     group = typer.main.get_command(app)
-    assert isinstance(group, Group)
-    return dict(group.commands)
+    assert isinstance(group, TyperGroup)
+    return {str(name): command for name, command in group.commands.items()}
 
 
 def rows(text: str) -> dict[str, list[str]]:

@@ -118,6 +118,7 @@ def test_no_file_names_a_package_registry() -> None:
 
 
 def test_a_registry_host_would_be_seen() -> None:
-    assert hosts_in("--index-url https://" + "py" + "pi.org/simple")
+    assert hosts_in("--index" + "-url https://" + "example.org/" + "simple")
+    assert hosts_in("see " + "py" + "pi.org")
     assert hosts_in("url = https://files.python" + "hosted.org/packages/x.whl")
     assert not hosts_in("see https://www.postgresql.org/docs/15/runtime-config-logging.html")

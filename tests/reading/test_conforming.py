@@ -190,9 +190,9 @@ def test_ecs_durations_are_nanoseconds():
 
 
 def test_statement_texts_are_hashed_and_fingerprints_stay():
-    secret = "SELECT * FROM person WHERE ssn = '1840699123456'"
-    events, _ = one(statement=[secret, "00AB12CD34EF5678", None])
-    assert events[0]["statement"] == fingerprint(pl.Series([secret])).item()
+    text = "SELECT * FROM person WHERE ssn = '1840699123456'"
+    events, _ = one(statement=[text, "00AB12CD34EF5678", None])
+    assert events[0]["statement"] == fingerprint(pl.Series([text])).item()
     assert [event["statement"] for event in events[1:]] == ["00AB12CD34EF5678", None]
     hashed = one(names={"statement": "query"}, statement=["00AB12CD34EF5678"])[0][0]["statement"]
     assert hashed != "00AB12CD34EF5678"

@@ -26,7 +26,7 @@ INSERT INTO note SELECT i, 1 + i % 500 FROM generate_series(1, 800) i;
 INSERT INTO "Odd, ""name""
 on two lines" SELECT generate_series(1, 9);
 CREATE VIEW named AS SELECT p.name FROM person p JOIN note n ON n.person_id = p.id;
-CREATE FUNCTION some(n int) RETURNS SETOF person LANGUAGE plpgsql AS
+CREATE FUNCTION first_of(n int) RETURNS SETOF person LANGUAGE plpgsql AS
   $$ BEGIN RETURN QUERY SELECT * FROM person WHERE id <= n; END $$;
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO alice;
 """
@@ -53,7 +53,7 @@ PLAYED = [
     ),
     ("PREPARE p AS SELECT * FROM person WHERE id <= $1;", ("other", None, None, 0, True)),
     ("EXECUTE p(21);", ("read", "public.person", None, 21, True)),
-    ("SELECT * FROM some(42);", ("read", "public.person", None, 42, True)),
+    ("SELECT * FROM first_of(42);", ("read", "public.person", None, 42, True)),
     ("INSERT INTO note VALUES (1001, 5), (1002, 6);", ("write", "public.note", None, 2, True)),
     ("EXPLAIN ANALYZE SELECT * FROM person;", ("other", "public.person", None, 0, True)),
     ("SELECT * FROM nowhere;", ("read", None, None, 0, False)),

@@ -184,7 +184,11 @@ def test_foreign_key_checks_are_no_access_but_what_only_resembles_them_is(tmp_pa
 
 def test_an_explain_in_the_text_alone_hides_no_read(tmp_path):
     text = "EXPLAIN SELECT 1; SELECT * FROM person"
-    found = read(log(tmp_path, one(5000, text), one(60, text, command_tag="EXPLAIN", session_id="65c0b1a0.2")))
+    found = read(
+        log(
+            tmp_path, one(5000, text), one(60, text, command_tag="EXPLAIN", session_id="65c0b1a0.2")
+        )
+    )
     assert found.events.select("action", "rows").rows() == [("read", 5000), ("other", 0)]
 
 
@@ -200,7 +204,11 @@ def test_reading_beside_a_write_is_a_read(tmp_path):
 def test_a_cancelled_read_has_unknown_rows_and_a_refused_one_none(tmp_path):
     failed = {"severity": "ERROR", "query": "SELECT * FROM person"}
     found = read(
-        log(tmp_path, entry("", **failed | {"state": "57014"}), entry("", **failed | {"state": "42501"}))
+        log(
+            tmp_path,
+            entry("", **failed | {"state": "57014"}),
+            entry("", **failed | {"state": "42501"}),
+        )
     )
     assert found.events.select("action", "rows", "success").rows() == [
         ("read", None, False),
