@@ -23,7 +23,7 @@ from pathlib import Path
 
 from office.plan import ROLES, SCHEMA, Session, sessions
 from office.relay import relay
-from office.server import Server, Unavailable, running
+from office.server import Server, UnavailableError, running
 
 ROOT = Path(__file__).resolve().parent.parent
 STATEMENT = re.compile(r"AUDIT: (?:SESSION|OBJECT),(\d+),")
@@ -37,7 +37,7 @@ def main() -> int:
     plan = sessions(options.seed)
     try:
         records = play(plan)
-    except Unavailable as error:
+    except UnavailableError as error:
         print(f"cannot make the sample: {error}", file=sys.stderr)
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def play(plan: list[Session]) -> list[str]:
-    """The csvlog's records of the plan's sessions, in order. Raises Unavailable."""
+    """The csvlog's records of the plan's sessions, in order. Raises UnavailableError."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with running(Path(folder) / "server") as server:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.features.feature import Family, Figures, count
+from detector.features.feature import Family, Figures
+from detector.phrases import count, counted
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
 WORTH_SAYING = 1.0
@@ -18,7 +19,7 @@ def headline(row: Figures) -> str:
     day = f"{row['day'].day} {row['day']:%b %Y}"
     unknown = " and an unknown number more" if row["unknown"] else ""
     return (
-        f"read {count(row['rows'])} records{unknown} on {day}; "
+        f"read {counted(row['rows'], 'record')}{unknown} on {day}; "
         f"its usual day is {count(row['rows_usual'])}, "
         f"its group's largest is {count(row['rows_group_largest'])}"
     )

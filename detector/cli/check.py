@@ -11,6 +11,7 @@ from rich.text import Text
 
 from detector import registry, settings
 from detector.cli import screen
+from detector.phrases import share
 from detector.reading import paths, recognise
 from detector.reading.survey import FileSurvey, Survey, survey
 
@@ -90,7 +91,7 @@ def _show(found: Survey, *, guessed: bool) -> None:
         ["events", found.events],
         ["time", span],
         ["accounts", found.accounts],
-        ["statements without a row count", f"{found.unknown_share:.1%}"],
+        ["statements without a row count", share(found.unknown_share)],
         *([f"action {action}", count] for action, count in found.actions.items()),
     ]
     screen.say(screen.table("Contents", ["what", "figure"], facts, {"figure"}))

@@ -12,6 +12,7 @@ from detector import registry
 from detector.cli import screen
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
+from detector.phrases import counted
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
 from detector.schema import REJECTS
@@ -33,7 +34,7 @@ def take_in(logs: list[str], source: str | None, folder: Path, settings: Setting
     for path, reason in unused:
         screen.say(f"left out {path}: {reason}")
     formats = Counter(found.name for _, found in files)
-    words = ", ".join(f"{name} ({n} {_files(n)})" for name, n in sorted(formats.items()))
+    words = ", ".join(f"{name} ({counted(n, 'file')})" for name, n in sorted(formats.items()))
     screen.say(f"{'format' if source else 'format guessed'}: {words}")
     ledger = Ledger.open(folder, settings.timezone)
     total = sum(path.stat().st_size for path, _ in files)
@@ -43,13 +44,9 @@ def take_in(logs: list[str], source: str | None, folder: Path, settings: Setting
     events = sum(report.events for report in done.files)
     rejects = sum(report.rejects for report in done.files)
     screen.say(
-        f"{events:,} events"
-        + "".join(f", {n} {_files(n)} {state}" for state, n in sorted(states.items()))
-        + (f"; {rejects:,} records rejected (reasons in rejects.ndjson)" if rejects else "")
+        f"{counted(events, 'event')}"
+        + "".join(f", {counted(n, 'file')} {state}" for state, n in sorted(states.items()))
+        + (f"; {counted(rejects, 'record')} rejected, see rejects.ndjson" if rejects else "")
     )
     left_out = [{"file": str(path), "line": 0, "reason": reason} for path, reason in unused]
     return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)))
-
-
-def _files(number: int) -> str:
-    return "file" if number == 1 else "files"

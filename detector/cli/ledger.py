@@ -11,6 +11,8 @@ import typer
 from detector.cli import options, screen
 from detector.ledger.store import Ledger
 from detector.ledger.summary import Summary, summarise
+from detector.phrases import counted
+from detector.phrases import share as percent
 
 #: Inputs shown on screen; ``--json`` has them all.
 SHOWN = 20
@@ -47,8 +49,8 @@ def ledger(
         screen.say(f"no data from {first} to {last}" if first != last else f"no data on {first}")
     if summary.unknown_share:
         screen.say(
-            f"the log does not say how many records {summary.unknown_rows:,} statements returned: "
-            "for these, theft can only be seen by their number"
+            f"{counted(summary.unknown_rows, 'statement')} returned records without the log saying "
+            "how many: for these, theft can only be seen by their number"
         )
 
 
@@ -63,7 +65,7 @@ def _rows(summary: Summary) -> list[list[object]]:
         ["accounts", summary.accounts],
         ["statements", summary.statements],
         ["records returned", summary.rows],
-        ["reads of unknown size", None if share is None else f"{share:.1%}"],
+        ["reads of unknown size", None if share is None else percent(share)],
         ["failed statements", summary.failures],
         ["rejected lines", sum(part.rejects for part in summary.parts)],
     ]

@@ -18,6 +18,7 @@ from detector.cli.intake import take_in
 from detector.forests import store
 from detector.forests.model import Model
 from detector.ledger.store import Ledger
+from detector.phrases import counted
 from detector.reading import directory as directories
 
 #: Accounts shown on screen; all alerts are in alerts.ndjson.
@@ -48,7 +49,7 @@ def score(
     book = Ledger.open(ledger, rules.timezone)
     results = []
     days = taken.ingested.days
-    with screen.progress("scoring", len(days)) as advance:
+    with screen.progress("scoring", len(days), "days") as advance:
         for some in score_days(book, days, learned, people, rules, registry.families()):
             results.append(some)
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
@@ -83,12 +84,12 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
     seen = [day for day in days if day <= model.last_day]
     if seen:
         screen.say(
-            f"{len(seen)} of {len(days)} days lie within the model's training "
+            f"{len(seen)} of {counted(len(days), 'scored day')} within the model's training "
             f"(to {model.last_day}): what they hold was learned as usual"
         )
     screen.say(
-        f"{scores['entity'].n_unique():,} accounts scored on {len(days)} days, "
-        f"{days[0]} to {days[-1]}: {len(alerts)} alerts "
+        f"{counted(scores['entity'].n_unique(), 'account')} scored on {counted(len(days), 'day')}, "
+        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')} "
         f"(budget {model.alerts_per_day:g} a day) in {out}"
     )
     if alerts:
@@ -97,6 +98,10 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
 
 def _severity(own: list[Alert], rows: int) -> str:
     return severity(rows, sum(alert["unknown_rows_statements"] for alert in own))
+
+
+def _top(shown: int, of: int) -> str:
+    return counted(of, "account") + " with alerts" + (f", the first {shown}" if of > shown else "")
 
 
 def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
@@ -110,14 +115,15 @@ def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
         key=lambda item: (-max(alert["surprise"] for alert in item[1]), item[0]),
     )
     shown = ranked[:SHOWN]
-    screen.say("", f"Top {len(shown)} of {len(ranked)} accounts with alerts, oddest first:")
+    screen.say("", f"{_top(len(shown), len(ranked))}, oddest first:")
     for place, (account, own) in enumerate(shown, start=1):
         first = own[0]
-        days = "one day" if len(own) == 1 else f"{len(own)} days"
         screen.say(
             "",
-            f"{place:>2}. {account} ({first['group']}): severity {_severity(own, totals[account])}, "
-            f"{days}, first alert {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
-            f"{first['rows']:,} records out by then, {totals[account]:,} on all its alerted days",
+            f"{place:>2}. {account} ({first['group']}): "
+            f"severity {_severity(own, totals[account])}, {counted(len(own), 'day')}, "
+            f"first alert {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
+            f"{counted(first['rows'], 'record')} out by then, "
+            f"{totals[account]:,} on all its alerted days",
             f"    {'; '.join(first['reasons'])}",
         )

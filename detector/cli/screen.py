@@ -62,13 +62,13 @@ def show(value: object) -> str:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Any]:
-    """A bar over ``total`` bytes; yields ``advance(done, words)``. Silent where no one looks."""
+def progress(title: str, total: int, unit: str = "bytes") -> Iterator[Any]:
+    """A bar to ``total``; yields ``advance(done, words)``. Silent where no one looks."""
     out = console()
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        DownloadColumn(),
+        DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:g}/{task.total:g}"),
         TimeRemainingColumn(),
         console=out,
         transient=True,

@@ -17,6 +17,7 @@ from detector.forests import store
 from detector.forests.model import Model
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
+from detector.phrases import counted, share
 from detector.reading import directory as directories
 
 
@@ -59,10 +60,10 @@ def train(
     if as_json:
         typer.echo(json.dumps(_summary(found, model)))
     screen.say(
-        f"{found.accounts:,} accounts, {len(days)} days; row counts known for "
-        f"{found.rows_known:.1%} of the reading statements",
-        f"threshold: surprise {found.threshold:.2f}, for {found.alerts_per_day:g} false alerts "
-        f"a day, set on {found.held_out_days} held-out days from {found.held_out_from}",
+        f"{counted(found.accounts, 'account')}, {counted(len(days), 'day')}; row counts known for "
+        f"{share(found.rows_known)} of the reading statements",
+        f"threshold: surprise {found.threshold:.2f}, for {_alerts(found.alerts_per_day)} "
+        f"a day, set on {counted(found.held_out_days, 'held-out day')} from {found.held_out_from}",
         f"model {found.id} in {model} (read {model / 'CARD.md'})",
     )
     if found.rows_known < 0.5:
@@ -70,6 +71,10 @@ def train(
             "most row counts are unknown: thefts that do not change the number of statements "
             "will not be seen; switch row counts on in the database's log"
         )
+
+
+def _alerts(budget: float) -> str:
+    return f"{budget:g} false {'alert' if budget == 1 else 'alerts'}"
 
 
 def _summary(found: Model, path: Path) -> dict[str, object]:

@@ -35,11 +35,6 @@ class Family:
     features: tuple[Feature, ...]
 
 
-def count(value: float | None) -> str:
-    """A count as people write it: 1,430,112."""
-    return "unknown" if value is None else f"{round(value):,}"
-
-
 def standardised(measure: str) -> pl.Expr:
     """How far the day so far lies above the account's own usual full day, in spreads.
 

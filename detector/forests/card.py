@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from detector.features.feature import Family
 from detector.forests.model import Model
+from detector.phrases import counted, share
 
 
 def card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) -> str:
@@ -18,14 +19,14 @@ def card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) 
     made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
     return f"""# Model {model.id}
 
-Learned from {model.first_day} to {model.last_day}: {model.accounts:,} accounts.
+Learned from {model.first_day} to {model.last_day}: {counted(model.accounts, "account")}.
 Made with {made_with}; seed {model.settings.seed}; days and hours of {model.settings.timezone}.
 
 - Alert budget: {model.alerts_per_day:g} a day. The threshold, surprise {model.threshold:.3f},
-  was set on {model.held_out_days} held-out days of training (from {model.held_out_from}); no later data
-  had a part in it.
+  was set on {counted(model.held_out_days, "held-out day")} of training (from
+  {model.held_out_from}); no later data had a part in it.
 - Surprise is -log10 of the calibrated p-value of an account's day.
-- Row counts were known for {model.rows_known:.1%} of the reading statements in training.
+- Row counts were known for {share(model.rows_known)} of the reading statements in training.
 - A day of fewer than {model.settings.minimum_records:,} records does not alert, unless the log
   hides how many they were.
 

@@ -23,6 +23,7 @@ from detector.forests import tail as tails
 from detector.forests import voices as joining
 from detector.forests.model import Model
 from detector.forests.scoring import day_ends, material
+from detector.phrases import counted
 from detector.settings import Settings
 
 #: Share of the days that is held out, and the least number of days that can be learned from.
@@ -48,7 +49,7 @@ def train(
     days = hours.select(local_day(settings).unique().sort()).to_series().to_list()
     if len(days) < FEWEST_DAYS:
         raise NotEnoughHistory(
-            f"{len(days)} days with data are too few to learn from",
+            f"{counted(len(days), 'day')} with data: too few to learn from",
             hint=f"train on at least {FEWEST_DAYS}, better on 60 or more",
         )
     cut = days[round(len(days) * (1 - HELD_OUT))]

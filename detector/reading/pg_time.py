@@ -112,7 +112,7 @@ def _moment(name: str, zone: str) -> pl.Expr:
         return (naive - pl.lit(timedelta(seconds=seconds))).dt.replace_time_zone("UTC")
     if not re.fullmatch("[A-Za-z]{1,6}", name):
         return pl.lit(None, TIMESTAMP)
-    tries = []
+    tries: list[pl.Expr] = []
     for ambiguous in ("earliest", "latest"):
         local = naive.dt.replace_time_zone(
             zone,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
 import shutil
@@ -36,22 +35,22 @@ SETTINGS = {
 }
 
 
-class Unavailable(RuntimeError):
+class UnavailableError(RuntimeError):
     """PostgreSQL or pgaudit is not installed, or will not start here; says which."""
 
 
 def binaries() -> Path:
-    """The folder of the newest PostgreSQL server that has pgaudit. Raises Unavailable."""
-    folders = [Path(found).parent for found in glob.glob("/usr/lib/postgresql/*/bin/postgres")]
+    """The folder of the newest PostgreSQL server that has pgaudit. Raises UnavailableError."""
+    folders = [found.parent for found in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
     tool = shutil.which("pg_config")
     if tool:
         folders.append(Path(_output([tool, "--bindir"]).strip()))
     servers = [folder for folder in folders if (folder / "initdb").exists()]
     if not servers:
-        raise Unavailable("no PostgreSQL server is installed (initdb was not found)")
+        raise UnavailableError("no PostgreSQL server is installed (initdb was not found)")
     with_pgaudit = [folder for folder in servers if _has_pgaudit(folder)]
     if not with_pgaudit:
-        raise Unavailable(f"pgaudit is not installed for the PostgreSQL in {servers[0]}")
+        raise UnavailableError(f"pgaudit is not installed for the PostgreSQL in {servers[0]}")
     return max(with_pgaudit, key=lambda folder: [int(p) for p in folder.parts if p.isdigit()])
 
 
@@ -77,10 +76,12 @@ class Server:
 
     @property
     def csvlog(self) -> Path:
+        """What the log collector writes now, as CSV."""
         return self.data / "log" / "postgresql.csv"
 
     @property
     def jsonlog(self) -> Path:
+        """The same as JSON lines."""
         return self.data / "log" / "postgresql.json"
 
     def environment(
@@ -126,7 +127,7 @@ def running(folder: Path, **settings: str) -> Iterator[Server]:
     """A fresh cluster in ``folder`` with database ``office``; stopped at the end.
 
     ``settings`` are added to SETTINGS (a dot in a name is written as two underscores). Raises
-    Unavailable. As root the server runs as user postgres or nobody, who then owns ``folder``
+    UnavailableError. As root the server runs as user postgres or nobody, who then owns ``folder``
     and must be able to reach it: make it with tempfile, not below a private folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +171,9 @@ def _run(server: Server, tool: str, *arguments: str) -> None:
             cwd="/",
         )
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"{tool} failed: {' '.join((error.stderr or '').split())}") from error
+        raise UnavailableError(
+            f"{tool} failed: {' '.join((error.stderr or '').split())}"
+        ) from error
 
 
 def _free_port() -> int:
@@ -185,7 +188,9 @@ def _unprivileged(folder: Path) -> tuple[str, ...]:
         return ()
     user = next((name for name in ("postgres", "nobody") if _known(name)), None)
     if user is None or not shutil.which("setpriv"):
-        raise Unavailable("PostgreSQL refuses to run as root, and there is no other user to be")
+        raise UnavailableError(
+            "PostgreSQL refuses to run as root, and there is no other user to be"
+        )
     entry = pwd.getpwnam(user)
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     folder.chmod(0o700)

@@ -37,9 +37,7 @@ def _events(seed: int, thief: str | None) -> pl.DataFrame:
             pages = 900
             stolen = _reads(rng, day, np.zeros(pages, int), rng.random(pages) * 24, 5.7)
             frames.append(
-                stolen.with_columns(
-                    account=pl.lit(thief), client_address=pl.lit("185.12.4.7")
-                )
+                stolen.with_columns(account=pl.lit(thief), client_address=pl.lit("185.12.4.7"))
             )
     joined = pl.concat([schema.empty(schema.EVENTS), *frames], how="diagonal")
     return joined.sort("timestamp", "account")

@@ -47,8 +47,10 @@ def test_the_reasons_name_figures_and_the_new_address(alerts):
 
 
 def test_a_new_address_is_new_only_once(scored):
-    thief = scored.filter(pl.col("account") == "agent00").group_by("day").agg(
-        pl.col("new_addresses").max()
+    thief = (
+        scored.filter(pl.col("account") == "agent00")
+        .group_by("day")
+        .agg(pl.col("new_addresses").max())
     )
     assert thief.sort("day")["new_addresses"].to_list() == [1] + [0] * (len(thief) - 1)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from office.server import Server, Unavailable, running
+from office.server import Server, UnavailableError, running
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def postgresql() -> Iterator[Server]:
         context = running(Path(folder) / "server")
         try:
             server = context.__enter__()
-        except Unavailable as error:
+        except UnavailableError as error:
             if os.environ.get("DETECTOR_REQUIRE_SERVERS") == "1":
                 pytest.fail(f"DETECTOR_REQUIRE_SERVERS=1, but {error}")
             pytest.skip(str(error))

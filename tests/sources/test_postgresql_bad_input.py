@@ -153,8 +153,16 @@ def test_a_missing_file_is_one_clear_line(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a,b,c\n1,2,3\n", "timestamp,account,rows\n2024-01-01 10:00:00,a,1\n", "{}\n", "[1]\n"]
-    + ['{"timestamp":"2024-01-01T00:00:00Z","account":"a","rows":3}\n', "\n\n", "PAR1"],
+    [
+        "",
+        "a,b,c\n1,2,3\n",
+        "timestamp,account,rows\n2024-01-01 10:00:00,a,1\n",
+        "{}\n",
+        "[1]\n",
+        '{"timestamp":"2024-01-01T00:00:00Z","account":"a","rows":3}\n',
+        "\n\n",
+        "PAR1",
+    ],
 )
 def test_other_formats_are_not_accepted(text, tmp_path):
     assert accepting(log(tmp_path, text)) == []
@@ -224,27 +232,27 @@ def test_a_text_said_before_keeps_the_fingerprint_of_its_statement(tmp_path):
     assert read(log(tmp_path, entry(again))).events["statement"].to_list() == [None]
 
 
-SECRET = "Zx81secret"
+PRIVATE = "Zx81secret"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        f"SELECT * FROM person WHERE name = 'from {SECRET}'",
-        f"SELECT E'it\\'s from {SECRET}'",
-        f"SELECT $q$ from {SECRET} $q$",
-        f"SELECT 1 /* from {SECRET} */ -- join {SECRET}\n FROM person",
-        f"COPY (SELECT 'from {SECRET}') TO STDOUT",
-        f"SELECT '' from person where x = ' from {SECRET} ",
+        f"SELECT * FROM person WHERE name = 'from {PRIVATE}'",
+        f"SELECT E'it\\'s from {PRIVATE}'",
+        f"SELECT $q$ from {PRIVATE} $q$",
+        f"SELECT 1 /* from {PRIVATE} */ -- join {PRIVATE}\n FROM person",
+        f"COPY (SELECT 'from {PRIVATE}') TO STDOUT",
+        f"SELECT '' from person where x = ' from {PRIVATE} ",
     ],
 )
 @pytest.mark.parametrize("relation", ["", "public.person"])
 def test_no_literal_and_no_comment_reaches_the_events(text, relation, tmp_path):
     kind = ("SESSION", 1, 1, "READ", "SELECT", "TABLE" if relation else "", relation)
     failed = entry("", severity="ERROR", state="22012", query=text)
-    found = read(log(tmp_path, entry(audit(*kind, text, SECRET, 3)), failed))
+    found = read(log(tmp_path, entry(audit(*kind, text, PRIVATE, 3)), failed))
     assert found.events.height == 2
-    assert SECRET not in str(found.events.to_dicts())
+    assert PRIVATE not in str(found.events.to_dicts())
 
 
 @FAST

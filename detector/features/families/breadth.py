@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from detector.features.feature import Family, Feature, Figures, count, standardised
+from detector.features.feature import Family, Feature, Figures, standardised
+from detector.phrases import count
 
 
 def _new(what: str, noun: str) -> Feature:

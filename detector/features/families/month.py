@@ -5,7 +5,8 @@ The frozen baseline was learned once, in training, so a slow ramp cannot teach i
 
 import polars as pl
 
-from detector.features.feature import Family, Feature, Figures, count
+from detector.features.feature import Family, Feature, Figures
+from detector.phrases import count
 
 #: Variance of a person's honest level over months, in squared spreads, that no number of days
 #: averages away; without it a long window would make every small drift significant.

@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from detector.features.feature import Family, Feature, Figures, count
+from detector.features.feature import Family, Feature, Figures
+from detector.phrases import count, counted
 
 
 def _against_group(measure: str) -> pl.Expr:
@@ -13,7 +14,7 @@ def _against_group(measure: str) -> pl.Expr:
 
 def _rows(row: Figures) -> str:
     return (
-        f"read {count(row['rows'])} records; a usual day in its group is "
+        f"read {counted(row['rows'], 'record')}; a usual day in its group is "
         f"{count(row['rows_group_usual'])}, its group's largest is "
         f"{count(row['rows_group_largest'])}"
     )
@@ -21,7 +22,7 @@ def _rows(row: Figures) -> str:
 
 def _statements(row: Figures) -> str:
     return (
-        f"ran {count(row['statements'])} statements; a usual day in its group is "
+        f"ran {counted(row['statements'], 'statement')}; a usual day in its group is "
         f"{count(row['statements_group_usual'])}, its group's largest is "
         f"{count(row['statements_group_largest'])}"
     )

@@ -2,23 +2,24 @@
 
 import polars as pl
 
-from detector.features.feature import Family, Feature, Figures, count, standardised
+from detector.features.feature import Family, Feature, Figures, standardised
+from detector.phrases import count, counted
 
 
 def _rows(row: Figures) -> str:
-    return f"read {count(row['rows'])} records; its usual day is {count(row['rows_usual'])}"
+    return f"read {counted(row['rows'], 'record')}; its usual day is {count(row['rows_usual'])}"
 
 
 def _statements(row: Figures) -> str:
     return (
-        f"ran {count(row['statements'])} statements; "
+        f"ran {counted(row['statements'], 'statement')}; "
         f"its usual day is {count(row['statements_usual'])}"
     )
 
 
 def _largest(row: Figures) -> str:
     return (
-        f"one result of {count(row['largest'])} records; "
+        f"one result of {counted(row['largest'], 'record')}; "
         f"its usual largest is {count(row['largest_usual'])}"
     )
 
