@@ -11,7 +11,7 @@ import polars as pl
 from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.features.feature import Family
-from detector.features.table import LOOKBACK
+from detector.features.table import DIMENSIONS, LOOKBACK
 from detector.forests import scoring
 from detector.forests.model import Model
 from detector.ledger.store import Ledger
@@ -46,7 +46,7 @@ def score_days(
         left = left[len(some) :]
         since, until = first - timedelta(days=LOOKBACK), some[-1]
         hours = ledger.hours(since, until)
-        touched = ledger.touched(since, until)
+        touched = ledger.touched(since, until, DIMENSIONS)
         scored = scoring.score(hours, touched, some, model, directory, settings, families)
         ringing = alert.alerts(alert.raised(scored), model, families)
         yield Scored(some, alert.scores(scored, ringing), ringing)

@@ -13,6 +13,7 @@ from detector import registry
 from detector.cli import options, screen
 from detector.cli.intake import take_in
 from detector.errors import NotEnoughHistory
+from detector.features.table import DIMENSIONS
 from detector.forests import store
 from detector.forests.model import Model
 from detector.forests.training import train as learn
@@ -51,7 +52,7 @@ def train(
     screen.say(f"learning from {days[0]} to {days[-1]}")
     found = learn(
         book.hours(days[0], days[-1]),
-        book.touched(days[0], days[-1]),
+        book.touched(days[0], days[-1], DIMENSIONS),
         people,
         rules,
         registry.families(),

@@ -14,6 +14,7 @@ KNOWN = {
     "day": pl.Date(),
 }
 
+#: The dimensions looked at, and what they are called in features.
 NAMES = {"client_address": "addresses", "object": "objects"}
 
 

@@ -18,6 +18,8 @@ from detector.settings import Settings
 
 #: What precedes the first scored day and is needed to score it.
 LOOKBACK = baseline.LOOKBACK
+#: The dimensions of TOUCHED that features use.
+DIMENSIONS = tuple(novelty.NAMES)
 #: Of features.
 DECIMALS = 9
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -54,19 +55,8 @@ def train(
         )
     cut = days[round(len(days) * (1 - HELD_OUT))]
     held_out = [day for day in days if day >= cut]
-    early = features.learn(
-        hours.filter(local_day(settings) < cut),
-        touched.filter(pl.col("day") < cut),
-        directory,
-        settings,
-    )
-    honest = features.table(hours, touched, held_out, early, directory, settings, families)
+    honest = _held_out(hours, touched, held_out, directory, settings, families)
     ends = day_ends(honest)
-    if len(ends) < FEWEST_ACCOUNT_DAYS:
-        raise NotEnoughHistory(
-            f"{len(ends)} active account-days after {cut} are too few to set a threshold",
-            hint=f"train on more days, or on more accounts (at least {FEWEST_ACCOUNT_DAYS})",
-        )
     scores = _cross_scores(honest, families, settings.seed)
     maxima = _daily_maxima(honest, scores, settings.minimum_records)
     whole = features.learn(hours, touched, directory, settings)
@@ -89,6 +79,31 @@ def train(
         accounts=accounts,
         rows_known=_share_known(hours),
     )
+
+
+def _held_out(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    days: Sequence[date],
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+) -> pl.DataFrame:
+    """The feature table of ``days`` over baselines learned before them."""
+    early = features.learn(
+        hours.filter(local_day(settings) < days[0]),
+        touched.filter(pl.col("day") < days[0]),
+        directory,
+        settings,
+    )
+    honest = features.table(hours, touched, days, early, directory, settings, families)
+    account_days = honest.select("account", "day").n_unique()
+    if account_days < FEWEST_ACCOUNT_DAYS:
+        raise NotEnoughHistory(
+            f"{account_days} active account-days from {days[0]} are too few to set a threshold",
+            hint=f"train on more days, or on more accounts (at least {FEWEST_ACCOUNT_DAYS})",
+        )
+    return honest
 
 
 def _cross_scores(

@@ -89,12 +89,21 @@ class Ledger:
         """
         return self._table("hours", HOURS, sum_hours, HOUR_KEYS, (since, until))
 
-    def touched(self, since: date | None = None, until: date | None = None) -> pl.DataFrame:
+    def touched(
+        self,
+        since: date | None = None,
+        until: date | None = None,
+        dimensions: Collection[str] | None = None,
+    ) -> pl.DataFrame:
         """TOUCHED of the days from ``since`` to ``until`` (both included), all parts merged.
 
-        Sorted by day, account, dimension and value. Raises LedgerError.
+        Of some ``dimensions`` or of all. Sorted by day, account, dimension and value. Raises
+        LedgerError.
         """
-        return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until))
+        if dimensions is None:
+            return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until))
+        chosen = pl.col("dimension").is_in(sorted(dimensions))
+        return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until), chosen)
 
     def rejects(self, part_ids: Collection[str]) -> pl.LazyFrame:
         """The REJECTS of some parts, lazily."""
@@ -159,8 +168,14 @@ class Ledger:
         merge: Callable[[pl.LazyFrame], pl.LazyFrame],
         keys: tuple[str, ...],
         span: tuple[date | None, date | None],
+        chosen: pl.Expr | None = None,
     ) -> pl.DataFrame:
-        """One table's rows of some days. A day of a single part has nothing to merge."""
+        """One table's (``chosen``) rows of some days. A day of one part has nothing to merge."""
+
+        def scan(files: list[Path]) -> pl.LazyFrame:
+            frame = pl.scan_parquet(files, hive_partitioning=False)
+            return frame if chosen is None else frame.filter(chosen)
+
         by_day: dict[date, list[Path]] = {}
         owners: dict[Path, str] = {}
         since, until = span[0] or date.min, span[1] or date.max
@@ -172,9 +187,9 @@ class Ledger:
                     owners[path] = part.id
         single = [files[0] for files in by_day.values() if len(files) == 1]
         several = [path for files in by_day.values() if len(files) > 1 for path in files]
-        pieces = [pl.scan_parquet(single, hive_partitioning=False)] if single else []
+        pieces = [scan(single)] if single else []
         if several:
-            pieces.append(merge(pl.scan_parquet(several, hive_partitioning=False)))
+            pieces.append(merge(scan(several)))
         if not pieces:
             return empty(schema)
         try:

@@ -114,7 +114,7 @@ def test_the_future_of_the_log_does_not_move_the_threshold(robbed, model, scored
 
 def test_too_short_a_history_is_refused_in_one_line(honest):
     short = honest.before(date(2024, 1, 8))
-    with pytest.raises(NotEnoughHistory, match="7 days with data are too few") as refused:
+    with pytest.raises(NotEnoughHistory, match="7 days with data: too few") as refused:
         train(short.hours, short.touched, None, Settings(), registry.families())
     assert "\n" not in str(refused.value)
 

@@ -51,6 +51,17 @@ def test_days_can_be_chosen_and_both_ends_count(tmp_path):
     assert ledger.hours(date(2024, 2, 8), date(2024, 2, 9)).is_empty()
 
 
+def test_dimensions_can_be_chosen_whether_or_not_a_day_has_several_parts(tmp_path):
+    there = {"object": "person", "client_address": "10.0.0.1", "application": "psql"}
+    ledger = filled(tmp_path, {"at": 48, **there})
+    log = write_log(tmp_path / "b.log", {"at": 1, "rows": 5, "account": "a0", **there})
+    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    whole = ledger.touched()
+    chosen = ledger.touched(dimensions=["object", "client_address"])
+    assert chosen.equals(whole.filter(pl.col("dimension").is_in(["object", "client_address"])))
+    assert 0 < chosen.height < whole.height
+
+
 def test_only_the_files_of_the_days_asked_for_are_read(tmp_path):
     ledger = filled(tmp_path)
     for path in (tmp_path / "ledger" / "hours" / "day=2024-02-06").iterdir():
