@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def count(value: float | None) -> str:
     """A count: 1,430,112; ``unknown`` where the log does not say."""
@@ -21,3 +23,9 @@ def share(value: float) -> str:
     if 0.999 < value < 1:
         return "over 99.9%"
     return f"{value:.1%}"
+
+
+def names(values: Sequence[str] | None, most: int = 3) -> str:
+    """Some names in a row, the first few of many."""
+    shown = list(values or [])
+    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

@@ -1,4 +1,4 @@
-"""Alerts from scored hours: one per entity and day, at the first hour that passes."""
+"""Alerts from scored hours: one per entity and run of odd days, at the first hour that passes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from detector.schema import SCORES
 #: An alert as plain JSON; the keys are described in docs/alerts.md.
 Alert: TypeAlias = dict[str, Any]
 
-KIND = "account"
 HOUR = timedelta(hours=1)
 #: Severity by damage: records out when the alert rings.
 SEVERITIES = ((100_000, "critical"), (10_000, "high"), (1_000, "medium"))
@@ -39,20 +38,16 @@ def severity(rows: int, unknown: int) -> str:
 
 def raised(scored: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``scoring.score`` at which an alert rings, with all new names of the day."""
-    first = (
-        scored.filter("alarming")
-        .sort("account", "hour")
-        .group_by("account", "day", maintain_order=True)
-        .first()
-    )
-    until = scored.join(first.select("account", "day", at="hour"), on=["account", "day"]).filter(
+    keys = ["entity_kind", "entity", "day"]
+    first = scored.filter("alarming")
+    until = scored.join(first.select(*keys, at="hour"), on=keys).filter(
         pl.col("hour") <= pl.col("at")
     )
     names = [f"new_{what}_names" for what in NAMES.values()]
-    gathered = until.group_by("account", "day").agg(
+    gathered = until.group_by(keys).agg(
         pl.col(name).explode(empty_as_null=False).drop_nulls().sort() for name in names
     )
-    return first.drop(names).join(gathered, on=["account", "day"]).sort("hour", "account")
+    return first.drop(names).join(gathered, on=keys).sort("hour", "entity_kind", "entity")
 
 
 def alerts(ringing: pl.DataFrame, model: Model, families: Sequence[Family]) -> list[Alert]:
@@ -62,21 +57,20 @@ def alerts(ringing: pl.DataFrame, model: Model, families: Sequence[Family]) -> l
 
 def _alert(row: dict[str, Any], model: Model, families: Sequence[Family]) -> Alert:
     return {
-        "id": alert_id(KIND, row["account"], row["day"]),
+        "id": alert_id(row["entity_kind"], row["entity"], row["day"]),
         "time": _iso(row["hour"] + HOUR),
         "date": row["day"].isoformat(),
-        "entity_kind": KIND,
-        "entity": row["account"],
+        "entity_kind": row["entity_kind"],
+        "entity": row["entity"],
         "group": row["group"],
-        "severity": severity(row["rows"], row["unknown"]),
+        "severity": severity(row["rows"], row["unknown"] or 0),
         "surprise": row["surprise"],
         "threshold": round(model.threshold, 6),
-        "rows": row["rows"],
+        "rows": _whole(row["rows"]),
         "expected_rows": round(row["rows_usual"], 1),
-        "group_largest_rows": row["rows_group_largest"],
-        "statements": row["statements"],
-        "unknown_rows_statements": row["unknown"],
-        "off_hours_rows": row["off_rows"],
+        "group_largest_rows": _whole(row["rows_group_largest"]),
+        "statements": _whole(row["statements"]),
+        "unknown_rows_statements": _whole(row["unknown"]),
         "new_client_addresses": row["new_addresses_names"],
         "new_objects": row["new_objects_names"],
         "reasons": reasons(row, families),
@@ -92,6 +86,10 @@ def _alert(row: dict[str, Any], model: Model, families: Sequence[Family]) -> Ale
     }
 
 
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -100,23 +98,24 @@ def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
     """SCORES of ``scoring.score``'s table, with the alerts' ids at the hours they ring."""
     marks = pl.DataFrame(
         {
-            "account": [alert["entity"] for alert in ringing],
+            "entity_kind": [alert["entity_kind"] for alert in ringing],
+            "entity": [alert["entity"] for alert in ringing],
             "time": [datetime.fromisoformat(alert["time"]) for alert in ringing],
             "alert_id": [alert["id"] for alert in ringing],
         },
-        schema={"account": pl.String(), "time": SCORES["time"], "alert_id": pl.String()},
+        schema={name: SCORES[name] for name in ("entity_kind", "entity", "time", "alert_id")},
     )
-    usual_hours = pl.col("active_hours_usual").clip(1)
+    usual_hours = pl.col("hours_usual").fill_null(1).clip(1)
     return (
         scored.with_columns(time=pl.col("hour") + HOUR)
-        .join(marks, on=["account", "time"], how="left")
+        .join(marks, on=["entity_kind", "entity", "time"], how="left")
         .select(
             date="day",
             time="time",
-            entity_kind=pl.lit(KIND),
-            entity="account",
+            entity_kind="entity_kind",
+            entity="entity",
             surprise="surprise",
-            rows="hour_rows",
+            rows=pl.col("hour_rows").cast(pl.Int64),
             expected_rows=(pl.col("rows_usual") / usual_hours).round(3),
             alert_id="alert_id",
         )

@@ -11,8 +11,9 @@ import polars as pl
 from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.features.feature import Family
-from detector.features.table import DIMENSIONS, LOOKBACK
+from detector.features.table import DIMENSIONS
 from detector.forests import scoring
+from detector.forests.scoring import LOOKBACK
 from detector.forests.model import Model
 from detector.ledger.store import Ledger
 from detector.settings import Settings

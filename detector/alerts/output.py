@@ -49,11 +49,20 @@ def _settle(fresh: Path, path: Path) -> None:
     fresh.replace(path)
 
 
-def day_rows(scores: pl.DataFrame, alerts: list[Alert]) -> dict[str, int]:
-    """Records read by each alerted account on the days that alerted."""
-    days = pl.DataFrame(
-        {"entity": [a["entity"] for a in alerts], "date": [a["date"] for a in alerts]},
-        schema={"entity": pl.String, "date": pl.String},
-    ).with_columns(pl.col("date").str.to_date())
-    sums = scores.join(days, on=["entity", "date"]).group_by("entity").agg(pl.col("rows").sum())
-    return dict(sums.select("entity", "rows").iter_rows())
+def rows_since(scores: pl.DataFrame, alerts: list[Alert]) -> dict[tuple[str, str], int]:
+    """Records read by each alerted entity from the day of its first alert on."""
+    first: dict[tuple[str, str], str] = {}
+    for alert in alerts:
+        first.setdefault((alert["entity_kind"], alert["entity"]), alert["date"])
+    since = pl.DataFrame(
+        [(kind, entity, day) for (kind, entity), day in first.items()],
+        schema={"entity_kind": pl.String, "entity": pl.String, "since": pl.String},
+        orient="row",
+    ).with_columns(pl.col("since").str.to_date())
+    sums = (
+        scores.join(since, on=["entity_kind", "entity"])
+        .filter(pl.col("date") >= pl.col("since"))
+        .group_by("entity_kind", "entity")
+        .agg(pl.col("rows").sum())
+    )
+    return {(kind, entity): rows for kind, entity, rows in sums.iter_rows()}

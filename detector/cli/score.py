@@ -13,8 +13,10 @@ from detector import registry
 from detector.alerts import output
 from detector.alerts.alert import Alert, severity
 from detector.alerts.batch import score_days
+from detector.alerts.drift import drifting
 from detector.cli import options, screen
 from detector.cli.intake import take_in
+from detector.features.measures import ACCOUNT
 from detector.forests import store
 from detector.forests.model import Model
 from detector.ledger.store import Ledger
@@ -64,14 +66,15 @@ def score(
         raise typer.Exit(1)
 
 
-def _summary(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> dict[str, Any]:
+def _summary(scores: pl.DataFrame, alerts: list[Alert], learned: Model, out: Path) -> dict[str, Any]:
     return {
-        "model": model.id,
+        "model": learned.id,
         "out": str(out),
         "first_day": str(scores["date"].min()) if len(scores) else None,
         "last_day": str(scores["date"].max()) if len(scores) else None,
-        "accounts": scores["entity"].n_unique(),
-        "not_scored": scores.filter(pl.col("surprise").is_null())["entity"].n_unique(),
+        "accounts": _accounts(scores),
+        "alerts_a_day": len(alerts) / max(1, scores["date"].n_unique()),
+        "budget": learned.alerts_per_day,
         "alerts": alerts,
     }
 
@@ -88,42 +91,47 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
             f"(to {model.last_day}): what they hold was learned as usual"
         )
     screen.say(
-        f"{counted(scores['entity'].n_unique(), 'account')} scored on {counted(len(days), 'day')}, "
-        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')} "
-        f"(budget {model.alerts_per_day:g} a day) in {out}"
+        f"{counted(_accounts(scores), 'account')} scored on {counted(len(days), 'day')}, "
+        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')}, "
+        f"{len(alerts) / len(days):.1f} a day (budget {model.alerts_per_day:g}) in {out}"
     )
+    if drift := drifting(len(alerts), len(days), model.alerts_per_day):
+        screen.say(drift)
     if alerts:
         _show(scores, alerts)
 
 
-def _severity(own: list[Alert], rows: int) -> str:
-    return severity(rows, sum(alert["unknown_rows_statements"] for alert in own))
+def _accounts(scores: pl.DataFrame) -> int:
+    return scores.filter(pl.col("entity_kind") == ACCOUNT)["entity"].n_unique()
 
 
 def _top(shown: int, of: int) -> str:
-    return counted(of, "account") + " with alerts" + (f", the first {shown}" if of > shown else "")
+    found = "1 entity" if of == 1 else f"{of:,} entities"
+    return f"{found} with alerts" + (f", the first {shown}" if of > shown else "")
 
 
 def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
-    """Two lines or so per account: what it took and since when; why its first alert rang."""
-    by_account: dict[str, list[Alert]] = {}
+    """Two lines or so per entity: what it took and since when; why its first alert rang."""
+    by_entity: dict[tuple[str, str], list[Alert]] = {}
     for alert in alerts:
-        by_account.setdefault(alert["entity"], []).append(alert)
-    totals = output.day_rows(scores, alerts)
+        by_entity.setdefault((alert["entity_kind"], alert["entity"]), []).append(alert)
+    totals = output.rows_since(scores, alerts)
     ranked = sorted(
-        by_account.items(),
+        by_entity.items(),
         key=lambda item: (-max(alert["surprise"] for alert in item[1]), item[0]),
     )
     shown = ranked[:SHOWN]
     screen.say("", f"{_top(len(shown), len(ranked))}, oddest first:")
-    for place, (account, own) in enumerate(shown, start=1):
+    for place, (key, own) in enumerate(shown, start=1):
         first = own[0]
+        what = "" if key[0] == ACCOUNT else f"{key[0].replace('_', ' ')} "
+        unknown = sum(alert["unknown_rows_statements"] or 0 for alert in own)
         screen.say(
             "",
-            f"{place:>2}. {account} ({first['group']}): "
-            f"severity {_severity(own, totals[account])}, {counted(len(own), 'day')}, "
-            f"first alert {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
-            f"{counted(first['rows'], 'record')} out by then, "
-            f"{totals[account]:,} on all its alerted days",
+            f"{place:>2}. {what}{key[1]} ({first['group']}): "
+            f"severity {severity(totals[key], unknown)}, {counted(len(own), 'alert')}, "
+            f"first {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
+            f"{counted(first['rows'], 'record')} out by then that day, "
+            f"{totals[key]:,} since that day",
             f"    {'; '.join(first['reasons'])}",
         )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -77,3 +84,16 @@ def progress(title: str, total: int, unit: str = "bytes") -> Iterator[Any]:
     with bar:
         task = bar.add_task(title, total=total)
         yield lambda done, words=title: bar.update(task, completed=done, description=safe(words))
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Says what is being done while it takes; yields ``step(words)``. Silent where no one looks."""
+    out = console()
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), console=out,
+        transient=True, disable=not out.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("learning", total=None)
+        yield lambda words: bar.update(task, description=safe(f"learning: {words}"))

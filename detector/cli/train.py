@@ -16,6 +16,7 @@ from detector.errors import NotEnoughHistory
 from detector.features.table import DIMENSIONS
 from detector.forests import store
 from detector.forests.model import Model
+from detector.forests.training import Data
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
@@ -50,13 +51,15 @@ def train(
     if not days:
         raise NotEnoughHistory("no day with data to learn from", where=ledger)
     screen.say(f"learning from {days[0]} to {days[-1]}")
-    found = learn(
+    data = Data(
         book.hours(days[0], days[-1]),
         book.touched(days[0], days[-1], DIMENSIONS),
         people,
         rules,
         registry.families(),
     )
+    with screen.steps() as step:
+        found = learn(data, step)
     found = store.save(found, model, registry.families())
     if as_json:
         typer.echo(json.dumps(_summary(found, model)))

@@ -8,13 +8,15 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from detector.features.expected import RUNNING
+
 #: One row of the feature table, by column name.
 Figures: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One number about an account at the end of an hour; higher is odder.
+    """One number about an entity at the end of an hour; higher is odder.
 
     ``expression`` is computed over the columns that ``features.table`` lists and may be null
     (the log does not say). ``says`` tells a person what was seen, from the row's figures.
@@ -36,9 +38,24 @@ class Family:
 
 
 def standardised(measure: str) -> pl.Expr:
-    """How far the day so far lies above the account's own usual full day, in spreads.
+    """How far the day so far lies above the own usual full day, in spreads.
 
-    Measured in log1p, since what people read in a day is log-normal to a good approximation
-    and a theft multiplies.
+    In log1p, since what people read in a day is log-normal to a good approximation and a theft
+    multiplies. What the group does more of on that day is taken out.
     """
-    return (pl.col(measure).log1p() - pl.col(f"{measure}_centre")) / pl.col(f"{measure}_spread")
+    moved = pl.col(f"{measure}_moved") if measure in RUNNING else pl.lit(0.0)
+    return (pl.col(f"{measure}_log") - pl.col(f"{measure}_centre") - moved) / pl.col(
+        f"{measure}_spread"
+    )
+
+
+def against_group(measure: str) -> pl.Expr:
+    """How far the day so far lies above a usual day of the group's in training, in spreads."""
+    return (pl.col(f"{measure}_log") - pl.col(f"{measure}_group_centre")) / pl.col(
+        f"{measure}_group_spread"
+    )
+
+
+def plain(measure: str, level: str) -> pl.Expr:
+    """A level of log1p as a plain count."""
+    return pl.col(f"{measure}_{level}").exp().sub(1).clip(0)

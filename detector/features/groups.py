@@ -1,27 +1,64 @@
-"""Peer groups: from the directory where there is one."""
+"""Peer groups: from the directory where there is one, else from what accounts use."""
 
 from __future__ import annotations
 
 import polars as pl
 
-#: Accounts the directory does not name, and all accounts where there is no directory.
+#: Accounts the directory does not name.
 UNKNOWN = "unlisted"
+#: A learned group of fewer accounts joins the one that shares its program, or the rest.
+SMALLEST = 5
+REST = "various"
 
 
-def groups(accounts: pl.Series, directory: pl.DataFrame | None) -> pl.DataFrame:
-    """One row per account: account, group.
+def groups(
+    accounts: pl.Series, directory: pl.DataFrame | None, learned: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """One row per account: account, group; sorted.
 
     Service accounts are a group of their own kind within their group: a nightly job is no
-    colleague of the people it works for.
+    colleague of the people it works for. Without a directory, ``learned`` (``by_use``) says.
     """
     frame = accounts.unique().sort().rename("account").to_frame()
     if directory is None:
-        return frame.with_columns(group=pl.lit(UNKNOWN))
+        rest = pl.lit(REST)
+        if learned is None:
+            return frame.with_columns(group=rest)
+        found = frame.join(learned, on="account", how="left", maintain_order="left")
+        return found.with_columns(pl.col("group").fill_null(rest))
     named = pl.col("group").fill_null(UNKNOWN)
     listed = directory.select(
         "account",
         group=pl.when(pl.col("kind") == "service").then(named + " (services)").otherwise(named),
     )
-    return frame.join(listed, on="account", how="left").with_columns(
+    return frame.join(listed, on="account", how="left", maintain_order="left").with_columns(
         pl.col("group").fill_null(UNKNOWN)
+    )
+
+
+def by_use(touched: pl.DataFrame) -> pl.DataFrame:
+    """account, group: who works most with the same table through the same program.
+
+    From TOUCHED. A group is named by them; small ones join others with the same program.
+    """
+    dominant = touched.select(pl.col("account").unique().sort())
+    for dimension in ("application", "object"):
+        most = (
+            touched.filter(pl.col("dimension") == dimension)
+            .group_by("account", "value")
+            .agg(pl.col("statements").sum())
+            .sort("account", "statements", "value", descending=[False, True, False])
+            .group_by("account", maintain_order=True)
+            .agg(pl.col("value").first().alias(dimension))
+        )
+        dominant = dominant.join(most, on="account", how="left")
+    program = pl.col("application").fill_null("?")
+    fine = pl.concat_str(pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program)
+    coarse = pl.concat_str(pl.lit("by "), program)
+    named = dominant.with_columns(fine=fine, coarse=coarse)
+    few_fine = pl.len().over("fine") < SMALLEST
+    named = named.with_columns(group=pl.when(few_fine).then("coarse").otherwise("fine"))
+    few = pl.len().over("group") < SMALLEST
+    return named.select("account", group=pl.when(few).then(pl.lit(REST)).otherwise("group")).sort(
+        "account"
     )

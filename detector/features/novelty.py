@@ -1,10 +1,20 @@
-"""Values that an account has not touched for four weeks: addresses and objects."""
+"""Values that an account has not touched for six weeks, and how much each of them says.
+
+An address says little where many share it (a VPN, a terminal server), where its network is known, or
+where the account's colleagues have new ones on the same day (a site that was renumbered). A table
+says the more, the fewer of the account's group use it.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
+
+from detector.features.expected import REACH, RECENT
+from detector.features.measures import SLOTS
+from detector.features.robust import Floats, Integers
 
 #: Columns of what a model remembers of values seen in training: the last day of each.
 KNOWN = {
@@ -13,43 +23,93 @@ KNOWN = {
     "value": pl.String(),
     "day": pl.Date(),
 }
+#: How many members of a group used a table in training.
+USED = {
+    "group": pl.String(),
+    "object": pl.String(),
+    "members": pl.Int64(),
+}
 
-#: The dimensions looked at, and what they are called in features.
-NAMES = {"client_address": "addresses", "object": "objects"}
+#: The dimensions looked at, and what they are called in features. A network is made of an address.
+NAMES = {
+    "client_address": "addresses",
+    "network": "networks",
+    "object": "objects",
+    "application": "applications",
+}
+#: An address with so many other accounts in four weeks is shared.
+SHARED = 3
+#: A network that nobody in the organisation used before these last days is foreign.
+FOREIGN_DAYS = 14
+#: Colleagues with new addresses are held against at least so many colleagues.
+FEW = 3
 
 
-def known(touched: pl.DataFrame, last: date, days: int) -> pl.DataFrame:
-    """The values seen in the ``days`` up to ``last``, with the last day of each."""
+def with_networks(touched: pl.DataFrame) -> pl.DataFrame:
+    """TOUCHED of the dimensions in NAMES; networks as further rows.
+
+    A network is an IPv4 address's /24, an IPv6 address's /64, a host's domain.
+    """
+    kept = touched.filter(pl.col("dimension").is_in(list(NAMES)))
+    addresses = kept.filter(pl.col("dimension") == "client_address")
+    networks = addresses.select(pl.col("value").unique()).with_columns(network=_network("value"))
+    made = (
+        addresses.join(networks, on="value")
+        .group_by("day", "account", value="network")
+        .agg(pl.col("statements", "rows").sum(), pl.col("first_hour").min())
+        .with_columns(dimension=pl.lit("network"))
+    )
+    return pl.concat([kept, made.select(kept.columns)])
+
+
+def _network(column: str) -> pl.Expr:
+    value = pl.col(column)
+    return pl.coalesce(
+        value.str.extract(r"^(?:::ffff:)?(\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$"),
+        value.str.extract(r"^((?:[0-9a-fA-F]{0,4}:){4})[0-9a-fA-F:.]*$"),
+        value.str.extract(r"^[^.]+\.(.+)$"),
+        value,
+    )
+
+
+def known(networked: pl.DataFrame, last: date) -> pl.DataFrame:
+    """KNOWN of the days up to ``last``, from ``with_networks``."""
     return (
-        touched.filter(
-            pl.col("dimension").is_in(list(NAMES)),
-            pl.col("day") <= last,
-            pl.col("day") > pl.lit(last) - pl.duration(days=days),
-        )
+        networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=REACH))
         .group_by("account", "dimension", "value")
         .agg(pl.col("day").max())
         .sort("account", "dimension", "value")
     )
 
 
-def novelty(touched: pl.DataFrame, remembered: pl.DataFrame, days: int) -> pl.DataFrame:
-    """First touches after ``days`` without: account, hour, dimension, value; sorted.
+def used(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """USED, from TOUCHED and groups (account, group)."""
+    return (
+        touched.filter(pl.col("dimension") == "object")
+        .join(groups, on="account")
+        .group_by("group", object="value")
+        .agg(members=pl.col("account").n_unique().cast(pl.Int64))
+        .select(*USED)
+        .sort("group", "object")
+    )
+
+
+def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
+    """First touches after REACH days without: account, day, hour, dimension, value; sorted.
 
     ``remembered`` (KNOWN) stands in for the ledger where that does not reach back.
     """
     keys = ["account", "dimension", "value"]
     seen = pl.concat(
         [
-            touched.filter(pl.col("dimension").is_in(list(NAMES))).select(
-                *keys, "day", hour="first_hour"
-            ),
-            remembered.select(*keys, "day", hour=pl.lit(None, touched.schema["first_hour"])),
+            networked.select(*keys, "day", hour="first_hour"),
+            remembered.select(*keys, "day", hour=pl.lit(None, networked.schema["first_hour"])),
         ]
     ).sort(*keys, "day", "hour", nulls_last=True)
     before = pl.col("day").shift().over(keys)
     return (
         seen.filter(
-            before.is_null() | ((pl.col("day") - before).dt.total_days() > days),
+            before.is_null() | ((pl.col("day") - before).dt.total_days() > REACH),
             pl.col("hour").is_not_null(),
         )
         .select("account", "day", "hour", "dimension", "value")
@@ -57,18 +117,82 @@ def novelty(touched: pl.DataFrame, remembered: pl.DataFrame, days: int) -> pl.Da
     )
 
 
-def new_so_far(frame: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Adds ``new_<what>`` running counts and ``new_<what>_names``, the names of the hour alone."""
-    for dimension, what in NAMES.items():
-        firsts = (
-            new.filter(pl.col("dimension") == dimension)
-            .group_by("account", "hour")
-            .agg(pl.col("value").sort().alias(f"new_{what}_names"))
+def weighed(
+    new: pl.DataFrame,
+    networked: pl.DataFrame,
+    remembered: pl.DataFrame,
+    groups: pl.DataFrame,
+    table_users: pl.DataFrame,
+) -> pl.DataFrame:
+    """``firsts`` with ``weight`` (how much each says by itself) and ``foreign`` (of networks)."""
+    before = _accounts_before(new, networked, remembered)
+    size = table_users.group_by("group").agg(size=pl.col("members").max())
+    objects = (
+        new.filter(pl.col("dimension") == "object")
+        .join(groups, on="account", how="left")
+        .join(table_users, left_on=["group", "value"], right_on=["group", "object"], how="left")
+        .join(size, on="group", how="left")
+        .with_columns(
+            weight=((pl.col("size").fill_null(0) + 1) / (pl.col("members").fill_null(0) + 1)).log(),
+            foreign=pl.lit(0.0),
         )
-        count = pl.col(f"new_{what}_names").list.len().fill_null(0).cast(pl.Int64)
-        frame = frame.join(firsts, on=["account", "hour"], how="left").with_columns(
-            count.alias(f"new_{what}")
-        )
-    return frame.sort("account", "hour").with_columns(
-        pl.col(f"new_{what}").cum_sum().over("account", "day") for what in NAMES.values()
     )
+    others = (
+        new.filter(pl.col("dimension") != "object")
+        .join(before, on=["dimension", "value", "day"], how="left")
+        .with_columns(
+            weight=pl.when(pl.col("dimension").is_in(["client_address", "network"]))
+            .then((pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64))
+            .otherwise(1.0),
+            foreign=(
+                (pl.col("dimension") == "network") & (pl.col("long_ago").fill_null(0) == 0)
+            ).cast(pl.Float64),
+        )
+    )
+    columns = [*new.columns, "weight", "foreign"]
+    return pl.concat([objects.select(columns), others.select(columns)])
+
+
+def _accounts_before(
+    new: pl.DataFrame, networked: pl.DataFrame, remembered: pl.DataFrame
+) -> pl.DataFrame:
+    """Per new address or network and day: accounts that used it in the weeks before, and earlier."""
+    asked = new.filter(pl.col("dimension").is_in(["client_address", "network"])).select(
+        pl.struct("dimension", "value", "day").unique().alias("s")
+    )["s"].struct.unnest()
+    keys = ["dimension", "value"]
+    uses = pl.concat(
+        [networked.select(*keys, "account", on="day"), remembered.select(*keys, "account", on="day")]
+    ).join(asked.select(keys).unique(), on=keys, how="semi")
+    age = (pl.col("day") - pl.col("on")).dt.total_days()
+    return (
+        asked.join(uses, on=keys)
+        .with_columns(age=age)
+        .filter(pl.col("age").is_between(1, REACH))
+        .group_by(*keys, "day")
+        .agg(
+            recent=pl.col("account").filter(pl.col("age") <= RECENT).n_unique(),
+            long_ago=pl.col("account").filter(pl.col("age") >= FOREIGN_DAYS).n_unique(),
+        )
+    )
+
+
+def running(
+    at: Integers, slot: Integers, weight: Floats, entities: int
+) -> Floats:
+    """Sums of weights so far that day: (entities, SLOTS)."""
+    found = np.zeros((entities, SLOTS))
+    np.add.at(found, (at, slot), weight)
+    return np.cumsum(found, axis=1)
+
+
+def colleagues(new: Floats, active: Floats, codes: Integers, places: list[Integers]) -> Floats:
+    """Share of an entity's colleagues, of those active so far that day, who also have something new.
+
+    ``new`` and ``active`` are so far that day: (entities, SLOTS).
+    """
+    has, here = (new > 0).astype(np.float64), (active > 0).astype(np.float64)
+    have = np.stack([has[mine].sum(axis=0) for mine in places])[codes] - has
+    are = np.stack([here[mine].sum(axis=0) for mine in places])[codes] - here
+    found: Floats = have / np.maximum(are, FEW)
+    return found

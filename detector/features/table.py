@@ -1,36 +1,92 @@
-"""The feature table: one row per account and active hour of the scored days.
+"""The feature table: one row per entity and active hour of the scored days.
 
 Pure: frames in, frame out. Each row uses only what lies before the end of its hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 
-from detector.features import baseline, days, novelty, shift
-from detector.features.feature import Family
+from detector.features import expected, levels, measures, moment, novelty, rhythm
+from detector.features import panel as panels
+from detector.features.expected import History
+from detector.features.feature import Family, plain
+from detector.features.groups import by_use
 from detector.features.groups import groups as peer_groups
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP, KINDS
 from detector.settings import Settings
 
 #: What precedes the first scored day and is needed to score it.
-LOOKBACK = baseline.LOOKBACK
+LOOKBACK = expected.REACH
 #: The dimensions of TOUCHED that features use.
-DIMENSIONS = tuple(novelty.NAMES)
+DIMENSIONS = ("client_address", "object", "application")
+#: Levels that are told to people as counts.
+PLAIN = {
+    "centre": "usual",
+    "frozen_centre": "frozen_usual",
+    "group_centre": "group_usual",
+    "group_largest": "group_largest",
+}
 #: Of features.
 DECIMALS = 9
+#: An address with fewer accounts in a day, or a group with fewer in training, is judged through its
+#: accounts: it would only repeat them.
+SHARED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """The frozen part of the baselines: accounts, groups (see ``baseline.frozen``), known."""
+    """The frozen part of what is expected.
 
-    accounts: pl.DataFrame
+    ``levels`` and ``peers`` (see ``levels.learn``) have a column ``entity_kind``. ``seen`` and
+    ``habits`` (SEEN) are the hours of accounts and of their groups; ``known`` and ``used`` see
+    ``novelty``; ``groups`` is what ``groups.by_use`` made of the training span.
+    """
+
     levels: pl.DataFrame
+    peers: pl.DataFrame
+    seen: pl.DataFrame
+    habits: pl.DataFrame
     known: pl.DataFrame
+    used: pl.DataFrame
+    groups: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entity over some days: HOURLY, and the group of each entity (by name)."""
+
+    name: str
+    hourly: pl.DataFrame
+    group_of: dict[str, str]
+
+    def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
+        return panels.panel(self.hourly, since, until, settings.workdays)
+
+    def groups(self, entities: list[str]) -> list[str]:
+        return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
+
+
+def _kinds(
+    hours: pl.DataFrame, touched: pl.DataFrame, accounts: pl.DataFrame, settings: Settings
+) -> Iterator[Kind]:
+    """Each kind of entity in the ledger's tables; ``accounts`` is (account, group)."""
+    each = measures.of_accounts(hours, touched, settings)
+    for name in KINDS:
+        if name == ACCOUNT:
+            yield Kind(name, each, dict(accounts.iter_rows()))
+        elif name == GROUP:
+            yield Kind(name, measures.of_groups(each, accounts), {})
+        else:
+            found = measures.of_values(touched, name, settings)
+            if name == ADDRESS:
+                found = found.filter(pl.col("others") >= SHARED)
+            yield Kind(name, found, {})
 
 
 def learn(
@@ -40,14 +96,29 @@ def learn(
     settings: Settings,
 ) -> Learned:
     """The frozen baselines of a training span (HOURS and TOUCHED of all its days)."""
-    daily = days.daily(_hourly(hours, touched, settings))
-    accounts, levels = baseline.frozen(daily, peer_groups(daily["account"], directory))
-    known = novelty.known(touched, touched["day"].max(), LOOKBACK)  # type: ignore[arg-type]
-    return Learned(accounts, levels, known)
-
-
-def _hourly(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    return days.with_objects(days.hourly(hours, settings), touched)
+    by_usage = by_use(touched)
+    groups = peer_groups(hours["account"], directory, by_usage)
+    since, until = touched["day"].min(), touched["day"].max()
+    assert isinstance(since, date)
+    assert isinstance(until, date)
+    own, peers = [], []
+    seen = pl.DataFrame(schema=rhythm.SEEN)
+    for kind in _kinds(hours, touched, groups, settings):
+        panel = kind.panel(since, until, settings)
+        entities, theirs = levels.learn(panel, kind.groups(panel.entities))
+        own.append(entities.with_columns(entity_kind=pl.lit(kind.name)))
+        peers.append(theirs.with_columns(entity_kind=pl.lit(kind.name)))
+        if kind.name == ACCOUNT:
+            seen = rhythm.learn(panel)
+    return Learned(
+        levels=pl.concat(own),
+        peers=pl.concat(peers),
+        seen=seen,
+        habits=rhythm.habits(seen, groups),
+        known=novelty.known(novelty.with_networks(touched), until),
+        used=novelty.used(touched, groups),
+        groups=by_usage,
+    )
 
 
 def table(
@@ -58,51 +129,92 @@ def table(
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
+    *,
+    ends: bool = False,
 ) -> pl.DataFrame:
-    """Figures and features of each account and active hour of ``scored``, sorted.
+    """Figures and features of each entity and active hour of ``scored``, sorted.
 
-    ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first.
-    Beside the features: account, day, hour, hour_rows, group, the measures of the day so far,
-    new_addresses, new_objects and their names, what was expected, and <measure>_usual and
-    <measure>_group_usual as plain counts.
+    ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first. With
+    ``ends``, only the last hour of each entity's day. Columns: entity_kind, entity, group, day,
+    hour, hour_rows, those of ``moment.figures``, and the features.
     """
-    each = _hourly(hours, touched, settings)
-    daily = days.daily(each)
-    groups = peer_groups(daily["account"], directory)
-    levels = baseline.expected(daily, list(scored), groups, learned.accounts, learned.levels)
-    new = novelty.novelty(touched, learned.known, LOOKBACK)
-    wanted = each.filter(pl.col("day").is_in(list(scored)))
-    frame = (
-        novelty.new_so_far(days.so_far(wanted), new)
-        .join(levels, on=["account", "day"], how="left")
-        .join(shift.shifts(daily, levels), on=["account", "day"], how="left")
+    accounts = peer_groups(hours["account"], directory, learned.groups)
+    since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
+    parts = []
+    new: dict[date, pl.DataFrame] = {}
+    for kind in _kinds(hours, touched, accounts, settings):
+        hourly = _scorable(kind, learned)
+        panel = panels.panel(hourly, since, until, settings.workdays)
+        if not panel.entities:
+            continue
+        groups = kind.groups(panel.entities)
+        of_kind = pl.col("entity_kind") == kind.name
+        frozen = levels.of(
+            panel,
+            groups,
+            learned.levels.filter(of_kind).drop("entity_kind"),
+            learned.peers.filter(of_kind).drop("entity_kind"),
+        )
+        history = History.of(panel, frozen, groups)
+        signs = (
+            moment.signs(panel, touched, learned, accounts, settings)
+            if kind.name == ACCOUNT
+            else None
+        )
+        by_day = hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
+            "day", as_dict=True
+        )
+        figures = [
+            moment.figures(day, by_day[(day,)], history, signs, ends=ends)
+            for day in sorted(scored)
+            if (day,) in by_day
+        ]
+        if figures:
+            parts.append(pl.concat(figures).with_columns(entity_kind=pl.lit(kind.name)))
+            if signs is not None:
+                new = signs.new
+    return _features(_finished(pl.concat(parts, how="diagonal"), new, settings), families)
+
+
+def _finished(frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings) -> pl.DataFrame:
+    """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
+    hour = measures.midnight(pl.col("day"), settings) + pl.duration(hours=pl.col("slot"))
+    frame = frame.with_columns(hour=hour)
+    firsts = pl.concat(new.values()) if new else None
+    for dimension, what in novelty.NAMES.items():
+        column = f"new_{what}_names"
+        if firsts is None:
+            frame = frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(column))
+            continue
+        names = (
+            firsts.filter(pl.col("dimension") == dimension)
+            .group_by(entity="account", hour="hour")
+            .agg(pl.col("value").sort().alias(column))
+        )
+        of_kind = names.with_columns(entity_kind=pl.lit(ACCOUNT))
+        frame = frame.join(of_kind, on=["entity_kind", "entity", "hour"], how="left")
+    usual = [
+        plain(m, level).alias(f"{m}_{name}")
+        for m in measures.MEASURES
+        for level, name in PLAIN.items()
+    ]
+    return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
+
+
+def _scorable(kind: Kind, learned: Learned) -> pl.DataFrame:
+    if kind.name != GROUP:
+        return kind.hourly
+    large = learned.peers.filter(
+        pl.col("entity_kind") == ACCOUNT, pl.col("entities") >= SHARED, pl.col("group").is_not_null()
     )
-    # To an account without any past everything is new, which says nothing.
-    unseen = (pl.col("past_days") == 0) & pl.col("frozen_days").is_null()
-    frame = shift.with_today(frame).with_columns(
-        *(
-            pl.when(unseen).then(None).otherwise(f"new_{what}").alias(f"new_{what}")
-            for what in novelty.NAMES.values()
-        ),
-        *_plain_counts(),
-    )
+    return kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
+
+
+def _features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
     # Rounded: an engine may divide by a constant column in another way than by a varying one,
     # and the last bit must not decide in which leaf of a tree a point falls.
-    features = [
-        feature.expression.cast(pl.Float64).round(DECIMALS).alias(feature.name)
+    return frame.with_columns(
+        feature.expression.cast(pl.Float64).fill_nan(None).round(DECIMALS).alias(feature.name)
         for family in families
         for feature in family.features
-    ]
-    return frame.with_columns(features).sort("account", "hour")
-
-
-def _plain_counts() -> list[pl.Expr]:
-    pairs = {"centre": "usual", "group_centre": "group_usual", "frozen_centre": "frozen_usual"}
-    return [
-        pl.col(f"{m}_{level}").exp().sub(1).clip(0).alias(f"{m}_{name}")
-        for m in days.MEASURES
-        for level, name in pairs.items()
-    ] + [
-        pl.col(f"{m}_group_largest").exp().sub(1).round().alias(f"{m}_group_largest")
-        for m in days.MEASURES
-    ]
+    )

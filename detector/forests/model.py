@@ -12,16 +12,24 @@ from detector.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """``joint`` calibrates the voices' joint score; ``threshold`` is the surprise that alerts.
-
-    ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
-    reading statements in training whose row count the log gave. ``id`` names the stored model
-    and is empty until it is saved.
-    """
+class Judge:
+    """Of one kind of entity: its voices, and ``joint``, which calibrates their joint score."""
 
     voices: Voices
     joint: Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``judges`` by kind of entity; ``threshold`` is the surprise that alerts, the same for all.
+
+    ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
+    reading statements in training whose row count the log gave. ``contaminated`` are accounts whose
+    level rose within training far above its lowest month. ``id`` names the stored model and is
+    empty until it is saved.
+    """
+
+    judges: dict[str, Judge]
     threshold: float
     learned: Learned
     settings: Settings
@@ -32,4 +40,5 @@ class Model:
     held_out_days: int
     accounts: int
     rows_known: float
+    contaminated: tuple[str, ...] = ()
     id: str = ""

@@ -1,27 +1,41 @@
-"""Scores: the surprise of each account at the end of each hour in which it was active."""
+"""Scores: the surprise of each entity at the end of each hour in which it was active."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
 from detector.features import table as features
 from detector.features.feature import Family
-from detector.forests.model import Model
+from detector.forests import budget
+from detector.forests.model import Judge, Model
 from detector.settings import Settings
+
+#: Ledger days needed before the first scored day: those of the features, and the run that a day
+#: may be part of.
+LOOKBACK = features.LOOKBACK + budget.RUN_DAYS
+#: Digits kept: the last bits of a library's sum stay out of files.
+DIGITS = 6
 
 
 def material(records: int) -> pl.Expr:
     """Whether the day so far is worth an alert: ``records`` were read, or an unknown number."""
-    return (pl.col("rows") >= records) | (pl.col("unknown") > 0)
+    return (pl.col("rows") >= records) | (pl.col("unknown").fill_null(0) > 0)
 
 
-def day_ends(frame: pl.DataFrame) -> pl.DataFrame:
-    """The last row of each account-day: the running totals of the whole day, sorted."""
-    return frame.sort("account", "hour").group_by("account", "day", maintain_order=True).last()
+def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.DataFrame:
+    """The feature table of one kind of entity with ``<feature>_surprise`` and ``surprise``."""
+    surprises = judge.voices.surprises(frame)
+    joint = judge.joint.surprise(judge.voices.joint(surprises, families))
+    each = [
+        pl.Series(f"{name}_surprise", surprises[:, at]).round(DIGITS)
+        for at, name in enumerate(judge.voices.names)
+    ]
+    # + 0.0 turns -0.0 into 0.0.
+    return frame.with_columns(*each, pl.Series("surprise", np.round(joint, DIGITS) + 0.0))
 
 
 def score(
@@ -35,18 +49,66 @@ def score(
 ) -> pl.DataFrame:
     """The feature table of ``days`` with what the model makes of it.
 
-    Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale) and ``alarming`` (whether
-    the row passes the threshold). ``hours`` and ``touched`` reach LOOKBACK days further back.
+    Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity the
+    model does not judge), and ``alarming``: the first hour of a day at which an alert rings.
+    ``hours`` and ``touched`` reach LOOKBACK days further back.
     """
-    frame = features.table(hours, touched, days, model.learned, directory, settings, families)
-    surprises = model.voices.surprises(frame)
-    joint = model.joint.surprise(model.voices.joint(surprises, families))
-    each = [
-        pl.Series(f"{name}_surprise", surprises[:, at]).round(6)
-        for at, name in enumerate(model.voices.names)
+    rest = (model, directory, settings, families)
+    scored = _judged(hours, touched, days, *rest, ends=False)
+    asked = set(days)
+    week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
+    earlier = _judged(hours, touched, sorted(week - asked), *rest, ends=True)
+    worth = material(settings.minimum_records)
+    past = pl.concat([alarms(day_ends(part).filter(worth)) for part in (earlier, scored)])
+    loud = budget.rings("surprise", model.threshold) & worth
+    return (
+        budget.runs(past, scored, model.threshold)
+        .with_columns(loud=loud.fill_null(value=False))
+        .sort("entity_kind", "entity", "hour")
+        .with_columns(
+            alarming=pl.col("loud")
+            & (pl.col("loud").cum_sum().over("entity_kind", "entity", "day") == 1)
+        )
+        .drop("loud", "before")
+    )
+
+
+def _judged(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    days: Sequence[date],
+    model: Model,
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+    *,
+    ends: bool,
+) -> pl.DataFrame:
+    """The judged feature table of ``days``: of all kinds of entity the model knows."""
+    frame = features.table(
+        hours, touched, days, model.learned, directory, settings, families, ends=ends
+    )
+    parts = [
+        judged(part, model.judges[kind[0]], families)
+        for kind, part in frame.partition_by("entity_kind", as_dict=True).items()
+        if kind[0] in model.judges
     ]
-    # + 0.0 turns -0.0 into 0.0; rounding keeps the last bits of a library's sum out of files.
-    surprise = pl.Series("surprise", np.round(joint, 6) + 0.0)
-    return frame.with_columns(*each, surprise).with_columns(
-        alarming=(pl.col("surprise") >= model.threshold) & material(settings.minimum_records)
+    nothing = frame.clear().with_columns(
+        pl.lit(None, pl.Float64).alias(name)
+        for name in ("surprise", *(f"{n}_surprise" for f in families for n in (x.name for x in f.features)))
+    )
+    return pl.concat(parts) if parts else nothing
+
+
+def day_ends(scored: pl.DataFrame) -> pl.DataFrame:
+    """The last hour of each entity's day."""
+    return scored.sort("hour").group_by("entity_kind", "entity", "day").last()
+
+
+def alarms(scored: pl.DataFrame) -> pl.DataFrame:
+    """entity_kind, entity, day, alarm: the highest surprise of each day."""
+    return (
+        scored.group_by("entity_kind", "entity", "day")
+        .agg(alarm=pl.col("surprise").max())
+        .sort("entity_kind", "entity", "day")
     )

@@ -1,10 +1,15 @@
 """The model folder: data only, checked when read, refused in one line.
 
 model.json          format, versions, settings, span, calibration, threshold, checksums
-accounts.parquet    frozen baselines of the accounts
-groups.parquet      and of their groups (null: all accounts)
-known.parquet       addresses and objects seen at the end of training
-forest.skops        the isolation forest
+levels.parquet      frozen baselines of entities
+peers.parquet       and of their groups (null: all)
+seen.parquet        the hours that accounts keep
+habits.parquet      and their groups
+known.parquet       addresses, tables and programs seen at the end of training
+used.parquet        how many of a group use a table
+groups.parquet      accounts that work alike, for where there is no directory
+trees.parquet       boosted trees, by kind of entity
+<kind>.skops        an isolation forest for each kind of entity
 CARD.md             the same for people
 """
 
@@ -16,7 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,18 +31,22 @@ import polars as pl
 from detector import __version__
 from detector.errors import ModelError, SettingsError
 from detector.features.feature import Family
-from detector.features.novelty import KNOWN
+from detector.features.novelty import KNOWN, USED
+from detector.features.rhythm import SEEN
 from detector.features.table import Learned
-from detector.forests import card
+from detector.forests import boosting, card
 from detector.forests import forest as forests
-from detector.forests.model import Model
+from detector.forests.model import Judge, Model
 from detector.forests.tail import Tail
 from detector.forests.voices import Voices
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 1
+FORMAT = 2
 KIND = "detector model"
+#: The frames of what was learned, each a Parquet file, and the columns that do not vary.
+LEARNED = tuple(item.name for item in fields(Learned))
+SCHEMAS = {"known": KNOWN, "used": USED, "seen": SEEN, "habits": SEEN}
 RETRAIN = "train again with this version"
 
 
@@ -48,12 +57,10 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     """
     if path.exists() and not (path / "model.json").is_file() and any(path.iterdir()):
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
-    files = {
-        "accounts.parquet": _parquet(model.learned.accounts),
-        "groups.parquet": _parquet(model.learned.levels),
-        "known.parquet": _parquet(model.learned.known),
-        "forest.skops": forests.dumps(model.voices.forest),
-    }
+    files = {f"{name}.parquet": _parquet(getattr(model.learned, name)) for name in LEARNED}
+    files["trees.parquet"] = _parquet(_trees(model))
+    for kind, judge in model.judges.items():
+        files[f"{kind}.skops"] = forests.dumps(judge.voices.forest)
     head = _head(model)
     head["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     head["id"] = _identity(head, model)
@@ -99,7 +106,7 @@ def load(path: Path, families: Sequence[Family]) -> Model:
     except (KeyError, TypeError, ValueError, SettingsError, pl.exceptions.PolarsError) as error:
         raise ModelError(f"does not fit together: {error!r}", where=path, hint=RETRAIN) from error
     except ModelError as error:
-        raise ModelError(error.what, where=path / "forest.skops", hint=RETRAIN) from error
+        raise ModelError(error.what, where=path, hint=RETRAIN) from error
 
 
 def _head(model: Model) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def _head(model: Model) -> dict[str, Any]:
         "kind": KIND,
         "format": FORMAT,
         "versions": versions(),
-        "features": list(model.voices.names),
+        "features": list(next(iter(model.judges.values())).voices.names),
         "settings": {name: value for name, value in settings.items() if value is not None},
         "first_day": model.first_day.isoformat(),
         "last_day": model.last_day.isoformat(),
@@ -119,9 +126,15 @@ def _head(model: Model) -> dict[str, Any]:
         "rows_known": model.rows_known,
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
-        "joint": model.joint.to_json(),
-        "tails": [tail.to_json() for tail in model.voices.features],
-        "forest_tail": model.voices.forest_tail.to_json(),
+        "contaminated": list(model.contaminated),
+        "judges": {
+            kind: {
+                "joint": judge.joint.to_json(),
+                "tails": [tail.to_json() for tail in judge.voices.features],
+                "forest_tail": judge.voices.forest_tail.to_json(),
+            }
+            for kind, judge in model.judges.items()
+        },
     }
 
 
@@ -133,24 +146,32 @@ def versions() -> dict[str, str]:
     return {"detector": __version__, **{name: version(name) for name in libraries}}
 
 
+def _trees(model: Model) -> pl.DataFrame:
+    """The trees of all kinds: NODES with ``entity_kind``."""
+    parts = [
+        judge.voices.trees.nodes.with_columns(entity_kind=pl.lit(kind))
+        for kind, judge in model.judges.items()
+        if judge.voices.trees is not None
+    ]
+    schema = {**boosting.NODES, "entity_kind": pl.String()}
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
 def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
-    known = pl.read_parquet(io.BytesIO(data["known.parquet"]))
-    if dict(known.schema) != KNOWN:
-        raise ValueError("known.parquet has other columns")
+    frames = {
+        name.removesuffix(".parquet"): pl.read_parquet(io.BytesIO(raw))
+        for name, raw in data.items()
+        if name.endswith(".parquet")
+    }
+    names = tuple(head["features"])
+    judges = {
+        kind: _judge(names, raw, data[f"{kind}.skops"], frames["trees"], kind)
+        for kind, raw in head["judges"].items()
+    }
     return Model(
-        voices=Voices(
-            tuple(head["features"]),
-            tuple(Tail.from_json(raw) for raw in head["tails"]),
-            forests.loads(data["forest.skops"]),
-            Tail.from_json(head["forest_tail"]),
-        ),
-        joint=Tail.from_json(head["joint"]),
+        judges=judges,
         threshold=float(head["threshold"]),
-        learned=Learned(
-            pl.read_parquet(io.BytesIO(data["accounts.parquet"])),
-            pl.read_parquet(io.BytesIO(data["groups.parquet"])),
-            known,
-        ),
+        learned=Learned(**{name: _checked(name, frames[name]) for name in LEARNED}),
         settings=from_mapping(head["settings"]),
         alerts_per_day=float(head["alerts_per_day"]),
         first_day=date.fromisoformat(head["first_day"]),
@@ -159,8 +180,33 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
         held_out_days=int(head["held_out_days"]),
         accounts=int(head["accounts"]),
         rows_known=float(head["rows_known"]),
+        contaminated=tuple(str(name) for name in head["contaminated"]),
         id=str(head["id"]),
     )
+
+
+def _judge(
+    names: tuple[str, ...], raw: dict[str, Any], forest: bytes, trees: pl.DataFrame, kind: str
+) -> Judge:
+    nodes = trees.filter(pl.col("entity_kind") == kind).drop("entity_kind")
+    voices = Voices(
+        names,
+        tuple(Tail.from_json(tail) for tail in raw["tails"]),
+        forests.loads(forest),
+        Tail.from_json(raw["forest_tail"]),
+        None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2),
+    )
+    return Judge(voices, Tail.from_json(raw["joint"]))
+
+
+def _checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame, if it has the columns it should. Raises ValueError."""
+    wanted = SCHEMAS.get(name)
+    if wanted is not None and dict(frame.schema) != wanted:
+        raise ValueError(f"{name}.parquet has other columns")
+    if name in ("levels", "peers") and "entity_kind" not in frame.columns:
+        raise ValueError(f"{name}.parquet has other columns")
+    return frame
 
 
 def _read_head(path: Path) -> dict[str, Any]:
@@ -182,9 +228,12 @@ def _read_head(path: Path) -> dict[str, Any]:
         raise ModelError(f"has a {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
         raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
-    if set(head["files"]) != {
-        "accounts.parquet", "groups.parquet", "known.parquet", "forest.skops"
-    }:  # fmt: skip
+    judges = head.get("judges")
+    wanted = {f"{name}.parquet" for name in (*LEARNED, "trees")}
+    if not isinstance(judges, dict) or set(head["files"]) != {
+        *wanted,
+        *(f"{kind}.skops" for kind in judges),
+    }:
         raise ModelError("names other files than a model has", where=path / "model.json")
     return head
 
@@ -209,6 +258,7 @@ def _checksum(head: dict[str, Any]) -> str:
 
 def _identity(head: dict[str, Any], model: Model) -> str:
     """Names what was learned. The saved forest's bytes are left out: they hold memory addresses."""
-    files = {name: digest for name, digest in head["files"].items() if name != "forest.skops"}
-    files["forest"] = forests.fingerprint(model.voices.forest)
+    files = {name: digest for name, digest in head["files"].items() if ".skops" not in name}
+    for kind, judge in model.judges.items():
+        files[kind] = forests.fingerprint(judge.voices.forest)
     return _checksum({**head, "files": files})[:16]

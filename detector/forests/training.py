@@ -2,102 +2,126 @@
 
 The span is cut in time. Baselines learned on the earlier part make the features of the later,
 *held-out* part, which calibrates the voices and sets the threshold. There each half of the
-accounts is scored by voices fitted on the other half, so that no account-day helps to set
+entities is scored by voices fitted on the other half, so that no entity's day helps to set
 the bar that it is measured by. Last, the baselines are learned anew on the whole span.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from detector.errors import NotEnoughHistory
 from detector.features import table as features
-from detector.features.days import local_day
 from detector.features.feature import Family
+from detector.features.measures import ACCOUNT, local_day
+from detector.features.table import Learned
+from detector.forests import budget, scoring
 from detector.forests import tail as tails
 from detector.forests import voices as joining
-from detector.forests.model import Model
-from detector.forests.scoring import day_ends, material
+from detector.forests.lessons import lessons
+from detector.forests.model import Judge, Model
+from detector.forests.scoring import material
+from detector.forests.voices import Voices
 from detector.phrases import counted
 from detector.settings import Settings
 
 #: Share of the days that is held out, and the least number of days that can be learned from.
 HELD_OUT = 0.4
 FEWEST_DAYS = 14
-#: Account-days below which no tail can be told.
+#: Account-days below which no tail can be told; kinds of entity with fewer are not judged.
 FEWEST_ACCOUNT_DAYS = 40
+#: Honest days and campaign days below which trees would learn chance.
+FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
+#: A level that rose so many spreads above its lowest month within training may hold a theft.
+CONTAMINATED = 2.0
+
+Progress = Callable[[str], None]
 
 
-def train(
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    directory: pl.DataFrame | None,
-    settings: Settings,
-    families: Sequence[Family],
-) -> Model:
-    """A model of all days in ``hours`` (HOURS) and ``touched`` (TOUCHED).
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them."""
 
-    Raises NotEnoughHistory where there are fewer than FEWEST_DAYS days with data.
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+    directory: pl.DataFrame | None
+    settings: Settings
+    families: Sequence[Family]
+
+    def days(self) -> list[date]:
+        """The days with data, in order."""
+        day = local_day("hour", self.settings)
+        return self.hours.select(day.unique().sort()).to_series().to_list()
+
+
+def train(data: Data, progress: Progress = lambda _: None) -> Model:
+    """A model of all days of ``data``.
+
+    Raises NotEnoughHistory where there are fewer than FEWEST_DAYS days with data. ``progress`` is
+    told what is being done.
     """
-    days = hours.select(local_day(settings).unique().sort()).to_series().to_list()
+    days = data.days()
     if len(days) < FEWEST_DAYS:
         raise NotEnoughHistory(
             f"{counted(len(days), 'day')} with data: too few to learn from",
             hint=f"train on at least {FEWEST_DAYS}, better on 60 or more",
         )
-    cut = days[round(len(days) * (1 - HELD_OUT))]
-    held_out = [day for day in days if day >= cut]
-    honest = _held_out(hours, touched, held_out, directory, settings, families)
-    ends = day_ends(honest)
-    scores = _cross_scores(honest, families, settings.seed)
-    maxima = _daily_maxima(honest, scores, settings.minimum_records)
-    whole = features.learn(hours, touched, directory, settings)
-    accounts = len(whole.accounts)
-    budget = settings.alerts_per_day or max(1.0, accounts / 1000)
-    joint = tails.fit(maxima["score"].to_numpy(), JOINT_SCALE)
-    alarming = maxima["alarming"].drop_nulls().to_numpy()
-    threshold = _threshold(joint, alarming, budget * len(held_out))
+    held_out = days[round(len(days) * (1 - HELD_OUT)) :]
+    progress("what is usual")
+    honest = _held_out(data, held_out)
+    progress("campaigns to learn from")
+    staged = lessons(
+        data.hours, data.touched, held_out, data.directory, data.settings, data.families
+    )
+    judges, alarms = {}, []
+    for kind, own in _by_kind(honest).items():
+        if len(own) < FEWEST_ACCOUNT_DAYS:
+            continue
+        progress(f"judging {kind}s")
+        taught = staged.filter(pl.col("entity_kind") == kind) if len(staged) else staged
+        judge, scores = _judge(own, taught, data)
+        judges[kind] = judge
+        alarms.append(_alarms(own, judge.joint.surprise(scores), data.settings.minimum_records))
+    whole = features.learn(data.hours, data.touched, data.directory, data.settings)
+    accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
+    per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
-        voices=joining.fit(ends, families, settings.seed),
-        joint=joint,
-        threshold=threshold,
+        judges=judges,
+        threshold=_threshold(pl.concat(alarms), per_day, held_out),
         learned=whole,
-        settings=settings,
-        alerts_per_day=budget,
+        settings=data.settings,
+        alerts_per_day=per_day,
         first_day=days[0],
         last_day=days[-1],
-        held_out_from=cut,
+        held_out_from=held_out[0],
         held_out_days=len(held_out),
-        accounts=accounts,
-        rows_known=_share_known(hours),
+        accounts=len(accounts),
+        rows_known=_share_known(data.hours),
+        contaminated=_contaminated(whole),
     )
 
 
-def _held_out(
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    days: Sequence[date],
-    directory: pl.DataFrame | None,
-    settings: Settings,
-    families: Sequence[Family],
-) -> pl.DataFrame:
-    """The feature table of ``days`` over baselines learned before them."""
+def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
+    """The feature table at the end of ``days``, over baselines learned before them."""
     early = features.learn(
-        hours.filter(local_day(settings) < days[0]),
-        touched.filter(pl.col("day") < days[0]),
-        directory,
-        settings,
+        data.hours.filter(local_day("hour", data.settings) < days[0]),
+        data.touched.filter(pl.col("day") < days[0]),
+        data.directory,
+        data.settings,
     )
-    honest = features.table(hours, touched, days, early, directory, settings, families)
-    account_days = honest.select("account", "day").n_unique()
+    honest = features.table(
+        data.hours, data.touched, days, early, data.directory, data.settings, data.families,
+        ends=True,
+    )  # fmt: skip
+    account_days = len(honest.filter(pl.col("entity_kind") == ACCOUNT))
     if account_days < FEWEST_ACCOUNT_DAYS:
         raise NotEnoughHistory(
             f"{account_days} active account-days from {days[0]} are too few to set a threshold",
@@ -106,52 +130,60 @@ def _held_out(
     return honest
 
 
-def _cross_scores(
-    honest: pl.DataFrame, families: Sequence[Family], seed: int
-) -> NDArray[np.float64]:
-    """Joint scores of each row by voices fitted on the other half of the accounts."""
-    half = honest["account"].map_elements(
+def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)
+    return {str(key[0]): part for key, part in parts.items()}
+
+
+def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, joining.Points]:
+    """The judge of one kind of entity, and the joint scores of its honest days by strangers."""
+    half = own["entity"].map_elements(
         lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
     )
-    scores = np.zeros(len(honest))
-    for own in (0, 1):
-        others = day_ends(honest.filter(half != own))
-        fitted = joining.fit(others if len(others) else day_ends(honest), families, seed)
-        mine = (half == own).to_numpy()
-        rows = honest.filter(pl.Series(mine))
-        scores[mine] = fitted.joint(fitted.surprises(rows), families)
-    return scores
+    if len(own) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
+        taught = pl.DataFrame()
+    scores = np.zeros(len(own))
+    for mine in (0, 1):
+        others = own.filter(half != mine)
+        fitted = _voices(others if len(others) else own, taught, data)
+        rows = own.filter(half == mine)
+        scores[(half == mine).to_numpy()] = fitted.joint(fitted.surprises(rows), data.families)
+    return Judge(_voices(own, taught, data), tails.fit(scores, JOINT_SCALE)), scores
 
 
-def _daily_maxima(honest: pl.DataFrame, scores: NDArray[np.float64], records: int) -> pl.DataFrame:
-    """Per account-day: the largest score, and the largest among hours that may alert."""
-    return (
-        honest.select("account", "day", material=material(records))
-        .with_columns(score=pl.Series(scores))
-        .group_by("account", "day")
-        .agg(
-            pl.col("score").max(),
-            alarming=pl.col("score").filter(pl.col("material")).max(),
-        )
-        .sort("account", "day")
-    )
+def _voices(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> Voices:
+    voices = joining.fit(own, data.families, data.settings.seed)
+    if taught.is_empty():
+        return voices
+    return joining.taught(voices, own, taught, data.families, data.settings.seed)
 
 
-def _threshold(joint: tails.Tail, alarming: NDArray[np.float64], allowed: float) -> float:
-    """The surprise that ``allowed`` account-days of the held-out span pass.
+def _alarms(own: pl.DataFrame, surprise: joining.Points, records: int) -> pl.DataFrame:
+    """The honest days that could alert."""
+    scored = own.with_columns(surprise=pl.Series(surprise))
+    return scoring.alarms(scored.filter(material(records)))
 
-    Between order statistics where the sample reaches; by the tail where the budget asks for
-    fewer alerts than a handful of days can show.
+
+def _threshold(alarms: pl.DataFrame, per_day: float, held_out: Sequence[date]) -> float:
+    """The bar that honest held-out days pass ``per_day`` times a day.
+
+    The first week only tells which runs had begun, unless there is little more.
     """
-    ordered = np.sort(alarming)[::-1]
-    if len(ordered) == 0:
-        return float(joint.surprise(np.array([joint.start]))[0])
-    if allowed >= len(ordered):
-        return float(joint.surprise(ordered[-1:])[0])
-    at = max(int(np.floor(allowed)), 1)
-    level = float(ordered[at - 1] + ordered[min(at, len(ordered) - 1)]) / 2
-    surprise = float(joint.surprise(np.array([level]))[0])
-    return surprise + (np.log10(at / allowed) if allowed < 1 else 0.0)
+    begins = held_out[0] + timedelta(days=budget.RUN_DAYS)
+    first = begins if len(held_out) >= 3 * budget.RUN_DAYS else held_out[0]
+    return budget.threshold(alarms, per_day, first)
+
+
+def _contaminated(whole: Learned) -> tuple[str, ...]:
+    """Accounts whose level in training lies far above that of its own lowest month."""
+    raised = [
+        (pl.col(f"{m}_centre") - pl.col(f"{m}_floor")) / pl.col(f"{m}_spread")
+        for m in ("statements", "log_rows")
+    ]
+    suspects = whole.levels.filter(
+        pl.col("entity_kind") == ACCOUNT, pl.max_horizontal(raised) >= CONTAMINATED
+    )
+    return tuple(suspects["entity"].sort())
 
 
 def _share_known(hours: pl.DataFrame) -> float:

@@ -1,7 +1,8 @@
-"""How the voices are joined: each family's oddest feature, and the forest, as one number.
+"""How the voices are joined: the features, each calibrated, and a forest, as one number.
 
-The joint score is Fisher's (1932) sum of log p-values over families and forest; the families
-are not independent, so the sum is calibrated again on honest days rather than taken at its word.
+Each family of features speaks by its oddest; the sum of their log p-values is Fisher's (1932). The
+families are not independent, so the sum is calibrated again on honest days rather than taken at its
+word. Where campaigns could be staged to learn from, boosted trees over all voices take the sum's place.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features.feature import Family
+from detector.forests import boosting
 from detector.forests import forest as forests
 from detector.forests import tail as tails
+from detector.forests.boosting import Boosting
 from detector.forests.forest import Forest
 from detector.forests.tail import Tail
 
@@ -25,18 +28,23 @@ FOREST_SEES = 6.0
 #: Least scales of the tails. Features are in spreads or counts, forest scores within 0..1.
 FEATURE_SCALE = 0.25
 FOREST_SCALE = 0.01
+#: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on ranking.
+BEYOND = 0.05
+
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Voices:
-    """One tail per feature, in the families' order, the forest, and the forest's own tail."""
+    """One tail per feature, in the families' order; the forest and its tail; the trees, if any."""
 
     names: tuple[str, ...]
     features: tuple[Tail, ...]
     forest: Forest
     forest_tail: Tail
+    trees: Boosting | None = None
 
-    def surprises(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+    def surprises(self, frame: pl.DataFrame) -> Points:
         """Surprise of each feature of the feature table: (rows, features)."""
         columns = [
             tail.surprise(_numbers(frame, name))
@@ -44,29 +52,36 @@ class Voices:
         ]
         return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0))
 
-    def joint(
-        self, surprises: NDArray[np.float64], families: Sequence[Family]
-    ) -> NDArray[np.float64]:
-        """The joint score: (rows,); higher is odder."""
+    def all(self, surprises: Points, families: Sequence[Family]) -> Points:
+        """All voices, of ``surprises``: the features, the forest, and Fisher's sum as the last."""
+        odd = self.forest_tail.surprise(self.forest.score(_points(surprises)))
+        total = odd.copy()
         at = 0
-        total = self.forest_tail.surprise(self.forest.score(_points(surprises)))
         for family in families:
             width = len(family.features)
-            total = total + surprises[:, at : at + width].max(axis=1)
+            total += surprises[:, at : at + width].max(axis=1)
             at += width
-        return total
+        return np.column_stack([surprises, odd, total])
+
+    def joint(self, surprises: Points, families: Sequence[Family]) -> Points:
+        """The joint score: (rows,); higher is odder."""
+        voices = self.all(surprises, families)
+        total: Points = voices[:, -1]
+        if self.trees is None:
+            return total
+        return self.trees.score(voices) + BEYOND * total
 
 
-def _numbers(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+def _numbers(frame: pl.DataFrame, name: str) -> Points:
     return frame[name].fill_null(float("nan")).to_numpy()
 
 
-def _points(surprises: NDArray[np.float64]) -> NDArray[np.float64]:
+def _points(surprises: Points) -> Points:
     return np.minimum(surprises, FOREST_SEES)
 
 
 def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
-    """Voices of honest account-days (the feature table at the end of each day)."""
+    """Voices of honest entity-days (the feature table at the end of each day)."""
     names = tuple(feature.name for family in families for feature in family.features)
     features = tuple(tails.fit(_numbers(days, name), FEATURE_SCALE) for name in names)
     surprises = np.stack(
@@ -75,3 +90,20 @@ def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
     points = _points(surprises)
     forest = forests.fit(points, seed)
     return Voices(names, features, forest, tails.fit(forest.score(points), FOREST_SCALE))
+
+
+def taught(
+    voices: Voices,
+    honest: pl.DataFrame,
+    campaigns: pl.DataFrame,
+    families: Sequence[Family],
+    seed: int,
+) -> Voices:
+    """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days."""
+    trees = boosting.fit(
+        voices.all(voices.surprises(honest), families),
+        voices.all(voices.surprises(campaigns), families),
+        campaigns["weight"].to_numpy(),
+        seed,
+    )
+    return Voices(voices.names, voices.features, voices.forest, voices.forest_tail, trees)

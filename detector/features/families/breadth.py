@@ -1,41 +1,47 @@
-"""Where from and what: addresses and objects not seen with the account for four weeks."""
+"""What was read: tables and programs not seen with the account for six weeks, and how many."""
 
 import polars as pl
 
 from detector.features.feature import Family, Feature, Figures, standardised
-from detector.phrases import count
-
-
-def _new(what: str, noun: str) -> Feature:
-    def says(row: Figures) -> str:
-        names = row[f"new_{what}_names"] or []
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        return f"first time in four weeks {noun} {shown or count(row[f'new_{what}'])}"
-
-    return Feature(
-        f"new_{what}",
-        "count",
-        f"{what} first seen with the account today, none in the 28 days before",
-        pl.col(f"new_{what}").cast(pl.Float64),
-        says,
-    )
+from detector.phrases import count, names
 
 
 def _objects(row: Figures) -> str:
-    return f"touched {count(row['objects'])} tables; its usual day is {count(row['objects_usual'])}"
+    return f"first time in six weeks in {names(row['new_objects_names'])}"
+
+
+def _applications(row: Figures) -> str:
+    return f"first time in six weeks by {names(row['new_applications_names'])}"
+
+
+def _others(row: Figures) -> str:
+    what = "tables touched" if row["entity_kind"] == "account" else "accounts"
+    return f"{count(row['others'])} {what}; its usual day has {count(row['others_usual'])}"
 
 
 FAMILY = Family(
     "breadth",
     (
-        _new("addresses", "from"),
-        _new("objects", "in"),
         Feature(
-            "objects_vs_own",
-            "spreads",
-            "distinct tables touched today so far against the own usual full day",
-            standardised("objects"),
+            "new_objects",
+            "nats",
+            "tables first seen with the account today, each by how few of its group use it",
+            pl.col("new_objects"),
             _objects,
+        ),
+        Feature(
+            "new_applications",
+            "count",
+            "programs first seen with the account today",
+            pl.col("new_applications"),
+            _applications,
+        ),
+        Feature(
+            "others_vs_own",
+            "spreads",
+            "tables an account touched today, or accounts behind another entity, against the usual",
+            standardised("others"),
+            _others,
         ),
     ),
 )

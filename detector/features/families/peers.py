@@ -1,15 +1,12 @@
-"""How much was read today, against a day of the account's peer group in training."""
+"""How much was read today, against a day of the entity's peers in training."""
 
 import polars as pl
 
-from detector.features.feature import Family, Feature, Figures
+from detector.features.feature import Family, Feature, Figures, against_group
 from detector.phrases import count, counted
 
-
-def _against_group(measure: str) -> pl.Expr:
-    return (pl.col(measure).log1p() - pl.col(f"{measure}_group_centre")) / pl.col(
-        f"{measure}_group_spread"
-    )
+#: An entity with fewer days behind it is new: it has no own usual day yet.
+NEW = 10
 
 
 def _rows(row: Figures) -> str:
@@ -28,22 +25,42 @@ def _statements(row: Figures) -> str:
     )
 
 
+def _new(row: Figures) -> str:
+    return f"new, and already above its group: {_rows(row)}"
+
+
 FAMILY = Family(
     "peers",
     (
         Feature(
             "rows_vs_group",
             "spreads",
-            "records read today so far against the group's account-days in training",
-            _against_group("rows"),
+            "records read today so far against the group's days in training",
+            against_group("rows"),
+            _rows,
+        ),
+        Feature(
+            "log_rows_vs_group",
+            "spreads",
+            "sum of log1p(rows) today so far against the group's days in training",
+            against_group("log_rows"),
             _rows,
         ),
         Feature(
             "statements_vs_group",
             "spreads",
-            "statements today so far against the group's account-days in training",
-            _against_group("statements"),
+            "statements today so far against the group's days in training",
+            against_group("statements"),
             _statements,
+        ),
+        Feature(
+            "new_vs_group",
+            "spreads",
+            "the same of an entity with fewer than ten days behind it",
+            pl.when(pl.col("days") + pl.col("past_days") < NEW).then(
+                pl.max_horizontal(against_group("log_rows"), against_group("rows"))
+            ),
+            _new,
         ),
     ),
 )

@@ -1,40 +1,46 @@
-"""What was read outside office hours, against what the account usually reads then."""
+"""When: hours in which the account is not usually active, how many, and after how long."""
+
+import polars as pl
 
 from detector.features.feature import Family, Feature, Figures, standardised
-from detector.phrases import count, counted
+from detector.phrases import count
 
 
-def _off_rows(row: Figures) -> str:
-    share = f", {row['off_rows'] / row['rows']:.0%} of its day" if row["rows"] else ""
-    return (
-        f"{counted(row['off_rows'], 'record')} outside office hours{share}; "
-        f"it usually reads {count(row['off_rows_usual'])} then"
-    )
+def _strange(row: Figures) -> str:
+    return "active in hours in which it, and its group, hardly ever are"
 
 
-def _off_statements(row: Figures) -> str:
-    return (
-        f"{counted(row['off_statements'], 'statement')} outside office hours; "
-        f"it usually runs {count(row['off_statements_usual'])} then"
-    )
+def _hours(row: Figures) -> str:
+    return f"active in {count(row['hours'])} hours; its usual day has {count(row['hours_usual'])}"
+
+
+def _idle(row: Figures) -> str:
+    return f"back after {count(row['idle_days'])} days or more without any access"
 
 
 FAMILY = Family(
     "rhythm",
     (
         Feature(
-            "off_rows_vs_own",
-            "spreads",
-            "records read outside office hours today so far against the own usual",
-            standardised("off_rows"),
-            _off_rows,
+            "strange_hours",
+            "factors of ten",
+            "sum over today's hours of how rarely the account is active in them",
+            pl.col("strange_hours"),
+            _strange,
         ),
         Feature(
-            "off_statements_vs_own",
+            "hours_vs_own",
             "spreads",
-            "statements outside office hours today so far against the own usual",
-            standardised("off_statements"),
-            _off_statements,
+            "hours with activity today so far against the own usual day",
+            standardised("hours"),
+            _hours,
+        ),
+        Feature(
+            "idle_days",
+            "log days",
+            "days without access before today, of an account that is not new",
+            pl.when(pl.col("days") > 0).then(pl.col("idle_days").log1p()),
+            _idle,
         ),
     ),
 )

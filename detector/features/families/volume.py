@@ -1,6 +1,4 @@
-"""How much was read today, against the account's own usual day."""
-
-import polars as pl
+"""How much was read today, against the entity's own usual day."""
 
 from detector.features.feature import Family, Feature, Figures, standardised
 from detector.phrases import count, counted
@@ -24,11 +22,15 @@ def _largest(row: Figures) -> str:
     )
 
 
-def _unknown(row: Figures) -> str:
+def _peak(row: Figures) -> str:
     return (
-        f"{count(row['unknown'])} exports or reads whose row count the log does not give; "
-        f"its usual day is {count(row['unknown_usual'])}"
+        f"{counted(row['peak'], 'statement')} within an hour; "
+        f"its usual busiest hour has {count(row['peak_usual'])}"
     )
+
+
+def _length(row: Figures) -> str:
+    return "longer lists than it usually reads, statement by statement"
 
 
 FAMILY = Family(
@@ -49,6 +51,13 @@ FAMILY = Family(
             _statements,
         ),
         Feature(
+            "log_rows_vs_own",
+            "spreads",
+            "sum of log1p(rows) of today's statements against the own usual full day",
+            standardised("log_rows"),
+            _rows,
+        ),
+        Feature(
             "largest_vs_own",
             "spreads",
             "largest single result today against the own usual largest",
@@ -56,11 +65,18 @@ FAMILY = Family(
             _largest,
         ),
         Feature(
-            "unknown_vs_own",
+            "peak_vs_own",
             "spreads",
-            "exports and cursors without a row count against the own usual full day",
-            pl.when(pl.col("unknown") > 0).then(standardised("unknown")),
-            _unknown,
+            "most statements in one hour today against the own usual busiest hour",
+            standardised("peak"),
+            _peak,
+        ),
+        Feature(
+            "length_vs_own",
+            "spreads",
+            "mean log1p(rows) of a statement today against the own usual",
+            standardised("length"),
+            _length,
         ),
     ),
 )

@@ -1,0 +1,1 @@
+"""Thefts to learn from and to drill with, as additions to a ledger's tables."""

@@ -1,0 +1,83 @@
+"""What a thief does, hour by hour, and how it would have looked in the ledger.
+
+The ledger's tables merge, so a campaign is one more part of the log: its acts are folded like
+events and added to what honest people did.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from detector.ledger.fold import LOG_SCALE, merge_hours, merge_touched
+from detector.schema import HOURS, TIMESTAMP, TOUCHED, Schema
+
+#: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the sum
+#: of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
+#: ``known`` says whether the log tells the rows. ``rows`` may be taken by statements that somebody
+#: made anyway: then ``statements`` is 0.
+ACTS: Final[Schema] = {
+    "account": pl.String(),
+    "day": pl.Date(),
+    "hour": TIMESTAMP,
+    "action": pl.String(),
+    "client_address": pl.String(),
+    "application": pl.String(),
+    "object": pl.String(),
+    "statements": pl.Int64(),
+    "rows": pl.Int64(),
+    "log_rows": pl.Float64(),
+    "largest": pl.Int64(),
+    "known": pl.Boolean(),
+}
+
+VALUES: Final = ("client_address", "application", "object")
+
+
+def hours(acts: pl.DataFrame) -> pl.DataFrame:
+    """HOURS of ACTS."""
+    told = pl.when("known")
+    return acts.select(
+        "hour",
+        "account",
+        "action",
+        "statements",
+        told.then("rows").otherwise(0).alias("rows"),
+        told.then(0).otherwise("statements").alias("unknown_rows"),
+        told.then("largest").otherwise(None).alias("largest"),
+        told.then((pl.col("log_rows") * LOG_SCALE).round().cast(pl.Int64))
+        .otherwise(0)
+        .alias("log_rows"),
+        pl.lit(0, pl.Int64).alias("bytes"),
+        pl.lit(0, pl.Int64).alias("failures"),
+    ).select(pl.col(name).cast(kind) for name, kind in HOURS.items())
+
+
+def touched(acts: pl.DataFrame) -> pl.DataFrame:
+    """TOUCHED of ACTS, of the dimensions in VALUES."""
+    pieces = [
+        acts.filter(pl.col(dimension).is_not_null()).select(
+            "day",
+            "account",
+            pl.lit(dimension).alias("dimension"),
+            pl.col(dimension).alias("value"),
+            "statements",
+            pl.when("known").then("rows").otherwise(0).alias("rows"),
+            pl.col("hour").alias("first_hour"),
+        )
+        for dimension in VALUES
+    ]
+    return pl.concat(pieces).select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
+
+
+def added(
+    honest_hours: pl.DataFrame, honest_touched: pl.DataFrame, acts: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """HOURS and TOUCHED with the acts in them, sorted as the ledger gives them."""
+    keys = ["hour", "account", "action"]
+    names = ["day", "account", "dimension", "value"]
+    return (
+        merge_hours(pl.concat([honest_hours, hours(acts)])).sort(keys),
+        merge_touched(pl.concat([honest_touched, touched(acts)])).sort(names),
+    )

@@ -1,0 +1,317 @@
+"""The kinds of campaign, each staged among the people of a ledger.
+
+What they imitate: accounts taken over and drained by pages or at once (France Travail 2024), insiders
+who take a little more each day (low and slow), exports, and crowds of stolen accounts.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from detector.campaigns.staging import Paging, Scene, Staged, again, pages
+from detector.campaigns.world import ESTABLISHED, World
+
+Stage = Callable[[Scene], "Staged | None"]
+
+#: Settled: there before and during the stage, and a person.
+SETTLED = (
+    ~pl.col("service") & (pl.col("before") >= ESTABLISHED) & (pl.col("during") >= 5)
+)
+OFFICE = tuple(range(9, 17))
+NIGHT = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
+#: The least that a day of theft takes, where an account's own days are small.
+LEAST = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of campaign: its name, one line for people, and how it is staged."""
+
+    name: str
+    says: str
+    stage: Stage
+
+
+def _one(scene: Scene, wanted: pl.Expr = SETTLED) -> str | None:
+    cast = scene.world.cast(wanted, scene.random, scene.taken)
+    return cast[0] if cast else None
+
+
+def _alone(name: str, account: str, acts: pl.DataFrame) -> Staged:
+    return Staged(name, acts, (("account", account),))
+
+
+def _usual_rows(scene: Scene, account: str) -> float:
+    row = scene.world.usual.row(by_predicate=pl.col("account") == account, named=True)
+    return max(float(row["rows"] or 0), LEAST)
+
+
+def _burst(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    day = scene.random.choice(scene.workdays(*scene.span(len(scene.world.days), 1.0)))
+    start = int(scene.random.integers(9, 16))
+    hours = tuple(range(start, start + int(scene.random.integers(1, 3))))
+    size = float(scene.random.uniform(50_000, 500_000)) / len(hours)
+    acts = pages(scene, Paging(account, [day], hours, 40, size / 40))
+    return _alone("burst", account, acts)
+
+
+def _flat_month(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    first, last = scene.span(28)
+    days = [day for day in scene.world.days if first <= day <= last]
+    size = float(scene.random.uniform(150, 500))
+    how = Paging(account, days, range(24), 6, size, address=scene.address())
+    return _alone("flat_month", account, pages(scene, how))
+
+
+def _fold(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    more = float(scene.random.choice([0.5, 1.0, 2.0, 4.0]))
+    return _alone(
+        "fold", account, again(scene, [account], scene.span(35), lambda _: more)
+    )
+
+
+def _mimic(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    more = float(scene.random.choice([0.7, 1.0, 2.0, 4.0]))
+    acts = again(scene, [account], scene.span(28), lambda _: more, longer=True)
+    return _alone("mimic", account, acts)
+
+
+def _ramp(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    first, last = scene.span(35)
+    top = float(scene.random.uniform(3, 8))
+    length = max(1, (last - first).days)
+
+    def factor(day: date) -> float:
+        return top * (day - first).days / length
+
+    return _alone("ramp", account, again(scene, [account], (first, last), factor))
+
+
+def _weekend_nights(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    first, last = scene.span(21)
+    days = [day for day in scene.world.days if first <= day <= last]
+    size = _usual_rows(scene, account) / 30
+    off = [day for day in days if day.isoweekday() > 5]
+    some = [day for day in days if day.isoweekday() <= 5][:: int(scene.random.integers(1, 4))]
+    start = int(scene.random.integers(0, 6))
+    at_night = pages(scene, Paging(account, some, NIGHT[start : start + 4], 5, max(size, 3)))
+    weekend = pages(scene, Paging(account, off, range(10, 18), 4, max(size, 3)))
+    return _alone("weekend_nights", account, pl.concat([at_night, weekend]))
+
+
+def _dormant(scene: Scene) -> Staged | None:
+    quiet = (pl.col("during") == 0) & (pl.col("before") >= 5) & ~pl.col("service")
+    account = _one(scene, quiet)
+    if account is None:
+        return None
+    days = scene.workdays(*scene.span(14))
+    size = _usual_rows(scene, account) * float(scene.random.uniform(1, 5)) / 64
+    return _alone("dormant", account, pages(scene, Paging(account, days, OFFICE, 8, size)))
+
+
+def _service(scene: Scene) -> Staged | None:
+    account = _one(scene, pl.col("service") & (pl.col("before") >= ESTABLISHED))
+    if account is None:
+        return None
+    tables = scene.world.objects["object"].unique().sort()
+    how = Paging(
+        account,
+        scene.workdays(*scene.span(21)),
+        OFFICE[: int(scene.random.integers(3, 8))],
+        10,
+        float(scene.random.uniform(5, 100)),
+        address=_colleague(scene, "client_address"),
+        application="psql",
+        table=str(tables[int(scene.random.integers(0, len(tables)))]),
+    )
+    return _alone("service_abuse", account, pages(scene, how))
+
+
+def _colleague(scene: Scene, column: str) -> str | None:
+    values = scene.world.usual.filter(~pl.col("service"))[column].drop_nulls()
+    return str(values[int(scene.random.integers(0, len(values)))]) if len(values) else None
+
+
+def _new_tables(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    objects = scene.world.objects
+    mine = set(objects.filter(pl.col("account") == account)["object"])
+    tables = sorted(set(objects["object"]) - mine) or ["secret.archive"]
+    picked = scene.random.permutation(len(tables))[: int(scene.random.integers(1, 6))]
+    days = scene.workdays(*scene.span(21))
+    size = _usual_rows(scene, account) * float(scene.random.uniform(0.3, 1.0)) / 32
+    acts = [
+        pages(
+            scene,
+            Paging(account, days, OFFICE[::2], 8 / len(picked), size, table=tables[int(at)]),
+        )
+        for at in picked
+    ]
+    return _alone("new_tables", account, pl.concat(acts))
+
+
+def _newcomer(scene: Scene) -> Staged | None:
+    stage = scene.world.days
+    new = ~pl.col("service") & (pl.col("before") == 0) & (pl.col("during") >= 5)
+    account = _one(scene, new)
+    if account is None:
+        return None
+    more = float(scene.random.uniform(2, 5))
+    acts = again(scene, [account], (stage[0], stage[-1]), lambda _: more)
+    return _alone("newcomer", account, acts)
+
+
+def _export(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    how = Paging(
+        account,
+        scene.workdays(*scene.span(21)),
+        (10, 15),
+        float(scene.random.uniform(0.5, 3)),
+        _usual_rows(scene, account),
+        action="export" if scene.random.random() < 0.5 else "read",
+        known=False,
+    )
+    return _alone("export", account, pages(scene, how))
+
+
+def _new_address(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    more = float(scene.random.uniform(0.4, 1.0))
+    acts = again(scene, [account], scene.span(21), lambda _: more, address=scene.address())
+    return _alone("new_address", account, acts)
+
+
+def _crowd(scene: Scene, share: float = 0.03) -> list[str]:
+    cast = scene.world.cast(SETTLED, scene.random, scene.taken)
+    return cast[: max(4, min(60, round(len(cast) * share)))]
+
+
+def _crowd_address(scene: Scene) -> Staged | None:
+    accounts = _crowd(scene)
+    if len(accounts) < 4:
+        return None
+    more = float(scene.random.uniform(0.3, 0.7))
+    address = scene.address()
+    acts = again(scene, accounts, scene.span(21), lambda _: more, address=address)
+    targets = (("client_address", address), *(("account", name) for name in accounts))
+    return Staged("crowd_address", acts, targets)
+
+
+def _crowd_table(scene: Scene) -> Staged | None:
+    accounts = _crowd(scene)
+    if len(accounts) < 4:
+        return None
+    objects = scene.world.objects.group_by("object").agg(pl.col("statements").sum())
+    tables = objects.sort("statements", "object")["object"]
+    table = str(tables[int(scene.random.integers(0, max(1, len(tables) * 2 // 3)))])
+    more = float(scene.random.uniform(0.4, 1.0))
+    acts = again(scene, accounts, scene.span(21), lambda _: more, table=table)
+    targets = (("object", table), *(("account", name) for name in accounts))
+    return Staged("crowd_table", acts, targets)
+
+
+def _crowd_group(scene: Scene) -> Staged | None:
+    cast = scene.world.usual.filter(SETTLED, ~pl.col("account").is_in(sorted(scene.taken)))
+    sizes = cast.group_by("group").len().filter(pl.col("len").is_between(4, 60)).sort("group")
+    if sizes.is_empty():
+        return None
+    group = sizes["group"][int(scene.random.integers(0, len(sizes)))]
+    accounts = cast.filter(pl.col("group") == group)["account"].to_list()
+    accounts = accounts[: max(4, round(0.8 * len(accounts)))]
+    more = float(scene.random.uniform(0.4, 1.0))
+    acts = again(scene, accounts, scene.span(21), lambda _: more)
+    targets = (("group", group), *(("account", name) for name in accounts))
+    return Staged("crowd_group", acts, targets)
+
+
+def _poisoned(scene: Scene) -> Staged | None:
+    account = _one(scene)
+    if account is None:
+        return None
+    world = scene.world
+    past = world.own.filter(pl.col("day") < world.first)["day"].unique().sort()
+    begins = past[-min(len(past), 28)] if len(past) else world.first
+    more = float(scene.random.choice([1.0, 2.0, 4.0]))
+    acts = again_from(scene, account, begins, more)
+    return _alone("poisoned", account, acts)
+
+
+def again_from(scene: Scene, account: str, begins: date, more: float) -> pl.DataFrame:
+    """``again`` from a day before the stage to its end."""
+    world = scene.world
+    longer = Scene(replace(world, first=begins), scene.random, scene.taken)
+    return again(longer, [account], (begins, world.last), lambda _: more)
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("burst", "everything within an hour or two of a working day", _burst),
+    Kind("flat_month", "pages, day and night, from a foreign address, for four weeks", _flat_month),
+    Kind("mimic", "in the own hours, by longer lists, for four weeks", _mimic),
+    Kind("fold", "1.5 to 5 times the usual, for five weeks", _fold),
+    Kind("ramp", "a little more every day, for five weeks", _ramp),
+    Kind("weekend_nights", "at night and on days off, for three weeks", _weekend_nights),
+    Kind("dormant", "an account long unused reads again, for two weeks", _dormant),
+    Kind("service_abuse", "a service account used by hand, for three weeks", _service),
+    Kind("new_tables", "tables the account never read before, for three weeks", _new_tables),
+    Kind("newcomer", "a new account reads three to six times as much as it would", _newcomer),
+    Kind("export", "exports whose size the log does not tell, for three weeks", _export),
+    Kind("new_address", "half as much again or more, from a foreign address", _new_address),
+    Kind("crowd_address", "many accounts take a little each through one address", _crowd_address),
+    Kind("crowd_table", "many accounts take a little each of one table", _crowd_table),
+    Kind("crowd_group", "most of a group take a little each", _crowd_group),
+    Kind("poisoned", "2 to 5 times the usual, since the last weeks of training", _poisoned),
+)
+
+
+def stage(
+    world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KINDS
+) -> list[Staged]:
+    """``instances`` campaigns of each kind on one stage, each on accounts of its own.
+
+    Where a ledger has no account that fits (no service, nobody new), there are fewer. Named
+    kind-1, kind-2, and so on.
+    """
+    taken: set[str] = set()
+    found = []
+    for number in range(1, instances + 1):
+        for kind in kinds:
+            if number > 2 and kind.name.startswith("crowd"):
+                continue
+            random = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
+            staged = kind.stage(Scene(world, random, taken))
+            if staged is None or staged.acts.is_empty():
+                continue
+            taken |= {name for what, name in staged.targets if what == "account"}
+            found.append(replace(staged, name=f"{kind.name}-{number}"))
+    return found

@@ -1,0 +1,54 @@
+"""Where from: addresses and networks not seen with the account for six weeks, and how many."""
+
+import polars as pl
+
+from detector.features.feature import Family, Feature, Figures, standardised
+from detector.phrases import count, names
+
+
+def _new(row: Figures) -> str:
+    return f"first time in six weeks from {names(row['new_addresses_names'])}"
+
+
+def _foreign(row: Figures) -> str:
+    return f"from {names(row['new_addresses_names'])}, a network nobody here used before"
+
+
+def _addresses(row: Figures) -> str:
+    return f"from {count(row['addresses'])} addresses; usually {count(row['addresses_usual'])}"
+
+
+FAMILY = Family(
+    "origin",
+    (
+        Feature(
+            "new_addresses",
+            "count",
+            "addresses first seen with the account today; shared ones and those of a site that "
+            "was renumbered count less",
+            pl.col("new_addresses"),
+            _new,
+        ),
+        Feature(
+            "new_networks",
+            "count",
+            "the same of their networks",
+            pl.col("new_networks"),
+            _new,
+        ),
+        Feature(
+            "foreign_networks",
+            "count",
+            "networks that nobody in the organisation used before the past two weeks",
+            pl.col("foreign_networks"),
+            _foreign,
+        ),
+        Feature(
+            "addresses_vs_own",
+            "spreads",
+            "addresses today so far against the own usual day",
+            standardised("addresses"),
+            _addresses,
+        ),
+    ),
+)

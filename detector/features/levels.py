@@ -1,0 +1,146 @@
+"""The frozen levels: what training says of each entity and of its peers, kept in the model.
+
+All in log1p. An entity's level is drawn towards its group's while it has few days. ``floor`` is the
+lowest of its levels in four-week blocks, so that a theft which ran through the last weeks of training
+cannot pass for usual.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+
+from detector.features import robust
+from detector.features.measures import ALL
+from detector.features.panel import Panel
+from detector.features.robust import Floats, Integers
+
+#: An entity's own days weigh against a prior of this many days.
+PRIOR_DAYS = 5
+#: No one is steadier than this (natural-log units, about 30 %): MAD of a short or constant
+#: history is 0, which would make every change infinite.
+FLOOR = 0.3
+#: Days of a block, and of those active without which it has no level.
+BLOCK, BLOCK_ACTIVE = 28, 8
+
+ENTITY = ("centre", "off_centre", "spread", "floor")
+PEERS = ("group_centre", "group_spread", "group_within", "group_largest")
+
+
+def learn(panel: Panel, groups: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Levels of entities and of their groups (``groups``: the group of each entity).
+
+    Entities: entity, group, days, first_day, last_day, <measure>_<ENTITY>. Groups: group (null: all),
+    entities, <measure>_<PEERS>.
+    """
+    names = sorted(set(groups))
+    codes = np.searchsorted(names, groups).astype(np.int64)
+    places = [*robust.members(codes, len(names)), np.arange(len(groups))]
+    seen = panel.active.any(axis=2)
+    entity: dict[str, object] = {
+        "entity": panel.entities,
+        "group": groups,
+        "days": seen.sum(axis=1),
+        "first_day": [panel.days[0] + timedelta(days=int(at)) for at in seen.argmax(axis=1)],
+        "last_day": [
+            panel.days[-1] - timedelta(days=int(at)) for at in seen[:, ::-1].argmax(axis=1)
+        ],
+    }
+    peers: dict[str, object] = {
+        "group": [*names, None],
+        "entities": [len(members) for members in places],
+    }
+    for name in ALL:
+        own, theirs = _measure(panel.logs[name], panel.off, codes, places)
+        entity |= {f"{name}_{what}": values for what, values in own.items()}
+        peers |= {f"{name}_{what}": values for what, values in theirs.items()}
+    return (
+        pl.DataFrame(entity, schema_overrides={"entity": pl.String, "group": pl.String}),
+        pl.DataFrame(peers, schema_overrides={"group": pl.String}),
+    )
+
+
+def _measure(
+    logs: Floats, off: np.ndarray, codes: Integers, places: list[Integers]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    work = logs[:, ~off]
+    middle = robust.median(work)
+    middle = np.where(np.isnan(middle), robust.median(logs), middle)
+    apart = robust.spread(logs - middle[:, None], FLOOR)
+    peers = _peers(logs, middle, places)
+    prior, within = peers["group_centre"][codes], peers["group_within"][codes]
+    days = robust.counts(logs)
+    centre = robust.shrunk(days, middle, prior, PRIOR_DAYS)
+    variance = robust.shrunk(days, apart**2, within**2, PRIOR_DAYS)
+    weekend = logs[:, off]
+    off_centre = robust.shrunk(
+        robust.counts(weekend), robust.median(weekend), centre, PRIOR_DAYS
+    )
+    own = {
+        "centre": centre,
+        "off_centre": off_centre,
+        "spread": np.sqrt(variance),
+        "floor": np.fmin(robust.shrunk(days, _lowest(logs, middle), prior, PRIOR_DAYS), centre),
+    }
+    return own, peers
+
+
+def _peers(logs: Floats, middle: Floats, places: list[Integers]) -> dict[str, Floats]:
+    found = {name: np.full(len(places), np.nan) for name in PEERS}
+    for at, members in enumerate(places):
+        each = logs[members].ravel()
+        if not (~np.isnan(each)).any():
+            continue
+        found["group_centre"][at] = robust.median(each)
+        found["group_spread"][at] = robust.spread(each, FLOOR)
+        residual = (logs[members] - middle[members, None]).ravel()
+        found["group_within"][at] = robust.spread(residual, FLOOR)
+        found["group_largest"][at] = np.nanmax(each)
+    return found
+
+
+def _lowest(logs: Floats, middle: Floats) -> Floats:
+    """The lowest block's median; ``middle`` where no block has days enough."""
+    lowest = np.full(len(logs), np.nan)
+    for start in range(0, logs.shape[1] - BLOCK + 1, BLOCK):
+        block = logs[:, start : start + BLOCK]
+        level = np.where(robust.counts(block) >= BLOCK_ACTIVE, robust.median(block), np.nan)
+        lowest = np.fmin(lowest, level)
+    return np.where(np.isnan(lowest), middle, lowest)
+
+
+def of(
+    panel: Panel, groups: list[str], entities: pl.DataFrame, peers: pl.DataFrame
+) -> dict[str, Floats]:
+    """The levels of each entity of ``panel``, by column: the group's for one not learned.
+
+    A group that was not learned is given the levels of all. ``days`` is 0 for one not learned.
+    """
+    asked = pl.DataFrame(
+        {"entity": panel.entities, "group": groups},
+        schema={"entity": pl.String, "group": pl.String},
+    )
+    everyone = peers.filter(pl.col("group").is_null()).drop("group").row(0, named=True)
+    frame = (
+        asked.join(entities.drop("group"), on="entity", how="left", maintain_order="left")
+        .join(peers, on="group", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("days").fill_null(0),
+            *(pl.col(name).fill_null(value) for name, value in everyone.items()),
+        )
+    )
+    found = {
+        name: frame[name].cast(pl.Float64).to_numpy()
+        for name in frame.columns
+        if name not in ("entity", "group", "first_day", "last_day")
+    }
+    new = frame["days"].to_numpy() == 0
+    for m in ALL:
+        centre, apart = found[f"{m}_group_centre"], found[f"{m}_group_spread"]
+        wide = np.fmax(apart, found[f"{m}_group_within"])
+        # An entity the model never saw may lie anywhere in its group.
+        for what, prior in zip(ENTITY, (centre, centre, wide, centre), strict=True):
+            found[f"{m}_{what}"] = np.where(new, prior, found[f"{m}_{what}"])
+    return found

@@ -1,0 +1,162 @@
+"""From the ledger's tables to what is measured of each kind of entity, hour by hour.
+
+A day is that of the organisation's clock; its hours are numbered from its midnight (``slot``, 0 to
+24: the day on which summer time ends has 25).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from detector.features.robust import Floats
+from detector.settings import Settings
+
+ACCOUNT, ADDRESS, GROUP, OBJECT = KINDS = ("account", "client_address", "group", "object")
+#: Hours of the longest day.
+SLOTS: Final = 25
+#: Actions that carry records out.
+READING: Final = ("read", "export")
+
+#: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows) over
+#: the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose sums do
+#: not depend on their order), ``unknown`` are statements whose row count the log does not give,
+#: ``peak`` is the most statements in one hour, ``others`` are the tables an account touched, or the
+#: accounts behind another entity.
+MEASURES: Final = (
+    "statements",
+    "rows",
+    "log_rows",
+    "largest",
+    "peak",
+    "unknown",
+    "exports",
+    "others",
+    "addresses",
+    "hours",
+)
+#: And what follows from them: log1p(rows) of a mean statement.
+LENGTH: Final = "length"
+ALL: Final = (*MEASURES, LENGTH)
+#: What one of a measure's units is divided by before its logarithm is taken.
+UNITS: Final = {"log_rows": 1e6}
+#: Of which a day has the largest hour; of the others it has the sum.
+LARGEST: Final = ("largest", "peak")
+
+HOURLY: Final = {
+    "entity": pl.String(),
+    "day": pl.Date(),
+    "slot": pl.Int64(),
+    **{name: pl.Float64() for name in MEASURES},
+}
+
+
+def logged(totals: Mapping[str, Floats]) -> dict[str, Floats]:
+    """log1p of each measure, in its unit, and LENGTH."""
+    logs = {name: np.log1p(totals[name] / UNITS.get(name, 1.0)) for name in MEASURES}
+    mean = totals["log_rows"] / UNITS["log_rows"] / np.maximum(totals["statements"], 1.0)
+    return {**logs, LENGTH: mean}
+
+
+def local_day(column: str, settings: Settings) -> pl.Expr:
+    """The date of a moment on the organisation's clock."""
+    return pl.col(column).dt.convert_time_zone(settings.timezone).dt.date()
+
+
+def midnight(day: pl.Expr, settings: Settings) -> pl.Expr:
+    """When a day begins, in UTC."""
+    local = day.cast(pl.Datetime("us")).dt.replace_time_zone(
+        settings.timezone, ambiguous="earliest", non_existent="null"
+    )
+    # Where summer time begins at midnight, that midnight does not exist: one o'clock does.
+    later = (day.cast(pl.Datetime("us")) + pl.duration(hours=1)).dt.replace_time_zone(
+        settings.timezone, ambiguous="earliest", non_existent="null"
+    )
+    return pl.coalesce(local, later).dt.convert_time_zone("UTC")
+
+
+def with_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataFrame:
+    """Adds ``day`` and ``slot`` of the UTC hour in ``column``. Each hour is converted once."""
+    hours = frame.select(pl.col(column).unique()).with_columns(day=local_day(column, settings))
+    hours = hours.with_columns(
+        slot=(pl.col(column) - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
+    )
+    return frame.drop("day", strict=False).join(hours, on=column, how="left")
+
+
+def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """HOURLY of accounts, from HOURS and TOUCHED."""
+    reading = pl.col("action").is_in(READING)
+    sums = hours.group_by("account", "hour").agg(
+        statements=pl.col("statements").filter(pl.col("action") != "login").sum(),
+        rows=pl.col("rows").filter(reading).sum(),
+        log_rows=pl.col("log_rows").filter(reading).sum(),
+        largest=pl.col("largest").filter(reading).max().fill_null(0),
+        unknown=pl.col("unknown_rows").sum(),
+        exports=pl.col("statements").filter(pl.col("action") == "export").sum(),
+    )
+    frame = with_slots(sums, "hour", settings)
+    for dimension, name in (("object", "others"), ("client_address", "addresses")):
+        first = (
+            touched.filter(pl.col("dimension") == dimension)
+            .group_by("account", hour="first_hour")
+            .agg(pl.len().alias(name))
+        )
+        frame = frame.join(first, on=["account", "hour"], how="left")
+    return _typed(
+        frame.rename({"account": "entity"}).with_columns(
+            pl.col("others", "addresses").fill_null(0), peak="statements", hours=1
+        )
+    )
+
+
+def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """HOURLY of peer groups, from that of accounts and their groups (account, group)."""
+    summed = ("statements", "rows", "log_rows", "unknown", "exports")
+    grouped = accounts.join(groups.rename({"account": "entity"}), on="entity").sort(
+        "group", "day", "slot"
+    )
+    first = pl.struct("entity", "day").is_first_distinct()
+    sums = (
+        grouped.with_columns(first=first)
+        .group_by("group", "day", "slot")
+        .agg(
+            *(pl.col(name).sum() for name in summed),
+            pl.col("largest").max(),
+            others=pl.col("first").sum(),
+        )
+        .with_columns(peak="statements", hours=1, addresses=None)
+    )
+    return _typed(sums.rename({"group": "entity"}))
+
+
+def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFrame:
+    """HOURLY of addresses or objects, from TOUCHED, which sums by the day.
+
+    All of a day stands in the day's last hour: before it is over, nobody can say how much it was.
+    """
+    sums = (
+        touched.filter(pl.col("dimension") == kind)
+        .group_by("value", "day")
+        .agg(pl.col("statements").sum(), pl.col("rows").sum(), others=pl.len())
+    )
+    days = sums.select(pl.col("day").unique())
+    last = midnight(pl.col("day") + pl.duration(days=1), settings) - pl.duration(hours=1)
+    days = days.with_columns(
+        slot=(last - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
+    )
+    missing = [name for name in MEASURES if name not in ("statements", "rows", "others")]
+    return _typed(
+        sums.join(days, on="day")
+        .with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)
+        .rename({"value": "entity"})
+    )
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(pl.col(name).cast(kind) for name, kind in HOURLY.items()).sort(
+        "entity", "day", "slot"
+    )

@@ -1,0 +1,69 @@
+"""What entities did, as arrays: entities down, days across."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged
+from detector.features.robust import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Daily totals of the entities of one kind over consecutive days.
+
+    ``logs`` has log1p of each measure's day, (entities, days), NaN where the entity was not
+    active. ``active`` says in which hours it was: (entities, days, SLOTS). ``off`` marks the
+    days that are no workdays.
+    """
+
+    entities: list[str]
+    days: list[date]
+    logs: dict[str, Floats]
+    active: NDArray[np.bool_]
+    off: NDArray[np.bool_]
+
+    def place(self, day: date) -> int:
+        """The column of ``day``."""
+        return (day - self.days[0]).days
+
+    def weekdays_like(self, day: date, first: int, end: int) -> NDArray[np.int64]:
+        """Columns from ``first`` to before ``end``: days of the same kind, work or off."""
+        same = self.off[first:end] == self.off[self.place(day)]
+        return first + np.flatnonzero(same)
+
+
+def panel(hourly: pl.DataFrame, since: date, until: date, workdays: tuple[int, ...]) -> Panel:
+    """The days from ``since`` to ``until`` (both included) of HOURLY."""
+    days = [since + timedelta(days=index) for index in range((until - since).days + 1)]
+    inside = hourly.filter(pl.col("day").is_between(since, until))
+    entities = inside["entity"].unique().sort()
+    at = {
+        "at": pl.col("entity").replace_strict(
+            entities, pl.int_range(len(entities), eager=True), return_dtype=pl.Int64
+        ),
+        "on": (pl.col("day") - pl.lit(since)).dt.total_days(),
+    }
+    coded = inside.with_columns(**at) if len(inside) else inside.with_columns(at=0, on=0)
+    daily = coded.group_by("at", "on").agg(
+        pl.col(name).max() if name in LARGEST else pl.col(name).sum() for name in MEASURES
+    )
+    shape = (len(entities), len(days))
+    row, column = daily["at"].to_numpy(), daily["on"].to_numpy()
+    missing = {name for name in MEASURES if coded[name].null_count() == len(coded)}
+    totals = {
+        name: np.full(len(daily), np.nan) if name in missing else daily[name].to_numpy()
+        for name in MEASURES
+    }
+    logs = {name: np.full(shape, np.nan) for name in ALL}
+    for name, values in logged(totals).items():
+        logs[name][row, column] = values
+    active = np.zeros((*shape, SLOTS), dtype=bool)
+    active[coded["at"].to_numpy(), coded["on"].to_numpy(), coded["slot"].to_numpy()] = True
+    off = np.array([day.isoweekday() not in workdays for day in days], dtype=bool)
+    return Panel(entities.to_list(), days, logs, active, off)

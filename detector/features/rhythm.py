@@ -1,0 +1,103 @@
+"""At what hours an entity is usually active, and how strange it is to be active now."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from detector.features.expected import RECENT
+from detector.features.measures import SLOTS
+from detector.features.panel import Panel
+from detector.features.robust import Floats
+
+#: Own days weigh against the group's habits, as if those were this many days.
+PRIOR_DAYS = 3.0
+#: And the group's against what nobody does, as if that were so many days.
+NEVER, NEVER_DAYS = 0.002, 10
+#: An hour that one day in so many has is not strange.
+USUAL = 0.1
+
+SEEN = {
+    "entity": pl.String(),
+    "off": pl.Boolean(),
+    "slot": pl.Int64(),
+    "days": pl.Int64(),
+}
+
+
+def learn(panel: Panel) -> pl.DataFrame:
+    """SEEN: on how many days, of work or off, an entity was active in each hour.
+
+    Slot SLOTS counts the days there were: those worked, or all days off since the first activity.
+    """
+    parts = []
+    begun = np.maximum.accumulate(panel.active.any(axis=2), axis=1)
+    for off in (False, True):
+        active = panel.active[:, panel.off == off]
+        there = begun[:, panel.off == off] if off else active.any(axis=2)
+        days = np.concatenate([active, there[:, :, None]], axis=2).sum(axis=1)
+        entity, slot = np.nonzero(days)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "entity": pl.Series(panel.entities, dtype=pl.String).gather(entity),
+                    "off": pl.repeat(off, len(slot), dtype=pl.Boolean, eager=True),
+                    "slot": slot.astype(np.int64),
+                    "days": days[entity, slot].astype(np.int64),
+                },
+                schema=SEEN,
+            )
+        )
+    return pl.concat(parts)
+
+
+def dense(seen: pl.DataFrame, entities: list[str] | list[str | None]) -> Floats:
+    """SEEN as (off or not, entities, SLOTS + 1)."""
+    found = np.zeros((2, len(entities), SLOTS + 1))
+    order = pl.DataFrame({"entity": entities}, schema={"entity": pl.String}).with_row_index("at")
+    coded = seen.join(order, on="entity", how="inner", nulls_equal=True)
+    found[coded["off"].cast(pl.Int64), coded["at"], coded["slot"]] = coded["days"]
+    return found
+
+
+def habits(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """SEEN of groups (null: all accounts), from that of accounts and (account, group)."""
+    keys = ["entity", "off", "slot"]
+    theirs = seen.join(groups.rename({"account": "entity"}), on="entity", how="left")
+    both = pl.concat([theirs, theirs.with_columns(group=pl.lit(None, pl.String))])
+    return (
+        both.drop("entity")
+        .rename({"group": "entity"})
+        .group_by(keys)
+        .agg(pl.col("days").sum())
+        .select(*SEEN)
+        .sort(keys, nulls_last=True)
+    )
+
+
+def shares(theirs: Floats) -> Floats:
+    """From days (``dense``) to the share of days with activity in each hour, never quite 0."""
+    found: Floats = (theirs[:, :, :SLOTS] + NEVER * NEVER_DAYS) / (
+        theirs[:, :, SLOTS:] + NEVER_DAYS
+    )
+    return found
+
+
+def strangeness(seen: Floats, habit: Floats, panel: Panel, day: date) -> Floats:
+    """How strange activity is in each hour of ``day``: (entities, SLOTS), in factors of ten.
+
+    -log10 of the share of past days, of the same kind, with activity in that hour, as far as that
+    is below USUAL. ``seen`` (``dense``) is of training, recent days are added; ``habit``
+    (``shares``) is of the entities' groups.
+    """
+    at = panel.place(day)
+    off = int(panel.off[at])
+    recent = panel.active[:, panel.weekdays_like(day, max(0, at - RECENT), at)]
+    hours = seen[off, :, :SLOTS] + recent.sum(axis=1)
+    # Who never works on Sundays has no habit of Sunday hours, so all past Sundays count.
+    days = seen[off, :, SLOTS] + (recent.shape[1] if off else recent.any(axis=2).sum(axis=1))
+    share = (hours + PRIOR_DAYS * habit[off]) / (days[:, None] + PRIOR_DAYS)
+    found: Floats = np.fmax(np.log10(USUAL) - np.log10(np.clip(share, 1e-9, 1.0)), 0.0)
+    return found

@@ -1,0 +1,127 @@
+"""What campaigns look like against honest days: boosted trees that never fall as oddness grows.
+
+Gradient boosting (Friedman 2001) by scikit-learn's histogram trees, monotone in every voice: more
+surprise is never less suspicious. It is kept as plain arrays, scored by the few lines below, so that a
+stored model is data and nothing of scikit-learn has to be trusted when it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+#: Trees, leaves of each, and the least weight of days in a leaf.
+TREES, LEAVES, LEAST_IN_LEAF = 150, 8, 60
+RATE, SHRINK = 0.08, 1.0
+#: All campaign days together weigh so much against all honest days: what matters is the far end of
+#: the honest ones.
+WEIGHT = 0.1
+
+NODES = {
+    "tree": pl.Int32(),
+    "feature": pl.Int32(),
+    "threshold": pl.Float64(),
+    "left": pl.Int32(),
+    "right": pl.Int32(),
+    "value": pl.Float64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """Fitted trees as NODES: ``left`` and ``right`` are places within the tree, 0 in a leaf."""
+
+    nodes: pl.DataFrame
+
+    def score(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds of a campaign up to a constant: (points,) of (points, voices)."""
+        total = np.zeros(len(points))
+        if not len(points):
+            return total
+        for tree in self.nodes.partition_by("tree", maintain_order=True):
+            total += _walk(tree, points)
+        return total
+
+
+def _walk(tree: pl.DataFrame, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    feature, threshold = tree["feature"].to_numpy(), tree["threshold"].to_numpy()
+    left, right = tree["left"].to_numpy(), tree["right"].to_numpy()
+    at = np.zeros(len(points), dtype=np.int32)
+    rows = np.arange(len(points))
+    while (inner := left[at] > 0).any():
+        low = points[rows, feature[at]] <= threshold[at]
+        at = np.where(inner, np.where(low, left[at], right[at]), at)
+    found: NDArray[np.float64] = tree["value"].to_numpy()[at]
+    return found
+
+
+def fit(
+    honest: NDArray[np.float64],
+    campaigns: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    seed: int,
+) -> Boosting:
+    """Trees that tell ``campaigns`` (points, voices) with ``weights`` from ``honest`` points."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    points = np.concatenate([honest, campaigns])
+    stolen = np.repeat([0, 1], [len(honest), len(campaigns)])
+    weight = np.concatenate(
+        [np.full(len(honest), 1 / len(honest)), weights / weights.sum() * WEIGHT]
+    )
+    model = HistGradientBoostingClassifier(
+        max_iter=TREES,
+        learning_rate=RATE,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=LEAST_IN_LEAF,
+        l2_regularization=SHRINK,
+        monotonic_cst=[1] * points.shape[1],
+        early_stopping=False,
+        random_state=seed,
+    )
+    # One core, so one result on any machine.
+    with threadpool_limits(1):
+        model.fit(points, stolen, sample_weight=weight / weight.mean())
+    # scikit-learn has no public way to its trees; a test holds these to its own scores.
+    each = [stage[0].nodes for stage in model._predictors]  # noqa: SLF001
+    return Boosting(pl.concat(_nodes(at, nodes) for at, nodes in enumerate(each)))
+
+
+def _nodes(tree: int, nodes: NDArray[np.void]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "tree": np.full(len(nodes), tree),
+            "feature": nodes["feature_idx"],
+            "threshold": np.where(nodes["is_leaf"] == 1, 0.0, nodes["num_threshold"]),
+            "left": np.where(nodes["is_leaf"] == 1, 0, nodes["left"]),
+            "right": np.where(nodes["is_leaf"] == 1, 0, nodes["right"]),
+            "value": nodes["value"],
+        },
+        schema_overrides=NODES,
+    ).cast(NODES)
+
+
+def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
+    """The trees of stored NODES. Raises ValueError where they would lead nowhere, or in a circle."""
+    if dict(nodes.schema) != NODES:
+        raise ValueError("the trees have other columns")
+    place = pl.int_range(pl.len()).over("tree")
+    inner = pl.col("left") > 0
+    lost = nodes.select(
+        (
+            inner
+            & (
+                (pl.col("left") <= place)
+                | (pl.col("right") <= place)
+                | (pl.max_horizontal("left", "right") >= pl.len().over("tree"))
+                | ~pl.col("feature").is_between(0, voices - 1)
+            )
+        ).any()
+    ).item()
+    if lost:
+        raise ValueError("the trees lead nowhere")
+    return Boosting(nodes)

@@ -1,0 +1,118 @@
+"""Campaigns staged in the training span's own held-out days, for the trees to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from detector.campaigns import act, kinds
+from detector.campaigns.world import world
+from detector.features import table as features
+from detector.features.feature import Family
+from detector.features.groups import by_use
+from detector.features.groups import groups as peer_groups
+from detector.features.measures import ACCOUNT, local_day
+from detector.settings import Settings
+
+#: Campaigns of one kind on one stage: one for so many accounts, within limits, so that the crowd
+#: of thieves stays small beside the honest.
+ACCOUNTS_EACH, MOST_EACH = 400, 7
+#: Stages: few where each is large.
+STAGES, STAGES_OF_FEW, FEW = 2, 4, 1000
+#: The first day of a campaign counts so much more than the last: what is found late is out.
+EARLY = 3.0
+
+
+def lessons(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    days: Sequence[date],
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+) -> pl.DataFrame:
+    """Entity-days of campaigns among ``days`` (the feature table at their end), with ``weight``.
+
+    ``hours`` and ``touched`` reach from the beginning of training to the last of ``days``.
+    """
+    stage = world(
+        hours,
+        touched,
+        peer_groups(hours["account"], directory, by_use(touched)),
+        services(directory),
+        days[0],
+        days[-1],
+        settings.timezone,
+    )
+    size = len(stage.usual)
+    each = max(1, min(MOST_EACH, size // ACCOUNTS_EACH))
+    parts = []
+    for number in range(STAGES_OF_FEW if size < FEW else STAGES):
+        staged = kinds.stage(stage, settings.seed + number, each)
+        if staged:
+            parts.append(_acted(hours, touched, staged, days, directory, settings, families))
+    return weighed(pl.concat(parts)) if parts else pl.DataFrame()
+
+
+def services(directory: pl.DataFrame | None) -> set[str]:
+    """The accounts that the directory calls services."""
+    if directory is None:
+        return set()
+    return set(directory.filter(pl.col("kind") == "service")["account"])
+
+
+def _acted(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    staged: list[kinds.Staged],
+    days: Sequence[date],
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+) -> pl.DataFrame:
+    """The feature table of the campaigns' entities on the campaigns' days; with ``campaign``."""
+    acts = pl.concat(each.acts.with_columns(campaign=pl.lit(each.name)) for each in staged)
+    all_hours, all_touched = act.added(hours, touched, acts.drop("campaign"))
+    before = features.learn(
+        all_hours.filter(local_day("hour", settings) < days[0]),
+        all_touched.filter(pl.col("day") < days[0]),
+        directory,
+        settings,
+    )
+    table = features.table(
+        all_hours, all_touched, days, before, directory, settings, families, ends=True
+    )
+    return table.join(entity_days(acts, staged), on=["entity_kind", "entity", "day"], how="inner")
+
+
+def entity_days(acts: pl.DataFrame, staged: list[kinds.Staged]) -> pl.DataFrame:
+    """campaign, entity_kind, entity, day: who is at work for which campaign on which day."""
+    alone = acts.select("campaign", "day", entity="account", entity_kind=pl.lit(ACCOUNT))
+    crowds = pl.DataFrame(
+        [
+            (each.name, kind, name)
+            for each in staged
+            for kind, name in each.targets
+            if kind != ACCOUNT
+        ],
+        schema={"campaign": pl.String, "entity_kind": pl.String, "entity": pl.String},
+        orient="row",
+    )
+    together = acts.select("campaign", "day").unique().join(crowds, on="campaign")
+    columns = ["campaign", "entity_kind", "entity", "day"]
+    return pl.concat([alone.select(columns), together.select(columns)]).unique(
+        ["entity_kind", "entity", "day"], maintain_order=True
+    )
+
+
+def weighed(days: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``weight``: each kind of campaign weighs the same, each entity in it, early days more."""
+    kind = pl.col("campaign").str.replace(r"-\d+$", "")
+    place = pl.col("day").rank("dense").over("campaign", "entity").cast(pl.Float64)
+    last = pl.len().over("campaign", "entity")
+    early = EARLY - (EARLY - 1) * (place - 1) / (last - 1).clip(1)
+    entities = pl.struct("campaign", "entity").n_unique().over("kind")
+    return days.with_columns(kind=kind).with_columns(weight=early / last / entities)
+
