@@ -15,11 +15,15 @@ from rich.text import Text
 
 #: Characters of a line or cell that are shown; no error and no reason of our own is longer.
 LONGEST = 2_000
+#: Columns of tables that go to a file or a pipe, where names should not be folded.
+WIDE = 160
 
 
 def console() -> Console:
     """A console on stderr. Made anew each time, so that a redirected stderr is honoured."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+    seen = sys.stderr.isatty()
+    width = None if seen else WIDE
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not seen, width=width)
 
 
 def safe(value: object) -> str:

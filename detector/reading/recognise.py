@@ -128,6 +128,9 @@ def _lacking(sample: Sample, settings: Settings) -> str:
     if len(names) < 2 or any(name[:1].isdigit() for name in names):
         return ""
     found = columns.find(names, settings)
+    for canonical, wanted in settings.columns.items():
+        if canonical in columns.REQUIRED and canonical not in found:
+            return f": {kind} without {columns.unmet(canonical, wanted, names)}"
     missing = [name for name in columns.REQUIRED if name not in found]
     if not missing:
         return ""

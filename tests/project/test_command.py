@@ -140,3 +140,15 @@ def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys) -> None:
 def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:
     assert screen.safe("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
     assert len(screen.safe("x" * 1_000_000)) < 2_100
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["workdays = 5", "workdays = [true]", "alerts_per_day = true", "day_starts = 20\nday_ends = 8"],
+)
+def test_a_setting_that_cannot_be_meant_exits_with_2(tmp_path: Path, line: str) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    (tmp_path / "detector.toml").write_text(line, encoding="utf-8")
+    done = run(tmp_path, "check", "log.ndjson")
+    assert done.returncode == 2
+    assert "must be" in said(done)

@@ -171,3 +171,10 @@ def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
     batches = list(source.read(path, Settings(), {}))
     assert sum(len(batch.events) for batch in batches) == 1
     assert [row for batch in batches for row in batch.rejects["line"]] == [2]
+
+
+def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(EVENTS)
+    with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
+        recognise([path], registry.sources(), Settings(columns={"account": "agent"}))
