@@ -46,6 +46,7 @@ def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
         "accounts": found.accounts,
         "first": found.first.isoformat() if found.first else None,
         "last": found.last.isoformat() if found.last else None,
+        "reads": found.reads,
         "unknown_rows": found.unknown_rows,
         "actions": found.actions,
         "top_accounts": [

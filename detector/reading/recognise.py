@@ -141,9 +141,11 @@ def _is_table(data: bytes, header: dialect.Header) -> bool:
     """Whether the line after the header, if there is one, has as many columns."""
     body = data[header.size :].lstrip(b"\r\n")
     line = next(records.records(body, quoted=True), b"").decode("utf-8", "replace")
-    return not line or len(next(csv.reader([line], delimiter=header.delimiter), [])) == len(
-        header.names
-    )
+    try:
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=header.delimiter), [])
+    except csv.Error:  # a carriage return within a line
+        return False
+    return not line or len(cells) == len(header.names)
 
 
 def _names_columns(line: str) -> bool:

@@ -1,6 +1,9 @@
+import contextlib
 import os
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from detector import registry
 from detector.errors import InputError, SettingsError
@@ -178,3 +181,12 @@ def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
     path.write_text(EVENTS)
     with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
         recognise([path], registry.sources(), Settings(columns={"account": "agent"}))
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='ab,;"\r\n\t0', max_size=60).map(str.encode))
+@example(b"foo,bar\na\rb,c\n")
+def test_whatever_a_file_holds_it_is_recognised_or_told(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any") / "log"
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):
+        recognise([path], registry.sources(), Settings())
