@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from agency import catalogue
 from agency.addresses import Addresses
 from agency.people import People
-from agency.reads import Statements
+from agency.reads import Statements, seconds
 
 
 def events(
@@ -19,8 +19,7 @@ def events(
 
     ``hours`` is when each local hour begins (``workdays.utc_hours``). Times are whole seconds.
     """
-    hour, rest = np.divmod(statements.second, 3600)
-    time = hours[statements.day * 24 + hour] + rest
+    time = seconds(statements, hours)
     order = np.argsort(time, kind="stable")
     template, variant = statements.template[order], statements.variant[order]
     rows = statements.rows[order]
