@@ -151,10 +151,12 @@ def column(name: str) -> NDArray[np.float64]:
     return np.array([getattr(template, name) for template in ALL], dtype=np.float64)
 
 
-def fingerprint(template: int, variant: int) -> str | None:
+def fingerprint(template: int, variant: int, release: int = 0) -> str | None:
     """The fingerprint of a statement; a login has none."""
     if template == LOGIN:
         return None
     one = ALL[template]
     text = f"{one.action} {one.table} by {one.application}, {template}/{variant % one.variants}"
+    if release:
+        text += f", release {release}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

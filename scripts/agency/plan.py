@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from agency.life import CALM, Life
+
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -27,7 +29,8 @@ class Plan:
     accounts together take ``stolen`` records, and ``doublers`` advisers read twice their
     usual. 0 thieves and 0 doublers make an honest agency. ``campaigns`` thefts of each of
     ``kinds`` (of all where it is empty) begin and end in the same days, each with accounts of
-    its own. ``rate`` scales everybody's statements a day.
+    its own. ``rate`` scales everybody's statements a day, ``life`` says how often things change;
+    the sample's is calm.
     """
 
     seed: int = 20240205
@@ -42,6 +45,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     rate: float = 1.0
     mix: Mix = field(default_factory=Mix)
+    life: Life = CALM
 
     def __post_init__(self) -> None:
         if self.accounts < 20 or self.days < 1:

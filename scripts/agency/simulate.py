@@ -11,13 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from agency import addresses as origins
-from agency import assemble, jobs, people, workdays
+from agency import assemble, jobs, moves, networks, people, systems, workdays
 from agency import days as calendar
 from agency.addresses import Addresses
 from agency.campaigns import campaign, kinds, sample
 from agency.campaigns.campaign import Campaign
 from agency.campaigns.scene import World
 from agency.days import Days
+from agency.extracts import extracts
 from agency.people import People
 from agency.plan import Plan
 from agency.reads import Statements, habits, read, select, together
@@ -32,14 +33,15 @@ class Agency:
     days: Days
     addresses: Addresses
     mix: NDArray[np.int64]
+    once: Statements
     campaigns: list[Campaign]
 
     @classmethod
     def found(cls, plan: Plan) -> Agency:
         """The agency of ``plan``."""
-        staff = people.hire(plan)
+        staff = moves.move(plan, people.hire(plan))
         days = calendar.spend(plan, staff)
-        addresses = origins.connect(plan, staff)
+        addresses = networks.change(plan, staff, origins.connect(plan, staff))
         mix = habits(plan, staff)
         campaigns = sample.theft(plan, staff, days, addresses, mix)
         world = World(plan, staff, days, addresses, mix)
@@ -47,19 +49,20 @@ class Agency:
             world.busy.update(int(account) for account in one.statements.account)
         if plan.campaigns:
             campaigns += kinds.commit(world)
+        once = extracts(plan, staff, days, addresses)
         book = replace(addresses, book=[*addresses.book, *world.hosts])
-        return cls(plan, staff, days, book, mix, campaigns)
+        return cls(plan, staff, days, book, mix, once, campaigns)
 
     def months(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """The log by local month, ``2023-12`` and its events, in order."""
-        hours = workdays.utc_hours(self.plan)
+        hours, releases = workdays.utc_hours(self.plan), systems.releases(self.plan)
         dates = enumerate(self.plan.dates())
         for part, (month, days) in enumerate(
             groupby(dates, key=lambda item: item[1].strftime("%Y-%m"))
         ):
             indices = [index for index, _ in days]
             statements = self._between((indices[0], indices[-1] + 1), part)
-            yield month, assemble.events(statements, self.people, self.addresses, hours)
+            yield month, assemble.events(statements, self.people, self.addresses, hours, releases)
 
     def events(self) -> pl.DataFrame:
         """The whole log in the order of time."""
@@ -83,13 +86,15 @@ class Agency:
         staff = plan.random("reads", part)
         clock = plan.random("jobs", part)
         own = read(self.people, self.days, self.addresses, self.mix, days, staff)
-        return together(
+        statements = together(
             [
                 self._without_retold(own),
                 jobs.run(plan, self.people, self.addresses, days, clock),
+                _within(self.once, days),
                 *(_within(one.statements, days) for one in self.campaigns),
             ]
         )
+        return systems.logged(plan, statements)
 
     def _without_retold(self, own: Statements) -> Statements:
         """Own work, without that which a campaign tells itself."""

@@ -67,7 +67,11 @@ def crowd_group(scene: Scene) -> Campaign:
 
 
 def _staff(scene: Scene, first: int, end: int) -> NDArray[np.bool_]:
-    return scene.active(first, end) & np.isin(scene.world.people.role, (ADVISER, PARTNER))
+    return (
+        scene.active(first, end)
+        & scene.settled()
+        & np.isin(scene.world.people.role, (ADVISER, PARTNER))
+    )
 
 
 def _size(scene: Scene) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,7 +69,7 @@ class Scene:
 
         Raises ValueError where there are too few.
         """
-        free = np.setdiff1d(np.flatnonzero(suitable), list(self.world.busy))
+        free = np.setdiff1d(np.flatnonzero(suitable & self.settled()), list(self.world.busy))
         if len(free) < count:
             raise ValueError(
                 f"{self.kind} needs {count} suitable accounts, only {len(free)} are left;"
@@ -77,6 +78,11 @@ class Scene:
         chosen: NDArray[np.int64] = self.random.choice(free, size=count, replace=False)
         self.world.busy.update(int(account) for account in chosen)
         return chosen
+
+    def settled(self) -> NDArray[np.bool_]:
+        """By row of people: has its account no other? Movers have two, and must not steal twice."""
+        rows = Counter(self.world.people.account)
+        return np.array([rows[name] == 1 for name in self.world.people.account])
 
     def rent(self) -> int:
         """The address of a host that was never seen before, as an index."""
