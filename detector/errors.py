@@ -31,6 +31,11 @@ class DetectorError(Exception):
         head = f"{where}: {what}" if where is not None else what
         super().__init__(" ".join(f"{head}; {hint}".split()) if hint else " ".join(head.split()))
 
+    @property
+    def reason(self) -> str:
+        """What is wrong and how to mend it, without where."""
+        return f"{self.what}; {self.hint}" if self.hint else self.what
+
 
 class InputError(DetectorError):
     """A log, a folder of logs, or an account directory that cannot be used."""

@@ -36,6 +36,10 @@ EVENTS: Final[Schema] = {
 
 ACTIONS: Final = ("read", "write", "export", "schema", "login", "other")
 
+#: Actions that return records. A login or a schema change has no row count to miss, and a
+#: write is not a reading of records, so only these can be of unknown size.
+READING: Final = ("read", "export")
+
 #: A line of a log that could not become an event. ``line`` counts from 1; for Parquet it is
 #: the row.
 REJECTS: Final[Schema] = {

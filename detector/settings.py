@@ -107,8 +107,11 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
         value = getattr(settings, name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             refuse(f"{name} = {value!r} must be a whole number from {low} to {high}")
-    if not all(isinstance(day, int) and 1 <= day <= 7 for day in settings.workdays):
-        refuse("workdays must be numbers from 1 (Monday) to 7 (Sunday)")
+    if settings.day_starts >= settings.day_ends:
+        refuse(f"day_starts = {settings.day_starts} must be before day_ends = {settings.day_ends}")
+    days = settings.workdays
+    if not isinstance(days, tuple) or not all(type(day) is int and 1 <= day <= 7 for day in days):
+        refuse("workdays must be a list of numbers from 1 (Monday) to 7 (Sunday)")
     budget = settings.alerts_per_day
-    if budget is not None and not (isinstance(budget, int | float) and 0 < budget < MOST_ALERTS):
+    if budget is not None and not (type(budget) in {int, float} and 0 < budget < MOST_ALERTS):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")

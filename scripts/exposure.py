@@ -1,7 +1,7 @@
 """Says when a theft in a sample log was found, and how many of its records were out by then.
 
 Usage: exposure.py SAMPLE_FOLDER ALERTS_NDJSON. The folder holds the log as Parquet and
-incidents.csv (account, start, end, kind, records): what was really done in it.
+incidents.csv: what was really done in it, an account, address, table or group of a theft a row.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import polars as pl
 
 
 def incidents(sample: Path) -> pl.DataFrame:
-    """The thefts: account, start, end, kind, records."""
-    return pl.read_csv(sample / "incidents.csv").with_columns(
+    """The thefts by account: campaign, kind, account, start, end, records of the campaign."""
+    known = pl.read_csv(sample / "incidents.csv").filter(pl.col("entity_kind") == "account")
+    return known.rename({"entity": "account"}).with_columns(
         pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
     )
 
@@ -59,7 +60,7 @@ def main() -> int:
     thefts = known.filter(pl.col("kind") == "theft")
     rightly = alerts.join(known, on="account").filter(pl.col("time") > pl.col("start"))
     found = rightly.filter(pl.col("kind") == "theft").sort("time", "account")
-    total, began = int(thefts["records"].sum()), thefts["start"].min()
+    total, began = int(thefts.unique("campaign")["records"].sum()), thefts["start"].min()
     if found.is_empty():
         print(f"the theft of {total:,} records by {len(thefts)} accounts was NOT found")
         return 1

@@ -2,6 +2,7 @@
 
 python scripts/make_agency.py --out data/sample/agency
 python scripts/make_agency.py --out /tmp/large --accounts 3000 --days 180 --events-only
+python scripts/make_agency.py --out /tmp/measured --accounts 3000 --days 180 --life 1 --campaigns 2
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from agency import Agency, Plan
+from agency import Agency, Life, Plan
 
 #: A file larger than this is split at the middle of the month, so that each stays easy to carry.
 LARGEST = 2_000_000
 MIDDLE = 16
+#: Campaigns begin and end in so many last days: the longest kind takes six weeks.
+CAMPAIGN_DAYS = 60
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,11 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
             accounts=options.accounts,
             start=options.start,
             days=options.days,
-            thieves=options.thieves,
-            stolen=options.stolen,
-            theft_days=min(options.theft_days, options.days),
-            doublers=options.doublers,
+            **_thefts(options),
             rate=options.rate,
+            life=Life().times(options.life),
         )
         agency = Agency.found(plan)
     except ValueError as error:
@@ -74,14 +76,30 @@ def write_month(
 
 
 def write_truth(agency: Agency, folder: Path) -> None:
-    """Writes directory.csv and incidents.csv."""
+    """Writes directory.csv, incidents.csv and, where campaigns were asked for, stolen.parquet."""
     agency.directory().write_csv(folder / "directory.csv")
     incidents = agency.incidents()
     incidents.write_csv(folder / "incidents.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    if agency.plan.campaigns:
+        agency.stolen().write_parquet(folder / "stolen.parquet")
 
 
 def _write(frame: pl.DataFrame, path: Path, level: int) -> None:
     frame.write_parquet(path, compression="zstd", compression_level=level, statistics=True)
+
+
+def _thefts(options: argparse.Namespace) -> dict[str, Any]:
+    """What is stolen: the sample's thefts, or the campaigns alone where these are asked for."""
+    plan, many = Plan(), options.campaigns > 0
+    asked = {
+        "thieves": (options.thieves, 0 if many else plan.thieves),
+        "doublers": (options.doublers, 0 if many else plan.doublers),
+        "theft_days": (options.theft_days, CAMPAIGN_DAYS if many else plan.theft_days),
+    }
+    chosen = {name: usual if said is None else said for name, (said, usual) in asked.items()}
+    chosen["theft_days"] = min(chosen["theft_days"], options.days)
+    kinds = tuple(options.kinds)
+    return {**chosen, "stolen": options.stolen, "campaigns": options.campaigns, "kinds": kinds}
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -92,11 +110,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, default=plan.accounts)
     parser.add_argument("--start", type=date.fromisoformat, default=plan.start)
     parser.add_argument("--days", type=int, default=plan.days)
-    parser.add_argument("--thieves", type=int, default=plan.thieves, help="0 for none")
+    parser.add_argument("--thieves", type=int, help="0 for none")
     parser.add_argument("--stolen", type=int, default=plan.stolen, help="records in all")
-    parser.add_argument("--theft-days", type=int, default=plan.theft_days, help="the last so many")
-    parser.add_argument("--doublers", type=int, default=plan.doublers, help="0 for none")
+    parser.add_argument("--theft-days", type=int, help="the last so many")
+    parser.add_argument("--doublers", type=int, help="0 for none")
+    parser.add_argument("--campaigns", type=int, default=0, help="thefts of each kind")
+    parser.add_argument("--kinds", nargs="+", default=(), metavar="KIND", help="only these kinds")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on statements a day")
+    parser.add_argument("--life", type=float, default=0.0, help="factor on changes; 1 is usual")
     parser.add_argument("--events-only", action="store_true", help="no directory, no incidents")
     parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of a file; 0: any")
     parser.add_argument("--level", type=int, default=19, help="zstd level, 1 to 22")

@@ -10,14 +10,14 @@ import typer
 from rich.text import Text
 
 from detector import registry, settings
-from detector.cli import screen
+from detector.cli import options, screen
 from detector.phrases import share
 from detector.reading import paths, recognise
 from detector.reading.survey import FileSurvey, Survey, survey
 
 
 def check(
-    logs: Annotated[list[str], typer.Argument(help="A log, a folder of logs, or a glob.")],
+    logs: options.Logs,
     source: Annotated[str | None, typer.Option(help="Log format; guessed by default.")] = None,
     settings_file: Annotated[
         Path | None, typer.Option("--settings", help="Settings; ./detector.toml by default.")
@@ -46,6 +46,7 @@ def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
         "accounts": found.accounts,
         "first": found.first.isoformat() if found.first else None,
         "last": found.last.isoformat() if found.last else None,
+        "reads": found.reads,
         "unknown_rows": found.unknown_rows,
         "actions": found.actions,
         "top_accounts": [
@@ -91,7 +92,7 @@ def _show(found: Survey, *, guessed: bool) -> None:
         ["events", found.events],
         ["time", span],
         ["accounts", found.accounts],
-        ["statements without a row count", share(found.unknown_share)],
+        ["reads without a row count", share(found.unknown_share) if found.reads else None],
         *([f"action {action}", count] for action, count in found.actions.items()),
     ]
     screen.say(screen.table("Contents", ["what", "figure"], facts, {"figure"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,16 @@ class Taken:
     unused: pl.DataFrame
 
 
-def take_in(logs: list[str], source: str | None, folder: Path, settings: Settings) -> Taken:
-    """Ingests ``logs`` into the ledger at ``folder`` and says what became of them."""
+def take_in(
+    logs: list[str], source: str | None, folder: Path, settings: Settings, kept: str
+) -> Taken:
+    """Ingests ``logs`` into the ledger at ``folder`` and says what became of them.
+
+    ``kept`` says where a person finds the rejects.
+    """
     paths = expand(logs)
     files, unused = recognise(paths, registry.sources(), settings, source)
-    for path, reason in unused:
-        screen.say(f"left out {path}: {reason}")
+    _say_left_out(unused)
     formats = Counter(found.name for _, found in files)
     words = ", ".join(f"{name} ({counted(n, 'file')})" for name, n in sorted(formats.items()))
     screen.say(f"{'format' if source else 'format guessed'}: {words}")
@@ -41,12 +46,18 @@ def take_in(logs: list[str], source: str | None, folder: Path, settings: Setting
     with screen.progress("reading", total) as advance:
         done = ingest(files, ledger, settings, advance)
     states = Counter(report.state for report in done.files)
-    events = sum(report.events for report in done.files)
-    rejects = sum(report.rejects for report in done.files)
+    _say_left_out(done.unused)
     screen.say(
-        f"{counted(events, 'event')}"
+        f"{counted(done.events, 'event')}"
         + "".join(f", {counted(n, 'file')} {state}" for state, n in sorted(states.items()))
-        + (f"; {counted(rejects, 'record')} rejected, see rejects.ndjson" if rejects else "")
+        + (f"; {counted(done.rejects, 'record')} rejected, {kept}" if done.rejects else "")
     )
-    left_out = [{"file": str(path), "line": 0, "reason": reason} for path, reason in unused]
+    left_out = [
+        {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)
+    ]
     return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)))
+
+
+def _say_left_out(unused: Sequence[tuple[Path, str]]) -> None:
+    for path, reason in unused:
+        screen.say(f"left out {path}: {reason}")

@@ -51,3 +51,7 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a disk that is full, a file that went away in between
+        where = f"{error.filename}: " if error.filename else ""
+        screen.say(f"detector: {where}{error.strerror or error}")
+        sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -9,11 +10,11 @@ from typing import Annotated, TypeAlias
 import typer
 
 from detector import settings as settings_file
-from detector.errors import SettingsError
+from detector.errors import InputError, SettingsError
 from detector.settings import Settings
 
 Logs: TypeAlias = Annotated[
-    list[str], typer.Argument(metavar="LOG...", help="Files, folders or globs of access logs.")
+    list[str], typer.Argument(metavar="LOG", help="Files, folders or globs of access logs.")
 ]
 SourceName: TypeAlias = Annotated[
     str | None,
@@ -44,6 +45,18 @@ Json: TypeAlias = Annotated[
 
 LEDGER = Path("ledger")
 MODEL = Path("model")
+
+
+def demand_writable(folder: Path, flag: str) -> None:
+    """Raises InputError where ``folder`` cannot be made or written: before the work, not after."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        what = "is a file" if nearest == folder else f"lies under {nearest}, which is a file"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        what = "cannot be written: no permission"
+    else:
+        return
+    raise InputError(what, where=folder, hint=f"name another folder for {flag}")
 
 
 def settings_of(

@@ -44,10 +44,11 @@ def score(
 
     Writes alerts.ndjson, rejects.ndjson and scores.parquet to --out.
     """
+    options.demand_writable(out, "--out")
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
     people = directories.load(directory) if directory else None
-    taken = take_in(logs, source, ledger, rules)
+    taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
     results = []
     days = taken.ingested.days

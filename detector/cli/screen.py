@@ -20,18 +20,33 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+#: Characters of a line or cell that are shown; no error and no reason of our own is longer.
+LONGEST = 2_000
+#: Columns of tables that go to a file or a pipe, where names should not be folded.
+WIDE = 160
+
 
 def console() -> Console:
     """A console on stderr. Made anew each time, so that a redirected stderr is honoured."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not sys.stderr.isatty())
+    seen = sys.stderr.isatty()
+    width = None if seen else WIDE
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=not seen, width=width)
 
 
 def safe(value: object) -> str:
     r"""Text from a log with control characters made visible: a log line is hostile.
 
-    An account named ``\x1b[2J`` must not clear an analyst's terminal.
+    An account named ``\x1b[2J`` must not clear a terminal, nor one of a megabyte fill it.
     """
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(value))
+    text = str(value)
+    left_out = len(text) - LONGEST
+    if left_out > 0:
+        return f"{safe(text[:LONGEST])}... ({left_out:,} more characters)"
+    return "".join(char if char.isprintable() else _escaped(ord(char)) for char in text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def say(*lines: object) -> None:

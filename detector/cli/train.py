@@ -44,7 +44,8 @@ def train(
     """
     rules = options.settings_of(settings, alerts_per_day)
     people = directories.load(directory) if directory else None
-    take_in(logs, source, ledger, rules)
+    options.demand_writable(model, "--model")
+    take_in(logs, source, ledger, rules, "see detector check")
     book = Ledger.open(ledger, rules.timezone)
     last = until.date() if until else date.max
     days = [day for day in book.days() if day <= last]

@@ -10,11 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.schema import DIMENSIONS, HOURS, TIMESTAMP, TOUCHED, check
-
-#: Actions that return records. A login or a schema change has no row count to miss, and a
-#: write is not a reading of records, so only these can be of unknown size.
-READING: Final = ("read", "export")
+from detector.schema import DIMENSIONS, HOURS, READING, TIMESTAMP, TOUCHED, check
 
 #: log1p(rows) is kept in millionths.
 LOG_SCALE: Final = 1e6

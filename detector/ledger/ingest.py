@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from detector.errors import LedgerError
+from detector.errors import InputError
 from detector.ledger import manifest
 from detector.ledger.fold import fold_hours, fold_touched, local_day, merge_hours, merge_touched
 from detector.ledger.manifest import Part
@@ -48,9 +48,20 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of all files of a run."""
+    """What became of all files of a run. ``unused`` are those left out, and why."""
 
     files: tuple[FileReport, ...]
+    unused: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def events(self) -> int:
+        """The events the files hold, those of one content counted once."""
+        return sum({file.part_id: file.events for file in self.files}.values())
+
+    @property
+    def rejects(self) -> int:
+        """Likewise the records that were rejected."""
+        return sum({file.part_id: file.rejects for file in self.files}.values())
 
     @property
     def days(self) -> list[date]:
@@ -72,20 +83,30 @@ def ingest(
     """Reads into ``ledger`` what it does not have yet.
 
     ``advance(done, words)`` is told how many bytes of all files on disk are done. Each file
-    is committed by itself. Raises InputError where a file is unusable and LedgerError where
-    the ledger is, or someone else is writing to it; files before that one stay ingested.
+    is committed by itself; one that turns out to be unusable is left out as a whole. Raises
+    InputError where none can be used, and LedgerError where the ledger cannot, or someone
+    else is writing to it; files before that moment stay ingested.
     """
     reports = []
+    unused: list[tuple[Path, str]] = []
+    first: InputError | None = None
     done = 0
     with ledger.writing():
         known = {part.id: part for part in ledger.parts()}
         for path, source in files:
             advance(done, path.name)
-            report = _one(path, source, ledger, settings, known, partial(_shift, advance, done))
-            reports.append(report)
-            done += path.stat().st_size
+            size = path.stat().st_size
+            shifted = partial(_shift, advance, done)
+            try:
+                reports.append(_one(path, source, ledger, settings, known, shifted))
+            except InputError as error:
+                first = first or error
+                unused.append((path, error.reason))
+            done += size
             advance(done, path.name)
-    return Ingested(tuple(reports))
+    if first is not None and not reports:
+        raise first
+    return Ingested(tuple(reports), tuple(unused))
 
 
 def _shift(advance: Callable[[int, str], None], before: int, done: int, words: str) -> None:
@@ -242,7 +263,7 @@ class _Writer:
             touched = fold_touched(events, self.ledger.timezone)
             self._touched.add(touched, touched["day"])
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.ledger.unwritable(error) from error
 
     def finish(self) -> list[date]:
         """Everything on disk, for good; the days there are."""
@@ -255,7 +276,7 @@ class _Writer:
                 self._rejects = None
                 manifest.sync(self._rejects_path)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.ledger.unwritable(error) from error
         return sorted(days)
 
     @property
@@ -267,13 +288,10 @@ class _Writer:
             return
         self.rejects += rejects.height
         data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._rejects is None:
-            self._rejects = pq.ParquetWriter(self._rejects_path, data.schema, compression="zstd")
-        self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
-
-    def _unwritable(self, error: OSError) -> LedgerError:
-        return LedgerError(
-            f"cannot be written ({error.strerror or error})",
-            where=self.ledger.path,
-            hint="free space on that disk, or name another folder for --ledger",
-        )
+        try:
+            if self._rejects is None:
+                path = self._rejects_path
+                self._rejects = pq.ParquetWriter(path, data.schema, compression="zstd")
+            self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error

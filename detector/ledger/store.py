@@ -32,6 +32,7 @@ from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
 FILE_NAME: Final = "ledger.json"
 LOCK: Final = "lock"
 KIND: Final = "detector ledger"
+_MEND: Final = "if it cannot be restored, move the folder away and ingest the logs again"
 
 #: What damaged Parquet can raise: polars' own errors, the file system's, and its panics.
 _DAMAGE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
@@ -59,8 +60,10 @@ class Ledger:
                     "there is no ledger", where=path, hint="detector train or score makes one"
                 )
             _make(path, timezone or "UTC")
-        mend = "if it cannot be restored, move the folder away and ingest the logs again"
-        raw = manifest.read_json(head, mend)
+        if not (path / "parts").is_dir():
+            # Without it, all data would be taken for leftovers and swept.
+            raise LedgerError("damaged: its folder 'parts' is missing", where=path, hint=_MEND)
+        raw = manifest.read_json(head, _MEND)
         if raw.get("kind") != KIND or not isinstance(raw.get("timezone"), str):
             raise LedgerError("is no ledger of detector's", where=head, hint="name another folder")
         if timezone is not None and raw["timezone"] != timezone:
@@ -124,7 +127,11 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Keeps other writers out; sweeps leftovers before and after. Raises LedgerError."""
-        with (self.path / LOCK).open("w") as lock:
+        try:
+            lock = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise self.unwritable(error) from error
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -139,27 +146,45 @@ class Ledger:
             finally:
                 self._sweep()
 
+    def unwritable(self, error: OSError) -> LedgerError:
+        """The error that says why nothing can be written here."""
+        return LedgerError(
+            f"cannot be written ({error.strerror or error})",
+            where=self.path,
+            hint="free space or get permission there, or name another folder for --ledger",
+        )
+
     def commit(self, part: Part) -> None:
-        """Makes ``part``, whose data files are in place and on disk, part of the ledger."""
-        manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(part))
+        """Makes ``part``, whose data files are in place and on disk, part of the ledger.
+
+        Raises LedgerError.
+        """
+        try:
+            manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(part))
+        except OSError as error:
+            raise self.unwritable(error) from error
 
     def _sweep(self) -> None:
-        """Deletes what no live manifest names. Only the holder of the lock may."""
+        """Deletes files that no live manifest names. Only the holder of the lock may.
+
+        Makes the folders of data anew that are missing (copies lose empty ones). Raises
+        LedgerError.
+        """
         live = self.parts()
-        for path in (self.path / "parts").iterdir():
-            if path.name not in {f"{part.id}.json" for part in live}:
-                path.unlink()
-        stems = {part.stem: set(part.days) for part in live}
-        for path in (self.path / "rejects").iterdir():
-            if path.name.removesuffix(".parquet") not in stems:
-                path.unlink()
-        for table in ("hours", "touched"):
-            for folder in (self.path / table).iterdir():
-                for path in folder.iterdir():
-                    if path.name.removesuffix(".parquet") not in stems:
-                        path.unlink()
-                if not any(folder.iterdir()):
-                    folder.rmdir()
+        manifests = {f"{part.id}.json" for part in live}
+        data = {f"{part.stem}.parquet" for part in live}
+        try:
+            _delete_others(self.path / "parts", manifests)
+            for table in ("rejects", "hours", "touched"):
+                (self.path / table).mkdir(exist_ok=True)
+            _delete_others(self.path / "rejects", data)
+            for table in ("hours", "touched"):
+                for folder in (self.path / table).glob("day=*"):
+                    _delete_others(folder, data)
+                    if not any(folder.iterdir()):
+                        folder.rmdir()
+        except OSError as error:
+            raise self.unwritable(error) from error
 
     def _table(
         self,
@@ -226,6 +251,13 @@ def _refuse_foreign(path: Path) -> None:
                 where=path,
                 hint="name an empty or a new folder for --ledger",
             )
+
+
+def _delete_others(folder: Path, kept: Collection[str]) -> None:
+    """Deletes the files in ``folder`` that are not ``kept``; what is no file is not ours."""
+    for path in folder.iterdir():
+        if path.name not in kept and not path.is_dir():
+            path.unlink()
 
 
 def _make(path: Path, timezone: str) -> None:

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import polars as pl
 
-from detector.ledger.fold import READING
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
+from detector.schema import READING
 
 
 @dataclass(frozen=True, slots=True)

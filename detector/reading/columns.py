@@ -124,15 +124,21 @@ def demand(names: Sequence[str], settings: Settings, where: Path) -> Columns:
     columns = find(names, settings)
     for canonical, wanted in settings.columns.items():
         if canonical not in columns:
-            raise InputError(
-                f"no column {wanted!r}, which [columns] in detector.toml names for {canonical}",
-                where=where,
-                hint=_hint(wanted, names),
-            )
+            hint = _hint(wanted, names)
+            raise InputError(f"no {_named(canonical, wanted)}", where=where, hint=hint)
     for canonical in REQUIRED:
         if canonical not in columns:
             raise InputError(f"no column for {canonical!r}", where=where, hint=lack(names, columns))
     return columns
+
+
+def unmet(canonical: str, wanted: str, names: Sequence[str]) -> str:
+    """Which column a person named that is not there, with the nearest names that are."""
+    return f"{_named(canonical, wanted)} ({_hint(wanted, names)})"
+
+
+def _named(canonical: str, wanted: str) -> str:
+    return f"column {wanted!r}, which [columns] in detector.toml names for {canonical}"
 
 
 def lack(names: Sequence[str], columns: Columns) -> str:

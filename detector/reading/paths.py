@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from detector.errors import InputError
 #: What lies beside logs in a folder and is none.
 _NOT_LOGS: Final = re.compile(
     r"^(readme.*|license.*|.*\.(md|toml|html|pdf|png|py|sh|lock|sha256|sha256sum|md5)"
-    r"|directory\.csv|incidents\.csv)$",
+    r"|directory\.csv|incidents\.csv|stolen\.parquet)$",
     re.IGNORECASE,
 )
 
@@ -52,8 +53,12 @@ def _files(argument: str) -> list[Path]:
     try:
         path = Path(argument)
         if path.is_dir():
-            return sorted(_logs(path, path), key=natural)
+            return sorted(_logs(path), key=natural)
         if path.exists():
+            if not path.is_file():
+                raise InputError(
+                    "is no regular file", where=argument, hint="write its content to a file first"
+                )
             return [path]
         matches = [Path(match) for match in glob.glob(argument, recursive=True)]  # noqa: PTH207 - absolute ones too
         logs = [match for match in matches if match.is_file() and not _NOT_LOGS.match(match.name)]
@@ -61,12 +66,26 @@ def _files(argument: str) -> list[Path]:
         raise InputError(f"cannot be read: {error}", where=argument) from error
     for match in matches:
         if match.is_dir():
-            logs += _logs(match, match)
+            logs += _logs(match)
     return sorted(set(logs), key=natural)
 
 
-def _logs(folder: Path, top: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(top).parts)
-        if not hidden and path.is_file() and not _NOT_LOGS.match(path.name):
-            yield path
+def _logs(top: Path) -> Iterator[Path]:
+    """The logs in ``top``; a folder that cannot be looked into comes itself, to be told."""
+    denied: list[Path] = []
+    seen: set[str] = set()  # a link can lead back to a folder above it
+    tree = os.walk(top, onerror=lambda error: denied.append(_at(error)), followlinks=True)
+    for folder, folders, names in tree:
+        again = os.path.realpath(folder) in seen
+        seen.add(os.path.realpath(folder))
+        folders[:] = [name for name in folders if not again and not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            log = path.is_file() or path.is_symlink()  # a broken link is told when it is opened
+            if log and not name.startswith(".") and not _NOT_LOGS.match(name):
+                yield path
+    yield from denied
+
+
+def _at(error: OSError) -> Path:
+    return Path(str(error.filename))

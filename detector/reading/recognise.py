@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from detector.errors import InputError, SettingsError
 from detector.reading import columns, dialect, nested, opening, records
 from detector.reading.source import Sample, Source
 from detector.settings import Settings
+
+_AGAIN: Final = "it may be empty or cut off; copy it again"
 
 #: Files with their sources, in order.
 Files: TypeAlias = list[tuple[Path, Source]]
@@ -39,7 +43,7 @@ def recognise(
             source = chosen or _accepting(sample, sources, settings)
         except InputError as error:
             first = first or error
-            unused.append((path, f"{error.what}; {error.hint}" if error.hint else error.what))
+            unused.append((path, error.reason))
         else:
             files.append((path, source))
     if not files:
@@ -50,6 +54,8 @@ def recognise(
 def _sample(path: Path) -> Sample:
     data = opening.head(path)
     if not data.strip():
+        if not data and path.is_file() and path.stat().st_size:
+            raise InputError("holds nothing that can be decompressed", where=path, hint=_AGAIN)
         raise InputError("is empty", where=path)
     return Sample(path, data)
 
@@ -83,22 +89,65 @@ def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings
     )
 
 
+#: Beginnings that are known and not read, with what to do about them.
+_KNOWN: Final = (
+    (
+        re.compile(rb"\s*\["),
+        ": it is a JSON array, and one object a line is wanted, such as jq -c '.[]' makes",
+    ),
+    (
+        re.compile(rb"(?s)\s*\{\s*\n"),
+        ": it is JSON of many lines, and one object a line is wanted, such as jq -c . makes",
+    ),
+    (
+        re.compile(
+            rb"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^\n]{0,200} (LOG|FATAL|ERROR|STATEMENT):  "
+        ),
+        ": it is PostgreSQL's plain text log; let it write csvlog or jsonlog (log_destination)",
+    ),
+)
+
+
 def _lacking(sample: Sample, settings: Settings) -> str:
-    """For a table of events that lacks required columns: which, and how to name them."""
+    """What it is instead: a table that lacks required columns, or something else that is known."""
     data = sample.head.removeprefix(records.BOM)
     if data.startswith(records.UTF_16):
         return ": it is UTF-16 text, convert it to UTF-8 first"
     if b"\0" in data:
         return ": it is binary"
+    for beginning, words in _KNOWN:
+        if beginning.match(data):
+            return words
     if data.lstrip().startswith(b"{"):
         names, kind = nested.shape(data).names, "NDJSON"
     else:
         header = dialect.sniff(data, settings)
-        names, kind = (header.names, "CSV") if header else ([], "CSV")
+        names, kind = (header.names, "CSV") if header and _is_table(data, header) else ([], "CSV")
+        if header and len(header.names) == 1 and _names_columns(header.names[0]):
+            return ": it may be CSV, which needs comma, semicolon, tab or | between its columns"
     if len(names) < 2 or any(name[:1].isdigit() for name in names):
         return ""
     found = columns.find(names, settings)
+    for canonical, wanted in settings.columns.items():
+        if canonical in columns.REQUIRED and canonical not in found:
+            return f": {kind} without {columns.unmet(canonical, wanted, names)}"
     missing = [name for name in columns.REQUIRED if name not in found]
     if not missing:
         return ""
     return f": {kind} without a column for {' and '.join(missing)} ({columns.lack(names, found)})"
+
+
+def _is_table(data: bytes, header: dialect.Header) -> bool:
+    """Whether the line after the header, if there is one, has as many columns."""
+    body = data[header.size :].lstrip(b"\r\n")
+    line = next(records.records(body, quoted=True), b"").decode("utf-8", "replace")
+    try:
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=header.delimiter), [])
+    except csv.Error:  # a carriage return within a line
+        return False
+    return not line or len(cells) == len(header.names)
+
+
+def _names_columns(line: str) -> bool:
+    """Whether words of an unparted first line are names of a timestamp and an account."""
+    return columns.complete(columns.find(re.split(r"[^\w.@]+", line), Settings()))

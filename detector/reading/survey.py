@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from detector.errors import InputError
+from detector.phrases import share
 from detector.reading.source import Batch, Source, Tail
+from detector.schema import READING
 from detector.settings import Settings
 
 #: Above these shares, a person is told.
@@ -40,6 +45,7 @@ class Survey:
     files: list[FileSurvey]
     unused: list[tuple[Path, str]]
     events: int
+    reads: int
     unknown_rows: int
     first: datetime | None
     last: datetime | None
@@ -51,8 +57,8 @@ class Survey:
 
     @property
     def unknown_share(self) -> float:
-        """The share of reading statements whose row count the log does not give."""
-        return self.unknown_rows / self.events if self.events else 0.0
+        """The share of the ``reads`` (which succeeded) whose row count the log does not give."""
+        return self.unknown_rows / self.reads if self.reads else 0.0
 
     def warnings(self) -> list[str]:
         """What makes this log a poor one to learn from."""
@@ -61,13 +67,18 @@ class Survey:
         if not self.events:
             said.append("no event could be read: there is nothing to learn from")
             return said
-        if self.unknown_rows == self.events:
+        if not self.reads:
+            said.append(
+                "no successful read is in the log, so no theft can be seen in it: it may not "
+                "record them (PostgreSQL needs pgaudit for that)"
+            )
+        elif self.unknown_rows == self.reads:
             said.append("the log has no row counts: how much was read can only be guessed")
         elif self.unknown_share > UNKNOWN_SHARE:
-            said.append(f"{self.unknown_share:.0%} of statements have no row count")
+            said.append(f"{share(self.unknown_share)} of reading statements have no row count")
         if rejected > REJECT_SHARE * (self.events + rejected):
-            share = rejected / (self.events + rejected)
-            said.append(f"{share:.1%} of records were rejected, see the reasons")
+            part = share(rejected / (self.events + rejected))
+            said.append(f"{part} of records were rejected, see the reasons")
         most = max(self.top, key=lambda row: row[1], default=None)
         if self.accounts == 1 or (most and most[1] > POOL_SHARE * self.events):
             name = most[0] if most else ""
@@ -83,6 +94,7 @@ class _Sums:
     """What is accumulated: bounded by the number of accounts, actions and reasons."""
 
     events: int = 0
+    reads: int = 0
     unknown: int = 0
     first: datetime | None = None
     last: datetime | None = None
@@ -94,6 +106,7 @@ class _Sums:
     actions: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
     skipped: int = 0
+    tails: dict[str, Tail] = field(default_factory=dict)
 
     def add(self, batch: Batch) -> None:
         events = batch.events
@@ -102,8 +115,10 @@ class _Sums:
         self._reject(batch.rejects)
         if not len(events):
             return
-        # Where nothing can be returned (a failed login), a missing count is no gap.
-        self.unknown += events["rows"].null_count()
+        reading = pl.col("action").cast(pl.String).is_in(READING)
+        reads = events.filter(reading & pl.col("success").fill_null(value=True))
+        self.reads += len(reads)
+        self.unknown += reads["rows"].null_count()
         low, high = events["timestamp"].min(), events["timestamp"].max()
         assert isinstance(low, datetime)
         assert isinstance(high, datetime)
@@ -135,32 +150,53 @@ def survey(
 ) -> Survey:
     """Reads all of ``files``, batch by batch. ``advance`` is told the bytes done so far.
 
-    Raises InputError as the sources do.
+    A file that turns out to be unusable joins ``unused``, whatever was read of it left out.
+    Raises InputError where none can be used.
     """
     sums = _Sums()
     seen: list[FileSurvey] = []
-    tails: dict[str, Tail] = {}
+    left_out = list(unused)
+    first: InputError | None = None
     done = 0
     for path, source in files:
-        before = sums.events, sums.skipped
-        rejected = 0
-        for batch in source.read(path, settings, tails.get(source.name, {})):
-            sums.add(batch)
-            rejected += len(batch.rejects)
-            tails[source.name] = batch.tail
-            advance(done + batch.bytes_read)
-        done += path.stat().st_size
-        seen.append(
-            FileSurvey(
-                path,
-                source.name,
-                source.mapping(path, settings),
-                sums.events - before[0],
-                rejected,
-                sums.skipped - before[1],
-            )
-        )
-    return _finish(sums, seen, unused)
+        size = path.stat().st_size
+        trial = deepcopy(sums)
+        try:
+            found = _one(path, source, settings, trial, partial(_shift, advance, done))
+        except InputError as error:
+            first = first or error
+            left_out.append((path, error.reason))
+        else:
+            sums = trial
+            seen.append(found)
+        done += size
+    if first is not None and not seen:
+        raise first
+    return _finish(sums, seen, left_out)
+
+
+def _one(
+    path: Path, source: Source, settings: Settings, sums: _Sums, advance: Callable[[int], object]
+) -> FileSurvey:
+    """Adds one file to ``sums``. Raises InputError."""
+    events, rejected, skipped = sums.events, 0, sums.skipped
+    for batch in source.read(path, settings, sums.tails.get(source.name, {})):
+        sums.add(batch)
+        rejected += len(batch.rejects)
+        sums.tails[source.name] = batch.tail
+        advance(batch.bytes_read)
+    return FileSurvey(
+        path,
+        source.name,
+        source.mapping(path, settings),
+        sums.events - events,
+        rejected,
+        sums.skipped - skipped,
+    )
+
+
+def _shift(advance: Callable[[int], object], before: int, done: int) -> None:
+    advance(before + done)
 
 
 def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, str]]) -> Survey:
@@ -171,6 +207,7 @@ def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, st
         files=seen,
         unused=list(unused),
         events=sums.events,
+        reads=sums.reads,
         unknown_rows=sums.unknown,
         first=sums.first,
         last=sums.last,

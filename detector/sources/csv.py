@@ -19,7 +19,7 @@ from detector.settings import Settings
 
 def accepts(sample: Sample, settings: Settings) -> bool:
     """A text whose first line names columns for time and account."""
-    if b"\0" in sample.head[:4096] or sample.head.lstrip()[:1] in {b"{", b"["}:
+    if sample.head.lstrip()[:1] in {b"{", b"["}:
         return False
     header = dialect.sniff(sample.head, settings)
     return header is not None and columns.complete(columns.find(header.names, settings))

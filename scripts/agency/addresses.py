@@ -13,33 +13,37 @@ from agency.plan import Plan
 
 #: A device is swapped once in about 250 days, a hot desk used on 2 days of 100.
 SWAP, HOT_DESK = 1 / 250, 0.02
+#: Devices a person may own in turn.
+SPARE = 4
 #: Hosts that the thieves come from: rented servers, never seen before.
 RENTED = ("185.12.4.7", "203.0.113.77", "198.51.100.23", "203.0.113.140", "192.0.2.66")
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """``book`` of addresses, and account x day indices into it."""
+    """``book`` of addresses, and indices into it: account x day, the thieves' rented hosts, the
+    pool of the VPN.
+    """
 
     book: list[str]
     of_day: NDArray[np.int64]
     rented: NDArray[np.int64]
+    pool: NDArray[np.int64]
 
 
 def connect(plan: Plan, people: People) -> Addresses:
     """Where everybody connects from on each day."""
     random = plan.random("addresses")
     count, shape = len(people), (len(people), plan.days)
-    spare = 4  # devices a person may own in turn
-    devices = np.arange(count * spare).reshape(count, spare)
-    book = [_device(people, person, turn) for person in range(count) for turn in range(spare)]
+    devices = np.arange(count * SPARE).reshape(count, SPARE)
+    book = [_device(people, person, turn) for person in range(count) for turn in range(SPARE)]
     # The pool of the VPN, and homes of on-call staff.
     pool = len(book) + np.arange(max(4, count // 4))
     book += [f"10.250.{index // 250}.{index % 250 + 1}" for index in range(len(pool))]
     rented = len(book) + np.arange(len(RENTED))
     book += RENTED
     swaps = (random.random(shape) < SWAP) & (people.role != SERVICE)[:, None]
-    turn = np.minimum(np.cumsum(swaps, axis=1), spare - 1)
+    turn = np.minimum(np.cumsum(swaps, axis=1), SPARE - 1)
     of_day = np.take_along_axis(devices, turn, axis=1)
     own_staff = np.isin(people.role, (ADVISER, ANALYST))[:, None]
     borrowed = (random.random(shape) < HOT_DESK) & np.isin(people.role, (ADVISER, PARTNER))[:, None]
@@ -49,7 +53,7 @@ def connect(plan: Plan, people: People) -> Addresses:
     away = people.remote[:, weekday] | ((random.random(shape) < 0.015) & own_staff)
     away |= own_staff & (weekday >= 5)
     of_day = np.where(away, random.choice(pool, size=shape), of_day)
-    return Addresses(book, of_day, rented)
+    return Addresses(book, of_day, rented, pool)
 
 
 def _device(people: People, person: int, turn: int) -> str:

@@ -9,21 +9,27 @@ from numpy.typing import NDArray
 from agency import catalogue
 from agency.addresses import Addresses
 from agency.people import People
-from agency.reads import Statements
+from agency.reads import Statements, seconds
 
 
 def events(
-    statements: Statements, people: People, addresses: Addresses, hours: NDArray[np.int64]
+    statements: Statements,
+    people: People,
+    addresses: Addresses,
+    hours: NDArray[np.int64],
+    releases: NDArray[np.int64],
 ) -> pl.DataFrame:
     """Events in the order of time: ``schema.EVENTS`` without ``other_objects``.
 
-    ``hours`` is when each local hour begins (``workdays.utc_hours``). Times are whole seconds.
+    ``hours`` is when each local hour begins (``workdays.utc_hours``). ``releases`` is day x
+    template (``systems.releases``). Times are whole seconds.
     """
-    hour, rest = np.divmod(statements.second, 3600)
-    time = hours[statements.day * 24 + hour] + rest
+    time = seconds(statements, hours)
     order = np.argsort(time, kind="stable")
     template, variant = statements.template[order], statements.variant[order]
     rows = statements.rows[order]
+    release = releases[statements.day[order], template]
+    statement = (release * len(catalogue.ALL) + template) * catalogue.VARIANTS + variant
     unknown = pl.Series(rows < 0)
     count = len(order)
     return pl.DataFrame(
@@ -38,7 +44,7 @@ def events(
             "rows": pl.Series(rows).set(unknown, None),
             "bytes": pl.Series(rows * _widths()[template]).set(unknown, None),
             "duration_ms": pl.repeat(None, count, dtype=pl.Float64, eager=True),
-            "statement": _named(_fingerprints(), template * catalogue.VARIANTS + variant),
+            "statement": _named(_fingerprints(int(releases.max())), statement),
             "success": pl.Series(statements.success[order]),
         }
     )
@@ -50,10 +56,15 @@ def _widths() -> NDArray[np.int64]:
     return np.array(widths, dtype=np.int64)
 
 
-def _fingerprints() -> list[str | None]:
-    """Fingerprints by template and variant, the variants of a template together."""
+def _fingerprints(last: int) -> list[str | None]:
+    """Fingerprints by release, template and variant, the variants of a template together."""
     templates, variants = range(len(catalogue.ALL)), range(catalogue.VARIANTS)
-    return [catalogue.fingerprint(one, variant) for one in templates for variant in variants]
+    return [
+        catalogue.fingerprint(one, variant, release)
+        for release in range(last + 1)
+        for one in templates
+        for variant in variants
+    ]
 
 
 def _named(names: list[str] | list[str | None], codes: NDArray[np.int64]) -> pl.Series:

@@ -67,6 +67,7 @@ def _presence(
     employed = (people.first[:, None] <= day) & (day <= people.last[:, None])
     present &= employed & (people.role != SERVICE)[:, None]
     leave = _leave(plan, len(people), random)
+    present &= ~_long_absence(plan, len(people))
     present &= ~leave & (random.random(present.shape) >= 0.025)
     return present, _backlog(present, leave)
 
@@ -91,6 +92,19 @@ def _leave(plan: Plan, count: int, random: np.random.Generator) -> NDArray[np.bo
     return away[:, week_of_day]
 
 
+def _long_absence(plan: Plan, count: int) -> NDArray[np.bool_]:
+    """Account x day: away for 5 to 20 weeks, and back: a child, an illness, seasonal work."""
+    random = plan.random("absences")
+    longest = 20 * 7
+    length = random.integers(5 * 7, longest + 1, size=count)
+    begins = random.integers(-longest, plan.days, size=count)
+    away = random.random(count) < plan.life.absences * (plan.days + longest) / 365
+    day = np.arange(plan.days)
+    inside = (begins[:, None] <= day) & (day < (begins + length)[:, None])
+    absence: NDArray[np.bool_] = away[:, None] & inside
+    return absence
+
+
 def _backlog(present: NDArray[np.bool_], leave: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Account x day: the factor of the first days back from leave."""
     day = np.arange(present.shape[1])
@@ -113,5 +127,7 @@ def _busy_times(plan: Plan, people: People, random: np.random.Generator) -> NDAr
     joins_in = random.random((groups, plan.days)) < 0.75
     intensity = random.uniform(1.4, 1.9, size=plan.days)
     by_group = pressure * np.where(called & joins_in, intensity, 1.0)
+    quarter = plan.random("quarters").exponential(1.0, size=groups) * plan.life.quarter_ends
+    by_group = by_group * (1 + quarter[:, None] * workdays.quarter_end(plan))
     office = np.isin(people.role, (ADVISER, PARTNER))[:, None]
     return np.where(office, by_group[people.group], 1.0)

@@ -40,7 +40,14 @@ def run(
     accounts = np.flatnonzero(people.role == SERVICE)
     return together(
         [
-            _job(plan, index, int(account), addresses, between, random)
+            _job(
+                plan,
+                index,
+                int(account),
+                addresses,
+                _while_there(people, account, between),
+                random,
+            )
             for index, account in enumerate(accounts)
         ]
     )
@@ -69,8 +76,7 @@ def _job(
     count = len(run_of)
     step = (np.arange(count) - (np.cumsum(times) - times)[run_of]) * 7
     second = start[run_of] + step + random.integers(0, 5, size=count)
-    # The tables grow, so jobs read some 8 % more in a year.
-    size = rows * (1 + 0.08 * day[run_of] / 365)
+    size = rows * (1 + growth(plan, index) * day[run_of] / 365)
     template = np.full(count, catalogue.FIRST_JOB + index % len(catalogue.JOB_TABLES))
     spread = np.exp(0.15 * random.standard_normal(count))
     success = random.random(count) >= 0.001
@@ -84,3 +90,14 @@ def _job(
         rows=np.where(success, np.rint(size * spread), 0).astype(np.int64),
         success=success,
     )
+
+
+def growth(plan: Plan, index: int) -> float:
+    """By what share a job's reads grow in a year: 8 % as the tables do, some jobs by far more."""
+    random = plan.random("growing jobs", index)
+    return float(random.uniform(0.5, 2.5)) if random.random() < plan.life.growing_jobs else 0.08
+
+
+def _while_there(people: People, account: np.int64, between: tuple[int, int]) -> tuple[int, int]:
+    """The part of the days on which the service is there: some start late."""
+    return max(between[0], int(people.first[account])), between[1]

@@ -17,6 +17,8 @@ ROLES = ("adviser", "partner adviser", "analyst", "on-call", "service")
 PREFIXES = ("adv", "partner", "ana", "oncall", "svc")
 #: Staff of one agency or partner.
 GROUP_SIZE = 21
+#: Days until the directory knows that somebody moved.
+LAG = 28
 #: Statements on a median workday, by role. Service accounts follow their timetable instead.
 MEDIAN_RATE = (40.0, 30.0, 35.0, 28.0, 0.0)
 #: Spread between people (sigma of the logarithm): the busiest of 150 does some four times the
@@ -31,10 +33,10 @@ class People:
     """All accounts; arrays are by account.
 
     ``first`` and ``last`` are the first and last day of employment as indices into the plan
-    (first may be negative). ``rate`` is statements on an ordinary workday, ``scale`` the
-    person's factor on the length of lists, ``evenness`` the shape of the gamma of its days,
-    ``begins`` the hour the day begins. ``works`` and ``remote`` are account x weekday
-    (Monday 0).
+    (first may be negative). Who moves has a row for each posting, under one account name.
+    ``rate`` is statements on an ordinary workday, ``scale`` the person's factor on the length of
+    lists, ``evenness`` the shape of the gamma of its days, ``begins`` the hour the day begins.
+    ``works`` and ``remote`` are account x weekday (Monday 0).
     """
 
     account: list[str]
@@ -79,14 +81,24 @@ def hire(plan: Plan) -> People:
 
 
 def directory(plan: Plan, people: People) -> pl.DataFrame:
-    """The directory of accounts: account, group, role, kind, hired (``schema.DIRECTORY``)."""
-    hired: list[date] = [plan.start + timedelta(days=int(index)) for index in people.first]
+    """The directory of accounts: account, group, role, kind, hired (``schema.DIRECTORY``).
+
+    It lags: who moved in the last four weeks still stands in the old group.
+    """
+    began: dict[str, int] = {}
+    row: dict[str, int] = {}
+    for index, (account, first) in enumerate(zip(people.account, people.first, strict=True)):
+        began.setdefault(account, int(first))
+        if account not in row or first < plan.days - LAG:
+            row[account] = index
+    hired: list[date] = [plan.start + timedelta(days=first) for first in began.values()]
+    shown = list(row.values())
     return pl.DataFrame(
         {
-            "account": people.account,
-            "group": [people.groups[index] for index in people.group],
-            "role": [ROLES[index] for index in people.role],
-            "kind": ["service" if role == SERVICE else "human" for role in people.role],
+            "account": list(row),
+            "group": [people.groups[index] for index in people.group[shown]],
+            "role": [ROLES[index] for index in people.role[shown]],
+            "kind": ["service" if one == SERVICE else "human" for one in people.role[shown]],
             "hired": hired,
         },
         schema_overrides={"hired": pl.Date},
@@ -140,7 +152,9 @@ def _groups(role: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
 def _employment(
     plan: Plan, role: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last day. In a year some 20 % join and 12 % leave; services stay."""
+    """First and last day. In a year some 20 % join and 12 % leave; services stay, some new
+    ones start.
+    """
     count = len(role)
     first = -random.integers(60, 20 * 365, size=count)
     last = np.full(count, plan.days + 10_000)
@@ -148,6 +162,9 @@ def _employment(
     year = plan.days / 365
     joins = human & (random.random(count) < 0.20 * year)
     first[joins] = random.integers(0, plan.days, size=int(joins.sum()))
+    new = plan.random("new jobs").random(count) < plan.life.new_jobs * year
+    new &= ~human
+    first[new] = plan.random("new jobs", 1).integers(0, plan.days, size=int(new.sum()))
     leaves = human & ~joins & (random.random(count) < 0.12 * year)
     last[leaves] = random.integers(0, plan.days, size=int(leaves.sum()))
     return first, last

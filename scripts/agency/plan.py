@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from agency.life import CALM, Life
+
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -25,8 +27,10 @@ class Plan:
 
     ``start`` is the first local day. In the last ``theft_days`` days, ``thieves`` partner
     accounts together take ``stolen`` records, and ``doublers`` advisers read twice their
-    usual. 0 thieves and 0 doublers make an honest agency. ``rate`` scales everybody's
-    statements a day.
+    usual. 0 thieves and 0 doublers make an honest agency. ``campaigns`` thefts of each of
+    ``kinds`` (of all where it is empty) begin and end in the same days, each with accounts of
+    its own. ``rate`` scales everybody's statements a day, ``life`` says how often things change;
+    the sample's is calm.
     """
 
     seed: int = 20240205
@@ -37,15 +41,20 @@ class Plan:
     stolen: int = 43_000_000
     theft_days: int = 30
     doublers: int = 1
+    campaigns: int = 0
+    kinds: tuple[str, ...] = ()
     rate: float = 1.0
     mix: Mix = field(default_factory=Mix)
+    life: Life = CALM
 
     def __post_init__(self) -> None:
         if self.accounts < 20 or self.days < 1:
             raise ValueError("an agency has at least 20 accounts and one day")
         if self.thieves and self.stolen < 1:
             raise ValueError("thieves take at least one record")
-        steals = self.thieves or self.doublers
+        steals = self.thieves or self.doublers or self.campaigns
+        if self.campaigns and self.theft_days < 1:
+            raise ValueError("campaigns need at least one day to steal in")
         if self.theft_days < 0 or (steals and self.theft_days > self.days):
             raise ValueError("the theft cannot last longer than the log")
 

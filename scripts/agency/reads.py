@@ -44,6 +44,20 @@ def together(parts: list[Statements]) -> Statements:
     )
 
 
+def select(statements: Statements, which: NDArray[np.bool_] | NDArray[np.int64]) -> Statements:
+    """Some of the statements, by mask or index."""
+    return Statements(
+        **{item.name: getattr(statements, item.name)[which] for item in fields(Statements)}
+    )
+
+
+def seconds(statements: Statements, hours: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Seconds since 1970 of the statements; ``hours`` is when each local hour begins."""
+    hour, rest = np.divmod(statements.second, 3600)
+    time: NDArray[np.int64] = hours[statements.day * 24 + hour] + rest
+    return time
+
+
 def habits(plan: Plan, people: People) -> NDArray[np.int64]:
     """Account x slot: templates, each person's share of slots around the role's (Dirichlet)."""
     random = plan.random("habits")
@@ -91,7 +105,8 @@ def read(
     if not len(order):
         return work
     earliest = np.minimum.reduceat(second, begins)
-    return together([work, _logins(who, when, earliest, addresses, random)])
+    address = addresses.of_day[who, when]
+    return together([work, logins(who, when, earliest, address, random)])
 
 
 def lengths(
@@ -124,11 +139,11 @@ def _sometimes_unusual(
         template[odd[mine]] = allowed[(draw[mine] * len(allowed)).astype(np.int64)]
 
 
-def _logins(
+def logins(
     who: NDArray[np.int64],
     when: NDArray[np.int64],
     earliest: NDArray[np.int64],
-    addresses: Addresses,
+    address: NDArray[np.int64],
     random: np.random.Generator,
 ) -> Statements:
     """A login a minute before the day's first statement; now and then a mistyped one before."""
@@ -141,7 +156,7 @@ def _logins(
         day=when[pick],
         second=np.maximum(earliest[pick] - before, 0),
         account=who[pick],
-        address=addresses.of_day[who[pick], when[pick]],
+        address=address[pick],
         template=np.full(count, catalogue.LOGIN),
         variant=np.zeros(count, dtype=np.int64),
         rows=np.zeros(count, dtype=np.int64),

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 import polars as pl
 
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+
 
 @dataclass(frozen=True, slots=True)
 class Realism:
     """``rows_beyond`` and ``statements_beyond``: share of people's active days above ten times
     the person's own median. ``spread``: 95th over 50th percentile of people's median days, in
-    statements.
+    statements. ``rows_quantiles`` and ``statements_quantiles``: of a person's active days over the
+    own median, at ``QUANTILES``.
     """
 
     rows_beyond: float
     statements_beyond: float
     spread: float
+    rows_quantiles: tuple[float, ...]
+    statements_quantiles: tuple[float, ...]
 
 
 def local(events: pl.DataFrame) -> pl.DataFrame:
@@ -32,12 +37,24 @@ def measure(events: pl.DataFrame, people: list[str]) -> Realism:
         .group_by("account", "day")
         .agg(pl.col("rows").sum(), pl.len().cast(pl.Int64).alias("statements"))
     )
-    figures = days.select(
-        (pl.col("rows") > 10 * pl.col("rows").median().over("account")).mean().alias("rows"),
-        (pl.col("statements") > 10 * pl.col("statements").median().over("account"))
-        .mean()
-        .alias("statements"),
-    ).row(0, named=True)
+    over = {name: _over_own_median(days, name) for name in ("rows", "statements")}
+    beyond = {name: float((ratio > 10).mean() or 0.0) for name, ratio in over.items()}
     medians = days.group_by("account").agg(pl.col("statements").median())["statements"]
     spread = medians.quantile(0.95, "linear") or 0.0
-    return Realism(figures["rows"], figures["statements"], spread / (medians.quantile(0.5) or 1.0))
+    return Realism(
+        beyond["rows"],
+        beyond["statements"],
+        spread / (medians.quantile(0.5) or 1.0),
+        _quantiles(over["rows"]),
+        _quantiles(over["statements"]),
+    )
+
+
+def _over_own_median(days: pl.DataFrame, name: str) -> pl.Series:
+    # A median of nothing is one: somebody whose rows the log never says is not beyond it.
+    median = pl.col(name).median().over("account").clip(lower_bound=1)
+    return days.select(pl.col(name) / median).to_series()
+
+
+def _quantiles(values: pl.Series) -> tuple[float, ...]:
+    return tuple(float(values.quantile(level, "linear") or 0.0) for level in QUANTILES)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -12,13 +11,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from agency import addresses as origins
-from agency import assemble, campaigns, jobs, people, workdays
+from agency import assemble, jobs, moves, networks, people, systems, workdays
 from agency import days as calendar
 from agency.addresses import Addresses
+from agency.campaigns import campaign, kinds, sample
+from agency.campaigns.campaign import Campaign
+from agency.campaigns.scene import World
 from agency.days import Days
+from agency.extracts import extracts
 from agency.people import People
 from agency.plan import Plan
-from agency.reads import Statements, habits, read, together
+from agency.reads import Statements, habits, read, select, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +33,36 @@ class Agency:
     days: Days
     addresses: Addresses
     mix: NDArray[np.int64]
-    thefts: Statements
-    thieves: NDArray[np.int64]
-    doublers: NDArray[np.int64]
+    once: Statements
+    campaigns: list[Campaign]
 
     @classmethod
     def found(cls, plan: Plan) -> Agency:
         """The agency of ``plan``."""
-        staff = people.hire(plan)
+        staff = moves.move(plan, people.hire(plan))
         days = calendar.spend(plan, staff)
-        addresses = origins.connect(plan, staff)
+        addresses = networks.change(plan, staff, origins.connect(plan, staff))
         mix = habits(plan, staff)
-        thieves = campaigns.thieves(plan, staff, days)
-        doublers = campaigns.doublers(plan, staff, days)
-        parts = [campaigns.as_much_again(plan, staff, days, addresses, mix, doublers)]
-        if len(thieves) and plan.theft_days:
-            parts.append(campaigns.pages(plan, thieves, addresses))
-        return cls(plan, staff, days, addresses, mix, together(parts), thieves, doublers)
+        campaigns = sample.theft(plan, staff, days, addresses, mix)
+        world = World(plan, staff, days, addresses, mix)
+        for one in campaigns:
+            world.busy.update(int(account) for account in one.statements.account)
+        if plan.campaigns:
+            campaigns += kinds.commit(world)
+        once = extracts(plan, staff, days, addresses)
+        book = replace(addresses, book=[*addresses.book, *world.hosts])
+        return cls(plan, staff, days, book, mix, once, campaigns)
 
     def months(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """The log by local month, ``2023-12`` and its events, in order."""
-        hours = workdays.utc_hours(self.plan)
+        hours, releases = workdays.utc_hours(self.plan), systems.releases(self.plan)
         dates = enumerate(self.plan.dates())
         for part, (month, days) in enumerate(
             groupby(dates, key=lambda item: item[1].strftime("%Y-%m"))
         ):
             indices = [index for index, _ in days]
             statements = self._between((indices[0], indices[-1] + 1), part)
-            yield month, assemble.events(statements, self.people, self.addresses, hours)
+            yield month, assemble.events(statements, self.people, self.addresses, hours, releases)
 
     def events(self) -> pl.DataFrame:
         """The whole log in the order of time."""
@@ -68,42 +73,37 @@ class Agency:
         return people.directory(self.plan, self.people)
 
     def incidents(self) -> pl.DataFrame:
-        """The truth: account, start, end (UTC, of its first and last stolen record), kind,
-        records (those read beyond the account's own work).
-        """
+        """The truth, an entity of a campaign a row (see ``campaign.incidents``)."""
         hours = workdays.utc_hours(self.plan)
-        hour, rest = np.divmod(self.thefts.second, 3600)
-        time = hours[self.thefts.day * 24 + hour] + rest
-        rows = []
-        for kind, accounts in (("theft", self.thieves), ("double", self.doublers)):
-            for account in accounts:
-                mine = self.thefts.account == account
-                if mine.any():
-                    span = (time[mine].min(), time[mine].max())
-                    records = int(np.maximum(self.thefts.rows[mine], 0).sum())
-                    rows.append((self.people.account[account], *map(_moment, span), kind, records))
-        instant = pl.Datetime("us", "UTC")
-        schema = {
-            "account": pl.String(),
-            "start": instant,
-            "end": instant,
-            "kind": pl.String(),
-            "records": pl.Int64(),
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row").sort("start", "account")
+        return campaign.incidents(self.campaigns, self.people, self.addresses, hours)
+
+    def stolen(self) -> pl.DataFrame:
+        """Stolen records by campaign, hour and account (see ``campaign.stolen``)."""
+        return campaign.stolen(self.campaigns, self.people, workdays.utc_hours(self.plan))
 
     def _between(self, days: tuple[int, int], part: int) -> Statements:
         plan = self.plan
-        stolen = (self.thefts.day >= days[0]) & (self.thefts.day < days[1])
         staff = plan.random("reads", part)
         clock = plan.random("jobs", part)
-        return together(
+        own = read(self.people, self.days, self.addresses, self.mix, days, staff)
+        statements = together(
             [
-                read(self.people, self.days, self.addresses, self.mix, days, staff),
+                self._without_retold(own),
                 jobs.run(plan, self.people, self.addresses, days, clock),
-                campaigns.select(self.thefts, stolen),
+                _within(self.once, days),
+                *(_within(one.statements, days) for one in self.campaigns),
             ]
         )
+        return systems.logged(plan, statements)
+
+    def _without_retold(self, own: Statements) -> Statements:
+        """Own work, without that which a campaign tells itself."""
+        kept = np.ones(len(own.day), dtype=bool)
+        for one in self.campaigns:
+            if one.instead:
+                account, first, end = one.instead
+                kept &= (own.account != account) | (own.day < first) | (own.day >= end)
+        return own if kept.all() else select(own, kept)
 
 
 def simulate(plan: Plan) -> pl.DataFrame:
@@ -111,5 +111,5 @@ def simulate(plan: Plan) -> pl.DataFrame:
     return Agency.found(plan).events()
 
 
-def _moment(second: np.int64) -> datetime:
-    return datetime.fromtimestamp(int(second), tz=UTC)
+def _within(statements: Statements, days: tuple[int, int]) -> Statements:
+    return select(statements, (statements.day >= days[0]) & (statements.day < days[1]))

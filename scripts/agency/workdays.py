@@ -51,6 +51,17 @@ def month_end(plan: Plan) -> NDArray[np.float64]:
     return np.array([pressure.get(day.day, 0.0) for day in plan.dates()])
 
 
+def quarter_end(plan: Plan) -> NDArray[np.float64]:
+    """By day, 0 to 1: how far quarter-end work presses: the reports of the last weeks before it,
+    and of the first after it.
+    """
+    pressure = []
+    for day in plan.dates():
+        ends, begins = day.month % 3 == 0 and day.day >= 18, day.month % 3 == 1 and day.day <= 7
+        pressure.append(1.0 if ends else 0.5 if begins else 0.0)
+    return np.array(pressure)
+
+
 def utc_hours(plan: Plan) -> NDArray[np.int64]:
     """Seconds since 1970 at which each local hour begins, day by day (days * 24 values).
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from agency import Agency, Plan, workdays
+from agency import Agency, Life, Mix, Plan, workdays
 from agency.realism import local, measure
 
 
@@ -21,6 +21,22 @@ def test_some_honest_days_are_ten_times_the_usual(seed: int) -> None:
     assert 0.005 < figures.rows_beyond < 0.03
     assert 0.00005 < figures.statements_beyond < 0.003
     assert figures.spread > 1.7
+
+
+@pytest.mark.parametrize(("seed", "mix"), [(11, Mix()), (12, Mix(0.25, 0.02, 0.1, 0.03))])
+def test_a_lively_agency_of_any_mix_has_the_days_of_an_office(seed: int, mix: Mix) -> None:
+    agency = Agency.found(
+        Plan(seed=seed, accounts=300, mix=mix, thieves=0, doublers=0, life=Life())
+    )
+    staff = agency.directory().filter(~pl.col("role").is_in(["analyst", "service"]))
+    figures = measure(agency.events(), staff["account"].to_list())
+    assert 0.01 < figures.rows_beyond < 0.022
+    assert 0.0002 < figures.statements_beyond < 0.001
+    quiet, low, middle, high, busy, _, frantic = figures.statements_quantiles
+    assert 0.2 < quiet < 0.5 < low < 0.85
+    assert middle == pytest.approx(1, abs=0.02)
+    assert 1.15 < high < 1.6 < busy < 2.6 < frantic < 25
+    assert 2 < figures.rows_quantiles[4] < 8
 
 
 def test_the_measure_of_realism_counts_days_beyond_ten_medians() -> None:
@@ -38,6 +54,8 @@ def test_the_measure_of_realism_counts_days_beyond_ten_medians() -> None:
     figures = measure(log, ["a"])
     assert figures.rows_beyond == pytest.approx(1 / 11)
     assert figures.statements_beyond == 0
+    assert figures.rows_quantiles[2] == figures.statements_quantiles[-1] == 1
+    assert figures.rows_quantiles[-1] > 9
 
 
 def test_weekends_and_holidays_are_quiet(events: pl.DataFrame) -> None:

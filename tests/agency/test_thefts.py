@@ -9,7 +9,12 @@ LATE = pl.col("day") >= date(2024, 2, 5)
 
 
 def thieves(agency: Agency) -> list[str]:
-    return agency.incidents().filter(pl.col("kind") == "theft")["account"].to_list()
+    return by_account(agency, "theft")["account"].to_list()
+
+
+def by_account(agency: Agency, kind: str) -> pl.DataFrame:
+    mine = agency.stolen().filter(pl.col("campaign").str.starts_with(kind))
+    return mine.group_by("account").agg(pl.col("rows").sum().alias("records"))
 
 
 def stolen(agency: Agency, events: pl.DataFrame) -> pl.DataFrame:
@@ -33,8 +38,12 @@ def test_three_partner_accounts_take_43_million_records(
 
 
 def test_incidents_say_what_was_taken(agency: Agency, events: pl.DataFrame) -> None:
-    truth = agency.incidents()
-    assert truth.filter(pl.col("kind") == "theft")["records"].sum() == 43_000_000
+    known = agency.incidents().filter(pl.col("kind") == "theft")
+    assert known["records"].unique().to_list() == [43_000_000]
+    accounts = known.filter(pl.col("entity_kind") == "account")["entity"]
+    assert sorted(accounts) == sorted(thieves(agency))
+    truth = by_account(agency, "theft")
+    assert truth["records"].sum() == 43_000_000
     seen = stolen(agency, events).group_by("account").agg(pl.col("rows").sum())
     joined = truth.join(seen, on="account")
     assert len(joined) == 3
@@ -77,7 +86,7 @@ def test_the_accounts_owners_go_on_working(agency: Agency, events: pl.DataFrame)
 def test_one_adviser_reads_twice_her_usual_from_her_desk_in_her_hours(
     agency: Agency, events: pl.DataFrame
 ) -> None:
-    name = agency.incidents().filter(pl.col("kind") == "double")["account"].item()
+    name = by_account(agency, "double")["account"].item()
     hers = events.filter(pl.col("account") == name, pl.col("action") != "login")
     days = hers.group_by("day").agg(pl.col("rows").sum())
     usual = days.filter(~LATE)["rows"].mean()

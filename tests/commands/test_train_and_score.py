@@ -21,7 +21,7 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("agency")
     agency = Agency.found(Plan())
     names = agency.directory()["account"].to_list()
-    thieves = agency.incidents()["account"].to_list()
+    thieves = agency.stolen()["account"].to_list()
     kept = [*dict.fromkeys([*thieves, *names[::3]])]
     events = agency.events().filter(pl.col("account").is_in(kept))
     (place / "past").mkdir()
@@ -75,9 +75,9 @@ def _alerts(out):
 def test_the_theft_is_named_on_its_first_day(place, ledger, detector, tmp_path):
     ran = detector(*_score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out"))
     assert ran.code == 0
-    thieves = (
-        pl.read_csv(place / "incidents.csv").filter(pl.col("kind") == "theft")["account"].to_list()
-    )
+    truth = pl.read_csv(place / "incidents.csv")
+    theft = (pl.col("kind") == "theft") & (pl.col("entity_kind") == "account")
+    thieves = truth.filter(theft)["entity"].to_list()
     found = {alert["entity"] for alert in _alerts(tmp_path / "out")}
     assert set(thieves) <= found
     assert thieves[0] in ran.err

@@ -293,3 +293,20 @@ def test_a_full_or_read_only_disk_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(LedgerError, match=r"No space left on device.*; free space") as caught:
         take(tmp_path / "ledger", write_log(tmp_path / "a.log", *LOG))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_turns_out_unusable_costs_that_file_only(tmp_path):
+    good = write_log(tmp_path / "good.log", *LOG)
+    bad = write_log(tmp_path / "bad.log", *LOG, *LOG)
+    ledger = Ledger.open(tmp_path / "ledger", "UTC")
+    broken, fine = source(breaks_after=1), source()
+    done = ingest([(bad, broken), (good, fine)], ledger, Settings(), lambda *_: None)
+    assert [report.path for report in done.files] == [good]
+    assert done.unused == ((bad, "broke"),)
+    assert_holds(tmp_path / "ledger", *LOG)
+
+
+def test_the_same_content_under_two_names_is_counted_once(tmp_path):
+    files = [write_log(tmp_path / name, *LOG, "bad") for name in ("a.log", "b.log")]
+    done = take(tmp_path / "ledger", *files)
+    assert (done.events, done.rejects) == (len(LOG), 1)

@@ -203,3 +203,31 @@ def test_the_command_gives_json_on_stdout(tmp_path):
     assert told["unknown_share"] == 0
     assert told["gaps"] == [["2024-02-08", "2024-02-09"]]
     assert [part["file"] for part in told["parts"]] == ["a.log"]
+
+
+def test_a_ledger_without_its_manifests_is_refused_and_its_data_kept(tmp_path):
+    folder = tmp_path / "ledger"
+    Ledger.open(folder, "UTC")
+    data = folder / "hours" / "day=2024-02-06" / "x.parquet"
+    data.parent.mkdir()
+    data.write_bytes(b"")
+    (folder / "parts").rmdir()
+    with pytest.raises(LedgerError, match="its folder 'parts' is missing; "):
+        Ledger.open(folder, "UTC")
+    assert data.exists()
+
+
+def test_a_copy_that_lost_empty_folders_and_gained_others_still_works(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger", "UTC")
+    (ledger.path / "rejects").rmdir()
+    (ledger.path / "parts" / "folder").mkdir()
+    (ledger.path / "hours" / "notes").write_text("")
+    with ledger.writing():
+        assert (ledger.path / "rejects").is_dir()
+
+
+def test_a_ledger_that_cannot_be_locked_is_told_in_one_line(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger", "UTC")
+    (ledger.path / "lock").mkdir()
+    with pytest.raises(LedgerError, match=r"cannot be written \(.*; .*--ledger"), ledger.writing():
+        pass

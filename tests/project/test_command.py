@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from detector import __version__
+from detector.cli import main, screen
 
 LINE = '{"timestamp": "2024-02-01T08:00:00Z", "account": "ann", "rows": 3, "action": "read"}\n'
 
@@ -111,3 +112,43 @@ def test_a_missing_ledger_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 1)
     assert "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("train", "--model"), ("score", "--out")])
+def test_where_results_cannot_go_is_told_before_the_work(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    name, flag = command
+    done = run(tmp_path, name, "log.ndjson", flag, "log.ndjson/there")
+    assert done.returncode == 1
+    assert said(done).endswith(f"which is a file; name another folder for {flag}")
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device", "/somewhere")
+
+    monkeypatch.setattr(main, "app", full)
+    with pytest.raises(SystemExit) as caught:
+        main.run()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "detector: /somewhere: No space left on device\n"
+
+
+def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:
+    assert screen.safe("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
+    assert len(screen.safe("x" * 1_000_000)) < 2_100
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["workdays = 5", "workdays = [true]", "alerts_per_day = true", "day_starts = 20\nday_ends = 8"],
+)
+def test_a_setting_that_cannot_be_meant_exits_with_2(tmp_path: Path, line: str) -> None:
+    (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
+    (tmp_path / "detector.toml").write_text(line, encoding="utf-8")
+    done = run(tmp_path, "check", "log.ndjson")
+    assert done.returncode == 2
+    assert "must be" in said(done)

@@ -1,4 +1,9 @@
+import contextlib
+import os
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from detector import registry
 from detector.errors import InputError, SettingsError
@@ -30,6 +35,7 @@ def test_a_folder_gives_its_logs_in_natural_order_without_what_is_none(tmp_path)
         "detector.toml",
         "directory.csv",
         "incidents.csv",
+        "stolen.parquet",
     )
     assert names(expand([str(tmp_path)]), tmp_path) == ["a.csv", "b/log.2.csv", "b/log.10.csv"]
 
@@ -102,3 +108,86 @@ def test_names_in_the_settings_make_a_log_recognisable(tmp_path):
     fill(tmp_path, "a.csv", text="quand,qui\n2024-02-06T10:00:00Z,bob\n")
     columns = {"timestamp": "quand", "account": "qui"}
     assert known([tmp_path / "a.csv"], columns=columns)[0] == ["csv"]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is no regular file; write its content to a file first"):
+        expand([str(tmp_path / "pipe")])
+
+
+def test_linked_folders_are_followed_once_and_broken_links_are_told(tmp_path):
+    fill(tmp_path, "logs/1.csv", "else/2.csv")
+    (tmp_path / "logs" / "linked").symlink_to(tmp_path / "else")
+    (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
+    (tmp_path / "logs" / "3.csv").symlink_to(tmp_path / "gone.csv")
+    files, unused = recognise(expand([str(tmp_path / "logs")]), registry.sources(), Settings())
+    assert sorted(path.name for path, _ in files) == ["1.csv", "2.csv"]
+    assert unused == [(tmp_path / "logs" / "3.csv", "no such file")]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path, monkeypatch):
+    fill(tmp_path, "1.csv", "locked/2.csv")
+    scandir = os.scandir
+
+    def denied(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert names(expand([str(tmp_path)]), tmp_path) == ["1.csv", "locked"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'[{"timestamp": 1, "account": "bob"}]', "one object a line is wanted"),
+        (b'{\n  "timestamp": 1,\n  "account": "bob"\n}\n', "one object a line is wanted"),
+        (b"timestamp^account\n2024-02-06^bob\n", "needs comma, semicolon, tab or |"),
+        (
+            b"2026-11-24 08:00:00.000 UTC [12] LOG:  database system is ready\n",
+            "plain text log; let it write csvlog or jsonlog",
+        ),
+        (b"\x1f\x8b\x08\x00\x00\x00", "holds nothing that can be decompressed"),
+    ],
+)
+def test_a_log_of_no_known_format_is_told_how_to_mend_it(tmp_path, content, words):
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        recognise([path], registry.sources(), Settings())
+    assert words in str(caught.value)
+
+
+def test_a_banner_with_a_comma_is_not_called_csv(tmp_path):
+    path = tmp_path / "slow.log"
+    path.write_text("mariadbd, Version: 10.11.19-MariaDB. started with:\nTcp port: 0\n")
+    with pytest.raises(InputError) as caught:
+        recognise([path], registry.sources(), Settings())
+    assert "CSV without" not in str(caught.value)
+
+
+def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"timestamp,account\n2024-02-06T10:00:00Z,b\0b\n2024-02-06T10:00:00Z,eve\n")
+    [(_, source)], _ = recognise([path], registry.sources(), Settings())
+    batches = list(source.read(path, Settings(), {}))
+    assert sum(len(batch.events) for batch in batches) == 1
+    assert [row for batch in batches for row in batch.rejects["line"]] == [2]
+
+
+def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(EVENTS)
+    with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
+        recognise([path], registry.sources(), Settings(columns={"account": "agent"}))
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='ab,;"\r\n\t0', max_size=60).map(str.encode))
+@example(b"foo,bar\na\rb,c\n")
+def test_whatever_a_file_holds_it_is_recognised_or_told(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("any") / "log"
+    path.write_bytes(data)
+    with contextlib.suppress(InputError):
+        recognise([path], registry.sources(), Settings())

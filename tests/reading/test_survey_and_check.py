@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from detector import registry
 from detector.cli.check import check
+from detector.errors import InputError
 from detector.reading.recognise import recognise
 from detector.reading.survey import survey
 from detector.settings import Settings
@@ -40,7 +41,7 @@ def test_a_survey_adds_up_files(tmp_path):
     empty = tmp_path / "3.csv"
     empty.write_text("")
     found, told = surveyed(one, two, empty)
-    assert (found.events, found.unknown_rows, found.accounts) == (6, 2, 2)
+    assert (found.events, found.reads, found.unknown_rows, found.accounts) == (6, 4, 0, 2)
     assert found.actions == {"read": 4, "write": 2}
     assert found.top == [("eve", 2, 1000), ("bob", 4, 10)]
     assert (str(found.first), str(found.last)) == (
@@ -53,7 +54,6 @@ def test_a_survey_adds_up_files(tmp_path):
     warnings = " ".join(found.warnings())
     for words in (
         "3.csv is not used",
-        "33% of statements have no row count",
         "50.0% of records",
         "'bob'",
     ):
@@ -95,3 +95,35 @@ def test_check_gives_machines_json(run, tmp_path):
     assert found["files"][0]["guessed"] is False
     assert found["files"][0]["mapping"]["timestamp"].startswith("column 'timestamp'")
     assert found["warnings"]
+
+
+def test_only_successful_reads_can_lack_a_row_count(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "timestamp,account,action,rows,success\n"
+        "2024-02-06T10:00:00Z,bob,login,,true\n"
+        "2024-02-06T10:00:00Z,bob,read,,false\n"
+        "2024-02-06T10:00:00Z,bob,export,,true\n"
+        "2024-02-06T10:00:00Z,bob,read,3,true\n"
+        "2024-02-06T10:00:00Z,bob,read,3,true\n"
+    )
+    found, _ = surveyed(path)
+    assert (found.reads, found.unknown_rows) == (3, 1)
+    assert "33.3% of reading statements have no row count" in found.warnings()
+
+
+def test_a_log_without_reads_is_said_to_show_no_theft(tmp_path):
+    found, _ = surveyed(log(tmp_path, "1.csv", "2024-02-06T10:00:00Z,bob,login,"))
+    assert any("no successful read is in the log" in warning for warning in found.warnings())
+
+
+def test_a_file_that_breaks_while_it_is_read_leaves_no_trace_in_the_figures(tmp_path):
+    good = log(tmp_path, "1.csv", *LINES)
+    alone, _ = surveyed(good)
+    broken = tmp_path / "2.parquet"
+    broken.write_bytes(b"PAR1 and no more")
+    found, _ = surveyed(broken, good)
+    assert (found.events, found.top, found.rejects) == (alone.events, alone.top, alone.rejects)
+    assert [path for path, _ in found.unused] == [broken]
+    with pytest.raises(InputError, match="no readable Parquet"):
+        surveyed(broken)

@@ -1,4 +1,4 @@
-"""The thefts, and the truth about them."""
+"""The thefts of the sample: three partner accounts by the million, one adviser quietly."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 
 from agency import catalogue
 from agency.addresses import Addresses
+from agency.campaigns import pages
+from agency.campaigns.campaign import Campaign
 from agency.days import Days
 from agency.people import ADVISER, PARTNER, People
 from agency.plan import Plan
-from agency.reads import Statements, read
-
-#: Rows of a page: median, sigma of the logarithm, at most.
-PAGE_ROWS, PAGE_SPREAD, PAGE_MOST = 290, 0.3, 1000
-#: The first day begins when the stolen passwords are tried, in the morning.
-BEGINS = 8 * 3600 + 40 * 60
+from agency.reads import Statements, read, select
 
 
 def thieves(plan: Plan, people: People, days: Days) -> NDArray[np.int64]:
@@ -33,33 +30,23 @@ def doublers(plan: Plan, people: People, days: Days) -> NDArray[np.int64]:
     return _steadiest(plan, people, days, ADVISER, plan.doublers)
 
 
-def pages(plan: Plan, account: NDArray[np.int64], addresses: Addresses) -> Statements:
-    """The theft of the person table, page by page, day and night, at an even pace."""
-    random = plan.random("theft")
-    rows = _page_rows(plan.stolen, random)
-    cells = len(account) * plan.theft_days
-    share = random.gamma(150.0, size=cells)
-    cell = np.minimum(
-        np.searchsorted(np.cumsum(share / share.sum()), (np.arange(len(rows)) + 0.5) / len(rows)),
-        cells - 1,
-    )
-    per_cell = np.bincount(cell, minlength=cells)
-    nth = np.arange(len(rows)) - (np.cumsum(per_cell) - per_cell)[cell]
-    who, when = np.divmod(cell, plan.theft_days)
-    begins = np.where(when == 0, BEGINS + 600 * who, 0)
-    pace = (nth + random.random(len(rows)) * 0.8) / per_cell[cell]
-    # Each account has one rented host, and changes to another half-way.
-    host = (who + 3 * (when >= plan.theft_days // 2)) % len(addresses.rented)
-    return Statements(
-        day=plan.theft_from + when,
-        second=(begins + pace * (86_400 - begins)).astype(np.int64),
-        account=account[who],
-        address=addresses.rented[host],
-        template=np.full(len(rows), catalogue.PAGE),
-        variant=np.zeros(len(rows), dtype=np.int64),
-        rows=rows,
-        success=np.ones(len(rows), dtype=bool),
-    )
+def theft(
+    plan: Plan, people: People, days: Days, addresses: Addresses, mix: NDArray[np.int64]
+) -> list[Campaign]:
+    """The sample's campaigns: first each doubler's, then the thieves'."""
+    second = doublers(plan, people, days)
+    again = as_much_again(plan, people, days, addresses, mix, second)
+    campaigns = [
+        _campaign("double", number, select(again, again.account == account))
+        for number, account in enumerate(second, start=1)
+    ]
+    first = thieves(plan, people, days)
+    if len(first) and plan.theft_days:
+        span = (plan.theft_from, plan.theft_from + plan.theft_days)
+        hosts, random = addresses.rented, plan.random("theft")
+        taken = pages.day_and_night(first, plan.stolen, span, hosts, random)
+        campaigns.append(_campaign("theft", 1, taken, tuple(hosts)))
+    return campaigns
 
 
 def as_much_again(
@@ -79,20 +66,11 @@ def as_much_again(
     return select(both, kept)
 
 
-def select(statements: Statements, which: NDArray[np.bool_] | NDArray[np.int64]) -> Statements:
-    """Some of the statements, by mask or index."""
-    names = Statements.__dataclass_fields__
-    return Statements(**{name: getattr(statements, name)[which] for name in names})
-
-
-def _page_rows(total: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Page lengths that sum to ``total`` exactly."""
-    draw = random.lognormal(np.log(PAGE_ROWS), PAGE_SPREAD, size=total // 200 + 10)
-    rows = np.clip(np.rint(draw), 1, PAGE_MOST).astype(np.int64)
-    count = int(np.searchsorted(np.cumsum(rows), total)) + 1
-    rows = rows[:count]
-    rows[-1] -= rows.sum() - total
-    return rows
+def _campaign(
+    kind: str, number: int, statements: Statements, hosts: tuple[int, ...] = ()
+) -> Campaign:
+    taken = np.maximum(statements.rows, 0)
+    return Campaign(f"{kind}-{number}", kind, statements, taken, hosts)
 
 
 def _steadiest(plan: Plan, people: People, days: Days, role: int, count: int) -> NDArray[np.int64]:

@@ -1,0 +1,76 @@
+"""Reading a table page by page, as a script does."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agency import catalogue
+from agency.reads import Statements
+
+#: Rows of a page: median, sigma of the logarithm, at most.
+ROWS, SPREAD, MOST = 290, 0.3, 1000
+#: The first day begins when the stolen passwords are tried, in the morning.
+BEGINS = 8 * 3600 + 40 * 60
+
+
+def day_and_night(
+    account: NDArray[np.int64],
+    total: int,
+    span: tuple[int, int],
+    hosts: NDArray[np.int64],
+    random: np.random.Generator,
+) -> Statements:
+    """The person table, ``total`` records in all, at an even pace on the days of ``span``."""
+    days = span[1] - span[0]
+    rows = lengths(total, random)
+    cells = len(account) * days
+    share = random.gamma(150.0, size=cells)
+    cell = np.minimum(
+        np.searchsorted(np.cumsum(share / share.sum()), (np.arange(len(rows)) + 0.5) / len(rows)),
+        cells - 1,
+    )
+    per_cell = np.bincount(cell, minlength=cells)
+    nth = np.arange(len(rows)) - (np.cumsum(per_cell) - per_cell)[cell]
+    who, when = np.divmod(cell, days)
+    begins = np.where(when == 0, BEGINS + 600 * who, 0)
+    pace = (nth + random.random(len(rows)) * 0.8) / per_cell[cell]
+    # Each account has one rented host, and changes to another half-way.
+    host = (who + 3 * (when >= days // 2)) % len(hosts)
+    return of_persons(
+        span[0] + when,
+        (begins + pace * (86_400 - begins)).astype(np.int64),
+        account[who],
+        hosts[host],
+        rows,
+    )
+
+
+def of_persons(
+    day: NDArray[np.int64],
+    second: NDArray[np.int64],
+    account: NDArray[np.int64],
+    address: NDArray[np.int64],
+    rows: NDArray[np.int64],
+) -> Statements:
+    """Pages of the person search."""
+    return Statements(
+        day=day,
+        second=second,
+        account=account,
+        address=address,
+        template=np.full(len(rows), catalogue.PAGE),
+        variant=np.zeros(len(rows), dtype=np.int64),
+        rows=rows,
+        success=np.ones(len(rows), dtype=bool),
+    )
+
+
+def lengths(total: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Page lengths that sum to ``total`` exactly."""
+    draw = random.lognormal(np.log(ROWS), SPREAD, size=total // 200 + 10)
+    rows = np.clip(np.rint(draw), 1, MOST).astype(np.int64)
+    count = int(np.searchsorted(np.cumsum(rows), total)) + 1
+    rows = rows[:count]
+    rows[-1] -= rows.sum() - total
+    return rows
