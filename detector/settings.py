@@ -40,7 +40,7 @@ class Settings:
     day_ends: int = 20
     workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     alerts_per_day: float | None = None
-    minimum_records: int = 200
+    minimum_records: int = 50
     seed: int = 20240206
 
 
