@@ -18,6 +18,7 @@ from detector.features import robust
 from detector.features.levels import FLOOR, PRIOR_DAYS
 from detector.features.measures import ALL
 from detector.features.panel import Panel
+from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
 
 #: Days of recent past that make the own level. Four weeks hold four of each weekday.
@@ -31,61 +32,37 @@ RUNNING = ("statements", "rows", "log_rows", "length")
 #: Allowance of a CUSUM, in spreads a day (Page 1954): a fast one for what is loud, a slow one for
 #: what is small and lasts.
 SPEEDS = {"fast": 1.0, "slow": 0.35}
-#: A group's movement is drawn towards the organisation's as if that were so many members.
-PRIOR_MEMBERS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Peers:
-    """``codes`` gives each entity's group, ``places`` each group's entities."""
-
-    codes: Integers
-    places: list[Integers]
-
-    @classmethod
-    def of(cls, groups: list[str]) -> Peers:
-        """From the group of each entity."""
-        names = sorted(set(groups))
-        codes = np.searchsorted(names, groups).astype(np.int64)
-        return cls(codes, robust.members(codes, len(names)))
-
-    def movement(self, residuals: Floats) -> Floats:
-        """By entity and column: the median of its group's residuals, drawn to everyone's."""
-        if not len(residuals):
-            return residuals
-        everyone = np.nan_to_num(robust.median(residuals.T))
-        medians, sizes = robust.by_group(residuals, self.places)
-        drawn = robust.shrunk(sizes, medians, everyone[None, :], PRIOR_MEMBERS)
-        found: Floats = drawn[self.codes]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """The past of one kind of entity: its panel, frozen ``levels`` by column, and peers.
 
-    ``excess`` has, by running measure, each day's excess over the frozen level in spreads with the
-    movement of the day taken out: (entities, days), NaN where inactive.
+    ``logs`` are the panel's with the movement of each day taken out; ``excess`` has, by running
+    measure, how far they lie above the frozen level in spreads: (entities, days), NaN where inactive.
     """
 
     panel: Panel
     groups: list[str]
     levels: dict[str, Floats]
     peers: Peers
+    logs: dict[str, Floats]
     excess: dict[str, Floats]
 
     @classmethod
     def of(cls, panel: Panel, levels: dict[str, Floats], groups: list[str]) -> History:
         """Computes the excess of all days of the panel."""
         peers = Peers.of(groups)
-        excess = {}
+        logs, excess = dict(panel.logs), {}
         for m in RUNNING:
             centre = np.where(
                 panel.off[None, :], levels[f"{m}_off_centre"][:, None], levels[f"{m}_centre"][:, None]
             )
             residual = panel.logs[m] - centre
-            excess[m] = (residual - peers.movement(residual)) / levels[f"{m}_spread"][:, None]
-        return cls(panel, groups, levels, peers, excess)
+            moved = peers.movement(residual)
+            logs[m] = panel.logs[m] - moved
+            excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
+        return cls(panel, groups, levels, peers, logs, excess)
 
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.
@@ -109,8 +86,8 @@ class History:
     def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]
         apart = self.levels[f"{m}_spread"]
-        past = np.fmin(self.panel.logs[m][:, recent], (frozen + CLIP * apart)[:, None])
-        past[np.isnan(self.panel.logs[m][:, recent])] = np.nan
+        logs = self.logs[m][:, recent]
+        past = np.where(np.isnan(logs), np.nan, np.fmin(logs, (frozen + CLIP * apart)[:, None]))
         days = robust.counts(past)
         own = robust.spread(past, FLOOR)
         return {

@@ -15,6 +15,7 @@ import polars as pl
 from detector.features import robust
 from detector.features.measures import ALL
 from detector.features.panel import Panel
+from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
 
 #: An entity's own days weigh against a prior of this many days.
@@ -52,14 +53,20 @@ def learn(panel: Panel, groups: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
         "group": [*names, None],
         "entities": [len(members) for members in places],
     }
+    peers_of = Peers(codes, places[:-1])
     for name in ALL:
-        own, theirs = _measure(panel.logs[name], panel.off, codes, places)
+        own, theirs = _measure(_unmoved(panel.logs[name], peers_of), panel.off, codes, places)
         entity |= {f"{name}_{what}": values for what, values in own.items()}
         peers |= {f"{name}_{what}": values for what, values in theirs.items()}
     return (
         pl.DataFrame(entity, schema_overrides={"entity": pl.String, "group": pl.String}),
         pl.DataFrame(peers, schema_overrides={"group": pl.String}),
     )
+
+
+def _unmoved(logs: Floats, peers: Peers) -> Floats:
+    """``logs`` without what whole groups did more or less of on each day."""
+    return logs - peers.movement(logs - robust.median(logs)[:, None])
 
 
 def _measure(

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from detector.features import novelty, rhythm
-from detector.features.expected import CLIP, REACH, RUNNING, SPEEDS, History, Peers
+from detector.features.expected import CLIP, RUNNING, SPEEDS, History
 from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged, midnight, with_slots
 from detector.features.panel import Panel
+from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
 from detector.settings import Settings
 
