@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 
 from detector.errors import LedgerError
 from detector.ledger import manifest
-from detector.ledger.fold import fold_hours, fold_touched, local_day, merge_hours, merge_touched
+from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
 from detector.reading.opening import Identity, identity
 from detector.reading.source import Batch, Source, Tail
-from detector.schema import HOURS, REJECTS, TOUCHED, check
+from detector.schema import REJECTS, check
 from detector.settings import Settings
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
@@ -197,16 +197,11 @@ class _Writer:
     first: datetime | None = None
     last: datetime | None = None
     tail: Tail = field(default_factory=dict)
-    _hours: Spool = field(init=False)
-    _touched: Spool = field(init=False)
+    _spool: Spool = field(init=False)
     _rejects: pq.ParquetWriter | None = None
 
     def __post_init__(self) -> None:
-        def place(table: str) -> Callable[[date], Path]:
-            return lambda day: self.ledger.file(table, day, self.stem)
-
-        self._hours = Spool(HOURS, place("hours"), merge_hours, ("account", "hour"))
-        self._touched = Spool(TOUCHED, place("touched"), merge_touched, ("dimension", "account"))
+        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem))
 
     def __enter__(self) -> Self:
         return self
@@ -236,27 +231,21 @@ class _Writer:
         self.first = first if self.first is None else min(first, self.first)
         self.last = last if self.last is None else max(last, self.last)
         try:
-            hours = fold_hours(events)
-            days = hours.select(local_day("hour", self.ledger.timezone)).to_series()
-            self._hours.add(hours, days)
-            touched = fold_touched(events, self.ledger.timezone)
-            self._touched.add(touched, touched["day"])
+            self._spool.add(coded(events, self.ledger.timezone))
         except OSError as error:
             raise self._unwritable(error) from error
 
     def finish(self) -> list[date]:
         """Everything on disk, for good; the days there are."""
         try:
-            days = self._hours.days()
-            self._hours.finish(days)
-            self._touched.finish(days)
+            days = self._spool.finish()
             if self._rejects is not None:
                 self._rejects.close()
                 self._rejects = None
                 manifest.sync(self._rejects_path)
         except OSError as error:
             raise self._unwritable(error) from error
-        return sorted(days)
+        return days
 
     @property
     def _rejects_path(self) -> Path:
