@@ -62,7 +62,8 @@ def coded(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
 
 def plain(sums: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
     """Sums with codes as the table they are of: text as text."""
-    return check(sums.select(*schema).cast(dict(schema)), schema, name)
+    typed = sums.select(pl.col(column).cast(kind) for column, kind in schema.items())
+    return check(typed, schema, name)
 
 
 def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
@@ -70,13 +71,13 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
     rows = pl.col("rows")
     log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
     failed = pl.col("success").eq(other=False).fill_null(value=False)
-    unknown = rows.is_null() & ~failed & pl.col("action").cast(pl.String).is_in(READING)
+    reading = pl.col("action").cast(pl.String).is_in(READING)
     return (
         coded.lazy()
         .select(
             *("day", "hour", "account", "action", "rows", "bytes"),
             log_rows.cast(pl.Int64).alias("log_rows"),
-            unknown.alias("unknown_rows"),
+            (rows.is_null() & ~failed).alias("unknown_rows"),
             failed.alias("failures"),
         )
         .group_by("hour", "account", "action")
@@ -88,7 +89,9 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
             rows.max().alias("largest"),
             pl.col("log_rows", "bytes", "failures").sum(),
         )
-        .with_columns(_hour_time("hour"))
+        .with_columns(
+            _hour_time("hour"), pl.when(reading).then(pl.col("unknown_rows")).otherwise(0)
+        )
     )
 
 

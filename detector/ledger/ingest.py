@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from detector.settings import Settings
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
 TAILS: Final = 20
+
+#: Batches read ahead: sums are made of several at a time.
+AHEAD: Final = 3
 
 State: TypeAlias = Literal["new", "known", "grown"]
 
@@ -141,11 +145,11 @@ def _one(
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """``batches``, each made while the one before it is folded: parsing keeps one core busy."""
+    """``batches``, made while those before them are summed: parsing keeps one core busy."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
+        coming = deque(pool.submit(next, batches, None) for _ in range(AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, batches, None))
             yield batch
 
 

@@ -139,7 +139,8 @@ def _decodes(value: bytes | None) -> bool:
 
 def _open(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, read_dictionary=text)
+        # Pre-buffered, all of the file that was read would stay in memory until it is closed.
+        return pq.ParquetFile(path, read_dictionary=text, pre_buffer=False)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except (pa.ArrowException, OSError, ValueError) as error:
