@@ -30,8 +30,8 @@ from detector.settings import Settings
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
 TAILS: Final = 20
 
-#: Batches read ahead: sums are made of several at a time.
-AHEAD: Final = 3
+#: Batches read ahead: sums are made of several at a time, so they are wanted in bursts.
+AHEAD: Final = 6
 
 State: TypeAlias = Literal["new", "known", "grown"]
 
