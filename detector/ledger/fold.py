@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.schema import DIMENSIONS, HOURS, READING, TIMESTAMP, TOUCHED, check
+from detector.schema import DIMENSIONS, HOURS, READING, TIMESTAMP, TOUCHED, Schema, check
 
 #: log1p(rows) is kept in millionths.
 LOG_SCALE: Final = 1e6
@@ -29,30 +29,7 @@ def fold_hours(events: pl.DataFrame) -> pl.DataFrame:
     whose row count the log does not give; a failed statement returned none. Text columns of
     ``events`` may be String or Categorical.
     """
-    rows = pl.col("rows")
-    log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
-    failed = pl.col("success").eq(other=False).fill_null(value=False)
-    sums = (
-        _coded(events, ("account", "action"), "rows", "bytes", "success")
-        .with_columns(log_rows.cast(pl.Int64).alias("log_rows"), failed.alias("failures"))
-        .group_by("hour", "account", "action")
-        .agg(
-            pl.len().alias("statements"),
-            rows.sum(),
-            (rows.is_null() & ~pl.col("failures")).sum().alias("unknown_rows"),
-            rows.max().alias("largest"),
-            pl.col("log_rows").sum(),
-            pl.col("bytes").sum(),
-            pl.col("failures").sum(),
-        )
-        .sort(_code("account"), "hour")
-        .with_columns(_hour_time("hour"), pl.col("action").cast(pl.String))
-        .with_columns(
-            pl.when(pl.col("action").is_in(READING)).then(pl.col("unknown_rows")).otherwise(0)
-        )
-    )
-    typed = sums.select(pl.col(name).cast(kind) for name, kind in HOURS.items())
-    return check(typed, HOURS, "hours")
+    return plain(hours_of(coded(events, "UTC")).collect(), HOURS, "hours")
 
 
 def fold_touched(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
@@ -61,17 +38,65 @@ def fold_touched(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
     A statement belongs to the day on which its hour begins in ``timezone``. Nulls are left
     out. The ``object`` dimension counts a statement once for each distinct relation it names.
     """
-    coded = _coded(events, ("account", *DIMENSIONS), "rows", "other_objects")
-    coded = coded.with_columns(_days(coded["hour"], timezone).alias("day"))
-    joins = coded.filter(pl.col("other_objects").list.len() > 0)
-    pieces = [_touched(coded, dimension) for dimension in DIMENSIONS if dimension != "object"]
-    if joins.is_empty():
-        pieces.append(_touched(coded, "object"))
-    else:
-        plain = coded.filter(pl.col("other_objects").list.len().fill_null(0) == 0)
-        both = [_touched(plain, "object"), _touched(_relations(joins), "object")]
-        pieces.append(merge_touched(pl.concat(both)))
-    return check(pl.concat(pieces), TOUCHED, "touched")
+    return plain(touched_of(coded(events, timezone)).collect(), TOUCHED, "touched")
+
+
+def coded(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    """What the sums need of ``events``: ``hour`` since 1970, its ``day``, text as Categorical.
+
+    Half the size of the events, and grouping by codes takes a third of the time that grouping
+    by text takes, coding included.
+    """
+    hour = pl.col("timestamp").to_physical().floordiv(_HOUR_US).cast(pl.Int32)
+    kept = events.select(
+        hour.alias("hour"),
+        pl.col(_TEXT).cast(pl.Categorical),
+        *("rows", "bytes", "success", "other_objects"),
+    )
+    return kept.with_columns(_days(kept["hour"], timezone).alias("day"))
+
+
+def plain(sums: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """Sums with codes as the table they are of: text as text."""
+    typed = sums.select(pl.col(column).cast(kind) for column, kind in schema.items())
+    return check(typed, schema, name)
+
+
+def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
+    """``fold_hours`` of ``coded`` events, with text still as codes, and the ``day``."""
+    rows = pl.col("rows")
+    log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
+    failed = pl.col("success").eq(other=False).fill_null(value=False)
+    reading = pl.col("action").cast(pl.String).is_in(READING)
+    return (
+        coded.lazy()
+        .select(
+            *("day", "hour", "account", "action", "rows", "bytes"),
+            log_rows.cast(pl.Int64).alias("log_rows"),
+            (rows.is_null() & ~failed).alias("unknown_rows"),
+            failed.alias("failures"),
+        )
+        .group_by("hour", "account", "action")
+        .agg(
+            pl.col("day").first(),
+            pl.len().alias("statements"),
+            rows.sum(),
+            pl.col("unknown_rows").sum(),
+            rows.max().alias("largest"),
+            pl.col("log_rows", "bytes", "failures").sum(),
+        )
+        .with_columns(
+            _hour_time("hour"), pl.when(reading).then(pl.col("unknown_rows")).otherwise(0)
+        )
+    )
+
+
+def touched_of(coded: pl.DataFrame) -> pl.LazyFrame:
+    """``fold_touched`` of ``coded`` events, with text still as codes."""
+    return pl.concat(
+        _touched(_each_object(coded) if dimension == "object" else coded, dimension)
+        for dimension in DIMENSIONS
+    )
 
 
 def merge_hours(frame: pl.DataFrame) -> pl.DataFrame:
@@ -104,24 +129,6 @@ def local_day(column: str, timezone: str) -> pl.Expr:
     return pl.col(column).dt.convert_time_zone(timezone).dt.date()
 
 
-def _coded(events: pl.DataFrame, text: tuple[str, ...], *others: str) -> pl.DataFrame:
-    """Columns to group by as integers: ``hour`` since 1970, and text as Categorical codes.
-
-    Grouping by codes takes a third of the time that grouping by text takes, coding included.
-    """
-    hour = pl.col("timestamp").to_physical().floordiv(_HOUR_US).cast(pl.Int32)
-    return events.select(
-        hour.alias("hour"),
-        *(pl.col(name).cast(pl.Categorical) for name in text),
-        *others,
-    )
-
-
-def _code(column: str) -> pl.Expr:
-    """To sort by: rows of equal text side by side make small files, whatever comes first."""
-    return pl.col(column).to_physical()
-
-
 def _hour_time(column: str) -> pl.Expr:
     return (pl.col(column).cast(pl.Int64) * _HOUR_US).cast(TIMESTAMP).alias(column)
 
@@ -135,28 +142,34 @@ def _days(hours: pl.Series, timezone: str) -> pl.Series:
     return hours.replace_strict(known["hour"], days["hour"], return_dtype=pl.Date)
 
 
-def _relations(joins: pl.DataFrame) -> pl.DataFrame:
-    """``joins`` with one row for each distinct relation that a statement names."""
+def _each_object(coded: pl.DataFrame) -> pl.DataFrame:
+    """``coded`` with a statement that names several relations once for each distinct one."""
+    several = pl.col("other_objects").list.len() > 0
+    joins = coded.filter(several)
+    if joins.is_empty():
+        return coded
     named = pl.concat_list(pl.col("object").cast(pl.String), "other_objects").list.unique()
-    return joins.with_columns(named.alias("object")).explode("object", empty_as_null=True)
+    each = joins.with_columns(named.alias("object")).explode("object", empty_as_null=True)
+    single = coded.filter(several.fill_null(value=False).not_())
+    return pl.concat([single, each.cast({"object": pl.Categorical})])
 
 
-def _touched(coded: pl.DataFrame, dimension: str) -> pl.DataFrame:
-    """TOUCHED of one dimension."""
-    sums = (
-        coded.group_by("day", "account", dimension)
-        .agg(
-            pl.len().alias("statements"), pl.col("rows").sum(), pl.col("hour").min().alias("first")
-        )
+def _touched(coded: pl.DataFrame, dimension: str) -> pl.LazyFrame:
+    """TOUCHED of one dimension, with text as codes."""
+    return (
+        coded.lazy()
         .filter(pl.col(dimension).is_not_null())
-        .sort(_code("account"))
-    )
-    return sums.select(
-        "day",
-        pl.col("account").cast(pl.String),
-        pl.lit(dimension).alias("dimension"),
-        pl.col(dimension).cast(pl.String).alias("value"),
-        pl.col("statements").cast(pl.Int64),
-        "rows",
-        _hour_time("first").alias("first_hour"),
+        .group_by("day", "account", dimension)
+        .agg(
+            pl.len().alias("statements"),
+            pl.col("rows").sum(),
+            pl.col("hour").min().alias("first_hour"),
+        )
+        .select(
+            *("day", "account"),
+            pl.lit(dimension).cast(pl.Categorical).alias("dimension"),
+            pl.col(dimension).alias("value"),
+            *("statements", "rows"),
+            _hour_time("first_hour"),
+        )
     )

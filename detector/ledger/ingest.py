@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,17 +18,20 @@ import pyarrow.parquet as pq
 
 from detector.errors import InputError
 from detector.ledger import manifest
-from detector.ledger.fold import fold_hours, fold_touched, local_day, merge_hours, merge_touched
+from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
 from detector.reading.opening import Identity, identity
 from detector.reading.source import Batch, Source, Tail
-from detector.schema import HOURS, REJECTS, TOUCHED, check
+from detector.schema import REJECTS, check
 from detector.settings import Settings
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
 TAILS: Final = 20
+
+#: Batches read ahead: sums are made of several at a time, so they are wanted in bursts.
+AHEAD: Final = 6
 
 State: TypeAlias = Literal["new", "known", "grown"]
 
@@ -162,11 +166,11 @@ def _one(
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """``batches``, each made while the one before it is folded: parsing keeps one core busy."""
+    """``batches``, made while those before them are summed: parsing keeps one core busy."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = pool.submit(next, batches, None)
+        coming = deque(pool.submit(next, batches, None) for _ in range(AHEAD))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(pool.submit(next, batches, None))
             yield batch
 
 
@@ -218,16 +222,11 @@ class _Writer:
     first: datetime | None = None
     last: datetime | None = None
     tail: Tail = field(default_factory=dict)
-    _hours: Spool = field(init=False)
-    _touched: Spool = field(init=False)
+    _spool: Spool = field(init=False)
     _rejects: pq.ParquetWriter | None = None
 
     def __post_init__(self) -> None:
-        def place(table: str) -> Callable[[date], Path]:
-            return lambda day: self.ledger.file(table, day, self.stem)
-
-        self._hours = Spool(HOURS, place("hours"), merge_hours, ("account", "hour"))
-        self._touched = Spool(TOUCHED, place("touched"), merge_touched, ("dimension", "account"))
+        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem))
 
     def __enter__(self) -> Self:
         return self
@@ -257,27 +256,21 @@ class _Writer:
         self.first = first if self.first is None else min(first, self.first)
         self.last = last if self.last is None else max(last, self.last)
         try:
-            hours = fold_hours(events)
-            days = hours.select(local_day("hour", self.ledger.timezone)).to_series()
-            self._hours.add(hours, days)
-            touched = fold_touched(events, self.ledger.timezone)
-            self._touched.add(touched, touched["day"])
+            self._spool.add(coded(events, self.ledger.timezone))
         except OSError as error:
             raise self.ledger.unwritable(error) from error
 
     def finish(self) -> list[date]:
         """Everything on disk, for good; the days there are."""
         try:
-            days = self._hours.days()
-            self._hours.finish(days)
-            self._touched.finish(days)
+            days = self._spool.finish()
             if self._rejects is not None:
                 self._rejects.close()
                 self._rejects = None
                 manifest.sync(self._rejects_path)
         except OSError as error:
             raise self.ledger.unwritable(error) from error
-        return sorted(days)
+        return days
 
     @property
     def _rejects_path(self) -> Path:

@@ -1,12 +1,13 @@
-"""Collects the folded batches of one input, by day, in memory that does not grow with it.
+"""Collects the events of one input by day, sums them, and writes the sums of each day.
 
-Logs are mostly in order of time, so a day is complete once the batches have passed it: it is
-merged and written once. A log in any other order costs more files, not more memory.
+Logs are mostly in order of time, so a day is complete once the events have passed it: it is
+summed and written once. A log in any other order costs more files, not more memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,81 +16,86 @@ from typing import Final
 import polars as pl
 
 from detector.ledger import manifest
-from detector.schema import Schema, empty
+from detector.ledger.fold import hours_of, plain, sum_hours, sum_touched, touched_of
+from detector.schema import HOURS, TOUCHED
 
-#: Rows held in memory per table before days are written: about 100 MB.
+#: Events held in memory before days are written: about 60 MB.
 HELD: Final = 1_000_000
+
+#: Files whose way to the disk is waited for at once: a disk writes many in the time of one.
+SYNCING: Final = 16
+
+_SCHEMAS: Final = {"hours": HOURS, "touched": TOUCHED}
+_SUMS: Final = {"hours": sum_hours, "touched": sum_touched}
 
 
 @dataclass(slots=True)
 class Spool:
-    """One table of one part, on its way to disk.
+    """Both tables of one part, on their way to disk. ``place`` is where a table's day goes."""
 
-    ``place`` says where the file of a day goes, ``merge`` sums rows of equal keys, ``order``
-    sorts a file so that it compresses well.
-    """
-
-    schema: Schema
-    place: Callable[[date], Path]
-    merge: Callable[[pl.DataFrame], pl.DataFrame]
-    order: tuple[str, ...]
+    place: Callable[[str, date], Path]
     limit: int = HELD
-    _held: dict[date, list[pl.DataFrame]] = field(default_factory=dict)
-    _written: dict[date, list[Path]] = field(default_factory=dict)
+    _held: list[pl.DataFrame] = field(default_factory=list)
     _rows: int = 0
+    _files: dict[date, int] = field(default_factory=dict)
 
-    def add(self, rows: pl.DataFrame, days: pl.Series) -> None:
-        """Takes in one batch's fold; ``days`` is the ledger's day of each row."""
-        present = set()
-        keyed = rows.with_columns(days.alias("__day"))
-        for key, piece in keyed.partition_by("__day", as_dict=True, include_key=False).items():
-            present.add(key[0])
-            self._held.setdefault(key[0], []).append(piece)
-        self._rows += rows.height
+    def add(self, events: pl.DataFrame) -> None:
+        """Takes in some ``coded`` events."""
+        self._held.append(events)
+        self._rows += events.height
         if self._rows > self.limit:
-            for day in [day for day in self._held if day not in present]:
-                self._write(day)
+            self._write(pl.col("day") < events["day"].max())
         if self._rows > self.limit:
-            for day in list(self._held):
-                self._write(day)
+            self._write(pl.lit(value=True))
 
-    def finish(self, days: set[date]) -> None:
-        """Leaves exactly one file, on disk for good, for each of ``days``."""
-        for day in list(self._held):
-            self._write(day)
+    def finish(self) -> list[date]:
+        """Leaves exactly one file of each table, on disk for good, for each day; the days."""
+        if self._rows:
+            self._write(pl.lit(value=True))
+        for day in self._files:
+            for table in _SCHEMAS:
+                self._join(table, day)
+        made = {self.place(table, day) for table in _SCHEMAS for day in self._files}
+        folders = {folder for path in made for folder in (path.parent, path.parent.parent)}
+        with ThreadPoolExecutor(SYNCING) as pool:
+            list(pool.map(manifest.sync, [*made, *folders]))
+        return sorted(self._files)
+
+    def _write(self, ready: pl.Expr) -> None:
+        """Sums what is held of the days that are ``ready``, and moves the sums to disk."""
+        held = pl.concat(self._held)
+        events, later = held.filter(ready), held.filter(~ready)
+        self._held, self._rows = [later], later.height
+        queries = [hours_of(events), touched_of(events)]
+        days = events["day"].unique().to_list()
+        for table, sums in zip(_SCHEMAS, pl.collect_all(queries, engine="streaming"), strict=True):
+            pieces = sums.partition_by("day", as_dict=True)
+            for day in days:
+                piece = pieces.get((day,), sums.clear())
+                self._save(piece, table, self._file(table, day, self._files.get(day, 0)))
         for day in days:
-            files = self._written.get(day, [])
-            if not files:
-                self._save(empty(self.schema), self.place(day))
-            elif len(files) > 1:
-                pieces = [pl.read_parquet(path, hive_partitioning=False) for path in files]
-                self._save(self._merged(pieces), files[0])
-                for path in files[1:]:
-                    path.unlink()
-            manifest.sync(self.place(day))
-            manifest.sync(self.place(day).parent)
+            self._files[day] = self._files.get(day, 0) + 1
 
-    def days(self) -> set[date]:
-        """The days seen so far."""
-        return {*self._held, *self._written}
+    def _join(self, table: str, day: date) -> None:
+        """One file of several."""
+        files = [self._file(table, day, number) for number in range(self._files[day])]
+        if len(files) == 1:
+            return
+        frame = pl.scan_parquet(files, hive_partitioning=False)
+        whole = _SUMS[table](frame.with_columns(pl.col(pl.String).cast(pl.Categorical)))
+        self._save(whole.collect(engine="streaming"), table, files[0])
+        for path in files[1:]:
+            path.unlink()
 
-    def _write(self, day: date) -> None:
-        """Moves what is held of a day to disk; the first such file is the day's own."""
-        pieces = self._held.pop(day)
-        self._rows -= sum(piece.height for piece in pieces)
-        files = self._written.setdefault(day, [])
-        path = self.place(day)
-        if files:
-            path = path.with_name(f"{path.stem}.{len(files)}.parquet")
-        self._save(self._merged(pieces), path)
-        files.append(path)
+    def _file(self, table: str, day: date, number: int) -> Path:
+        """The first file is the day's own; later ones are joined to it at the end."""
+        path = self.place(table, day)
+        return path.with_name(f"{path.stem}.{number}.parquet") if number else path
 
-    def _merged(self, pieces: list[pl.DataFrame]) -> pl.DataFrame:
-        """One frame of several; a single one stays as the fold left it, in order enough."""
-        if len(pieces) == 1:
-            return pieces[0]
-        return self.merge(pl.concat(pieces)).sort(self.order)
-
-    def _save(self, frame: pl.DataFrame, path: Path) -> None:
+    def _save(self, sums: pl.DataFrame, table: str, path: Path) -> None:
+        """``sums`` (text as codes) as text. Rows of an account side by side make small files."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.write_parquet(path, compression="zstd", compression_level=1)
+        ordered = sums.sort(pl.col("account").to_physical(), maintain_order=True)
+        plain(ordered, _SCHEMAS[table], table).write_parquet(
+            path, compression="zstd", compression_level=1, statistics=False
+        )

@@ -73,7 +73,7 @@ def pieces(path: Path) -> Iterator[Piece]:
         found = _parsed(held, first, last=False)
         yield Piece(found.frame, rejects + found.rejects, done, found.lines)
         rejects = []
-        first += held.count(b"\n", 0, found.used)
+        first += records.count(memoryview(held)[: found.used], b"\n")
         held = held[found.used :]
     found = _parsed(held, first, last=True)
     yield Piece(found.frame, rejects + found.rejects, done, found.lines)
@@ -92,7 +92,7 @@ class _Found:
 def _parsed(held: bytes, first: int, *, last: bool) -> _Found:
     """The records at the start of ``held``, whose first line is number ``first``."""
     end = len(held) if last else _end(held)
-    odd = last and held.count(b'"') % 2 == 1
+    odd = last and records.count(held, b'"') % 2 == 1
     if not odd and (end or len(held) < _PATIENCE):
         data = held[:end]
         frame = _fast(data)
@@ -104,7 +104,7 @@ def _parsed(held: bytes, first: int, *, last: bool) -> _Found:
 def _end(data: bytes) -> int:
     """Where the last record ends: after the last newline behind an even number of quotes."""
     end = len(data)
-    odd = data.count(b'"') % 2 == 1
+    odd = records.count(data, b'"') % 2 == 1
     position = data.rfind(b"\n")
     while position >= 0:
         odd ^= data.count(b'"', position, end) % 2 == 1

@@ -26,7 +26,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-    """A batch per block of some 32 MiB. Raises InputError."""
+    """A batch per block of some 16 MiB. Raises InputError."""
     del tail  # a CSV record stands alone
     reader: _Reader | None = None
     for block in csv_blocks(path):

@@ -237,16 +237,23 @@ CHILD = """
     from detector.settings import Settings
 
     ingesting.Spool = lambda *a: spool.Spool(*a, limit=0)
+    folder, log = map(Path, sys.argv[1:])
     number = 0
+
+    def files():
+        return len(list((folder / "hours").rglob("*.parquet")))
+
+    before = files()
 
     def pause():
         global number
         number += 1
         if number == 2:
+            while files() == before:
+                time.sleep(0.01)
             print("waiting", flush=True)
             time.sleep(60)
 
-    folder, log = map(Path, sys.argv[1:])
     ledger = Ledger.open(folder, "UTC")
     ingesting.ingest([(log, source(pause=pause))], ledger, Settings(), lambda *_: None)
 """
