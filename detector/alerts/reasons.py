@@ -43,5 +43,5 @@ def reasons(row: Figures, families: Sequence[Family]) -> list[str]:
     addresses = row["new_addresses_names"] or []
     # Where to look first, even where new addresses are too common to be surprising.
     if addresses and not any(addresses[0] in words for words in sentences):
-        sentences.append(f"first time in six weeks from {', '.join(addresses[:3])}")
+        sentences.append(f"first time in four weeks from {', '.join(addresses[:3])}")
     return [headline(row), *sentences]

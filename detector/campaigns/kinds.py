@@ -20,9 +20,7 @@ from detector.campaigns.world import ESTABLISHED, World
 Stage = Callable[[Scene], "Staged | None"]
 
 #: Settled: there before and during the stage, and a person.
-SETTLED = (
-    ~pl.col("service") & (pl.col("before") >= ESTABLISHED) & (pl.col("during") >= 5)
-)
+SETTLED = ~pl.col("service") & (pl.col("before") >= ESTABLISHED) & (pl.col("during") >= 5)
 OFFICE = tuple(range(9, 17))
 NIGHT = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
 #: The least that a day of theft takes, where an account's own days are small.
@@ -80,9 +78,7 @@ def _fold(scene: Scene) -> Staged | None:
     if account is None:
         return None
     more = float(scene.random.choice([0.5, 1.0, 2.0, 4.0]))
-    return _alone(
-        "fold", account, again(scene, [account], scene.span(35), lambda _: more)
-    )
+    return _alone("fold", account, again(scene, [account], scene.span(35), lambda _: more))
 
 
 def _mimic(scene: Scene) -> Staged | None:
@@ -294,9 +290,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def stage(
-    world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KINDS
-) -> list[Staged]:
+def stage(world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KINDS) -> list[Staged]:
     """``instances`` campaigns of each kind on one stage, each on accounts of its own.
 
     Where a ledger has no account that fits (no service, nobody new), there are fewer. Named

@@ -67,7 +67,9 @@ def score(
         raise typer.Exit(1)
 
 
-def _summary(scores: pl.DataFrame, alerts: list[Alert], learned: Model, out: Path) -> dict[str, Any]:
+def _summary(
+    scores: pl.DataFrame, alerts: list[Alert], learned: Model, out: Path
+) -> dict[str, Any]:
     return {
         "model": learned.id,
         "out": str(out),

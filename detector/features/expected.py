@@ -15,7 +15,7 @@ from datetime import date
 import numpy as np
 
 from detector.features import robust
-from detector.features.levels import FLOOR, PRIOR_DAYS
+from detector.features.levels import PRIOR_DAYS
 from detector.features.measures import ALL
 from detector.features.panel import Panel
 from detector.features.peers import Peers
@@ -25,6 +25,8 @@ from detector.features.robust import Floats, Integers
 RECENT = 28
 #: Days that running sums reach back.
 REACH = 42
+#: What was new, or came back, so many days ago or less is still remembered.
+LATELY = 14
 #: A past day counts for at most this many spreads above the frozen centre.
 CLIP = 3.0
 #: Measures whose excess is summed over days.
@@ -46,23 +48,28 @@ class History:
     groups: list[str]
     levels: dict[str, Floats]
     peers: Peers
+    least: float
     logs: dict[str, Floats]
     excess: dict[str, Floats]
 
     @classmethod
-    def of(cls, panel: Panel, levels: dict[str, Floats], groups: list[str]) -> History:
+    def of(
+        cls, panel: Panel, levels: dict[str, Floats], groups: list[str], least: float
+    ) -> History:
         """Computes the excess of all days of the panel."""
         peers = Peers.of(groups)
         logs, excess = dict(panel.logs), {}
         for m in RUNNING:
             centre = np.where(
-                panel.off[None, :], levels[f"{m}_off_centre"][:, None], levels[f"{m}_centre"][:, None]
+                panel.off[None, :],
+                levels[f"{m}_off_centre"][:, None],
+                levels[f"{m}_centre"][:, None],
             )
             residual = panel.logs[m] - centre
             moved = peers.movement(residual)
             logs[m] = panel.logs[m] - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
-        return cls(panel, groups, levels, peers, logs, excess)
+        return cls(panel, groups, levels, peers, least, logs, excess)
 
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.
@@ -78,10 +85,8 @@ class History:
         for m in RUNNING:
             found |= self._running(m, at)
         seen = self.panel.active[:, max(0, at - REACH) : at].any(axis=2)
-        idle = np.where(seen.any(axis=1), seen[:, ::-1].argmax(axis=1), seen.shape[1])
-        found["idle_days"] = idle.astype(np.float64)
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
-        return found
+        return found | _idle(seen)
 
     def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]
@@ -89,7 +94,7 @@ class History:
         logs = self.logs[m][:, recent]
         past = np.where(np.isnan(logs), np.nan, np.fmin(logs, (frozen + CLIP * apart)[:, None]))
         days = robust.counts(past)
-        own = robust.spread(past, FLOOR)
+        own = robust.spread(past, self.least)
         return {
             f"{m}_centre": robust.shrunk(days, robust.median(past), frozen, PRIOR_DAYS),
             f"{m}_spread": np.sqrt(robust.shrunk(days, own**2, apart**2, PRIOR_DAYS)),
@@ -114,3 +119,22 @@ class History:
         found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
         found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)
         return found
+
+
+def _idle(seen: np.ndarray) -> dict[str, Floats]:
+    """Days without activity before today, and in the longest such gap that ended lately.
+
+    ``seen`` says on which of the days before today each entity was active, (entities, days).
+    """
+    days = seen.shape[1]
+    place = np.where(seen, np.arange(days)[None, :], -1)
+    last = np.maximum.accumulate(
+        np.concatenate([np.full((len(seen), 1), -1), place], axis=1), axis=1
+    )
+    gaps = np.where(seen, np.arange(days)[None, :] - last[:, :-1] - 1, 0)
+    idle = days - 1 - last[:, -1]
+    lately = gaps[:, -LATELY:].max(axis=1, initial=0)
+    return {
+        "idle_so_far": idle.astype(np.float64),
+        "idle_lately_days": np.maximum(idle, lately).astype(np.float64),
+    }

@@ -53,7 +53,9 @@ def by_use(touched: pl.DataFrame) -> pl.DataFrame:
         )
         dominant = dominant.join(most, on="account", how="left")
     program = pl.col("application").fill_null("?")
-    fine = pl.concat_str(pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program)
+    fine = pl.concat_str(
+        pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program
+    )
     coarse = pl.concat_str(pl.lit("by "), program)
     named = dominant.with_columns(fine=fine, coarse=coarse)
     few_fine = pl.len().over("fine") < SMALLEST

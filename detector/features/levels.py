@@ -13,16 +13,16 @@ import numpy as np
 import polars as pl
 
 from detector.features import robust
-from detector.features.measures import ALL
+from detector.features.measures import ACCOUNT, ALL
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
 
 #: An entity's own days weigh against a prior of this many days.
 PRIOR_DAYS = 5
-#: No one is steadier than this (natural-log units, about 30 %): MAD of a short or constant
-#: history is 0, which would make every change infinite.
-FLOOR = 0.3
+#: Nobody is steadier than this (natural-log units, about 30 %): MAD of a short or constant history is
+#: 0, which would make every change infinite. What many people do together is steadier.
+FLOOR, FLOOR_OF_MANY = 0.3, 0.1
 #: Days of a block, and of those active without which it has no level.
 BLOCK, BLOCK_ACTIVE = 28, 8
 
@@ -30,8 +30,15 @@ ENTITY = ("centre", "off_centre", "spread", "floor")
 PEERS = ("group_centre", "group_spread", "group_within", "group_largest")
 
 
-def learn(panel: Panel, groups: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def floor(kind: str) -> float:
+    """The least spread of a kind of entity."""
+    return FLOOR if kind == ACCOUNT else FLOOR_OF_MANY
+
+
+def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Levels of entities and of their groups (``groups``: the group of each entity).
+
+    ``least`` is the least spread (``floor``).
 
     Entities: entity, group, days, first_day, last_day, <measure>_<ENTITY>. Groups: group (null: all),
     entities, <measure>_<PEERS>.
@@ -55,7 +62,9 @@ def learn(panel: Panel, groups: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     }
     peers_of = Peers(codes, places[:-1])
     for name in ALL:
-        own, theirs = _measure(_unmoved(panel.logs[name], peers_of), panel.off, codes, places)
+        own, theirs = _measure(
+            _unmoved(panel.logs[name], peers_of), panel.off, codes, places, least
+        )
         entity |= {f"{name}_{what}": values for what, values in own.items()}
         peers |= {f"{name}_{what}": values for what, values in theirs.items()}
     return (
@@ -70,21 +79,19 @@ def _unmoved(logs: Floats, peers: Peers) -> Floats:
 
 
 def _measure(
-    logs: Floats, off: np.ndarray, codes: Integers, places: list[Integers]
+    logs: Floats, off: np.ndarray, codes: Integers, places: list[Integers], least: float
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     work = logs[:, ~off]
     middle = robust.median(work)
     middle = np.where(np.isnan(middle), robust.median(logs), middle)
-    apart = robust.spread(logs - middle[:, None], FLOOR)
-    peers = _peers(logs, middle, places)
+    apart = robust.spread(logs - middle[:, None], least)
+    peers = _peers(logs, middle, places, least)
     prior, within = peers["group_centre"][codes], peers["group_within"][codes]
     days = robust.counts(logs)
     centre = robust.shrunk(days, middle, prior, PRIOR_DAYS)
     variance = robust.shrunk(days, apart**2, within**2, PRIOR_DAYS)
     weekend = logs[:, off]
-    off_centre = robust.shrunk(
-        robust.counts(weekend), robust.median(weekend), centre, PRIOR_DAYS
-    )
+    off_centre = robust.shrunk(robust.counts(weekend), robust.median(weekend), centre, PRIOR_DAYS)
     own = {
         "centre": centre,
         "off_centre": off_centre,
@@ -94,16 +101,16 @@ def _measure(
     return own, peers
 
 
-def _peers(logs: Floats, middle: Floats, places: list[Integers]) -> dict[str, Floats]:
+def _peers(logs: Floats, middle: Floats, places: list[Integers], least: float) -> dict[str, Floats]:
     found = {name: np.full(len(places), np.nan) for name in PEERS}
     for at, members in enumerate(places):
         each = logs[members].ravel()
         if not (~np.isnan(each)).any():
             continue
         found["group_centre"][at] = robust.median(each)
-        found["group_spread"][at] = robust.spread(each, FLOOR)
+        found["group_spread"][at] = robust.spread(each, least)
         residual = (logs[members] - middle[members, None]).ravel()
-        found["group_within"][at] = robust.spread(residual, FLOOR)
+        found["group_within"][at] = robust.spread(residual, least)
         found["group_largest"][at] = np.nanmax(each)
     return found
 

@@ -43,6 +43,8 @@ LENGTH: Final = "length"
 ALL: Final = (*MEASURES, LENGTH)
 #: What one of a measure's units is divided by before its logarithm is taken.
 UNITS: Final = {"log_rows": 1e6}
+#: What a group's members add up to.
+PER_HEAD: Final = ("statements", "rows", "log_rows")
 #: Of which a day has the largest hour; of the others it has the sum.
 LARGEST: Final = ("largest", "peak")
 
@@ -54,9 +56,15 @@ HOURLY: Final = {
 }
 
 
-def logged(totals: Mapping[str, Floats]) -> dict[str, Floats]:
-    """log1p of each measure, in its unit, and LENGTH."""
-    logs = {name: np.log1p(totals[name] / UNITS.get(name, 1.0)) for name in MEASURES}
+def logged(totals: Mapping[str, Floats], *, per_head: bool) -> dict[str, Floats]:
+    """log1p of each measure, in its unit, and LENGTH.
+
+    ``per_head`` divides what is summed over a group by its active members: how many are at work is
+    no sign of theft.
+    """
+    heads = np.maximum(totals["others"], 1.0) if per_head else 1.0
+    shared = {name: heads if name in PER_HEAD else 1.0 for name in MEASURES}
+    logs = {name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0)) for name in MEASURES}
     mean = totals["log_rows"] / UNITS["log_rows"] / np.maximum(totals["statements"], 1.0)
     return {**logs, LENGTH: mean}
 
@@ -137,11 +145,15 @@ def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFr
     """HOURLY of addresses or objects, from TOUCHED, which sums by the day.
 
     All of a day stands in the day's last hour: before it is over, nobody can say how much it was.
+    What the largest of its accounts did is left out: that is judged there, and would be told twice.
     """
     sums = (
         touched.filter(pl.col("dimension") == kind)
         .group_by("value", "day")
-        .agg(pl.col("statements").sum(), pl.col("rows").sum(), others=pl.len())
+        .agg(
+            *(pl.col(name).sum() - pl.col(name).max() for name in ("statements", "rows")),
+            others=pl.len(),
+        )
     )
     days = sums.select(pl.col("day").unique())
     last = midnight(pl.col("day") + pl.duration(days=1), settings) - pl.duration(hours=1)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from detector.features import novelty, rhythm
-from detector.features.expected import CLIP, RUNNING, SPEEDS, History
+from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History
 from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged, midnight, with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from detector.features.table import Learned
 
 #: Figures that only accounts have.
-SIGNS = ("strange_hours", "foreign_networks", *(f"new_{what}" for what in novelty.NAMES.values()))
+LATELY_NEW = {
+    "new_objects": ("object", "weight"),
+    "new_applications": ("application", "weight"),
+    "new_networks": ("network", "weight"),
+    "foreign_networks": ("network", "foreign"),
+}
+SIGNS = (
+    "strange_hours",
+    "new_addresses",
+    *LATELY_NEW,
+    *(f"{name}_lately" for name in LATELY_NEW),
+)
 #: A site that got new addresses: with this share of colleagues alike, a new address says nothing.
 ALL_ALIKE = 0.5
 
@@ -30,11 +41,13 @@ ALL_ALIKE = 0.5
 class Signs:
     """What only accounts have: new values by day, and the hours they keep.
 
-    ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``seen`` and
-    ``habit`` see ``rhythm.strangeness``.
+    ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``lately`` has, by
+    figure, how much was new on each day: (accounts, days). ``seen`` and ``habit`` see
+    ``rhythm.strangeness``.
     """
 
     new: dict[date, pl.DataFrame]
+    lately: dict[str, Floats]
     seen: Floats
     habit: Floats
 
@@ -61,9 +74,27 @@ def signs(
     mine = [of[name] if of.get(name) in known_groups else None for name in panel.entities]
     return Signs(
         by_day,
+        _by_day(placed, panel, Peers.of([name or "" for name in mine])),
         rhythm.dense(learned.seen, panel.entities),
         rhythm.shares(_habits_of(learned.habits, mine)),
     )
+
+
+def _by_day(placed: pl.DataFrame, panel: Panel, peers: Peers) -> dict[str, Floats]:
+    """How much was new to each account on each day: (accounts, days), by LATELY_NEW."""
+    on = (placed["day"] - panel.days[0]).dt.total_days()
+    active = panel.active.any(axis=2)
+    found = {}
+    for name, (dimension, column) in LATELY_NEW.items():
+        mine = (placed["dimension"] == dimension).to_numpy()
+        each = np.zeros(active.shape)
+        where = (placed["at"].to_numpy()[mine], on.to_numpy()[mine])
+        np.add.at(each, where, placed[column].to_numpy()[mine])
+        if column == "weight" and dimension == "network":
+            alike = novelty.colleagues(each, active.astype(float), peers.codes, peers.places)
+            each = each * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
+        found[name] = each
+    return found
 
 
 def _habits_of(habits: pl.DataFrame, groups: list[str | None]) -> Floats:
@@ -88,7 +119,7 @@ def figures(
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
     sums = _so_far(hourly, row, slot, len(here))
-    logs = logged(sums)
+    logs = logged(sums, per_head=panel.per_head)
     active = np.zeros((len(here), SLOTS), dtype=bool)
     active[row, slot] = True
     so_far = np.logical_or.accumulate(active, axis=1)
@@ -202,6 +233,10 @@ def _signs(
         found[f"new_{name}"] = weights[cells]
         if dimension == "network":
             found["foreign_networks"] = _weights(mine, "foreign", here)[cells]
+    at = panel.place(day)
+    for name, each in signs.lately.items():
+        before = each[here, max(0, at - LATELY + 1) : at].sum(axis=1)
+        found[f"{name}_lately"] = before[cells[0]] + found[name]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Values that an account has not touched for six weeks, and how much each of them says.
+"""Values that an account has not touched for four weeks, and how much each of them says.
 
 An address says little where many share it (a VPN, a terminal server), where its network is known, or
 where the account's colleagues have new ones on the same day (a site that was renumbered). A table
@@ -75,7 +75,7 @@ def _network(column: str) -> pl.Expr:
 def known(networked: pl.DataFrame, last: date) -> pl.DataFrame:
     """KNOWN of the days up to ``last``, from ``with_networks``."""
     return (
-        networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=REACH))
+        networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=RECENT))
         .group_by("account", "dimension", "value")
         .agg(pl.col("day").max())
         .sort("account", "dimension", "value")
@@ -95,7 +95,7 @@ def used(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
-    """First touches after REACH days without: account, day, hour, dimension, value; sorted.
+    """First touches after RECENT days without: account, day, hour, dimension, value; sorted.
 
     ``remembered`` (KNOWN) stands in for the ledger where that does not reach back.
     """
@@ -109,7 +109,7 @@ def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("day").shift().over(keys)
     return (
         seen.filter(
-            before.is_null() | ((pl.col("day") - before).dt.total_days() > REACH),
+            before.is_null() | ((pl.col("day") - before).dt.total_days() > RECENT),
             pl.col("hour").is_not_null(),
         )
         .select("account", "day", "hour", "dimension", "value")
@@ -157,12 +157,17 @@ def _accounts_before(
     new: pl.DataFrame, networked: pl.DataFrame, remembered: pl.DataFrame
 ) -> pl.DataFrame:
     """Per new address or network and day: accounts that used it in the weeks before, and earlier."""
-    asked = new.filter(pl.col("dimension").is_in(["client_address", "network"])).select(
-        pl.struct("dimension", "value", "day").unique().alias("s")
-    )["s"].struct.unnest()
+    asked = (
+        new.filter(pl.col("dimension").is_in(["client_address", "network"]))
+        .select(pl.struct("dimension", "value", "day").unique().alias("s"))["s"]
+        .struct.unnest()
+    )
     keys = ["dimension", "value"]
     uses = pl.concat(
-        [networked.select(*keys, "account", on="day"), remembered.select(*keys, "account", on="day")]
+        [
+            networked.select(*keys, "account", on="day"),
+            remembered.select(*keys, "account", on="day"),
+        ]
     ).join(asked.select(keys).unique(), on=keys, how="semi")
     age = (pl.col("day") - pl.col("on")).dt.total_days()
     return (
@@ -177,9 +182,7 @@ def _accounts_before(
     )
 
 
-def running(
-    at: Integers, slot: Integers, weight: Floats, entities: int
-) -> Floats:
+def running(at: Integers, slot: Integers, weight: Floats, entities: int) -> Floats:
     """Sums of weights so far that day: (entities, SLOTS)."""
     found = np.zeros((entities, SLOTS))
     np.add.at(found, (at, slot), weight)

@@ -19,7 +19,7 @@ class Panel:
 
     ``logs`` has log1p of each measure's day, (entities, days), NaN where the entity was not
     active. ``active`` says in which hours it was: (entities, days, SLOTS). ``off`` marks the
-    days that are no workdays.
+    days that are no workdays. ``per_head`` says how the logs were made (``measures.logged``).
     """
 
     entities: list[str]
@@ -27,6 +27,7 @@ class Panel:
     logs: dict[str, Floats]
     active: NDArray[np.bool_]
     off: NDArray[np.bool_]
+    per_head: bool
 
     def place(self, day: date) -> int:
         """The column of ``day``."""
@@ -38,7 +39,9 @@ class Panel:
         return first + np.flatnonzero(same)
 
 
-def panel(hourly: pl.DataFrame, since: date, until: date, workdays: tuple[int, ...]) -> Panel:
+def panel(
+    hourly: pl.DataFrame, since: date, until: date, workdays: tuple[int, ...], *, per_head: bool
+) -> Panel:
     """The days from ``since`` to ``until`` (both included) of HOURLY."""
     days = [since + timedelta(days=index) for index in range((until - since).days + 1)]
     inside = hourly.filter(pl.col("day").is_between(since, until))
@@ -61,9 +64,9 @@ def panel(hourly: pl.DataFrame, since: date, until: date, workdays: tuple[int, .
         for name in MEASURES
     }
     logs = {name: np.full(shape, np.nan) for name in ALL}
-    for name, values in logged(totals).items():
+    for name, values in logged(totals, per_head=per_head).items():
         logs[name][row, column] = values
     active = np.zeros((*shape, SLOTS), dtype=bool)
     active[coded["at"].to_numpy(), coded["on"].to_numpy(), coded["slot"].to_numpy()] = True
     off = np.array([day.isoweekday() not in workdays for day in days], dtype=bool)
-    return Panel(entities.to_list(), days, logs, active, off)
+    return Panel(entities.to_list(), days, logs, active, off, per_head)

@@ -66,7 +66,9 @@ class Kind:
     group_of: dict[str, str]
 
     def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
-        return panels.panel(self.hourly, since, until, settings.workdays)
+        return panels.panel(
+            self.hourly, since, until, settings.workdays, per_head=self.name == GROUP
+        )
 
     def groups(self, entities: list[str]) -> list[str]:
         return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
@@ -105,7 +107,7 @@ def learn(
     seen = pl.DataFrame(schema=rhythm.SEEN)
     for kind in _kinds(hours, touched, groups, settings):
         panel = kind.panel(since, until, settings)
-        entities, theirs = levels.learn(panel, kind.groups(panel.entities))
+        entities, theirs = levels.learn(panel, kind.groups(panel.entities), levels.floor(kind.name))
         own.append(entities.with_columns(entity_kind=pl.lit(kind.name)))
         peers.append(theirs.with_columns(entity_kind=pl.lit(kind.name)))
         if kind.name == ACCOUNT:
@@ -143,8 +145,8 @@ def table(
     parts = []
     new: dict[date, pl.DataFrame] = {}
     for kind in _kinds(hours, touched, accounts, settings):
-        hourly = _scorable(kind, learned)
-        panel = panels.panel(hourly, since, until, settings.workdays)
+        kind = _scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
+        panel = kind.panel(since, until, settings)
         if not panel.entities:
             continue
         groups = kind.groups(panel.entities)
@@ -155,13 +157,13 @@ def table(
             learned.levels.filter(of_kind).drop("entity_kind"),
             learned.peers.filter(of_kind).drop("entity_kind"),
         )
-        history = History.of(panel, frozen, groups)
+        history = History.of(panel, frozen, groups, levels.floor(kind.name))
         signs = (
             moment.signs(panel, touched, learned, accounts, settings)
             if kind.name == ACCOUNT
             else None
         )
-        by_day = hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
+        by_day = kind.hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
             "day", as_dict=True
         )
         figures = [
@@ -176,7 +178,9 @@ def table(
     return _features(_finished(pl.concat(parts, how="diagonal"), new, settings), families)
 
 
-def _finished(frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings) -> pl.DataFrame:
+def _finished(
+    frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
+) -> pl.DataFrame:
     """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
     hour = measures.midnight(pl.col("day"), settings) + pl.duration(hours=pl.col("slot"))
     frame = frame.with_columns(hour=hour)
@@ -201,13 +205,17 @@ def _finished(frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Sett
     return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
 
 
-def _scorable(kind: Kind, learned: Learned) -> pl.DataFrame:
+def _scorable(kind: Kind, learned: Learned) -> Kind:
+    """The kind without groups too small in training to be judged by themselves."""
     if kind.name != GROUP:
-        return kind.hourly
+        return kind
     large = learned.peers.filter(
-        pl.col("entity_kind") == ACCOUNT, pl.col("entities") >= SHARED, pl.col("group").is_not_null()
+        pl.col("entity_kind") == ACCOUNT,
+        pl.col("entities") >= SHARED,
+        pl.col("group").is_not_null(),
     )
-    return kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
+    kept = kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
+    return Kind(kind.name, kept, kind.group_of)
 
 
 def _features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:

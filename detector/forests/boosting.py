@@ -1,7 +1,8 @@
 """What campaigns look like against honest days: boosted trees that never fall as oddness grows.
 
 Gradient boosting (Friedman 2001) by scikit-learn's histogram trees, monotone in every voice: more
-surprise is never less suspicious. It is kept as plain arrays, scored by the few lines below, so that a
+surprise is never less suspicious. What is known of an entity before the day begins (how long it was
+away, how uneven its days are) may count either way. It is kept as plain arrays, scored by the few lines below, so that a
 stored model is data and nothing of scikit-learn has to be trusted when it is read.
 """
 
@@ -14,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 #: Trees, leaves of each, and the least weight of days in a leaf.
-TREES, LEAVES, LEAST_IN_LEAF = 150, 8, 60
+TREES, LEAVES, LEAST_IN_LEAF = 200, 16, 60
 RATE, SHRINK = 0.08, 1.0
 #: All campaign days together weigh so much against all honest days: what matters is the far end of
 #: the honest ones.
@@ -28,6 +29,14 @@ NODES = {
     "right": pl.Int32(),
     "value": pl.Float64(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Points of one side, (points, voices), and how much each weighs."""
+
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +67,18 @@ def _walk(tree: pl.DataFrame, points: NDArray[np.float64]) -> NDArray[np.float64
     return found
 
 
-def fit(
-    honest: NDArray[np.float64],
-    campaigns: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    seed: int,
-) -> Boosting:
-    """Trees that tell ``campaigns`` (points, voices) with ``weights`` from ``honest`` points."""
+def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
+    """Trees that tell campaigns from honest points; monotone in the first ``voices`` columns."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
-    points = np.concatenate([honest, campaigns])
-    stolen = np.repeat([0, 1], [len(honest), len(campaigns)])
+    points = np.concatenate([honest.points, campaigns.points])
+    stolen = np.repeat([0, 1], [len(honest.points), len(campaigns.points)])
     weight = np.concatenate(
-        [np.full(len(honest), 1 / len(honest)), weights / weights.sum() * WEIGHT]
+        [
+            honest.weights / honest.weights.sum(),
+            campaigns.weights / campaigns.weights.sum() * WEIGHT,
+        ]
     )
     model = HistGradientBoostingClassifier(
         max_iter=TREES,
@@ -79,7 +86,7 @@ def fit(
         max_leaf_nodes=LEAVES,
         min_samples_leaf=LEAST_IN_LEAF,
         l2_regularization=SHRINK,
-        monotonic_cst=[1] * points.shape[1],
+        monotonic_cst=[int(at < voices) for at in range(points.shape[1])],
         early_stopping=False,
         random_state=seed,
     )

@@ -115,4 +115,3 @@ def weighed(days: pl.DataFrame) -> pl.DataFrame:
     early = EARLY - (EARLY - 1) * (place - 1) / (last - 1).clip(1)
     entities = pl.struct("campaign", "entity").n_unique().over("kind")
     return days.with_columns(kind=kind).with_columns(weight=early / last / entities)
-

@@ -29,7 +29,7 @@ def material(records: int) -> pl.Expr:
 def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.DataFrame:
     """The feature table of one kind of entity with ``<feature>_surprise`` and ``surprise``."""
     surprises = judge.voices.surprises(frame)
-    joint = judge.joint.surprise(judge.voices.joint(surprises, families))
+    joint = judge.joint.surprise(judge.voices.joint(frame, surprises, families))
     each = [
         pl.Series(f"{name}_surprise", surprises[:, at]).round(DIGITS)
         for at, name in enumerate(judge.voices.names)
@@ -95,7 +95,10 @@ def _judged(
     ]
     nothing = frame.clear().with_columns(
         pl.lit(None, pl.Float64).alias(name)
-        for name in ("surprise", *(f"{n}_surprise" for f in families for n in (x.name for x in f.features)))
+        for name in (
+            "surprise",
+            *(f"{n}_surprise" for f in families for n in (x.name for x in f.features)),
+        )
     )
     return pl.concat(parts) if parts else nothing
 

@@ -38,7 +38,7 @@ from detector.forests import boosting, card
 from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
 from detector.forests.tail import Tail
-from detector.forests.voices import Voices
+from detector.forests.voices import CONTEXT, Voices
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
@@ -194,7 +194,7 @@ def _judge(
         tuple(Tail.from_json(tail) for tail in raw["tails"]),
         forests.loads(forest),
         Tail.from_json(raw["forest_tail"]),
-        None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2),
+        None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
     )
     return Judge(voices, Tail.from_json(raw["joint"]))
 

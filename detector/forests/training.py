@@ -147,7 +147,9 @@ def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, 
         others = own.filter(half != mine)
         fitted = _voices(others if len(others) else own, taught, data)
         rows = own.filter(half == mine)
-        scores[(half == mine).to_numpy()] = fitted.joint(fitted.surprises(rows), data.families)
+        scores[(half == mine).to_numpy()] = fitted.joint(
+            rows, fitted.surprises(rows), data.families
+        )
     return Judge(_voices(own, taught, data), tails.fit(scores, JOINT_SCALE)), scores
 
 

@@ -8,7 +8,7 @@ word. Where campaigns could be staged to learn from, boosted trees over all voic
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,8 @@ from detector.features.feature import Family
 from detector.forests import boosting
 from detector.forests import forest as forests
 from detector.forests import tail as tails
-from detector.forests.boosting import Boosting
+from detector.forests.boosting import Boosting, Lesson
+from detector.forests.budget import RUN_DAYS
 from detector.forests.forest import Forest
 from detector.forests.tail import Tail
 
@@ -28,6 +29,11 @@ FOREST_SEES = 6.0
 #: Least scales of the tails. Features are in spreads or counts, forest scores within 0..1.
 FEATURE_SCALE = 0.25
 FOREST_SCALE = 0.01
+#: What is known of an entity before its day begins, for the trees to weigh the voices by.
+CONTEXT = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
+#: An honest day weighs this much where the week before it had a worse one: an alert is raised once
+#: in a run of days, so the rest of the run costs nothing.
+REST_OF_RUN = 0.05
 #: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on ranking.
 BEYOND = 0.05
 
@@ -63,13 +69,13 @@ class Voices:
             at += width
         return np.column_stack([surprises, odd, total])
 
-    def joint(self, surprises: Points, families: Sequence[Family]) -> Points:
-        """The joint score: (rows,); higher is odder."""
+    def joint(self, frame: pl.DataFrame, surprises: Points, families: Sequence[Family]) -> Points:
+        """The joint score of the feature table's rows: (rows,); higher is odder."""
         voices = self.all(surprises, families)
         total: Points = voices[:, -1]
         if self.trees is None:
             return total
-        return self.trees.score(voices) + BEYOND * total
+        return self.trees.score(np.column_stack([voices, _context(frame)])) + BEYOND * total
 
 
 def _numbers(frame: pl.DataFrame, name: str) -> Points:
@@ -99,11 +105,39 @@ def taught(
     families: Sequence[Family],
     seed: int,
 ) -> Voices:
-    """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days."""
-    trees = boosting.fit(
-        voices.all(voices.surprises(honest), families),
-        voices.all(voices.surprises(campaigns), families),
-        campaigns["weight"].to_numpy(),
-        seed,
+    """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days.
+
+    Twice: the first trees say which honest days would have raised alerts, and those teach the second.
+    """
+    points = _taught_points(voices, honest, families)
+    stolen = Lesson(_taught_points(voices, campaigns, families), campaigns["weight"].to_numpy())
+    heard = len(voices.names) + 2
+    weights = np.ones(len(honest))
+    for _ in range(2):
+        trees = boosting.fit(Lesson(points, weights), stolen, heard, seed)
+        weights = np.where(_leads(honest, trees.score(points)), 1.0, REST_OF_RUN)
+    return replace(voices, trees=trees)
+
+
+def _taught_points(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
+    return np.column_stack([voices.all(voices.surprises(frame), families), _context(frame)])
+
+
+def _context(frame: pl.DataFrame) -> Points:
+    return frame.select(pl.col(CONTEXT).fill_null(0).cast(pl.Float64)).to_numpy()
+
+
+def _leads(honest: pl.DataFrame, scores: Points) -> NDArray[np.bool_]:
+    """Which days score higher than all of the entity's in the week before."""
+    days = honest.select("entity", "day").with_columns(score=pl.Series(scores)).with_row_index("at")
+    worst = (
+        days.sort("entity", "day")
+        .rolling("day", period=f"{RUN_DAYS}d", closed="left", group_by="entity")
+        .agg(pl.col("score").max().alias("before"))
     )
-    return Voices(voices.names, voices.features, voices.forest, voices.forest_tail, trees)
+    joined = days.join(worst, on=["entity", "day"], how="left", maintain_order="left")
+    return (
+        joined.select(pl.col("before").is_null() | (pl.col("score") > pl.col("before")))
+        .to_series()
+        .to_numpy()
+    )

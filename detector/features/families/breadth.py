@@ -1,4 +1,4 @@
-"""What was read: tables and programs not seen with the account for six weeks, and how many."""
+"""What was read: tables and programs not seen with the account for four weeks, and how many."""
 
 import polars as pl
 
@@ -7,11 +7,15 @@ from detector.phrases import count, names
 
 
 def _objects(row: Figures) -> str:
-    return f"first time in six weeks in {names(row['new_objects_names'])}"
+    return f"first time in four weeks in {names(row['new_objects_names'])}"
 
 
 def _applications(row: Figures) -> str:
-    return f"first time in six weeks by {names(row['new_applications_names'])}"
+    return f"first time in four weeks by {names(row['new_applications_names'])}"
+
+
+def _lately(row: Figures) -> str:
+    return "tables or programs of the past two weeks that it did not use before"
 
 
 def _others(row: Figures) -> str:
@@ -30,11 +34,25 @@ FAMILY = Family(
             _objects,
         ),
         Feature(
+            "new_objects_lately",
+            "nats",
+            "the same of the past two weeks",
+            pl.col("new_objects_lately"),
+            _lately,
+        ),
+        Feature(
             "new_applications",
             "count",
             "programs first seen with the account today",
             pl.col("new_applications"),
             _applications,
+        ),
+        Feature(
+            "new_applications_lately",
+            "count",
+            "the same of the past two weeks",
+            pl.col("new_applications_lately"),
+            _lately,
         ),
         Feature(
             "others_vs_own",

@@ -1,4 +1,4 @@
-"""Where from: addresses and networks not seen with the account for six weeks, and how many."""
+"""Where from: addresses and networks not seen with the account for four weeks, and how many."""
 
 import polars as pl
 
@@ -7,11 +7,15 @@ from detector.phrases import count, names
 
 
 def _new(row: Figures) -> str:
-    return f"first time in six weeks from {names(row['new_addresses_names'])}"
+    return f"first time in four weeks from {names(row['new_addresses_names'])}"
 
 
 def _foreign(row: Figures) -> str:
     return f"from {names(row['new_addresses_names'])}, a network nobody here used before"
+
+
+def _lately(row: Figures) -> str:
+    return "in the past two weeks from networks that it did not come from before"
 
 
 def _addresses(row: Figures) -> str:
@@ -42,6 +46,20 @@ FAMILY = Family(
             "networks that nobody in the organisation used before the past two weeks",
             pl.col("foreign_networks"),
             _foreign,
+        ),
+        Feature(
+            "new_networks_lately",
+            "count",
+            "networks first seen with the account in the past two weeks",
+            pl.col("new_networks_lately"),
+            _lately,
+        ),
+        Feature(
+            "foreign_networks_lately",
+            "count",
+            "of which nobody in the organisation used before",
+            pl.col("foreign_networks_lately"),
+            _lately,
         ),
         Feature(
             "addresses_vs_own",

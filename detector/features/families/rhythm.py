@@ -15,7 +15,11 @@ def _hours(row: Figures) -> str:
 
 
 def _idle(row: Figures) -> str:
-    return f"back after {count(row['idle_days'])} days or more without any access"
+    return f"back after {count(row['idle_so_far'])} days or more without any access"
+
+
+def _back(row: Figures) -> str:
+    return f"back within two weeks after {count(row['idle_lately_days'])} days or more of silence"
 
 
 FAMILY = Family(
@@ -39,8 +43,15 @@ FAMILY = Family(
             "idle_days",
             "log days",
             "days without access before today, of an account that is not new",
-            pl.when(pl.col("days") > 0).then(pl.col("idle_days").log1p()),
+            pl.when(pl.col("days") > 0).then(pl.col("idle_so_far").log1p()),
             _idle,
+        ),
+        Feature(
+            "idle_lately",
+            "log days",
+            "the longest such gap that ended in the past two weeks",
+            pl.when(pl.col("days") > 0).then(pl.col("idle_lately_days").log1p()),
+            _back,
         ),
     ),
 )

@@ -26,7 +26,9 @@ def _sentence(measure: str) -> str:
 
 def _sum(measure: str, speed: str) -> Feature:
     def says(row: Figures) -> str:
-        usual = count(row["rows_frozen_usual" if measure != "statements" else "statements_frozen_usual"])
+        usual = count(
+            row["rows_frozen_usual" if measure != "statements" else "statements_frozen_usual"]
+        )
         noun = "statements" if measure == "statements" else "records"
         return f"{_sentence(measure)} (usual then {usual} {noun} a day)"
 
