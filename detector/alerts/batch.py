@@ -13,8 +13,8 @@ from detector.alerts.alert import Alert
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests import scoring
-from detector.forests.scoring import LOOKBACK
 from detector.forests.model import Model
+from detector.forests.scoring import LOOKBACK
 from detector.ledger.store import Ledger
 from detector.settings import Settings
 

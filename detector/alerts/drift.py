@@ -21,8 +21,9 @@ def drifting(alerts: int, days: int, per_day: float) -> str:
         return ""
     if _at_least(alerts, promised) <= RARE:
         return (
-            f"{alerts / days:.1f} alerts a day where {per_day:g} were promised: either something "
-            "is going on, or what is usual has changed since training; train again if they are benign"
+            f"{alerts / days:.1f} alerts a day where {per_day:g} were promised: either "
+            "something is going on, or what is usual has changed since training; train again if "
+            "they are benign"
         )
     if 1 - _at_least(alerts + 1, promised) <= RARE:
         return (

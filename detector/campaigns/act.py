@@ -13,8 +13,8 @@ import polars as pl
 from detector.ledger.fold import LOG_SCALE, merge_hours, merge_touched
 from detector.schema import HOURS, TIMESTAMP, TOUCHED, Schema
 
-#: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the sum
-#: of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
+#: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
+#: sum of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
 #: ``known`` says whether the log tells the rows. ``rows`` may be taken by statements that somebody
 #: made anyway: then ``statements`` is 0.
 ACTS: Final[Schema] = {

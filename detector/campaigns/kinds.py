@@ -1,7 +1,7 @@
 """The kinds of campaign, each staged among the people of a ledger.
 
-What they imitate: accounts taken over and drained by pages or at once (France Travail 2024), insiders
-who take a little more each day (low and slow), exports, and crowds of stolen accounts.
+What they imitate: accounts taken over and drained by pages or at once (France Travail 2024),
+insiders who take a little more each day (low and slow), exports, and crowds of stolen accounts.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def _burst(scene: Scene) -> Staged | None:
     account = _one(scene)
     if account is None:
         return None
-    day = scene.random.choice(scene.workdays(*scene.span(len(scene.world.days), 1.0)))
+    days = scene.workdays(*scene.span(len(scene.world.days), 1.0))
+    day = days[int(scene.random.integers(0, len(days)))]
     start = int(scene.random.integers(9, 16))
     hours = tuple(range(start, start + int(scene.random.integers(1, 3))))
     size = float(scene.random.uniform(50_000, 500_000)) / len(hours)

@@ -20,10 +20,11 @@ ESTABLISHED = 20
 class World:
     """The days from ``first`` to ``last`` are the stage; what lies before is the past.
 
-    ``own`` has the reading of each account, by hour: account, day, hour, statements, rows, log_rows,
-    largest. ``usual`` has one row per account: group, kind of entity it is (``service``), active days
-    before and on the stage, last day before it, the medians of its days (statements, rows), and the
-    values it uses most. ``objects`` says how often each account used each table.
+    ``own`` has the reading of each account, by hour: account, day, hour, statements, rows,
+    log_rows, largest. ``usual`` has one row per account: group, kind of entity it is
+    (``service``), active days before and on the stage, last day before it, the medians of its days
+    (statements, rows), and the values it uses most. ``objects`` says how often each account used
+    each table.
     """
 
     first: date

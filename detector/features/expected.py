@@ -1,10 +1,10 @@
 """What an entity is expected to do on a day: its recent past beside its frozen level.
 
-All in log1p. *Frozen* is learned once, in training (``levels``). *Own* is learned anew for each day
-from the weeks before it, each past day held to a few spreads above the frozen level, so that days of
-theft cannot raise what is expected (a stateless guard: it needs no memory of alerts), and drawn to
-the frozen level. What a group, or the whole organisation, does more of on the same day is taken out
-of the running sums of excess.
+All in log1p. *Frozen* is learned once, in training (``levels``). *Own* is learned anew for each
+day from the weeks before it, each past day held to a few spreads above the frozen level, so that
+days of theft cannot raise what is expected (a stateless guard: it needs no memory of alerts), and
+drawn to the frozen level. What a group, or the whole organisation, does more of on the same day is
+taken out of the running sums of excess.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class History:
     """The past of one kind of entity: its panel, frozen ``levels`` by column, and peers.
 
     ``logs`` are the panel's with the movement of each day taken out; ``excess`` has, by running
-    measure, how far they lie above the frozen level in spreads: (entities, days), NaN where inactive.
+    measure, how far they lie above the frozen level in spreads: (entities, days), NaN where
+    inactive.
     """
 
     panel: Panel
@@ -84,7 +85,7 @@ class History:
             found |= self._own(m, recent, off=bool(self.panel.off[at]))
         for m in RUNNING:
             found |= self._running(m, at)
-        seen = self.panel.active[:, max(0, at - REACH) : at].any(axis=2)
+        seen = self.panel.present()[:, max(0, at - REACH) : at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         return found | _idle(seen)
 

@@ -1,8 +1,8 @@
 """The frozen levels: what training says of each entity and of its peers, kept in the model.
 
-All in log1p. An entity's level is drawn towards its group's while it has few days. ``floor`` is the
-lowest of its levels in four-week blocks, so that a theft which ran through the last weeks of training
-cannot pass for usual.
+All in log1p. An entity's level is drawn towards its group's while it has few days. ``floor`` is
+the lowest of its levels in four-week blocks, so that a theft which ran through the last weeks of
+training cannot pass for usual.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from detector.features.robust import Floats, Integers
 
 #: An entity's own days weigh against a prior of this many days.
 PRIOR_DAYS = 5
-#: Nobody is steadier than this (natural-log units, about 30 %): MAD of a short or constant history is
-#: 0, which would make every change infinite. What many people do together is steadier.
+#: Nobody is steadier than this (natural-log units, about 30 %): MAD of a short or constant history
+#: is 0, which would make every change infinite. What many people do together is steadier.
 FLOOR, FLOOR_OF_MANY = 0.3, 0.1
 #: Days of a block, and of those active without which it has no level.
 BLOCK, BLOCK_ACTIVE = 28, 8
@@ -40,13 +40,13 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
 
     ``least`` is the least spread (``floor``).
 
-    Entities: entity, group, days, first_day, last_day, <measure>_<ENTITY>. Groups: group (null: all),
-    entities, <measure>_<PEERS>.
+    Entities: entity, group, days, first_day, last_day, <measure>_<ENTITY>. Groups: group (null:
+    all), entities, <measure>_<PEERS>.
     """
     names = sorted(set(groups))
     codes = np.searchsorted(names, groups).astype(np.int64)
     places = [*robust.members(codes, len(names)), np.arange(len(groups))]
-    seen = panel.active.any(axis=2)
+    seen = panel.present()
     entity: dict[str, object] = {
         "entity": panel.entities,
         "group": groups,

@@ -21,11 +21,11 @@ SLOTS: Final = 25
 #: Actions that carry records out.
 READING: Final = ("read", "export")
 
-#: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows) over
-#: the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose sums do
-#: not depend on their order), ``unknown`` are statements whose row count the log does not give,
-#: ``peak`` is the most statements in one hour, ``others`` are the tables an account touched, or the
-#: accounts behind another entity.
+#: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows)
+#: over the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose
+#: sums do not depend on their order), ``unknown`` are statements whose row count the log does not
+#: give, ``peak`` is the most statements in one hour, ``others`` are the tables an account touched,
+#: or the accounts behind another entity.
 MEASURES: Final = (
     "statements",
     "rows",

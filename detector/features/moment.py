@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 
 from detector.features import novelty, rhythm
 from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History
-from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged, midnight, with_slots
+from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged, with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
@@ -83,7 +83,7 @@ def signs(
 def _by_day(placed: pl.DataFrame, panel: Panel, peers: Peers) -> dict[str, Floats]:
     """How much was new to each account on each day: (accounts, days), by LATELY_NEW."""
     on = (placed["day"] - panel.days[0]).dt.total_days()
-    active = panel.active.any(axis=2)
+    active = panel.present()
     found = {}
     for name, (dimension, column) in LATELY_NEW.items():
         mine = (placed["dimension"] == dimension).to_numpy()

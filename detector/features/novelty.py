@@ -1,8 +1,8 @@
 """Values that an account has not touched for four weeks, and how much each of them says.
 
-An address says little where many share it (a VPN, a terminal server), where its network is known, or
-where the account's colleagues have new ones on the same day (a site that was renumbered). A table
-says the more, the fewer of the account's group use it.
+An address says little where many share it (a VPN, a terminal server), where its network is known,
+or where the account's colleagues have new ones on the same day (a site that was renumbered). A
+table says the more, the fewer of the account's group use it.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def weighed(
 def _accounts_before(
     new: pl.DataFrame, networked: pl.DataFrame, remembered: pl.DataFrame
 ) -> pl.DataFrame:
-    """Per new address or network and day: accounts that used it in the weeks before, and earlier."""
+    """By new address or network and day: accounts that used it in the weeks before, and earlier."""
     asked = (
         new.filter(pl.col("dimension").is_in(["client_address", "network"]))
         .select(pl.struct("dimension", "value", "day").unique().alias("s"))["s"]
@@ -190,7 +190,8 @@ def running(at: Integers, slot: Integers, weight: Floats, entities: int) -> Floa
 
 
 def colleagues(new: Floats, active: Floats, codes: Integers, places: list[Integers]) -> Floats:
-    """Share of an entity's colleagues, of those active so far that day, who also have something new.
+    """Share of an entity's colleagues, of those active so far that day, who also have something
+    new.
 
     ``new`` and ``active`` are so far that day: (entities, SLOTS).
     """

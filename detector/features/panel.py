@@ -29,6 +29,10 @@ class Panel:
     off: NDArray[np.bool_]
     per_head: bool
 
+    def present(self) -> NDArray[np.bool_]:
+        """On which days each entity was active: (entities, days)."""
+        return np.asarray(self.active.any(axis=2), dtype=np.bool_)
+
     def place(self, day: date) -> int:
         """The column of ``day``."""
         return (day - self.days[0]).days

@@ -33,10 +33,11 @@ def learn(panel: Panel) -> pl.DataFrame:
     Slot SLOTS counts the days there were: those worked, or all days off since the first activity.
     """
     parts = []
-    begun = np.maximum.accumulate(panel.active.any(axis=2), axis=1)
+    here = panel.present()
+    begun = np.maximum.accumulate(here, axis=1)
     for off in (False, True):
         active = panel.active[:, panel.off == off]
-        there = begun[:, panel.off == off] if off else active.any(axis=2)
+        there = (begun if off else here)[:, panel.off == off]
         days = np.concatenate([active, there[:, :, None]], axis=2).sum(axis=1)
         entity, slot = np.nonzero(days)
         parts.append(

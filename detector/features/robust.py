@@ -1,4 +1,4 @@
-"""Order statistics of arrays with gaps (NaN), by sorting: faster here than numpy's nan-functions."""
+"""Order statistics of arrays with gaps (NaN), by sorting: faster than numpy's nan-functions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def members(codes: Integers, groups: int) -> list[Integers]:
 
 
 def by_group(values: Floats, groups: list[Integers]) -> tuple[Floats, Integers]:
-    """Median over each group's members, and of how many: (groups, columns) of (entities, columns)."""
+    """Each group's median and size: (groups, columns) twice, of (entities, columns)."""
     medians = np.full((len(groups), values.shape[1]), np.nan)
     sizes = np.zeros((len(groups), values.shape[1]), dtype=np.int64)
     for code, places in enumerate(groups):

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 
 from detector.features import expected, levels, measures, moment, novelty, rhythm
@@ -66,11 +65,13 @@ class Kind:
     group_of: dict[str, str]
 
     def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
+        """Its days from ``since`` to ``until``, as arrays."""
         return panels.panel(
             self.hourly, since, until, settings.workdays, per_head=self.name == GROUP
         )
 
     def groups(self, entities: list[str]) -> list[str]:
+        """The group of each entity; kinds without groups are one."""
         return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
 
 

@@ -1,9 +1,10 @@
 """What campaigns look like against honest days: boosted trees that never fall as oddness grows.
 
 Gradient boosting (Friedman 2001) by scikit-learn's histogram trees, monotone in every voice: more
-surprise is never less suspicious. What is known of an entity before the day begins (how long it was
-away, how uneven its days are) may count either way. It is kept as plain arrays, scored by the few lines below, so that a
-stored model is data and nothing of scikit-learn has to be trusted when it is read.
+surprise is never less suspicious. What is known of an entity before the day begins (how long it
+was away, how uneven its days are) may count either way. It is kept as plain arrays, scored by the
+few lines below, so that a stored model is data and nothing of scikit-learn has to be trusted when
+it is read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detector.schema import Schema
+
 #: Trees, leaves of each, and the least weight of days in a leaf.
 TREES, LEAVES, LEAST_IN_LEAF = 200, 16, 60
 RATE, SHRINK = 0.08, 1.0
@@ -21,7 +24,7 @@ RATE, SHRINK = 0.08, 1.0
 #: the honest ones.
 WEIGHT = 0.1
 
-NODES = {
+NODES: Schema = {
     "tree": pl.Int32(),
     "feature": pl.Int32(),
     "threshold": pl.Float64(),
@@ -108,13 +111,13 @@ def _nodes(tree: int, nodes: NDArray[np.void]) -> pl.DataFrame:
             "right": np.where(nodes["is_leaf"] == 1, 0, nodes["right"]),
             "value": nodes["value"],
         },
-        schema_overrides=NODES,
-    ).cast(NODES)
+        schema_overrides=dict(NODES),
+    ).select(pl.col(name).cast(kind) for name, kind in NODES.items())
 
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
-    """The trees of stored NODES. Raises ValueError where they would lead nowhere, or in a circle."""
-    if dict(nodes.schema) != NODES:
+    """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
+    if dict(nodes.schema) != dict(NODES):
         raise ValueError("the trees have other columns")
     place = pl.int_range(pl.len()).over("tree")
     inner = pl.col("left") > 0

@@ -1,7 +1,7 @@
 """Which scores become alerts: runs of odd days of one entity are one alert, and the budget's bar.
 
-Stateless: whether a day raises an alert is told by that day and the week before it, so it is the same
-in whatever portions days are scored.
+Stateless: whether a day raises an alert is told by that day and the week before it, so it is the
+same in whatever portions days are scored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ KEYS: Final = ("entity_kind", "entity")
 
 
 def runs(ends: pl.DataFrame, days: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    """``days`` (entity_kind, entity, day) with ``before``: the worst of the run each may be part of.
+    """``days`` (entity_kind, entity, day) with ``before``: the worst of the run each may be part
+    of.
 
     ``ends`` has, of all days that could alert, the surprise at their end: entity_kind, entity, day,
     alarm. Null where no day of the week before passed the threshold.
@@ -36,7 +37,7 @@ def runs(ends: pl.DataFrame, days: pl.DataFrame, threshold: float) -> pl.DataFra
 
 
 def rings(surprise: str, threshold: float) -> pl.Expr:
-    """Whether a moment rings: the first of a run, or much worse than the run so far (``before``)."""
+    """Whether a moment rings: the first of a run, or much worse than the run (``before``)."""
     loud = pl.col(surprise) >= threshold
     return loud & (pl.col("before").is_null() | (pl.col(surprise) >= pl.col("before") + WORSE))
 

@@ -40,8 +40,8 @@ Kinds of entity it judges: {", ".join(model.judges)}.
 
 It knows what the log says and no more. Who takes records within their own usual amounts, hours,
 addresses and tables is not seen. A theft that was already under way in the whole training span is
-part of what it calls usual. Its trees learned from campaigns staged among the same accounts; what no
-campaign was like, the sum of the features must find.
+part of what it calls usual. Its trees learned from campaigns staged among the same accounts; what
+no campaign was like, the sum of the features must find.
 
 Nothing in this folder can run code: Parquet, JSON, and forests that are read with a list of two
 trusted types. Each file's checksum is in model.json.
@@ -53,7 +53,7 @@ def _contaminated(model: Model) -> str:
         return ""
     some = ", ".join(repr(name) for name in model.contaminated[:10])
     return (
-        f"\nBaselines that look contaminated: {counted(len(model.contaminated), 'account')} rose far "
-        f"above their own lowest month within training, such as {some}. Look at them before you rely "
-        "on this model for them.\n"
+        f"\nBaselines that look contaminated: {counted(len(model.contaminated), 'account')} rose "
+        f"far above their own lowest month within training, such as {some}. Look at them before "
+        "you rely on this model for them.\n"
     )

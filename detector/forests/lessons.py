@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from detector.campaigns import act, kinds
+from detector.campaigns.staging import Staged
 from detector.campaigns.world import world
 from detector.features import table as features
 from detector.features.feature import Family
@@ -66,7 +67,7 @@ def services(directory: pl.DataFrame | None) -> set[str]:
 def _acted(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
-    staged: list[kinds.Staged],
+    staged: list[Staged],
     days: Sequence[date],
     directory: pl.DataFrame | None,
     settings: Settings,
@@ -87,7 +88,7 @@ def _acted(
     return table.join(entity_days(acts, staged), on=["entity_kind", "entity", "day"], how="inner")
 
 
-def entity_days(acts: pl.DataFrame, staged: list[kinds.Staged]) -> pl.DataFrame:
+def entity_days(acts: pl.DataFrame, staged: list[Staged]) -> pl.DataFrame:
     """campaign, entity_kind, entity, day: who is at work for which campaign on which day."""
     alone = acts.select("campaign", "day", entity="account", entity_kind=pl.lit(ACCOUNT))
     crowds = pl.DataFrame(
@@ -108,7 +109,7 @@ def entity_days(acts: pl.DataFrame, staged: list[kinds.Staged]) -> pl.DataFrame:
 
 
 def weighed(days: pl.DataFrame) -> pl.DataFrame:
-    """Adds ``weight``: each kind of campaign weighs the same, each entity in it, early days more."""
+    """Adds ``weight``: all kinds weigh the same, all entities of a kind too; early days more."""
     kind = pl.col("campaign").str.replace(r"-\d+$", "")
     place = pl.col("day").rank("dense").over("campaign", "entity").cast(pl.Float64)
     last = pl.len().over("campaign", "entity")

@@ -1,8 +1,9 @@
 """How the voices are joined: the features, each calibrated, and a forest, as one number.
 
 Each family of features speaks by its oddest; the sum of their log p-values is Fisher's (1932). The
-families are not independent, so the sum is calibrated again on honest days rather than taken at its
-word. Where campaigns could be staged to learn from, boosted trees over all voices take the sum's place.
+families are not independent, so the sum is calibrated again on honest days rather than taken at
+its word. Where campaigns could be staged to learn from, boosted trees over all voices take the
+sum's place.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ CONTEXT = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
 #: An honest day weighs this much where the week before it had a worse one: an alert is raised once
 #: in a run of days, so the rest of the run costs nothing.
 REST_OF_RUN = 0.05
-#: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on ranking.
+#: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on
+#: ranking.
 BEYOND = 0.05
 
 Points = NDArray[np.float64]
@@ -107,7 +109,8 @@ def taught(
 ) -> Voices:
     """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days.
 
-    Twice: the first trees say which honest days would have raised alerts, and those teach the second.
+    Twice: the first trees say which honest days would have raised alerts, and those teach the
+    second.
     """
     points = _taught_points(voices, honest, families)
     stolen = Lesson(_taught_points(voices, campaigns, families), campaigns["weight"].to_numpy())

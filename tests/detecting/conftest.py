@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from detector.features.days import local_day
 
 from detector import registry, schema
-from detector.features.days import local_day
 from detector.forests.model import Model
 from detector.forests.training import train
 from detector.ledger.fold import fold_hours, fold_touched

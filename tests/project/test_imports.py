@@ -18,6 +18,7 @@ ORDER = (
     ("reading",),
     ("sources",),
     ("ledger",),
+    ("campaigns",),
     ("features",),
     ("forests",),
     ("alerts",),
@@ -30,7 +31,7 @@ REGISTRY_KNOWS = {"reading", "features", "sources"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 #: Slow to import (PyOD takes some two seconds), so only where they are needed.
-HEAVY = {"pyod", "sklearn", "skops", "scipy", "matplotlib", "duckdb"}
+HEAVY = {"pyod", "sklearn", "threadpoolctl", "skops", "scipy", "matplotlib", "duckdb"}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 

@@ -14,7 +14,7 @@ def _applications(row: Figures) -> str:
     return f"first time in four weeks by {names(row['new_applications_names'])}"
 
 
-def _lately(row: Figures) -> str:
+def _lately(_: Figures) -> str:
     return "tables or programs of the past two weeks that it did not use before"
 
 

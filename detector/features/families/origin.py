@@ -14,7 +14,7 @@ def _foreign(row: Figures) -> str:
     return f"from {names(row['new_addresses_names'])}, a network nobody here used before"
 
 
-def _lately(row: Figures) -> str:
+def _lately(_: Figures) -> str:
     return "in the past two weeks from networks that it did not come from before"
 
 

@@ -6,7 +6,7 @@ from detector.features.feature import Family, Feature, Figures, standardised
 from detector.phrases import count
 
 
-def _strange(row: Figures) -> str:
+def _strange(_: Figures) -> str:
     return "active in hours in which it, and its group, hardly ever are"
 
 

@@ -62,7 +62,7 @@ def _month(measure: str) -> Feature:
 
 
 def _floor(measure: str) -> Feature:
-    def says(row: Figures) -> str:
+    def says(_: Figures) -> str:
         return (
             f"{WORDS[measure]} above the lowest month of its training: "
             "what training took for usual may hold a theft"

@@ -29,7 +29,7 @@ def _peak(row: Figures) -> str:
     )
 
 
-def _length(row: Figures) -> str:
+def _length(_: Figures) -> str:
     return "longer lists than it usually reads, statement by statement"
 
 
