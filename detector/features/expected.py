@@ -16,7 +16,7 @@ import numpy as np
 
 from detector.features import robust
 from detector.features.levels import PRIOR_DAYS
-from detector.features.measures import ALL
+from detector.features.measures import ALL, LENGTH
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
@@ -67,8 +67,10 @@ class History:
                 levels[f"{m}_centre"][:, None],
             )
             residual = panel.logs[m] - centre
+            if m == LENGTH:
+                residual = residual * trust(panel.logs["statements"], levels["statements_centre"])
             moved = peers.movement(residual)
-            logs[m] = panel.logs[m] - moved
+            logs[m] = residual + centre - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
         return cls(panel, groups, levels, peers, least, logs, excess)
 
@@ -120,6 +122,17 @@ class History:
         found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
         found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)
         return found
+
+
+def trust(statements: Floats, usual: Floats) -> Floats:
+    """How far a mean over the statements of a day (so far) is worth a full day's: up to 1.
+
+    Both in log1p: (entities, columns) and (entities,). A mean over a quarter of the statements has
+    twice the error.
+    """
+    share = np.expm1(statements) / np.fmax(np.expm1(usual), 1.0)[:, None]
+    found: Floats = np.sqrt(np.clip(share, 0.0, 1.0))
+    return found
 
 
 def _idle(seen: np.ndarray) -> dict[str, Floats]:

@@ -56,14 +56,14 @@ HOURLY: Final = {
 }
 
 
-def logged(totals: Mapping[str, Floats], *, per_head: bool) -> dict[str, Floats]:
+def logged(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict[str, Floats]:
     """log1p of each measure, in its unit, and LENGTH.
 
-    ``per_head`` divides what is summed over a group by its active members: how many are at work is
-    no sign of theft.
+    ``heads``, of a group, are its members at work, by which its sums are divided: how many there
+    are is no sign of theft.
     """
-    heads = np.maximum(totals["others"], 1.0) if per_head else 1.0
-    shared = {name: heads if name in PER_HEAD else 1.0 for name in MEASURES}
+    each = 1.0 if heads is None else np.maximum(heads, 1.0)
+    shared = {name: each if name in PER_HEAD else 1.0 for name in MEASURES}
     logs = {name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0)) for name in MEASURES}
     mean = totals["log_rows"] / UNITS["log_rows"] / np.maximum(totals["statements"], 1.0)
     return {**logs, LENGTH: mean}

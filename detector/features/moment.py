@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from detector.features import novelty, rhythm
-from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History
-from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged, with_slots
+from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History, trust
+from detector.features.measures import ALL, LARGEST, LENGTH, MEASURES, SLOTS, logged, with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
@@ -61,7 +61,9 @@ def signs(
 ) -> Signs:
     """The signs of the accounts of ``panel``; ``groups`` is (account, group)."""
     networked = novelty.with_networks(touched)
-    firsts = novelty.firsts(networked, learned.known).filter(pl.col("day") >= panel.days[0])
+    firsts = novelty.firsts(networked, learned.known).filter(
+        pl.col("day").is_between(panel.days[0], panel.days[-1])
+    )
     new = novelty.weighed(firsts, networked, learned.known, groups, learned.used)
     order = pl.DataFrame(
         {"account": panel.entities, "at": np.arange(len(panel.entities))},
@@ -119,7 +121,11 @@ def figures(
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
     sums = _so_far(hourly, row, slot, len(here))
-    logs = logged(sums, per_head=panel.per_head)
+    known = history.expected(day)
+    logs = logged(sums, _heads(sums, known, here) if panel.per_head else None)
+    centre = known[f"{LENGTH}_centre"][here, None]
+    worth = trust(logs["statements"], history.levels["statements_centre"][here])
+    logs[LENGTH] = centre + (logs[LENGTH] - centre) * worth
     active = np.zeros((len(here), SLOTS), dtype=bool)
     active[row, slot] = True
     so_far = np.logical_or.accumulate(active, axis=1)
@@ -133,7 +139,6 @@ def figures(
         found[name] = sums[name][cells]
     for name in ALL:
         found[f"{name}_log"] = logs[name][cells]
-    known = history.expected(day)
     found |= {name: values[here][cells[0]] for name, values in known.items()}
     found |= {
         name: values[here][cells[0]]
@@ -151,6 +156,13 @@ def figures(
     entities = pl.Series(panel.entities, dtype=pl.String).gather(frame["at"])
     groups = pl.Series(history.groups, dtype=pl.String).gather(frame["at"])
     return frame.drop("at").with_columns(entity=entities, group=groups, day=pl.lit(day))
+
+
+def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) -> Floats:
+    """Members at work so far, or as many as usually are: the first to come are not the whole."""
+    usual = np.expm1(known["others_centre"][here, None])
+    found: Floats = np.fmax(sums["others"], usual)
+    return found
 
 
 def _so_far(hourly: pl.DataFrame, row: Integers, slot: Integers, size: int) -> dict[str, Floats]:

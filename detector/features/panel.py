@@ -68,7 +68,7 @@ def panel(
         for name in MEASURES
     }
     logs = {name: np.full(shape, np.nan) for name in ALL}
-    for name, values in logged(totals, per_head=per_head).items():
+    for name, values in logged(totals, totals["others"] if per_head else None).items():
         logs[name][row, column] = values
     active = np.zeros((*shape, SLOTS), dtype=bool)
     active[coded["at"].to_numpy(), coded["on"].to_numpy(), coded["slot"].to_numpy()] = True

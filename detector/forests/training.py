@@ -1,9 +1,11 @@
 """Learning a model from the ledger's tables: pure, and from the training span alone.
 
 The span is cut in time. Baselines learned on the earlier part make the features of the later,
-*held-out* part, which calibrates the voices and sets the threshold. There each half of the
-entities is scored by voices fitted on the other half, so that no entity's day helps to set
-the bar that it is measured by. Last, the baselines are learned anew on the whole span.
+*held-out* part, which calibrates the voices and sets the threshold. Voices that were fitted on
+an entity's days think them too usual, and voices that never saw the entity think them too odd;
+days to come are other days of entities that were seen. So each held-out day is scored both ways,
+the second by voices fitted on the other half of the entities, and counts with the mean. Last,
+the baselines are learned anew on the whole span.
 """
 
 from __future__ import annotations
@@ -136,7 +138,10 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, joining.Points]:
-    """The judge of one kind of entity, and the joint scores of its honest days by strangers."""
+    """The judge of one kind of entity, and the joint scores of its honest days.
+
+    Each is the mean of what strangers (fitted on the other half) and the judge itself say.
+    """
     half = own["entity"].map_elements(
         lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
     )
@@ -150,7 +155,9 @@ def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, 
         scores[(half == mine).to_numpy()] = fitted.joint(
             rows, fitted.surprises(rows), data.families
         )
-    return Judge(_voices(own, taught, data), tails.fit(scores, JOINT_SCALE)), scores
+    voices = _voices(own, taught, data)
+    scores = (scores + voices.joint(own, voices.surprises(own), data.families)) / 2
+    return Judge(voices, tails.fit(scores, JOINT_SCALE)), scores
 
 
 def _voices(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> Voices:
