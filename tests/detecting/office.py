@@ -1,13 +1,13 @@
 """A small seeded office: four desks at three sites, a nightly job, and whoever steals from it.
 
-``Office.of`` folds events into the ledger's two tables as ``detector.ledger`` does. What a test adds
-to the office it adds as events, so that it comes the whole way that a log comes.
+``Office.of`` folds events into the ledger's two tables as ``detector.ledger`` does. What a test
+adds to the office it adds as events, so that it comes the whole way that a log comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -63,7 +63,7 @@ LATER = days(CUT, DAYS - (CUT - START).days)
 class Office:
     hours: pl.DataFrame
     touched: pl.DataFrame
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     @classmethod
     def of(cls, events: pl.DataFrame, settings: Settings | None = None) -> Office:
@@ -146,16 +146,14 @@ def reads(
 def pages(number: int, some: Sequence[date], made: int, seed: int = 5) -> pl.DataFrame:
     """Theft: ``made`` statements of some 300 records a day, around the clock, from abroad."""
     rng = np.random.default_rng(seed)
-    frames = [
-        reads(rng, day, np.full(made, number), rng.random(made) * 24, 5.7) for day in some
-    ]
+    frames = [reads(rng, day, np.full(made, number), rng.random(made) * 24, 5.7) for day in some]
     return pl.concat(frames).with_columns(client_address=pl.lit(FOREIGN))
 
 
 def multiplied(
     events: pl.DataFrame, number: int, some: Sequence[date], times: Sequence[float], seed: int = 6
 ) -> pl.DataFrame:
-    """Theft: what the agent reads on each of ``some`` days, ``times`` as often, in its own hours."""
+    """Theft: what the agent reads on ``some`` days, ``times`` as often, in its own hours."""
     rng = np.random.default_rng(seed)
     mine = events.filter(pl.col("account") == agent(number))
     frames = []

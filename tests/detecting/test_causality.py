@@ -38,7 +38,7 @@ def _ends(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plundered(events: pl.DataFrame) -> pl.DataFrame:
-    """Later, one agent and a stranger take all they can, and the job's account comes from abroad."""
+    """Later, one agent and a stranger take all they can; the job's account comes from abroad."""
     loot = pages(7, SCORED[7:12], 3000, seed=8).filter(pl.col("timestamp") >= MOMENT)
     return joined(
         events,
