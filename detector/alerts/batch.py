@@ -16,6 +16,7 @@ from detector.forests import scoring
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
 from detector.ledger.store import Ledger
+from detector.schema import SCORES, empty
 from detector.settings import Settings
 
 #: Days scored together: enough to share the reading of the past, few enough for memory.
@@ -49,5 +50,8 @@ def score_days(
         hours = ledger.hours(since, until)
         touched = ledger.touched(since, until, DIMENSIONS)
         scored = scoring.score(hours, touched, some, model, directory, settings, families)
+        if scored.is_empty():
+            yield Scored(some, empty(SCORES), [])
+            continue
         ringing = alert.alerts(alert.raised(scored), model, families)
         yield Scored(some, alert.scores(scored, ringing), ringing)
