@@ -10,6 +10,7 @@ import polars as pl
 
 from detector.alerts import alert
 from detector.alerts.alert import Alert
+from detector.alerts.context import Context
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests import scoring
@@ -49,5 +50,7 @@ def score_days(
         hours = ledger.hours(since, until)
         touched = ledger.touched(since, until, DIMENSIONS)
         scored = scoring.score(hours, touched, some, model, directory, settings, families)
-        ringing = alert.alerts(alert.raised(scored), model, families)
+        raised = alert.raised(scored)
+        context = Context.of(raised, hours, touched, directory, model, settings)
+        ringing = alert.alerts(raised, model, families, context)
         yield Scored(some, alert.scores(scored, ringing), ringing)
