@@ -18,6 +18,9 @@ from detector.forests.model import Model
 from detector.phrases import counted
 from detector.settings import Settings
 
+#: Days. That a table lasts longer than this at the pace of an alert is no news.
+FORESEEN = 365
+
 
 def _key(row: Mapping[str, Any]) -> Key:
     return row["entity_kind"], row["entity"], row["day"]
@@ -75,16 +78,16 @@ class Context:
         return next((self.settings.tables.get(name) for name in self.objects(row)), None)
 
     def outlook(self, row: Mapping[str, Any]) -> list[str]:
-        """What is out and when all would be, as a sentence; nothing where no size is named."""
+        """What is out and when all would be, as a sentence; nothing where it is far off."""
         records, an_hour = self.out(row).records, damage.pace(row)
         size = self.size(row)
         days = damage.gone_in(size, records, an_hour)
-        if size is None or days is None:
+        if size is None or days is None or days > FORESEEN:
             return []
         when = "within a day" if days < 1 else f"in {counted(days, 'day')}"
         words = (
-            f"{counted(records, 'record')} above the usual are out since {self.out(row).since}; at "
-            f"{counted(an_hour, 'record')} an hour all {size:,} of {self.objects(row)[0]} would be "
-            f"gone {when}"
+            f"{counted(records, 'record')} above the usual are out since {self.out(row).since}; "
+            f"at {counted(an_hour, 'record')} an hour, day and night, "
+            f"all {size:,} of {self.objects(row)[0]} would be gone {when}"
         )
         return [words]

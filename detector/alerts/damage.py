@@ -58,8 +58,12 @@ def expected(row: Mapping[str, Any]) -> float:
 
 
 def pace(row: Mapping[str, Any]) -> float:
-    """Records an hour, over the hours of the day so far."""
-    return float(row["rows"] / (row["slot"] + 1))
+    """Records an hour, over the hours of the day so far in which the entity was active.
+
+    Hours of silence before a theft began say nothing of its pace. Addresses and tables are known by
+    the day alone.
+    """
+    return float(row["rows"] / max(1, row["hours"] or row["slot"] + 1))
 
 
 def gone_in(size: int | None, records: float, an_hour: float) -> float | None:

@@ -4,8 +4,9 @@ Pure and causal: an alert joins what was raised before it and changes none of it
 alerts of a run say the same whatever follows. Joined are
 - alerts of the same entity;
 - an account and an address, table or group that alerted itself: the later of the two alerts must
-  name the entity of the earlier (on the same day, either the other's). That two accounts share an
-  address or a table joins nothing: half an office shares them.
+  name the entity of the earlier (on the same day, either the other's), and of a table each must
+  name the other: half an office reads it. That two accounts share an address or a table joins
+  nothing by itself.
 """
 
 from __future__ import annotations
@@ -139,13 +140,18 @@ def _linked(
     same = latest.get(_entity(alert))
     if same and _days(same, alert) <= SAME_DAYS:
         found.append(same)
-    for name in _names(alert):
-        other = latest.get(name)
-        if other and _days(other, alert) <= RELATED_DAYS:
-            found.append(other)
+    related = [other for name in _names(alert) if (other := latest.get(name))]
+    found += [other for other in related if _days(other, alert) <= RELATED_DAYS]
     # On one day, either may name the other: an address rings when its day is over.
     found += [other for other in named.get(_entity(alert), []) if _days(other, alert) == 0]
-    return found
+    return [other for other in found if _close(other, alert)]
+
+
+def _close(one: Alert, other: Alert) -> bool:
+    """Whether two alerts are more than readers of the same table."""
+    if OBJECT not in (one["entity_kind"], other["entity_kind"]) or _entity(one) == _entity(other):
+        return True
+    return _entity(one) in _names(other) and _entity(other) in _names(one)
 
 
 def _names(alert: Alert) -> list[Entity]:
