@@ -10,6 +10,7 @@ import polars as pl
 
 from detector.alerts import alert
 from detector.alerts.alert import Alert
+from detector.alerts.context import Context
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests import scoring
@@ -53,5 +54,7 @@ def score_days(
         if scored.is_empty():
             yield Scored(some, empty(SCORES), [])
             continue
-        ringing = alert.alerts(alert.raised(scored), model, families)
+        raised = alert.raised(scored)
+        context = Context.of(raised, hours, touched, directory, model, settings)
+        ringing = alert.alerts(raised, model, families, context)
         yield Scored(some, alert.scores(scored, ringing), ringing)
