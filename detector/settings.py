@@ -18,6 +18,7 @@ from detector.schema import EVENTS
 FILE_NAME = "detector.toml"
 #: A budget beyond this is a slip of the pen.
 MOST_ALERTS = 1e6
+MOST_RECORDS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Settings:
     ``day_ends`` are the office's hours, ``workdays`` its days (Monday is 1).
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
-    least one.
+    least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
+    whose alerts are one step more severe.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -41,6 +43,8 @@ class Settings:
     workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     alerts_per_day: float | None = None
     minimum_records: int = 50
+    tables: dict[str, int] = field(default_factory=dict)
+    sensitive: tuple[str, ...] = ()
     seed: int = 20240206
 
 
@@ -75,8 +79,9 @@ def from_mapping(
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
             raise SettingsError(f"unknown setting {name!r}", where=where, hint=hint)
     values = dict(raw)
-    if "workdays" in values and isinstance(values["workdays"], list):
-        values["workdays"] = tuple(values["workdays"])
+    for name in ("workdays", "sensitive"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     settings = replace(base or Settings(), **values)
     _validate(settings, where)
     return settings
@@ -101,7 +106,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     for name, low, high in (
         ("day_starts", 0, 23),
         ("day_ends", 1, 24),
-        ("minimum_records", 0, 2**53),
+        ("minimum_records", 0, MOST_RECORDS),
         ("seed", 0, 2**32 - 1),
     ):
         value = getattr(settings, name)
@@ -115,3 +120,21 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     budget = settings.alerts_per_day
     if budget is not None and not (type(budget) in {int, float} and 0 < budget < MOST_ALERTS):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")
+    _validate_tables(settings, where)
+
+
+def _validate_tables(settings: Settings, where: str | Path | None) -> None:
+    """What the settings say of objects. Raises SettingsError."""
+    hint = 'such as "public.person" = 43_000_000, with the name in quotes'
+    if not isinstance(settings.tables, dict):
+        raise SettingsError("[tables] must map objects to their records", where=where, hint=hint)
+    for name, size in settings.tables.items():
+        # Without quotes, TOML takes public.person for a table within a table.
+        if not name or type(size) is not int or not 1 <= size <= MOST_RECORDS:
+            what = f"[tables] gives {name!r} the size {size!r}, which is no number of records"
+            raise SettingsError(what, where=where, hint=hint)
+    names = settings.sensitive
+    if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
+        raise SettingsError(
+            "sensitive must be a list of objects", where=where, hint='such as ["public.person"]'
+        )

@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from detector.alerts.context import Context
+from detector.alerts.damage import expected, gone_in, pace, severity
 from detector.alerts.reasons import reasons
+from detector.alerts.techniques import techniques
 from detector.features.feature import Family
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.novelty import NAMES
 from detector.forests.model import Model
 from detector.schema import SCORES
@@ -19,21 +23,11 @@ from detector.schema import SCORES
 Alert: TypeAlias = dict[str, Any]
 
 HOUR = timedelta(hours=1)
-#: Severity by damage: records out when the alert rings.
-SEVERITIES = ((100_000, "critical"), (10_000, "high"), (1_000, "medium"))
 
 
 def alert_id(kind: str, entity: str, day: date) -> str:
     """The same for the same entity and day, however often and in whatever run it is scored."""
     return hashlib.sha256(f"{kind}\0{entity}\0{day.isoformat()}".encode()).hexdigest()[:20]
-
-
-def severity(rows: int, unknown: int) -> str:
-    """By damage. An unknown number of records is never taken for a small one."""
-    for least, name in SEVERITIES:
-        if rows >= least:
-            return name
-    return "medium" if unknown else "low"
 
 
 def raised(scored: pl.DataFrame) -> pl.DataFrame:
@@ -50,40 +44,73 @@ def raised(scored: pl.DataFrame) -> pl.DataFrame:
     return first.drop(names).join(gathered, on=keys).sort("hour", "entity_kind", "entity")
 
 
-def alerts(ringing: pl.DataFrame, model: Model, families: Sequence[Family]) -> list[Alert]:
-    """Alerts of ``raised``, by time."""
-    return [_alert(row, model, families) for row in ringing.iter_rows(named=True)]
+def alerts(
+    ringing: pl.DataFrame,
+    model: Model,
+    families: Sequence[Family],
+    context: Context | None = None,
+) -> list[Alert]:
+    """Alerts of ``raised``, by time, each an incident of its own (see ``incidents.join``).
+
+    Without ``context``, nothing is said of what the ledger holds beside the scores.
+    """
+    around = context or Context()
+    return [_alert(row, model, families, around) for row in ringing.iter_rows(named=True)]
 
 
-def _alert(row: dict[str, Any], model: Model, families: Sequence[Family]) -> Alert:
+def _alert(
+    row: dict[str, Any], model: Model, families: Sequence[Family], context: Context
+) -> Alert:
+    own = alert_id(row["entity_kind"], row["entity"], row["day"])
+    out, tops = context.out(row), context.tops(row)
     return {
-        "id": alert_id(row["entity_kind"], row["entity"], row["day"]),
+        "id": own,
+        "incident": own,
+        "related": [],
         "time": _iso(row["hour"] + HOUR),
         "date": row["day"].isoformat(),
         "entity_kind": row["entity_kind"],
         "entity": row["entity"],
         "group": row["group"],
-        "severity": severity(row["rows"], row["unknown"] or 0),
+        "severity": severity(
+            max(row["rows"], out.records), row["unknown"] or 0, sensitive=context.sensitive(row)
+        ),
+        "techniques": techniques(row),
         "surprise": row["surprise"],
         "threshold": round(model.threshold, 6),
         "rows": _whole(row["rows"]),
-        "expected_rows": round(row["rows_usual"], 1),
+        "expected_rows": round(expected(row), 1),
         "group_largest_rows": _whole(row["rows_group_largest"]),
+        "since": out.since.isoformat(),
+        "records_out": _whole(out.records),
+        "pace": round(pace(row), 1),
+        "table_gone_in_days": _tenths(gone_in(context.size(row), out.records, pace(row))),
         "statements": _whole(row["statements"]),
         "unknown_rows_statements": _whole(row["unknown"]),
+        "top_objects": tops.get(OBJECT, []),
+        "top_client_addresses": tops.get(ADDRESS, []),
+        "top_accounts": tops.get(ACCOUNT, []),
         "new_client_addresses": row["new_addresses_names"],
         "new_objects": row["new_objects_names"],
-        "reasons": reasons(row, families),
-        "features": {
-            feature.name: {
-                "value": None if row[feature.name] is None else round(row[feature.name], 6),
-                "surprise": row[f"{feature.name}_surprise"],
-            }
-            for family in families
-            for feature in family.features
-        },
+        "reasons": [*reasons(row, families), *context.outlook(row)],
+        "features": _features(row, families),
         "model": model.id,
     }
+
+
+def _features(row: dict[str, Any], families: Sequence[Family]) -> dict[str, Any]:
+    return {
+        feature.name: {
+            "value": None if row[feature.name] is None else round(row[feature.name], 6),
+            "surprise": row[f"{feature.name}_surprise"],
+        }
+        for family in families
+        for feature in family.features
+    }
+
+
+def _tenths(number: float | None) -> float | None:
+    return None if number is None else round(number, 1)
 
 
 def _whole(number: float | None) -> int | None:
@@ -106,6 +133,9 @@ def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
         schema={name: SCORES[name] for name in ("entity_kind", "entity", "time", "alert_id")},
     )
     usual_hours = pl.col("hours_usual").fill_null(1).clip(1)
+    # A group's level is per head, of those who are at work (``damage.expected``).
+    at_work = pl.max_horizontal("others", "others_usual", pl.lit(1.0))
+    heads = pl.when(pl.col("entity_kind") == GROUP).then(at_work).otherwise(1.0)
     return (
         scored.with_columns(time=pl.col("hour") + HOUR)
         .join(marks, on=["entity_kind", "entity", "time"], how="left")
@@ -116,7 +146,7 @@ def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
             entity="entity",
             surprise="surprise",
             rows=pl.col("hour_rows").cast(pl.Int64),
-            expected_rows=(pl.col("rows_usual") / usual_hours).round(3),
+            expected_rows=(pl.col("rows_usual") * heads / usual_hours).round(3),
             alert_id="alert_id",
         )
         .sort("time", "entity_kind", "entity")

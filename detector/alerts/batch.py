@@ -10,12 +10,14 @@ import polars as pl
 
 from detector.alerts import alert
 from detector.alerts.alert import Alert
+from detector.alerts.context import Context
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests import scoring
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
 from detector.ledger.store import Ledger
+from detector.schema import SCORES, empty
 from detector.settings import Settings
 
 #: Days scored together: enough to share the reading of the past, few enough for memory.
@@ -49,5 +51,10 @@ def score_days(
         hours = ledger.hours(since, until)
         touched = ledger.touched(since, until, DIMENSIONS)
         scored = scoring.score(hours, touched, some, model, directory, settings, families)
-        ringing = alert.alerts(alert.raised(scored), model, families)
+        if scored.is_empty():
+            yield Scored(some, empty(SCORES), [])
+            continue
+        raised = alert.raised(scored)
+        context = Context.of(raised, hours, touched, directory, model, settings)
+        ringing = alert.alerts(raised, model, families, context)
         yield Scored(some, alert.scores(scored, ringing), ringing)

@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from detector.alerts.alert import Alert
+from detector.alerts.incidents import Incident
 from detector.errors import InputError
+from detector.features.measures import ACCOUNT
 from detector.schema import SCORES, check, empty
 
 
@@ -49,10 +51,13 @@ def _settle(fresh: Path, path: Path) -> None:
     fresh.replace(path)
 
 
-def rows_since(scores: pl.DataFrame, alerts: list[Alert]) -> dict[tuple[str, str], int]:
-    """Records read by each alerted entity from the day of its first alert on."""
+def rows_since(scores: pl.DataFrame, incident: Incident) -> int:
+    """Records read by an incident's accounts, each from the day of its first alert on.
+
+    Where no account alerted, by the address, table or group that read the most.
+    """
     first: dict[tuple[str, str], str] = {}
-    for alert in alerts:
+    for alert in incident.alerts:
         first.setdefault((alert["entity_kind"], alert["entity"]), alert["date"])
     since = pl.DataFrame(
         [(kind, entity, day) for (kind, entity), day in first.items()],
@@ -65,4 +70,5 @@ def rows_since(scores: pl.DataFrame, alerts: list[Alert]) -> dict[tuple[str, str
         .group_by("entity_kind", "entity")
         .agg(pl.col("rows").sum())
     )
-    return {(kind, entity): rows for kind, entity, rows in sums.iter_rows()}
+    accounts = sums.filter(pl.col("entity_kind") == ACCOUNT)["rows"].to_list()
+    return sum(accounts) if accounts else max(sums["rows"].to_list(), default=0)

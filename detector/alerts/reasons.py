@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from detector.alerts.damage import expected
 from detector.features.feature import Family, Figures
+from detector.features.measures import ACCOUNT
 from detector.phrases import count, counted
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
@@ -15,14 +17,16 @@ IN_HEADLINE = ("rows_vs_own", "rows_vs_group")
 
 
 def headline(row: Figures) -> str:
-    """How much, on which day, against its own usual and its group's largest."""
+    """How much, on which day, against its own usual and, of an account, its group's largest."""
     day = f"{row['day'].day} {row['day']:%b %Y}"
     unknown = " and an unknown number more" if row["unknown"] else ""
-    return (
+    words = (
         f"read {counted(row['rows'], 'record')}{unknown} on {day}; "
-        f"its usual day is {count(row['rows_usual'])}, "
-        f"its group's largest is {count(row['rows_group_largest'])}"
+        f"its usual day is {count(expected(row))}"
     )
+    if row["entity_kind"] != ACCOUNT:
+        return words
+    return f"{words}, its group's largest is {count(row['rows_group_largest'])}"
 
 
 def reasons(row: Figures, families: Sequence[Family]) -> list[str]:

@@ -10,10 +10,11 @@ import polars as pl
 import typer
 
 from detector import registry
-from detector.alerts import output
-from detector.alerts.alert import Alert, severity
+from detector.alerts import incidents, output
+from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.alerts.drift import drifting
+from detector.alerts.incidents import Incident
 from detector.cli import options, screen
 from detector.cli.intake import take_in
 from detector.features.measures import ACCOUNT
@@ -23,8 +24,9 @@ from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.reading import directory as directories
 
-#: Accounts shown on screen; all alerts are in alerts.ndjson.
+#: Incidents, and entities of each, shown on screen; all alerts are in alerts.ndjson.
 SHOWN = 10
+ENTITIES = 5
 
 
 def score(
@@ -57,18 +59,18 @@ def score(
             results.append(some)
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
     scores = output.joined([part.scores for part in results])
-    alerts = [alert for part in results for alert in part.alerts]
+    alerts, found = incidents.join([alert for part in results for alert in part.alerts])
     rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
     output.write(out, scores, alerts, rejects)
     if as_json:
-        typer.echo(json.dumps(_summary(scores, alerts, learned, out)))
-    _say(scores, alerts, learned, out)
+        typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
+    _say(scores, alerts, found, learned, out)
     if fail_on_alert and alerts:
         raise typer.Exit(1)
 
 
 def _summary(
-    scores: pl.DataFrame, alerts: list[Alert], learned: Model, out: Path
+    scores: pl.DataFrame, alerts: list[Alert], found: list[Incident], learned: Model, out: Path
 ) -> dict[str, Any]:
     return {
         "model": learned.id,
@@ -78,11 +80,14 @@ def _summary(
         "accounts": _accounts(scores),
         "alerts_a_day": len(alerts) / max(1, scores["date"].n_unique()),
         "budget": learned.alerts_per_day,
+        "incidents": [incident.plain() for incident in found],
         "alerts": alerts,
     }
 
 
-def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> None:
+def _say(
+    scores: pl.DataFrame, alerts: list[Alert], found: list[Incident], model: Model, out: Path
+) -> None:
     days = scores["date"].unique().sort().to_list()
     if not days:
         screen.say("nothing to score: the logs hold no access by any account")
@@ -100,41 +105,39 @@ def _say(scores: pl.DataFrame, alerts: list[Alert], model: Model, out: Path) -> 
     )
     if drift := drifting(len(alerts), len(days), model.alerts_per_day):
         screen.say(drift)
-    if alerts:
-        _show(scores, alerts)
+    if found:
+        _show(scores, found)
 
 
 def _accounts(scores: pl.DataFrame) -> int:
     return scores.filter(pl.col("entity_kind") == ACCOUNT)["entity"].n_unique()
 
 
-def _top(shown: int, of: int) -> str:
-    found = "1 entity" if of == 1 else f"{of:,} entities"
-    return f"{found} with alerts" + (f", the first {shown}" if of > shown else "")
-
-
-def _show(scores: pl.DataFrame, alerts: list[Alert]) -> None:
-    """Two lines or so per entity: what it took and since when; why its first alert rang."""
-    by_entity: dict[tuple[str, str], list[Alert]] = {}
-    for alert in alerts:
-        by_entity.setdefault((alert["entity_kind"], alert["entity"]), []).append(alert)
-    totals = output.rows_since(scores, alerts)
-    ranked = sorted(
-        by_entity.items(),
-        key=lambda item: (-max(alert["surprise"] for alert in item[1]), item[0]),
-    )
-    shown = ranked[:SHOWN]
-    screen.say("", f"{_top(len(shown), len(ranked))}, oddest first:")
-    for place, (key, own) in enumerate(shown, start=1):
-        first = own[0]
-        what = "" if key[0] == ACCOUNT else f"{key[0].replace('_', ' ')} "
-        unknown = sum(alert["unknown_rows_statements"] or 0 for alert in own)
+def _show(scores: pl.DataFrame, found: list[Incident]) -> None:
+    """A block per incident: who, since when, what is out; why its first alert rang."""
+    shown = found[:SHOWN]
+    what = counted(len(found), "incident")
+    more = f", the first {len(shown)}" if len(found) > len(shown) else ""
+    screen.say("", f"{what}{more}, oddest first:")
+    for place, incident in enumerate(shown, start=1):
+        first = incident.alerts[0]
         screen.say(
             "",
-            f"{place:>2}. {what}{key[1]} ({first['group']}): "
-            f"severity {severity(totals[key], unknown)}, {counted(len(own), 'alert')}, "
-            f"first {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC, "
-            f"{counted(first['rows'], 'record')} out by then that day, "
-            f"{totals[key]:,} since that day",
+            f"{place:>2}. {_entities(incident)}: severity {incident.severity}, "
+            f"{counted(len(incident.alerts), 'alert')}, "
+            f"first {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC; "
+            f"{counted(first['records_out'], 'record')} above the usual out by then, "
+            f"{incident.records_out:,} by its last alert; "
+            f"{output.rows_since(scores, incident):,} read since that day",
             f"    {'; '.join(first['reasons'])}",
         )
+
+
+def _entities(incident: Incident) -> str:
+    groups = {(alert["entity_kind"], alert["entity"]): alert["group"] for alert in incident.alerts}
+    names = [
+        f"{name} ({groups[kind, name]})" if kind == ACCOUNT else f"{kind.replace('_', ' ')} {name}"
+        for kind, name in incident.entities
+    ]
+    more = f" and {len(names) - ENTITIES:,} more" if len(names) > ENTITIES else ""
+    return ", ".join(names[:ENTITIES]) + more

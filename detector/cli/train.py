@@ -22,6 +22,9 @@ from detector.ledger.store import Ledger
 from detector.phrases import counted, share
 from detector.reading import directory as directories
 
+#: Groups and accounts shown on screen.
+SHOWN = 10
+
 
 def train(
     logs: options.Logs,
@@ -71,11 +74,40 @@ def train(
         f"a day, set on {counted(found.held_out_days, 'held-out day')} from {found.held_out_from}",
         f"model {found.id} in {model} (read {model / 'CARD.md'})",
     )
+    if people is None:
+        _say_groups(found)
+    _say_contaminated(found)
     if found.rows_known < 0.5:
         screen.say(
             "most row counts are unknown: thefts that do not change the number of statements "
             "will not be seen; switch row counts on in the database's log"
         )
+
+
+def _groups(model: Model) -> list[tuple[str, int]]:
+    """Learned peer groups and their accounts, most first."""
+    sizes = model.learned.groups.group_by("group").len()
+    return sizes.sort(["len", "group"], descending=[True, False]).rows()
+
+
+def _say_groups(model: Model) -> None:
+    groups = _groups(model)
+    more = f", the first {SHOWN} of {len(groups):,}" if len(groups) > SHOWN else ""
+    screen.say(
+        f"no directory: accounts are held against those that use the same{more}:",
+        *(f"  {counted(size, 'account')} {name}" for name, size in groups[:SHOWN]),
+    )
+
+
+def _say_contaminated(model: Model) -> None:
+    names = model.contaminated
+    if not names:
+        return
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    screen.say(
+        f"{counted(len(names), 'baseline')} may hold a theft, since the level rose far above its "
+        f"lowest month; look at: {', '.join(names[:SHOWN])}{more}"
+    )
 
 
 def _alerts(budget: float) -> str:
@@ -93,4 +125,6 @@ def _summary(found: Model, path: Path) -> dict[str, object]:
         "alerts_per_day": found.alerts_per_day,
         "threshold": found.threshold,
         "rows_known": found.rows_known,
+        "groups": dict(_groups(found)),
+        "contaminated": list(found.contaminated),
     }

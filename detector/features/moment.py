@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector.features import novelty, rhythm
 from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History, trust
@@ -106,56 +107,97 @@ def _habits_of(habits: pl.DataFrame, groups: list[str | None]) -> Floats:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Who was active on one day: ``here`` are their places in the panel, ``peers`` their groups.
+
+    ``active`` says in which hours, ``so_far`` whether up to each hour, (entities here, SLOTS);
+    ``cells`` are the hours asked for. ``known`` is ``History.expected`` of the day, for all.
+    """
+
+    day: date
+    here: Integers
+    peers: Peers
+    active: NDArray[np.bool_]
+    so_far: NDArray[np.bool_]
+    cells: tuple[Integers, Integers]
+    known: dict[str, Floats]
+
+    def of(self, values: Floats) -> Floats:
+        """A figure of all entities in the panel, at the cells."""
+        found: Floats = values[self.here][self.cells[0]]
+        return found
+
+
 def figures(
     day: date, hourly: pl.DataFrame, history: History, signs: Signs | None, *, ends: bool
 ) -> pl.DataFrame:
     """One row per entity and hour of ``day`` with activity, of one kind.
 
-    ``hourly`` is HOURLY of the day. Columns: at (the entity's place in the panel), entity, day,
-    slot, hour_rows; per measure its sum so far, _log, _centre, _spread, _frozen_ and _group_
-    levels, _moved; running sums; and the signs.
+    ``hourly`` is HOURLY of the day. Columns: entity, group, day, slot, hour_rows; per measure its
+    sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
+    signs.
     """
     panel = history.panel
     order = {name: at for at, name in enumerate(panel.entities)}
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
+    now = _day(day, history, here, (row, slot), ends=ends)
     sums = _so_far(hourly, row, slot, len(here))
-    known = history.expected(day)
-    logs = logged(sums, _heads(sums, known, here) if panel.per_head else None)
-    centre = known[f"{LENGTH}_centre"][here, None]
-    worth = trust(logs["statements"], history.levels["statements_centre"][here])
-    logs[LENGTH] = centre + (logs[LENGTH] - centre) * worth
-    active = np.zeros((len(here), SLOTS), dtype=bool)
-    active[row, slot] = True
-    so_far = np.logical_or.accumulate(active, axis=1)
-    cells = _cells(active, ends=ends)
+    logs = _logs(sums, now, history)
     found = {
-        "at": here[cells[0]],
-        "slot": cells[1],
-        "hour_rows": _dense(hourly["rows"], row, slot, len(here))[cells],
+        "slot": now.cells[1],
+        "hour_rows": _dense(hourly["rows"], row, slot, len(here))[now.cells],
+        **{name: sums[name][now.cells] for name in MEASURES},
+        **{f"{name}_log": logs[name][now.cells] for name in ALL},
+        **{name: now.of(values) for name, values in now.known.items()},
+        **{
+            name: now.of(values)
+            for name, values in history.levels.items()
+            if "_group_" in name or name in ("days", "entities")
+        },
     }
-    for name in MEASURES:
-        found[name] = sums[name][cells]
-    for name in ALL:
-        found[f"{name}_log"] = logs[name][cells]
-    found |= {name: values[here][cells[0]] for name, values in known.items()}
-    found |= {
-        name: values[here][cells[0]]
-        for name, values in history.levels.items()
-        if "_group_" in name or name in ("days", "entities")
-    }
-    peers = Peers(*_compact(history.peers.codes[here]))
     for m in RUNNING:
-        found |= _running(m, logs[m], so_far, known, peers, here, cells)
+        found |= _running(m, logs[m], now)
     if signs is None:
-        found |= {name: np.full(len(cells[0]), np.nan) for name in SIGNS}
+        found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNS}
     else:
-        found |= _signs(day, signs, panel, here, active, so_far, peers, cells)
-    frame = pl.DataFrame(found).fill_nan(None)
-    entities = pl.Series(panel.entities, dtype=pl.String).gather(frame["at"])
-    groups = pl.Series(history.groups, dtype=pl.String).gather(frame["at"])
-    return frame.drop("at").with_columns(entity=entities, group=groups, day=pl.lit(day))
+        found |= _signs(signs, panel, now)
+    place = here[now.cells[0]]
+    return (
+        pl.DataFrame(found)
+        .fill_nan(None)
+        .with_columns(
+            pl.Series("entity", panel.entities, dtype=pl.String).gather(place),
+            pl.Series("group", history.groups, dtype=pl.String).gather(place),
+            day=pl.lit(day),
+        )
+    )
+
+
+def _day(
+    day: date,
+    history: History,
+    here: Integers,
+    at: tuple[Integers, Integers],
+    *,
+    ends: bool,
+) -> Day:
+    active = np.zeros((len(here), SLOTS), dtype=bool)
+    active[at] = True
+    peers = Peers(*_compact(history.peers.codes[here]))
+    so_far = np.logical_or.accumulate(active, axis=1)
+    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), history.expected(day))
+
+
+def _logs(sums: dict[str, Floats], now: Day, history: History) -> dict[str, Floats]:
+    """log1p of the sums so far; a mean over few statements is drawn to the usual one."""
+    heads = _heads(sums, now.known, now.here) if history.panel.per_head else None
+    logs = logged(sums, heads)
+    centre = now.known[f"{LENGTH}_centre"][now.here, None]
+    worth = trust(logs["statements"], history.levels["statements_centre"][now.here])
+    return logs | {LENGTH: centre + (logs[LENGTH] - centre) * worth}
 
 
 def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) -> Floats:
@@ -193,22 +235,14 @@ def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
     return compact, members(compact, len(names))
 
 
-def _running(
-    m: str,
-    logs: Floats,
-    so_far: np.ndarray,
-    known: dict[str, Floats],
-    peers: Peers,
-    here: Integers,
-    cells: tuple[Integers, Integers],
-) -> dict[str, Floats]:
+def _running(m: str, logs: Floats, now: Day) -> dict[str, Floats]:
     """The movement of the day and the running sums with today so far."""
-    begun = np.where(so_far, logs, np.nan)
-    own = peers.movement(begun - known[f"{m}_centre"][here, None])
-    frozen = peers.movement(begun - known[f"{m}_frozen_centre"][here, None])
-    moved, frozen_moved = np.fmax(own, 0.0)[cells], np.fmax(frozen, 0.0)[cells]
-    place = here[cells[0]]
-    today = (logs[cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
+    known, place = now.known, now.here[now.cells[0]]
+    begun = np.where(now.so_far, logs, np.nan)
+    own = now.peers.movement(begun - known[f"{m}_centre"][now.here, None])
+    frozen = now.peers.movement(begun - known[f"{m}_frozen_centre"][now.here, None])
+    moved, frozen_moved = np.fmax(own, 0.0)[now.cells], np.fmax(frozen, 0.0)[now.cells]
+    today = (logs[now.cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
         f"{m}_frozen_spread"
     ][place]
     today = np.clip(today, -CLIP, CLIP)
@@ -217,38 +251,29 @@ def _running(
         before = known[f"{m}_{speed}_before"][place]
         found[f"{m}_{speed}"] = np.fmax(before + today - allowance, 0.0)
     days = known[f"{m}_month_days"][place] + 1
-    total = known[f"{m}_month_before"][place] + today
-    found[f"{m}_month"] = total / days
+    found[f"{m}_month"] = (known[f"{m}_month_before"][place] + today) / days
     found[f"{m}_active_days"] = days
     return found
 
 
-def _signs(
-    day: date,
-    signs: Signs,
-    panel: Panel,
-    here: Integers,
-    active: np.ndarray,
-    so_far: np.ndarray,
-    peers: Peers,
-    cells: tuple[Integers, Integers],
-) -> dict[str, Floats]:
-    strange = rhythm.strangeness(signs.seen, signs.habit, panel, day)[here]
-    found = {"strange_hours": np.cumsum(strange * active, axis=1)[cells]}
-    new = signs.new.get(day)
+def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
+    strange = rhythm.strangeness(signs.seen, signs.habit, panel, now.day)[now.here]
+    found = {"strange_hours": np.cumsum(strange * now.active, axis=1)[now.cells]}
+    new = signs.new.get(now.day)
     for dimension, name in novelty.NAMES.items():
         mine = None if new is None else new.filter(pl.col("dimension") == dimension)
-        weights = _weights(mine, "weight", here)
+        weights = _weights(mine, "weight", now.here)
         if dimension in ("client_address", "network"):
-            alike = novelty.colleagues(weights, so_far.astype(float), peers.codes, peers.places)
+            here = now.so_far.astype(np.float64)
+            alike = novelty.colleagues(weights, here, now.peers.codes, now.peers.places)
             weights = weights * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
-        found[f"new_{name}"] = weights[cells]
+        found[f"new_{name}"] = weights[now.cells]
         if dimension == "network":
-            found["foreign_networks"] = _weights(mine, "foreign", here)[cells]
-    at = panel.place(day)
+            found["foreign_networks"] = _weights(mine, "foreign", now.here)[now.cells]
+    at = panel.place(now.day)
     for name, each in signs.lately.items():
-        before = each[here, max(0, at - LATELY + 1) : at].sum(axis=1)
-        found[f"{name}_lately"] = before[cells[0]] + found[name]
+        before = each[:, max(0, at - LATELY + 1) : at].sum(axis=1)
+        found[f"{name}_lately"] = now.of(before) + found[name]
     return found
 
 

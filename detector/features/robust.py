@@ -58,7 +58,7 @@ def members(codes: Integers, groups: int) -> list[Integers]:
     """The places of each group's members, by code."""
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=groups))
-    return np.split(order, ends[:-1])
+    return np.split(order, ends[:-1]) if groups else []
 
 
 def by_group(values: Floats, groups: list[Integers]) -> tuple[Floats, Integers]:

@@ -139,7 +139,8 @@ def table(
 
     ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first. With
     ``ends``, only the last hour of each entity's day. Columns: entity_kind, entity, group, day,
-    hour, hour_rows, those of ``moment.figures``, and the features.
+    hour, hour_rows, those of ``moment.figures``, and the features. Without any activity on the
+    scored days, a frame without columns.
     """
     accounts = peer_groups(hours["account"], directory, learned.groups)
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
@@ -176,6 +177,8 @@ def table(
             parts.append(pl.concat(figures).with_columns(entity_kind=pl.lit(kind.name)))
             if signs is not None:
                 new = signs.new
+    if not parts:
+        return pl.DataFrame()
     return _features(_finished(pl.concat(parts, how="diagonal"), new, settings), families)
 
 

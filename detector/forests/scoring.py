@@ -51,18 +51,22 @@ def score(
 
     Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity the
     model does not judge), and ``alarming``: the first hour of a day at which an alert rings.
-    ``hours`` and ``touched`` reach LOOKBACK days further back.
+    ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of an entity
+    that can be judged, a frame without columns.
     """
     rest = (model, directory, settings, families)
     scored = _judged(hours, touched, days, *rest, ends=False)
-    asked = set(days)
+    if scored.is_empty():
+        return scored
     week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
-    earlier = _judged(hours, touched, sorted(week - asked), *rest, ends=True)
+    earlier = _judged(hours, touched, sorted(week - set(days)), *rest, ends=True)
     worth = material(settings.minimum_records)
-    past = pl.concat([alarms(day_ends(part).filter(worth)) for part in (earlier, scored)])
+    past = [
+        alarms(day_ends(part).filter(worth)) for part in (earlier, scored) if not part.is_empty()
+    ]
     loud = budget.rings("surprise", model.threshold) & worth
     return (
-        budget.runs(past, scored, model.threshold)
+        budget.runs(pl.concat(past), scored, model.threshold)
         .with_columns(loud=loud.fill_null(value=False))
         .sort("entity_kind", "entity", "hour")
         .with_columns(
@@ -85,22 +89,20 @@ def _judged(
     ends: bool,
 ) -> pl.DataFrame:
     """The judged feature table of ``days``: of all kinds of entity the model knows."""
+    if not days:
+        return pl.DataFrame()
     frame = features.table(
         hours, touched, days, model.learned, directory, settings, families, ends=ends
     )
+    if frame.is_empty():
+        return frame
+    kinds = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)
     parts = [
-        judged(part, model.judges[kind[0]], families)
-        for kind, part in frame.partition_by("entity_kind", as_dict=True).items()
+        judged(part, model.judges[str(kind[0])], families)
+        for kind, part in kinds.items()
         if kind[0] in model.judges
     ]
-    nothing = frame.clear().with_columns(
-        pl.lit(None, pl.Float64).alias(name)
-        for name in (
-            "surprise",
-            *(f"{n}_surprise" for f in families for n in (x.name for x in f.features)),
-        )
-    )
-    return pl.concat(parts) if parts else nothing
+    return pl.concat(parts) if parts else pl.DataFrame()
 
 
 def day_ends(scored: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,93 @@
+"""What the ledger and the settings add to an alert: what is out, and what was touched most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from detector.alerts import damage
+from detector.alerts import tops as top
+from detector.alerts.damage import Out
+from detector.alerts.tops import Key
+from detector.features.groups import groups as peer_groups
+from detector.features.measures import OBJECT
+from detector.forests.model import Model
+from detector.phrases import counted
+from detector.settings import Settings
+
+#: Days. That a table lasts longer than this at the pace of an alert is no news.
+FORESEEN = 365
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["entity_kind"], row["entity"], row["day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Of some alerts, by key. The methods take a row of ``alert.raised``."""
+
+    settings: Settings = field(default_factory=Settings)
+    outs: Mapping[Key, Out] = field(default_factory=dict)
+    largest: top.Tops = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        ringing: pl.DataFrame,
+        hours: pl.DataFrame,
+        touched: pl.DataFrame,
+        directory: pl.DataFrame | None,
+        model: Model,
+        settings: Settings,
+    ) -> Context:
+        """From HOURS and TOUCHED of the alerts' days and the week before them."""
+        if ringing.is_empty():
+            return cls(settings)
+        groups = peer_groups(hours["account"], directory, model.learned.groups)
+        return cls(
+            settings,
+            damage.out(ringing, hours, touched, groups, model, settings),
+            top.tops(ringing, touched, groups),
+        )
+
+    def out(self, row: Mapping[str, Any]) -> Out:
+        """What is out; of that day alone where the days before are not known."""
+        today = Out(row["day"], max(0.0, row["rows"] - damage.expected(row)))
+        return self.outs.get(_key(row), today)
+
+    def tops(self, row: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        """The largest values by dimension."""
+        return self.largest.get(_key(row), {})
+
+    def objects(self, row: Mapping[str, Any]) -> list[str]:
+        """What is being read, the most first."""
+        if row["entity_kind"] == OBJECT:
+            return [row["entity"]]
+        return [each["name"] for each in self.tops(row).get(OBJECT, [])]
+
+    def sensitive(self, row: Mapping[str, Any]) -> bool:
+        """Whether the settings call any of it sensitive."""
+        return not set(self.settings.sensitive).isdisjoint(self.objects(row))
+
+    def size(self, row: Mapping[str, Any]) -> int | None:
+        """Records of the object that is read most, where the settings name it."""
+        return next((self.settings.tables.get(name) for name in self.objects(row)), None)
+
+    def outlook(self, row: Mapping[str, Any]) -> list[str]:
+        """What is out and when all would be, as a sentence; nothing where it is far off."""
+        records, an_hour = self.out(row).records, damage.pace(row)
+        size = self.size(row)
+        days = damage.gone_in(size, records, an_hour)
+        if size is None or days is None or days > FORESEEN:
+            return []
+        when = "within a day" if days < 1 else f"in {counted(days, 'day')}"
+        words = (
+            f"{counted(records, 'record')} above the usual are out since {self.out(row).since}; "
+            f"at {counted(an_hour, 'record')} an hour, day and night, "
+            f"all {size:,} of {self.objects(row)[0]} would be gone {when}"
+        )
+        return [words]

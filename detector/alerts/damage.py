@@ -1,0 +1,161 @@
+"""How bad it is: records out so far, at what pace, when the table would be gone, and severity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from detector.alerts.tops import KEYS, Key
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day, of_values
+from detector.features.measures import READING as CARRIES
+from detector.forests.budget import RUN_DAYS
+from detector.forests.model import Model
+from detector.settings import Settings
+
+#: Severity by damage: records out when the alert rings.
+SEVERITIES: Final = ((100_000, "critical"), (10_000, "high"), (1_000, "medium"))
+LADDER: Final = ("low", "medium", "high", "critical")
+#: A day of the week before counts as odd, and so as part of the theft, from so many spreads above
+#: the level of training: one honest day in forty lies there.
+ODD: Final = 2.0
+HOURS_A_DAY: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """``records`` above what was expected, from the day ``since`` to the alert's hour."""
+
+    since: date
+    records: float
+
+
+def severity(rows: float, unknown: int, *, sensitive: bool = False) -> str:
+    """By damage. An unknown number of records is never taken for a small one.
+
+    What is ``sensitive`` does the damage of the next step.
+    """
+    found = next((name for least, name in SEVERITIES if rows >= least), "low")
+    if unknown and found == "low":
+        found = "medium"
+    return LADDER[min(LADDER.index(found) + sensitive, len(LADDER) - 1)]
+
+
+def worst(severities: list[str]) -> str:
+    """The highest of some severities."""
+    return max(severities, key=LADDER.index)
+
+
+def expected(row: Mapping[str, Any]) -> float:
+    """Records of a usual full day. A group's level is per head, of those who are at work."""
+    if row["entity_kind"] != GROUP:
+        return float(row["rows_usual"])
+    heads = max(row["others"] or 0, row["others_usual"] or 0, 1)
+    return float(row["rows_usual"] * heads)
+
+
+def pace(row: Mapping[str, Any]) -> float:
+    """Records an hour, over the hours of the day so far in which the entity was active.
+
+    Hours of silence before a theft began say nothing of its pace. Addresses and tables are known by
+    the day alone.
+    """
+    return float(row["rows"] / max(1, row["hours"] or row["slot"] + 1))
+
+
+def gone_in(size: int | None, records: float, an_hour: float) -> float | None:
+    """Days until a table of ``size`` is gone, if this pace goes on day and night."""
+    if size is None or an_hour <= 0:
+        return None
+    return max(0.0, size - records) / (an_hour * HOURS_A_DAY)
+
+
+def out(
+    ringing: pl.DataFrame,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    groups: pl.DataFrame,
+    model: Model,
+    settings: Settings,
+) -> dict[Key, Out]:
+    """By alert of ``ringing``, what is out; ``groups`` is (account, group).
+
+    Looks RUN_DAYS back, as a run of alert days does, and measures those days against the frozen
+    level, which a theft under way cannot have raised. Of the alert's own day only what was read by
+    its hour counts.
+    """
+    before = _before(ringing, _daily(ringing, hours, touched, groups, settings), model, settings)
+    found = {}
+    for row in ringing.iter_rows(named=True):
+        key = (row["entity_kind"], row["entity"], row["day"])
+        since, records = before.get(key, (row["day"], 0.0))
+        found[key] = Out(since, records + max(0.0, row["rows"] - expected(row)))
+    return found
+
+
+def _daily(
+    ringing: pl.DataFrame,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    groups: pl.DataFrame,
+    settings: Settings,
+) -> pl.DataFrame:
+    """entity_kind, entity, past (the day), total (records), heads: of the entities that ring."""
+    names = {
+        kind[0]: part["entity"].unique().implode()
+        for kind, part in ringing.partition_by("entity_kind", as_dict=True).items()
+    }
+    nobody = pl.Series([[]], dtype=pl.List(pl.String))
+    read = hours.filter(pl.col("action").is_in(CARRIES)).join(groups, on="account")
+    own = read.filter(pl.col("account").is_in(names.get(ACCOUNT, nobody)))
+    shared = read.filter(pl.col("group").is_in(names.get(GROUP, nobody)))
+    parts = [
+        part.with_columns(past=local_day("hour", settings))
+        .group_by(entity=by, past="past")
+        .agg(total=pl.col("rows").sum().cast(pl.Float64), heads=heads.cast(pl.Float64))
+        .with_columns(entity_kind=pl.lit(kind))
+        for kind, by, part, heads in (
+            (ACCOUNT, "account", own, pl.lit(1.0)),
+            (GROUP, "group", shared, pl.col("account").n_unique()),
+        )
+    ]
+    for kind in (ADDRESS, OBJECT):
+        mine = touched.filter(pl.col("value").is_in(names.get(kind, nobody)))
+        days = of_values(mine, kind, settings)
+        parts.append(
+            days.select("entity", past="day", total="rows", heads=1.0, entity_kind=pl.lit(kind))
+        )
+    return pl.concat(parts, how="diagonal")
+
+
+def _before(
+    ringing: pl.DataFrame, daily: pl.DataFrame, model: Model, settings: Settings
+) -> dict[Key, tuple[date, float]]:
+    """The first odd day before each alert, and the records above the expected since then."""
+    levels = model.learned.levels.select(
+        "entity_kind", "entity", on="rows_centre", off="rows_off_centre", apart="rows_spread"
+    )
+    at_work = pl.col("past").dt.weekday().is_in(list(settings.workdays))
+    # Who was not there in training has no frozen level: the one of the alert's day stands in.
+    level = pl.coalesce(
+        pl.when(at_work).then(pl.col("on")).otherwise(pl.col("off")).fill_nan(None), "rows_centre"
+    )
+    spread = pl.coalesce(pl.col("apart").fill_nan(None), "rows_spread")
+    days = (
+        ringing.select(*KEYS, "rows_centre", "rows_spread")
+        .join(daily, on=["entity_kind", "entity"])
+        .filter((pl.col("day") - pl.col("past")).dt.total_days().is_between(1, RUN_DAYS))
+        .join(levels, on=["entity_kind", "entity"], how="left")
+        .with_columns(
+            odd=((pl.col("total") / pl.col("heads")).log1p() - level) / spread >= ODD,
+            above=(pl.col("total") - level.exp().sub(1).clip(0) * pl.col("heads")).clip(0),
+        )
+        .with_columns(since=pl.col("past").filter("odd").min().over(KEYS))
+        .filter(pl.col("past") >= pl.col("since"))
+        .group_by(*KEYS, "since")
+        .agg(pl.col("above").sort_by("past").sum())
+    )
+    return {(kind, entity, day): (since, above) for kind, entity, day, since, above in days.rows()}

@@ -1,0 +1,47 @@
+"""``[tables]`` and ``sensitive`` in detector.toml: what is taken, and what is refused."""
+
+from dataclasses import asdict
+
+import pytest
+
+from detector.errors import SettingsError
+from detector.settings import from_mapping, load
+
+
+def test_tables_and_sensitive_are_read(tmp_path):
+    file = tmp_path / "detector.toml"
+    file.write_text('sensitive = ["a b"]\n[tables]\n"public.person" = 43_000_000\n')
+    settings = load(file)
+    assert settings.tables == {"public.person": 43_000_000}
+    assert settings.sensitive == ("a b",)
+    # As a model keeps them.
+    assert from_mapping({**asdict(settings), "alerts_per_day": 1.0}).sensitive == ("a b",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[tables]\npublic.person = 5", "[tables] gives 'public'"),
+        ('[tables]\n"t" = 0', "the size 0"),
+        ('[tables]\n"t" = -4', "the size -4"),
+        ('[tables]\n"t" = 1.5', "the size 1.5"),
+        ('[tables]\n"t" = true', "the size True"),
+        ('[tables]\n"t" = "many"', "the size 'many'"),
+        ('[tables]\n"" = 5', "[tables] gives ''"),
+        ('tables = ["t"]', "[tables] must map"),
+        ('sensitive = "public.person"', "sensitive must be a list"),
+        ("sensitive = [1]", "sensitive must be a list"),
+        ('sensitive = [""]', "sensitive must be a list"),
+        ("[sensitive]\nt = 1", "sensitive must be a list"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line_that_names_file_and_setting(text, said, tmp_path):
+    file = tmp_path / "detector.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        load(file)
+    words = str(refused.value)
+    assert said in words
+    assert "detector.toml" in words
+    assert "\n" not in words
+    assert "public.person" in words
