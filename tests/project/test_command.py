@@ -144,7 +144,7 @@ def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["workdays = 5", "workdays = [true]", "alerts_per_day = true", "day_starts = 20\nday_ends = 8"],
+    ["workdays = 5", "workdays = [true]", "alerts_per_day = true"],
 )
 def test_a_setting_that_cannot_be_meant_exits_with_2(tmp_path: Path, line: str) -> None:
     (tmp_path / "log.ndjson").write_text(LINE, encoding="utf-8")
