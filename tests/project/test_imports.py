@@ -18,9 +18,11 @@ ORDER = (
     ("reading",),
     ("sources",),
     ("ledger",),
+    ("campaigns",),
     ("features",),
     ("forests",),
     ("alerts",),
+    ("drill",),
     ("registry",),
     ("cli",),
 )
