@@ -94,8 +94,8 @@ SCORES: Final[Schema] = {
 }
 
 #: What ``drill`` writes: one row per staged campaign. ``records`` are those taken on the stage,
-#: ``exposure`` the share of them out before the first alert (1 if there was none), ``days`` from the
-#: first act to the first alert, ``found_by`` the kind of entity that alert was on.
+#: ``exposure`` the share of them out before the first alert (1 if there was none), ``days`` from
+#: the first act to the first alert, ``found_by`` the kind of entity that alert was on.
 DRILL: Final[Schema] = {
     "campaign": pl.String(),
     "kind": pl.String(),

@@ -45,20 +45,20 @@ def drill(
     ] = None,
     instances: Annotated[
         int,
-        typer.Option(min=1, max=100, help=f"Campaigns of each kind; of crowds {MOST_CROWDS} at most."),
+        typer.Option(
+            min=1, max=100, help=f"Campaigns of each kind; of crowds {MOST_CROWDS} at most."
+        ),
     ] = INSTANCES,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Other campaigns for another number.")
     ] = 1,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write a picture: a .png or .svg file.")
-    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for drill.parquet: a row per campaign.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Stage thefts of all kinds in the ledger's last days, and say which this model finds, and when.
+    """Stage thefts of all kinds in the ledger's last days, and say when this model finds them.
 
     Changes neither the ledger nor the model. Exposure is the share of a campaign's records that is
     out before the first alert.
@@ -68,7 +68,9 @@ def drill(
     rules = options.settings_of(settings, base=learned.settings)
     people = directories.load(directory) if directory else None
     stage = _stage(ledger, people, rules, days)
-    screen.say(f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}")
+    screen.say(
+        f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}"
+    )
     with screen.progress("drill", 100, "%") as advance:
         found = staged(
             stage, learned, registry.families(), instances, seed,
@@ -126,13 +128,20 @@ def _picture(found: Drilled, model: Model, plot: Path) -> None:
 
 def _say(found: Drilled, facts: dict[str, Any], stage: Stage, model: Model) -> None:
     rows: list[list[object]] = [
-        [row["kind"], row["staged"], row["found"], row["days"], _share(row["exposure"])]
+        [row["kind"], row["staged"], row["found"], _days(row["days"]), _share(row["exposure"])]
         for row in exposure.by_kind(found.campaigns).iter_rows(named=True)
     ]
-    columns = ["campaign", "staged", "found", "days to the first alert", "exposure"]
+    columns = ["campaign", "staged", "found", "median time to alert", "mean exposure"]
     screen.say("", screen.table("Campaigns", columns, rows, set(columns[1:])), "")
     screen.say(*says(facts, stage, model))
 
 
 def _share(value: float | None) -> str | None:
     return None if value is None else share(value)
+
+
+def _days(value: float | None) -> str | None:
+    """A time in days; in hours, which is how often alerts can come, where it is less than one."""
+    if value is None:
+        return None
+    return counted(24 * value, "hour") if value < 1 else f"{value:.1f} days"

@@ -29,9 +29,7 @@ def evaluate(
     scores: Annotated[
         Path, typer.Argument(metavar="SCORES", help=f"Folder that score wrote, or its {FILE}.")
     ],
-    incidents: Annotated[
-        Path, typer.Option(help="CSV of known incidents: account, start, end.")
-    ],
+    incidents: Annotated[Path, typer.Option(help="CSV of known incidents: account, start, end.")],
     model: Annotated[
         Path | None, typer.Option("--model", help="Folder of the model, for its budget.")
     ] = None,

@@ -31,9 +31,7 @@ def cast(world: World, seed: int, instances: int) -> list[Staged]:
         for each in staged:
             own = found[kind_of(each.name)]
             if len(own) < asked(kind_of(each.name), instances):
-                own.append(
-                    Staged(f"{kind_of(each.name)}-{len(own) + 1}", each.acts, each.targets)
-                )
+                own.append(Staged(f"{kind_of(each.name)}-{len(own) + 1}", each.acts, each.targets))
     return [each for own in found.values() for each in own]
 
 
@@ -63,7 +61,7 @@ def rounds(staged: Sequence[Staged], accounts: int) -> list[list[Staged]]:
         for together, busy in found:
             if not own & busy and len(own) + len(busy) <= accounts * SHARE:
                 together.append(each)
-                busy |= own
+                busy.update(own)
                 break
         else:
             found.append(([each], set(own)))

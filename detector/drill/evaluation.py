@@ -1,4 +1,4 @@
-"""Scores beside what is known to have happened: what was found, when, and how much noise it cost."""
+"""Scores beside what is known to have happened: what was found, when, and at what cost."""
 
 from __future__ import annotations
 

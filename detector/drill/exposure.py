@@ -29,7 +29,9 @@ RINGS: Schema = {"entity_kind": pl.String(), "entity": pl.String(), "time": TIME
 
 
 def measured(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -> pl.DataFrame:
-    """One row per campaign of TAKEN, by name: first_act, first_alert, found_by, days, records, exposure.
+    """One row per campaign of TAKEN, by name.
+
+    Columns: campaign, first_act, first_alert, found_by, records, days, exposure.
 
     ``exposure`` is null where an alert came but how much was taken is not known.
     """
@@ -63,7 +65,7 @@ def measured(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -
 
 
 def by_kind(campaigns: pl.DataFrame) -> pl.DataFrame:
-    """Of campaigns with ``kind``, by kind in their order: staged, found, median days, mean exposure."""
+    """By ``kind`` of campaign, in their order: staged, found, median days, mean exposure."""
     return campaigns.group_by("kind", maintain_order=True).agg(
         staged=pl.len(),
         found=pl.col("first_alert").is_not_null().sum(),

@@ -40,7 +40,7 @@ def draw(campaigns: pl.DataFrame, title: str, path: Path) -> None:
     axes.set_xlabel("exposure: share of the records out before the first alert (bar: mean)")
     axes.set_title(title, loc="left", fontsize=10)
     if not campaigns.is_empty():
-        axes.legend(loc="lower right", fontsize=8)
+        figure.legend(loc="outside upper right", ncols=2, fontsize=8, frameon=False)
     # An id from the content and no date, so that the same drill gives the same bytes.
     with rc_context({"svg.hashsalt": "detector"}):
         kind = path.suffix.lower()[1:]

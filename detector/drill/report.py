@@ -38,7 +38,10 @@ def summary(
             if staged.get(kind.name, 0) < asked(kind.name, instances)
         },
         "campaigns": [
-            {**row, **{name: row[name] and _iso(row[name]) for name in ("first_act", "first_alert")}}
+            {
+                **row,
+                **{name: row[name] and _iso(row[name]) for name in ("first_act", "first_alert")},
+            }
             for row in campaigns.iter_rows(named=True)
         ],
     }
@@ -54,13 +57,17 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
         return ["no campaign could be staged: no account of this ledger fits any kind"]
     staged = sum(row["staged"] for row in facts["kinds"])
     found = sum(row["found"] for row in facts["kinds"])
-    said = [
-        f"mean exposure over {counted(len(facts['kinds']), 'kind')}: {facts['mean_exposure']:.3f}; "
-        f"on average {share(facts['mean_exposure'])} of what a campaign takes is out before the "
-        f"first alert ({found} of {counted(staged, 'campaign')} found)",
-        f"beside them {facts['benign_alerts_a_day']:.1f} alerts a day on entities that no campaign "
-        f"touched (budget {facts['budget']:g}); in an honest ledger these are false",
-    ]
+    mean, benign = facts["mean_exposure"], facts["benign_alerts_a_day"]
+    first = (
+        f"mean exposure over {counted(len(facts['kinds']), 'kind')}: {mean:.3f}; on average "
+        f"{share(mean)} of what a campaign takes is out before the first alert "
+        f"({found} of {counted(staged, 'campaign')} found)"
+    )
+    second = (
+        f"beside them {benign:.1f} alerts a day on entities that no campaign touched "
+        f"(budget {facts['budget']:g}); in an honest ledger these are false"
+    )
+    said = [first, second]
     missed = [row["kind"] for row in facts["kinds"] if not row["found"]]
     if missed:
         said.append(f"never found: {', '.join(missed)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -32,7 +32,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """``campaigns`` (DRILL), in the order of their kinds, and the alerts on whom none of them touched.
+    """``campaigns`` (DRILL) in the order of their kinds; alerts on whom none of them touched.
 
     ``rounds`` says how often the stage was scored, each time with other campaigns on it.
     """
@@ -109,7 +109,8 @@ def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.
     if model.last_day <= before and not acted:
         return model.learned
     until = min(model.last_day, before)
-    if (until - robbed.touched["day"].min()).days < FEWEST_DAYS:
+    begins = robbed.touched["day"].min()
+    if not isinstance(begins, date) or (until - begins).days < FEWEST_DAYS:
         return model.learned  # the ledger no longer holds what the model was trained on
     return features.learn(
         robbed.hours.filter(local_day("hour", robbed.settings) <= until),
@@ -120,7 +121,7 @@ def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.
 
 
 def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:
-    """DRILL without ``benign_alerts_a_day``: what became of each campaign. Acts on the stage count."""
+    """DRILL without ``benign_alerts_a_day``: what became of each campaign by its acts on the stage."""
     on_stage = [
         replace(each, acts=each.acts.filter(pl.col("day") >= stage.first)) for each in staged
     ]
@@ -155,9 +156,7 @@ def _until(staged: Staged) -> object:
     return staged.acts.select(pl.col("hour").max() + exposure.HOUR + AFTER).item()
 
 
-def untouched(
-    rings: pl.DataFrame, staged: Sequence[Staged], people: pl.DataFrame
-) -> pl.DataFrame:
+def untouched(rings: pl.DataFrame, staged: Sequence[Staged], people: pl.DataFrame) -> pl.DataFrame:
     """The alerts on entities that no campaign touched: benign, as far as the ledger is honest.
 
     Touched are the campaigns' accounts, their groups (``people`` has account, group), and the

@@ -66,11 +66,13 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise InputError("is empty", where=path, hint="it starts with: account,start,end")
     names = [name.strip().lower() for name in header.names]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter, strict=True)
-    rows = []
+    rows: list[tuple[int, list[str]]] = []
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+        rows += (
+            (reader.line_num, [cell.strip() for cell in cells])
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        )
     except csv.Error as error:
         raise _refused(path, reader.line_num, f"is no CSV: {error}") from None
     for line, cells in rows[1:]:
@@ -85,7 +87,9 @@ def _demand_columns(names: list[str], path: Path) -> None:
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f"rename {near[0]!r} to it" if near else f"its columns are {', '.join(names[:8])}"
+            hint = (
+                f"rename {near[0]!r} to it" if near else f"its columns are {', '.join(names[:8])}"
+            )
             raise InputError(f"no column {name!r}", where=path, hint=hint)
 
 
@@ -93,7 +97,9 @@ def _entity(row: dict[str, str], path: Path, line: int) -> tuple[str, str]:
     """Kind and name of who it was."""
     kind = row.get("entity_kind", "").lower() or "account"
     if kind not in KINDS:
-        raise _refused(path, line, f"entity_kind {kind!r} is not known", f"it is {', '.join(KINDS)}")
+        raise _refused(
+            path, line, f"entity_kind {kind!r} is not known", f"it is {', '.join(KINDS)}"
+        )
     name = row.get("entity") or (row.get("account", "") if kind == "account" else "")
     if not name:
         raise _refused(path, line, f"names no {kind}", "fill it in or delete the line")
@@ -113,7 +119,9 @@ def _times(
 ) -> list[datetime]:
     texts = [row[column] for row in cells]
     days = [_date(text) for text in texts]
-    whole = [f"{day:%Y-%m-%d} 00:00:00" if day else text for text, day in zip(texts, days, strict=True)]
+    whole = [
+        f"{day:%Y-%m-%d} 00:00:00" if day else text for text, day in zip(texts, days, strict=True)
+    ]
     if column == "end":
         # The midnight after: 23:59:59 would leave the last second of the day out.
         whole = [
