@@ -96,7 +96,7 @@ def rung(
         )
         ringing = scored.filter("alarming").with_columns(time=pl.col("hour") + exposure.HOUR)
         found.append(ringing.select(list(exposure.RINGS)))
-    return pl.concat([empty(exposure.RINGS), *found])
+    return pl.concat([empty(exposure.RINGS), *found]).sort("time", "entity_kind", "entity")
 
 
 def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.Learned:
