@@ -5,7 +5,8 @@
 Makes an agency for each seed (honest, with all that changes in an office), trains detector on all
 but its last 42 days, and stages detector's campaigns there. The peers look at each account at the
 end of each day. Each has its threshold set on the model's held-out training days, to the same
-number of alerts a day, with runs of alert days counting once. Prints Markdown; JSON lines to --json.
+number of alerts a day, with runs of alert days counting once. Prints Markdown; with --json, JSON
+lines on stdout and Markdown on stderr.
 
 The campaigns are of the kinds that detector's own trees learn from; the peers learn from none.
 """

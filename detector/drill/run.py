@@ -121,7 +121,7 @@ def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.
 
 
 def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:
-    """What became of each campaign, by its acts on the stage; all of DRILL but the benign alerts."""
+    """What became of each campaign, by its acts on the stage: DRILL but for benign alerts."""
     on_stage = [
         replace(each, acts=each.acts.filter(pl.col("day") >= stage.first)) for each in staged
     ]

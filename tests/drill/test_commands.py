@@ -83,9 +83,11 @@ def test_a_short_ledger_gives_one_clear_line(place, detector, tmp_path):
     (tmp_path / "logs").mkdir()
     days = pl.col("timestamp").dt.convert_time_zone("Europe/Paris").dt.ordinal_day()
     log.filter(days <= 3).write_parquet(tmp_path / "logs" / "log.parquet")
-    words = ["--model", place / "model", "--ledger", tmp_path / "ledger"]
-    assert detector("score", tmp_path / "logs", *words, "--out", tmp_path / "out").code == 0
-    ran = detector("drill", *words)
+    there = ["--ledger", tmp_path / "ledger"]
+    settings = ["--settings", place / "detector.toml"]
+    refused = detector("train", tmp_path / "logs", *there, *settings, "--model", tmp_path / "none")
+    assert "too few" in refused.err
+    ran = detector("drill", *there, "--model", place / "model")
     assert (ran.code, ran.out) == (1, "")
     (line,) = ran.err.splitlines()
     assert line.startswith("detector: the ledger covers 3 days")
