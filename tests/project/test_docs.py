@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from detector import __version__, registry, schema
+from detector.campaigns.kinds import KINDS
 from detector.cli.main import app
 from detector.reading import columns
 from detector.settings import Settings, load
@@ -162,6 +163,18 @@ def test_every_column_of_the_scores_stands_in_the_docs_with_its_type() -> None:
     assert {name: cells[0] for name, cells in rows(text).items()} == {
         name: type_of(kind) for name, kind in schema.SCORES.items()
     }
+
+
+def test_every_column_of_the_drill_stands_in_the_docs_with_its_type() -> None:
+    text = read(ROOT / "docs/drill.md").split("### drill.parquet")[1].split("\n## ")[0]
+    assert {name: cells[0] for name, cells in rows(text).items()} == {
+        name: type_of(kind) for name, kind in schema.DRILL.items()
+    }
+
+
+def test_every_kind_of_campaign_stands_in_the_docs_with_what_it_does() -> None:
+    text = read(ROOT / "docs/drill.md").split("## detector drill")[1].split("\n### ")[0]
+    assert rows(text) == {kind.name: [kind.says] for kind in KINDS}
 
 
 def test_every_column_of_the_rejects_stands_in_the_docs() -> None:
