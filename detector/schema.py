@@ -93,6 +93,35 @@ SCORES: Final[Schema] = {
     "alert_id": pl.String(),
 }
 
+#: What ``drill`` writes: one row per staged campaign. ``records`` are those taken on the stage,
+#: ``exposure`` the share of them out before the first alert (1 if there was none), ``days`` from
+#: the first act to the first alert, ``found_by`` the kind of entity that alert was on.
+DRILL: Final[Schema] = {
+    "campaign": pl.String(),
+    "kind": pl.String(),
+    "entity_kinds": pl.List(pl.String()),
+    "accounts": pl.Int64(),
+    "first_act": TIMESTAMP,
+    "first_alert": TIMESTAMP,
+    "days": pl.Float64(),
+    "records": pl.Int64(),
+    "exposure": pl.Float64(),
+    "found_by": pl.String(),
+    "benign_alerts_a_day": pl.Float64(),
+}
+
+#: What really happened, as far as it is known: one row per entity of an incident. Rows of one
+#: ``campaign`` are one incident.
+INCIDENTS: Final[Schema] = {
+    "campaign": pl.String(),
+    "kind": pl.String(),
+    "entity_kind": pl.String(),
+    "entity": pl.String(),
+    "start": TIMESTAMP,
+    "end": TIMESTAMP,
+    "records": pl.Int64(),
+}
+
 #: The directory of accounts, optional.
 DIRECTORY: Final[Schema] = {
     "account": pl.String(),

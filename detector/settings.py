@@ -27,8 +27,8 @@ class Settings:
 
     ``columns`` maps canonical names to the names used in the log (dots reach into nested
     NDJSON objects). ``timezone`` is the one whose days and working hours count;
-    ``log_timezone`` is assumed for timestamps that name no zone. ``day_starts`` and
-    ``day_ends`` are the office's hours, ``workdays`` its days (Monday is 1).
+    ``log_timezone`` is assumed for timestamps that name no zone. ``workdays``
+    are the office's days (Monday is 1).
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
@@ -38,8 +38,6 @@ class Settings:
     columns: dict[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
     log_timezone: str = "UTC"
-    day_starts: int = 7
-    day_ends: int = 20
     workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     alerts_per_day: float | None = None
     minimum_records: int = 50
@@ -104,16 +102,12 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
     for name, low, high in (
-        ("day_starts", 0, 23),
-        ("day_ends", 1, 24),
         ("minimum_records", 0, MOST_RECORDS),
         ("seed", 0, 2**32 - 1),
     ):
         value = getattr(settings, name)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             refuse(f"{name} = {value!r} must be a whole number from {low} to {high}")
-    if settings.day_starts >= settings.day_ends:
-        refuse(f"day_starts = {settings.day_starts} must be before day_ends = {settings.day_ends}")
     days = settings.workdays
     if not isinstance(days, tuple) or not all(type(day) is int and 1 <= day <= 7 for day in days):
         refuse("workdays must be a list of numbers from 1 (Monday) to 7 (Sunday)")

@@ -10,6 +10,8 @@ import typer
 from detector import __version__
 from detector.cli import screen
 from detector.cli.check import check
+from detector.cli.drill import drill
+from detector.cli.evaluate import evaluate
 from detector.cli.ledger import ledger
 from detector.cli.score import score
 from detector.cli.train import train
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, ledger):
+for command in (check, train, score, drill, evaluate, ledger):
     app.command()(command)
 
 

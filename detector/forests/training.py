@@ -40,6 +40,8 @@ FEWEST_DAYS = 14
 FEWEST_ACCOUNT_DAYS = 40
 #: Honest days and campaign days below which trees would learn chance.
 FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
+#: Honest days from which on trees do not learn the single day by heart.
+FEWEST_TO_KNOW = 20_000
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
@@ -140,7 +142,8 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, joining.Points]:
     """The judge of one kind of entity, and the joint scores of its honest days.
 
-    Each is the mean of what strangers (fitted on the other half) and the judge itself say.
+    Each is the mean of what strangers (fitted on the other half) and the judge itself say; of
+    few days, which trees learn by heart, the strangers' word alone.
     """
     half = own["entity"].map_elements(
         lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
@@ -156,7 +159,8 @@ def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, 
             rows, fitted.surprises(rows), data.families
         )
     voices = _voices(own, taught, data)
-    scores = (scores + voices.joint(own, voices.surprises(own), data.families)) / 2
+    if len(own) >= FEWEST_TO_KNOW:
+        scores = (scores + voices.joint(own, voices.surprises(own), data.families)) / 2
     return Judge(voices, tails.fit(scores, JOINT_SCALE)), scores
 
 

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from detector import __version__, registry, schema
 from detector.alerts.techniques import TECHNIQUES
-from detector.campaigns import kinds
+from detector.campaigns.kinds import KINDS
 from detector.cli.main import app
 from detector.forests import store
 from detector.reading import columns
@@ -167,6 +167,18 @@ def test_every_column_of_the_scores_stands_in_the_docs_with_its_type() -> None:
     }
 
 
+def test_every_column_of_the_drill_stands_in_the_docs_with_its_type() -> None:
+    text = read(ROOT / "docs/drill.md").split("### drill.parquet")[1].split("\n## ")[0]
+    assert {name: cells[0] for name, cells in rows(text).items()} == {
+        name: type_of(kind) for name, kind in schema.DRILL.items()
+    }
+
+
+def test_every_kind_of_campaign_stands_in_the_docs_with_what_it_does() -> None:
+    text = read(ROOT / "docs/drill.md").split("## detector drill")[1].split("\n### ")[0]
+    assert rows(text) == {kind.name: [kind.says] for kind in KINDS}
+
+
 def test_every_column_of_the_rejects_stands_in_the_docs() -> None:
     text = read(ROOT / "docs/alerts.md").split("## rejects.ndjson")[1].split("\n## ")[0]
     assert list(rows(text)) == list(schema.REJECTS)
@@ -192,11 +204,6 @@ def test_the_changelog_has_this_version() -> None:
     document = tomllib.loads(read(ROOT / "pyproject.toml"))
     assert document["project"]["version"] == __version__
     assert f"## [{__version__}]" in read(ROOT / "CHANGELOG.md")
-
-
-def test_every_staged_campaign_stands_in_the_docs() -> None:
-    text = read(ROOT / "docs/method.md").split("## Campaigns")[1].split("\n## ")[0]
-    assert rows(text) == {kind.name: [kind.says] for kind in kinds.KINDS}
 
 
 def test_every_technique_of_an_alert_stands_in_the_docs() -> None:

@@ -22,6 +22,7 @@ ORDER = (
     ("features",),
     ("forests",),
     ("alerts",),
+    ("drill",),
     ("registry",),
     ("cli",),
 )

@@ -1,5 +1,7 @@
 """How much was read today, against the entity's own usual day."""
 
+import math
+
 from detector.features.feature import Family, Feature, Figures, standardised
 from detector.phrases import count, counted
 
@@ -29,8 +31,9 @@ def _peak(row: Figures) -> str:
     )
 
 
-def _length(_: Figures) -> str:
-    return "longer lists than it usually reads, statement by statement"
+def _length(row: Figures) -> str:
+    mean, usual = (count(math.expm1(row[f"length_{what}"])) for what in ("log", "centre"))
+    return f"lists of about {mean} records; its usual are of {usual}"
 
 
 FAMILY = Family(

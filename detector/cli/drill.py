@@ -1,0 +1,147 @@
+"""``detector drill``: what this model would have found, and when, on the user's own data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from detector import registry
+from detector.cli import options, screen
+from detector.drill import exposure
+from detector.drill.casting import MOST_CROWDS
+from detector.drill.picture import FORMATS, draw
+from detector.drill.report import says, summary
+from detector.drill.run import Drilled
+from detector.drill.run import drill as staged
+from detector.drill.stage import DAYS, FEWEST, Stage, span
+from detector.errors import InputError
+from detector.features.table import DIMENSIONS
+from detector.forests import store
+from detector.forests.model import Model
+from detector.ledger.store import Ledger
+from detector.phrases import counted, share
+from detector.reading import directory as directories
+from detector.settings import Settings
+
+#: Campaigns of each kind: their mean moves little with more, and three minutes are enough.
+INSTANCES = 4
+
+
+def drill(
+    ledger: options.LedgerFolder = options.LEDGER,
+    model: options.ModelFolder = options.MODEL,
+    directory: options.DirectoryFile = None,
+    settings: options.SettingsFile = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=FEWEST,
+            help=f"Last days of the ledger to stage campaigns on; {DAYS}, or what there is.",
+        ),
+    ] = None,
+    instances: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100, help=f"Campaigns of each kind; of crowds {MOST_CROWDS} at most."
+        ),
+    ] = INSTANCES,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Other campaigns for another number.")
+    ] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for drill.parquet: a row per campaign.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Stage thefts of all kinds in the ledger's last days, and say when this model finds them.
+
+    Changes neither the ledger nor the model. Exposure is the share of a campaign's records that is
+    out before the first alert.
+    """
+    _demand(plot, out)
+    learned = store.load(model, registry.families())
+    rules = options.settings_of(settings, base=learned.settings)
+    people = directories.load(directory) if directory else None
+    stage = _stage(ledger, people, rules, days)
+    screen.say(
+        f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}"
+    )
+    with screen.progress("drill", 100, "%") as advance:
+        found = staged(
+            stage, learned, registry.families(), instances, seed,
+            lambda part, words: advance(round(100 * part), words),
+        )  # fmt: skip
+    if out is not None:
+        _keep(found.campaigns, out)
+    if plot is not None:
+        _picture(found, learned, plot)
+    facts = summary(found, stage, learned, instances, seed)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    _say(found, facts, stage, learned)
+
+
+def _demand(plot: Path | None, out: Path | None) -> None:
+    """Raises InputError where results cannot be written: before the work."""
+    if out is not None:
+        options.demand_writable(out, "--out")
+    if plot is not None:
+        if plot.suffix.lower() not in FORMATS:
+            raise InputError(
+                "is no picture this can draw",
+                where=plot,
+                hint=f"end its name in {' or '.join(FORMATS)}",
+            )
+        if plot.is_dir():
+            raise InputError("is a folder", where=plot, hint="name a file for --plot")
+        options.demand_writable(plot.parent, "--plot")
+
+
+def _stage(folder: Path, people: pl.DataFrame | None, rules: Settings, days: int | None) -> Stage:
+    book = Ledger.open(folder, rules.timezone, create=False)
+    first, last = span(book.days(), days)
+    hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
+    return Stage(hours, touched, people, rules, first, last)
+
+
+def _keep(campaigns: pl.DataFrame, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        campaigns.write_parquet(out / "drill.parquet", compression="zstd")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def _picture(found: Drilled, model: Model, plot: Path) -> None:
+    title = f"Records out before the first alert (budget {model.alerts_per_day:g} a day)"
+    try:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        draw(found.campaigns, title, plot)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=plot) from error
+
+
+def _say(found: Drilled, facts: dict[str, Any], stage: Stage, model: Model) -> None:
+    rows: list[list[object]] = [
+        [row["kind"], row["staged"], row["found"], _days(row["days"]), _share(row["exposure"])]
+        for row in exposure.by_kind(found.campaigns).iter_rows(named=True)
+    ]
+    columns = ["campaign", "staged", "found", "median time to alert", "mean exposure"]
+    screen.say("", screen.table("Campaigns", columns, rows, set(columns[1:])), "")
+    screen.say(*says(facts, stage, model))
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else share(value)
+
+
+def _days(value: float | None) -> str | None:
+    """A time in days; in hours, which is how often alerts can come, where it is less than one."""
+    if value is None:
+        return None
+    return counted(24 * value, "hour") if value < 1 else f"{value:.1f} days"

@@ -1,0 +1,1 @@
+"""What this model would have found, and when: staged campaigns, and incidents that are known."""

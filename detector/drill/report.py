@@ -1,0 +1,89 @@
+"""What a drill found, as figures for machines and as sentences for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detector.campaigns.kinds import KINDS
+from detector.drill import exposure
+from detector.drill.casting import asked
+from detector.drill.run import Drilled
+from detector.drill.stage import Stage
+from detector.forests.model import Model
+from detector.phrases import counted, share
+
+
+def summary(
+    found: Drilled, stage: Stage, model: Model, instances: int, seed: int
+) -> dict[str, Any]:
+    """Plain JSON; its keys are described in docs/drill.md."""
+    kinds = exposure.by_kind(found.campaigns)
+    staged = dict(kinds.select("kind", "staged").iter_rows())
+    campaigns = found.campaigns.drop("benign_alerts_a_day")
+    return {
+        "model": model.id,
+        "seed": seed,
+        "first_day": stage.first.isoformat(),
+        "last_day": stage.last.isoformat(),
+        "days": len(stage.days),
+        "accounts": stage.hours["account"].n_unique(),
+        "within_training": model.last_day >= stage.first,
+        "mean_exposure": kinds["exposure"].mean(),
+        "benign_alerts_a_day": found.benign_a_day,
+        "budget": model.alerts_per_day,
+        "kinds": kinds.to_dicts(),
+        "short": {
+            kind.name: asked(kind.name, instances) - staged.get(kind.name, 0)
+            for kind in KINDS
+            if staged.get(kind.name, 0) < asked(kind.name, instances)
+        },
+        "campaigns": [
+            {
+                **row,
+                **{name: row[name] and _iso(row[name]) for name in ("first_act", "first_alert")},
+            }
+            for row in campaigns.iter_rows(named=True)
+        ],
+    }
+
+
+def _iso(moment: Any) -> str:
+    return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
+    """What the figures of ``summary`` mean."""
+    if facts["mean_exposure"] is None:
+        return ["no campaign could be staged: no account of this ledger fits any kind"]
+    staged = sum(row["staged"] for row in facts["kinds"])
+    found = sum(row["found"] for row in facts["kinds"])
+    mean, benign = facts["mean_exposure"], facts["benign_alerts_a_day"]
+    first = (
+        f"mean exposure over {counted(len(facts['kinds']), 'kind')}: {mean:.3f}; on average "
+        f"{share(mean)} of what a campaign takes is out before the first alert "
+        f"({found} of {counted(staged, 'campaign')} found)"
+    )
+    second = (
+        f"beside them {benign:.1f} alerts a day on entities that no campaign touched "
+        f"(budget {facts['budget']:g}); in an honest ledger these are false"
+    )
+    said = [first, second]
+    missed = [row["kind"] for row in facts["kinds"] if not row["found"]]
+    if missed:
+        said.append(f"never found: {', '.join(missed)}")
+    none = [name for name in facts["short"] if name not in {r["kind"] for r in facts["kinds"]}]
+    fewer = [name for name in facts["short"] if name not in none]
+    if none:
+        said.append(f"not staged, no account of this ledger fits: {', '.join(none)}")
+    if fewer:
+        said.append(f"fewer than asked for, too few accounts fit: {', '.join(fewer)}")
+    if facts["within_training"]:
+        said.append(
+            f"the model was trained to {model.last_day}, on days of the stage too: what is usual "
+            f"was learned anew from the days before {stage.first}; its threshold was kept"
+        )
+    said.append(
+        "the model learned from staged campaigns of the same kinds: a theft of another kind may "
+        "stay unseen for longer"
+    )
+    return said

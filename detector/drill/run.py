@@ -1,0 +1,173 @@
+"""The drill: campaigns put into a ledger's own tables, scored as the real log would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import polars as pl
+
+from detector.campaigns.staging import Staged
+from detector.drill import casting, exposure
+from detector.drill.stage import Stage
+from detector.features import table as features
+from detector.features.feature import Family
+from detector.features.measures import local_day
+from detector.forests import scoring
+from detector.forests.budget import RUN_DAYS
+from detector.forests.model import Model
+from detector.forests.scoring import LOOKBACK
+from detector.forests.training import FEWEST_DAYS
+from detector.schema import DRILL, check, empty
+
+#: Days scored together. More share the reading of the past, fewer need less memory.
+TOGETHER = 14
+#: An alert so long after a campaign's last act is no longer about it.
+AFTER = timedelta(days=RUN_DAYS)
+
+#: Told what share of the work is done, and in words what is being done.
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """``campaigns`` (DRILL) in the order of their kinds; alerts on whom none of them touched.
+
+    ``rounds`` says how often the stage was scored, each time with other campaigns on it.
+    """
+
+    campaigns: pl.DataFrame
+    benign_a_day: float
+    rounds: int
+
+
+def drill(
+    stage: Stage,
+    model: Model,
+    families: Sequence[Family],
+    instances: int,
+    seed: int,
+    progress: Progress = lambda _share, _words: None,
+) -> Drilled:
+    """Campaigns of all kinds, scored at the model's threshold; the same for the same ``seed``."""
+    staged = casting.cast(stage.world(model), seed, instances)
+    people = stage.people(model)
+    rounds = casting.rounds(staged, len(people))
+    parts, benign = [], 0
+    for number, some in enumerate(rounds):
+        done = number / len(rounds)
+        rings = rung(stage.robbed(some), some, model, families, _part(progress, done, len(rounds)))
+        parts.append(outcomes(some, rings, stage))
+        benign += len(untouched(rings, some, people))
+    a_day = benign / (len(stage.days) * max(1, len(rounds)))
+    found = pl.concat(parts) if parts else empty(DRILL).drop("benign_alerts_a_day")
+    order = {each.name: place for place, each in enumerate(staged)}
+    found = found.sort(pl.col("campaign").replace_strict(order, return_dtype=pl.Int64))
+    found = found.with_columns(benign_alerts_a_day=pl.lit(a_day))
+    return Drilled(check(found.select(list(DRILL)), DRILL, "drill"), a_day, len(rounds))
+
+
+def _part(progress: Progress, done: float, parts: int) -> Progress:
+    return lambda share, words: progress(done + share / parts, words)
+
+
+def rung(
+    robbed: Stage,
+    staged: Sequence[Staged],
+    model: Model,
+    families: Sequence[Family],
+    progress: Progress = lambda _share, _words: None,
+) -> pl.DataFrame:
+    """The alerts (RINGS) that the model raises on a stage with the acts of ``staged`` in it."""
+    progress(0.0, "learning what is usual")
+    model = replace(model, learned=_learned(robbed, staged, model))
+    found = []
+    for start in range(0, len(robbed.days), TOGETHER):
+        days = robbed.days[start : start + TOGETHER]
+        progress(start / len(robbed.days), f"scoring {days[0]} to {days[-1]}")
+        since = days[0] - timedelta(days=LOOKBACK)
+        hours = robbed.hours.filter(local_day("hour", robbed.settings).is_between(since, days[-1]))
+        touched = robbed.touched.filter(pl.col("day").is_between(since, days[-1]))
+        if not touched["day"].is_in(days).any():
+            continue  # a hole in the log
+        scored = scoring.score(
+            hours, touched, days, model, robbed.directory, robbed.settings, families
+        )
+        ringing = scored.filter("alarming").with_columns(time=pl.col("hour") + exposure.HOUR)
+        found.append(ringing.select(list(exposure.RINGS)))
+    return pl.concat([empty(exposure.RINGS), *found]).sort("time", "entity_kind", "entity")
+
+
+def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.Learned:
+    """What is usual to the model, without the stage and with the acts that were done before it.
+
+    The model's own, where it was trained before the stage and nobody acted yet.
+    """
+    acted = any((each.acts["day"] < robbed.first).any() for each in staged)
+    before = robbed.first - timedelta(days=1)
+    if model.last_day <= before and not acted:
+        return model.learned
+    until = min(model.last_day, before)
+    begins = robbed.touched["day"].min()
+    if not isinstance(begins, date) or (until - begins).days < FEWEST_DAYS:
+        return model.learned  # the ledger no longer holds what the model was trained on
+    return features.learn(
+        robbed.hours.filter(local_day("hour", robbed.settings) <= until),
+        robbed.touched.filter(pl.col("day") <= until),
+        robbed.directory,
+        robbed.settings,
+    )
+
+
+def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:
+    """What became of each campaign, by its acts on the stage: DRILL but for benign alerts."""
+    on_stage = [
+        replace(each, acts=each.acts.filter(pl.col("day") >= stage.first)) for each in staged
+    ]
+    taken = pl.concat(
+        each.acts.select(pl.lit(each.name).alias("campaign"), "hour", "rows") for each in on_stage
+    )
+    suspects = [
+        (each.name, kind, entity, each.acts["hour"].min(), _until(each))
+        for each in on_stage
+        for kind, entity in each.targets
+        if not each.acts.is_empty()
+    ]
+    who = pl.DataFrame(suspects, schema=dict(exposure.SUSPECTS), orient="row")
+    facts = pl.DataFrame(
+        [
+            (
+                each.name,
+                casting.kind_of(each.name),
+                sorted({kind for kind, _ in each.targets}),
+                len(casting.thieves(each)),
+            )
+            for each in on_stage
+        ],
+        schema={name: DRILL[name] for name in ("campaign", "kind", "entity_kinds", "accounts")},
+        orient="row",
+    )
+    found = facts.join(exposure.measured(who, taken, rings), on="campaign", maintain_order="left")
+    return found.select(name for name in DRILL if name != "benign_alerts_a_day")
+
+
+def _until(staged: Staged) -> object:
+    return staged.acts.select(pl.col("hour").max() + exposure.HOUR + AFTER).item()
+
+
+def untouched(rings: pl.DataFrame, staged: Sequence[Staged], people: pl.DataFrame) -> pl.DataFrame:
+    """The alerts on entities that no campaign touched: benign, as far as the ledger is honest.
+
+    Touched are the campaigns' accounts, their groups (``people`` has account, group), and the
+    addresses and objects of their acts.
+    """
+    acts = pl.concat([each.acts for each in staged]).join(people, on="account", how="left")
+    targets = sorted({target for each in staged for target in each.targets})
+    kinds = {"entity_kind": pl.String, "entity": pl.String}
+    used = [
+        acts.select(pl.lit(kind).alias("entity_kind"), entity=kind).drop_nulls().unique()
+        for kind in ("account", "group", "client_address", "object")
+    ]
+    touched = pl.concat([pl.DataFrame(targets, schema=kinds, orient="row"), *used])
+    return rings.join(touched, on=["entity_kind", "entity"], how="anti")

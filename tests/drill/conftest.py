@@ -1,0 +1,90 @@
+"""A small honest agency, its ledger, and a model of all but its last six weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from agency import Agency, Plan
+
+from detector import registry
+from detector.cli.main import run
+from detector.drill.stage import Stage
+from detector.features.table import DIMENSIONS
+from detector.forests import store
+from detector.forests.model import Model
+from detector.ledger.store import Ledger
+from detector.reading import directory
+
+START = date(2024, 1, 1)
+DAYS = 105
+LAST = START + timedelta(days=DAYS - 1)
+CUT = LAST - timedelta(days=21)
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def detector(capsys, monkeypatch) -> Callable[..., Ran]:
+    """Runs the command in this process, as a shell would see it."""
+
+    def command(*arguments: object) -> Ran:
+        monkeypatch.setattr("sys.argv", ["detector", *map(str, arguments)])
+        code = 0
+        try:
+            run()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        said = capsys.readouterr()
+        return Ran(code, said.out, said.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("drill")
+    plan = Plan(seed=31, accounts=50, start=START, days=DAYS, thieves=0, doublers=0)
+    agency = Agency.found(plan)
+    (place / "logs").mkdir()
+    agency.events().write_parquet(place / "logs" / "log.parquet")
+    agency.directory().write_csv(place / "directory.csv")
+    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n')
+    words = [
+        "train", place / "logs", "--directory", place / "directory.csv", "--until", CUT,
+        "--ledger", place / "ledger", "--model", place / "model",
+        "--settings", place / "detector.toml",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["detector", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            run()
+        assert not stop.value.code
+    return place
+
+
+@pytest.fixture(scope="session")
+def model(place) -> Model:
+    return store.load(place / "model", registry.families())
+
+
+@pytest.fixture(scope="session")
+def stage(place, model) -> Stage:
+    """The last three weeks: small, and after the model's training."""
+    book = Ledger.open(place / "ledger", model.settings.timezone)
+    return Stage(
+        book.hours(None, LAST),
+        book.touched(None, LAST, DIMENSIONS),
+        directory.load(place / "directory.csv"),
+        model.settings,
+        CUT + timedelta(days=1),
+        LAST,
+    )

@@ -1,0 +1,188 @@
+"""Campaigns in a ledger's own tables, scored as the real log would be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from detector import registry
+from detector.alerts.batch import score_days
+from detector.campaigns import kinds
+from detector.drill import casting, run
+from detector.drill.exposure import HOUR, RINGS
+from detector.drill.stage import DAYS, FEWEST, span
+from detector.errors import NotEnoughHistory
+from detector.forests.scoring import LOOKBACK
+from detector.ledger.store import Ledger
+from detector.schema import DRILL, check
+
+START = date(2024, 1, 1)
+
+
+@pytest.fixture(scope="session")
+def staged(stage, model):
+    return casting.cast(stage.world(model), 5, 2)
+
+
+def of_kind(staged, kind):
+    return next(each for each in staged if casting.kind_of(each.name) == kind)
+
+
+def days(count):
+    return [START + timedelta(days=n) for n in range(count)]
+
+
+def test_the_stage_is_six_weeks_where_the_ledger_has_them():
+    first, last = span(days(LOOKBACK + 100), None)
+    assert (last - first).days + 1 == DAYS
+    assert last == days(LOOKBACK + 100)[-1]
+
+
+def test_the_stage_is_what_follows_the_history_where_there_is_less():
+    first, _ = span(days(LOOKBACK + 20), None)
+    assert first == START + timedelta(days=LOOKBACK)
+
+
+def test_a_ledger_too_short_is_refused_with_what_it_would_need():
+    with pytest.raises(NotEnoughHistory, match=f"at least {LOOKBACK + FEWEST} days"):
+        span(days(LOOKBACK + FEWEST - 1), None)
+    with pytest.raises(NotEnoughHistory, match="ask for --days 20 or fewer"):
+        span(days(LOOKBACK + 20), 21)
+    with pytest.raises(NotEnoughHistory, match="no day"):
+        span([], None)
+
+
+def test_campaigns_are_cast_up_to_what_was_asked_even_where_accounts_are_few(staged):
+    names = [each.name for each in staged]
+    assert len(set(names)) == len(names)
+    assert {"burst-1", "burst-2", "fold-1", "fold-2", "poisoned-2"} <= set(names)
+    assert all(int(name.rsplit("-", 1)[1]) <= 2 for name in names)
+
+
+def test_no_account_steals_for_two_campaigns_of_a_round(staged):
+    rounds = casting.rounds(staged, 50)
+    assert sorted(each.name for some in rounds for each in some) == sorted(
+        each.name for each in staged
+    )
+    for some in rounds:
+        busy = [name for each in some for name in casting.thieves(each)]
+        assert len(busy) == len(set(busy))
+        assert len(busy) <= 50 * casting.SHARE or len(some) == 1
+
+
+def test_one_round_is_enough_where_accounts_are_many(staged):
+    apart = {frozenset(casting.thieves(each)): each for each in staged[:1]}
+    assert len(casting.rounds(list(apart.values()), 10_000)) == 1
+
+
+def test_a_flood_of_pages_is_found_and_what_nobody_touched_is_quiet(stage, model, staged):
+    flood = of_kind(staged, "flat_month")
+    rings = run.rung(stage.robbed([flood]), [flood], model, registry.families())
+    found = run.outcomes([flood], rings, stage).row(0, named=True)
+    assert found["first_alert"] is not None
+    assert found["exposure"] < 0.2
+    assert found["records"] == flood.acts["rows"].sum()
+    assert found["first_act"] == flood.acts["hour"].min()
+
+
+def test_the_drill_scores_as_the_batch_does(place, stage, model):
+    """With nobody staged, in portions of its own: the alerts that ``detector score`` raises."""
+    book = Ledger.open(place / "ledger", model.settings.timezone)
+    rest = (stage.days, model, stage.directory, stage.settings, registry.families())
+    batch = [
+        (alert["entity_kind"], alert["entity"], datetime.fromisoformat(alert["time"]))
+        for some in score_days(book, *rest)
+        for alert in some.alerts
+    ]
+    rings = run.rung(stage, [], model, registry.families())
+    assert len(batch) > 3
+    assert sorted(rings.rows()) == sorted(batch)
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_one_others(stage, model):
+    def campaigns(seed):
+        cast = casting.cast(stage.world(model), seed, 1)
+        return {each.name: each.acts for each in cast}
+
+    one, again, other = campaigns(3), campaigns(3), campaigns(4)
+    assert one.keys() == again.keys()
+    assert all(one[name].equals(again[name]) for name in one)
+    assert any(not one[name].equals(other[name]) for name in one.keys() & other.keys())
+
+
+def test_what_a_campaign_did_before_the_stage_is_learned_but_not_counted(stage, model, staged):
+    poisoned = of_kind(staged, "poisoned")
+    before = poisoned.acts["day"] < stage.first
+    assert before.any()
+    robbed = stage.robbed([poisoned])
+    (who,) = casting.thieves(poisoned)
+    level = model.learned.levels.filter(pl.col("entity") == who)["rows_centre"].item()
+    raised = run._learned(robbed, [poisoned], model).levels.filter(pl.col("entity") == who)
+    assert raised["rows_centre"].item() > level
+    found = run.outcomes([poisoned], pl.DataFrame(schema=dict(RINGS)), stage).row(0, named=True)
+    assert found["records"] == poisoned.acts.filter(~before)["rows"].sum()
+    assert found["exposure"] == 1
+
+
+def test_nothing_is_learned_anew_where_the_model_never_saw_the_stage(stage, model, staged):
+    flood = of_kind(staged, "flat_month")
+    assert run._learned(stage.robbed([flood]), [flood], model) is model.learned
+
+
+def test_days_of_the_stage_that_the_model_was_trained_on_are_forgotten(stage, model, staged):
+    flood = of_kind(staged, "flat_month")
+    trained = replace(model, last_day=stage.last)
+    learned = run._learned(stage.robbed([flood]), [flood], trained)
+    assert learned is not model.learned
+    assert learned.levels.equals(model.learned.levels)
+
+
+def test_an_alert_counts_on_the_campaign_s_entities_alone(stage, staged):
+    flood = of_kind(staged, "flat_month")
+    (who,) = casting.thieves(flood)
+    late = flood.acts["hour"].min() + 2 * HOUR
+
+    def found(*rings):
+        frame = pl.DataFrame(rings, schema=dict(RINGS), orient="row")
+        return run.outcomes([flood], frame, stage).row(0, named=True)
+
+    assert found(("account", who, late))["found_by"] == "account"
+    assert found(("account", f"not {who}", late))["found_by"] is None
+
+
+def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, staged):
+    crowd = of_kind(staged, "crowd_address")
+    kind, address = crowd.targets[0]
+    (someone, *_rest) = sorted(casting.thieves(crowd))
+    people = stage.people(model)
+    group = people.filter(pl.col("account") == someone)["group"].item()
+    (table,) = crowd.acts["object"].drop_nulls().unique().sort().head(1)
+    time = crowd.acts["hour"].max()
+    rings = [
+        (kind, address, time),
+        ("account", someone, time),
+        ("group", group, time),
+        ("object", table, time),
+        ("account", "somebody else", time),
+    ]
+    frame = pl.DataFrame(rings, schema=dict(RINGS), orient="row")
+    assert run.untouched(frame, [crowd], people)["entity"].to_list() == ["somebody else"]
+
+
+def test_the_whole_drill_has_a_row_for_each_campaign_in_the_order_of_kinds(stage, model):
+    told = []
+    found = run.drill(
+        stage, model, registry.families(), 1, 5, lambda share, words: told.append((share, words))
+    )
+    check(found.campaigns, DRILL, "drill")
+    order = [kind.name for kind in kinds.KINDS]
+    mine = found.campaigns["kind"].to_list()
+    assert mine == sorted(mine, key=order.index)
+    assert found.campaigns["exposure"].is_between(0, 1).all()
+    assert found.rounds > 1
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] < 1
