@@ -14,6 +14,9 @@ import numpy as np
 import polars as pl
 
 from detector import registry, schema
+from detector.alerts import alert
+from detector.alerts.alert import Alert
+from detector.alerts.context import Context
 from detector.forests import scoring
 from detector.forests.model import Model
 from detector.forests.training import Data, train
@@ -88,6 +91,14 @@ class Office:
         return scoring.score(
             self.hours, self.touched, some, model, directory, self.settings, FAMILIES
         )
+
+    def alerts(
+        self, scored: pl.DataFrame, model: Model, directory: pl.DataFrame | None = None
+    ) -> list[Alert]:
+        """The alerts of what ``score`` gave, with what the ledger knows of them."""
+        ringing = alert.raised(scored)
+        context = Context.of(ringing, self.hours, self.touched, directory, model, self.settings)
+        return alert.alerts(ringing, model, FAMILIES, context)
 
 
 def honest_events(

@@ -21,7 +21,7 @@ from office import (
     pages,
 )
 
-from detector.alerts import alert
+from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.features import table
 from detector.features.measures import KINDS
@@ -175,11 +175,11 @@ def test_a_day_without_any_log_before_it_is_scored(robbed, model):
 
 def test_an_alert_once_raised_is_never_rewritten(robbed_log, model):
     """Scored again each day over all that is known by then, as a daily run with overlap would."""
-    before: list[alert.Alert] = []
+    before: list[Alert] = []
     for known in range(2, 11, 2):
         log = robbed_log.filter(pl.col("timestamp").dt.date() <= SCORED[known - 1])
-        scored = Office.of(log).score(model, SCORED[:known])
-        alerts = alert.alerts(alert.raised(scored), model, FAMILIES)
+        office = Office.of(log)
+        alerts = office.alerts(office.score(model, SCORED[:known]), model)
         assert alerts[: len(before)] == before
         before = alerts
     assert any(found["entity"] == "agent00" for found in before)

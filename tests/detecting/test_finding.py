@@ -8,7 +8,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from office import CUT, FAMILIES, FOREIGN, SCORED, Office, joined, pages
+from office import CUT, FOREIGN, SCORED, Office, joined, pages
 
 from detector import schema
 from detector.alerts import alert
@@ -21,8 +21,8 @@ THIEF = (pl.col("entity_kind") == ACCOUNT) & (pl.col("entity") == "agent00")
 
 
 @pytest.fixture(scope="module")
-def alerts(scored, model):
-    return alert.alerts(alert.raised(scored), model, FAMILIES)
+def alerts(scored, model, robbed):
+    return robbed.alerts(scored, model)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def test_the_reasons_name_figures_and_the_new_address(own):
     assert json.loads(json.dumps(own[0])) == own[0]
 
 
-def test_alerts_of_every_kind_of_entity_can_be_said_and_stored(scored, model):
+def test_alerts_of_every_kind_of_entity_can_be_said_and_stored(scored, model, robbed):
     """The first moment of each kind, as if it rang: nothing in an alert is for accounts alone."""
     some = scored.group_by("entity_kind", maintain_order=True).head(3)
-    told = alert.alerts(alert.raised(some.with_columns(alarming=True)), model, FAMILIES)
+    told = robbed.alerts(some.with_columns(alarming=True), model)
     assert {found["entity_kind"] for found in told} == {
         "account",
         "client_address",
