@@ -93,7 +93,10 @@ def test_scores_have_the_promised_columns(place, ledger, detector, tmp_path):
     read = pl.read_parquet(place / "2024-02-05.parquet").filter(
         pl.col("action").is_in(["read", "export"])
     )
-    assert scores.filter(pl.col("entity_kind") == "account")["rows"].sum() == read["rows"].sum()
+    # Groups and tables tell the same records again.
+    of_accounts = scores.filter(pl.col("entity_kind") == "account")
+    assert of_accounts["rows"].sum() == read["rows"].sum()
+    assert set(scores["entity_kind"]) <= {"account", "client_address", "group", "object"}
     ids = {alert["id"] for alert in _alerts(tmp_path / "out")}
     assert set(scores["alert_id"].drop_nulls()) == ids
 
@@ -121,6 +124,30 @@ def test_scoring_the_same_dump_twice_changes_nothing(place, ledger, detector, tm
     ran = detector(*arguments)
     assert "known" in ran.err
     assert [(tmp_path / "out" / name).read_bytes() for name in names] == before
+
+
+def test_the_same_dump_under_another_name_changes_nothing(place, ledger, detector, tmp_path):
+    """Logs are rotated, copied and sent again; the ledger knows them by what is in them."""
+    import shutil
+
+    day = place / "2024-02-05.parquet"
+    detector(*_score(place, [day], ledger, tmp_path / "out"))
+    again = shutil.copy(day, tmp_path / "again.parquet")
+    detector(*_score(place, [day, again], ledger, tmp_path / "twice"))
+    for name in ("alerts.ndjson", "scores.parquet"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes()
+
+
+def test_an_alert_stays_when_later_days_are_scored(place, ledger, detector, tmp_path):
+    days = sorted(place.glob("2024-02-0*.parquet"))
+    before: list[dict] = []
+    for number in range(1, len(days) + 1):
+        out = tmp_path / f"out{number}"
+        detector(*_score(place, days[:number], ledger, out))
+        alerts = _alerts(out)
+        assert alerts[: len(before)] == before
+        before = alerts
+    assert before
 
 
 def test_json_on_stdout_is_one_document_with_the_alerts(place, ledger, detector, tmp_path):

@@ -1,29 +1,55 @@
 """A model is data: it comes back the same, and anything else is refused in one line."""
 
 import hashlib
+import io
 import json
 import pickle
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
 import pytest
+from office import FAMILIES, SCORED
 
-from detector import registry
 from detector.errors import ModelError
-from detector.forests import forest, scoring, store
-from detector.settings import Settings
+from detector.forests import forest, store
+
+FILES = (
+    "model.json",
+    "levels.parquet",
+    "peers.parquet",
+    "seen.parquet",
+    "habits.parquet",
+    "known.parquet",
+    "used.parquet",
+    "groups.parquet",
+    "trees.parquet",
+    "account.skops",
+    "client_address.skops",
+    "group.skops",
+    "object.skops",
+    "CARD.md",
+)
+#: The card is for people; nothing is read from it.
+CHECKED = [name for name in FILES if name != "CARD.md"]
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model"
+    store.save(model, path, FAMILIES)
+    return path
 
 
 @pytest.fixture
-def folder(model, tmp_path):
-    store.save(model, tmp_path / "model", registry.families())
-    return tmp_path / "model"
+def folder(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "model")
 
 
 def refused(folder):
     with pytest.raises(ModelError) as error:
-        store.load(folder, registry.families())
+        store.load(folder, FAMILIES)
     text = str(error.value)
     assert "\n" not in text
     assert str(folder) in text
@@ -38,22 +64,45 @@ def _rewrite(folder, change):
     (folder / "model.json").write_text(json.dumps({**head, "checksum": digest}))
 
 
-def test_a_stored_model_gives_the_same_scores(folder, model, robbed, scored_days):
-    again = store.load(folder, registry.families())
-    both = [
-        scoring.score(
-            robbed.hours, robbed.touched, scored_days[:2], which, None, Settings(),
-            registry.families(),
-        )["surprise"]
-        for which in (model, again)
-    ]  # fmt: skip
-    assert both[0].equals(both[1])
+def test_the_folder_holds_what_the_documentation_says(folder):
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+
+
+def _replaced(folder, name, data):
+    """Another file in the place of one, with its checksum mended."""
+    (folder / name).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    _rewrite(folder, lambda head: head["files"].update({name: digest}))
+
+
+def test_a_stored_model_gives_the_same_scores(folder, model, robbed):
+    again = store.load(folder, FAMILIES)
+    both = [robbed.score(which, SCORED[:2]) for which in (model, again)]
+    assert both[0].equals(both[1], null_equal=True)
+    assert set(both[0]["entity_kind"]) == set(model.judges)
     assert again.threshold == model.threshold
 
 
+def test_a_stored_model_is_the_same_in_every_field(folder, model):
+    """Of a field that the folder forgot, the loaded model would not know."""
+    again = store.load(folder, FAMILIES)
+    plain = [item.name for item in fields(model) if item.name not in ("judges", "learned", "id")]
+    assert {name: getattr(again, name) for name in plain} == {
+        name: getattr(model, name) for name in plain
+    }
+    for item in fields(model.learned):
+        assert getattr(again.learned, item.name).equals(getattr(model.learned, item.name)), (
+            item.name
+        )
+    for kind, judge in model.judges.items():
+        assert again.judges[kind].joint == judge.joint
+        assert again.judges[kind].voices.features == judge.voices.features
+        assert (again.judges[kind].voices.trees is None) == (judge.voices.trees is None)
+
+
 def test_saving_twice_gives_the_same_id(folder, model, tmp_path):
-    other = store.save(model, tmp_path / "other", registry.families())
-    assert store.load(folder, registry.families()).id == other.id
+    other = store.save(model, tmp_path / "other", FAMILIES)
+    assert store.load(folder, FAMILIES).id == other.id
 
 
 def test_the_card_says_span_budget_and_threshold(folder, model):
@@ -62,10 +111,7 @@ def test_the_card_says_span_budget_and_threshold(folder, model):
         assert str(words) in card
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["model.json", "accounts.parquet", "groups.parquet", "known.parquet", "forest.skops"],
-)
+@pytest.mark.parametrize("name", CHECKED)
 @pytest.mark.parametrize("harm", ["truncated", "flipped", "missing", "emptied"])
 def test_harm_to_any_file_is_noticed(folder, name, harm):
     path = folder / name
@@ -104,7 +150,7 @@ def test_a_missing_folder_is_refused_with_the_cure(tmp_path):
 def test_a_foreign_folder_is_never_overwritten(model, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ModelError, match="not empty"):
-        store.save(model, tmp_path, registry.families())
+        store.save(model, tmp_path, FAMILIES)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
@@ -118,16 +164,14 @@ def test_a_forest_that_could_run_code_is_refused(folder, payload, capsys):
     import skops.io
 
     data = pickle.dumps(_Evil()) if payload == "pickle" else skops.io.dumps([np.linalg.LinAlgError])
-    (folder / "forest.skops").write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    _rewrite(folder, lambda head: head["files"].update({"forest.skops": digest}))
+    _replaced(folder, "group.skops", data)
     refused(folder)
     assert "code ran" not in capsys.readouterr().out
 
 
 def test_a_model_moved_elsewhere_still_loads(folder, tmp_path):
     shutil.move(folder, tmp_path / "moved")
-    assert store.load(tmp_path / "moved", registry.families()).threshold > 0
+    assert store.load(tmp_path / "moved", FAMILIES).threshold > 0
 
 
 def test_a_forest_ranks_the_far_point_first():
@@ -139,8 +183,43 @@ def test_a_forest_ranks_the_far_point_first():
     assert np.array_equal(again.score(points), fitted.score(points))
 
 
-def test_known_parquet_of_other_columns_is_refused(folder):
-    pl.DataFrame({"a": [1]}).write_parquet(folder / "known.parquet")
-    digest = hashlib.sha256((folder / "known.parquet").read_bytes()).hexdigest()
-    _rewrite(folder, lambda head: head["files"].update({"known.parquet": digest}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(reason="store.SCHEMAS has no schema of groups.parquet"),
+        )
+        if name == "groups.parquet"
+        else name
+        for name in CHECKED
+        if name.endswith(".parquet")
+    ],
+)
+def test_frames_of_other_columns_are_refused(folder, name):
+    file = io.BytesIO()
+    pl.DataFrame({"a": [1]}).write_parquet(file)
+    _replaced(folder, name, file.getvalue())
     assert "does not fit together" in refused(folder)
+
+
+def test_trees_in_a_circle_are_refused(folder):
+    """A checksum is no signature: whoever can write the folder can mend it."""
+    nodes = pl.read_parquet(folder / "trees.parquet")
+    file = io.BytesIO()
+    nodes.with_columns(
+        left=pl.when(pl.col("left") > 0).then(1).otherwise(0).cast(pl.Int32)
+    ).write_parquet(file)
+    _replaced(folder, "trees.parquet", file.getvalue())
+    assert "does not fit together" in refused(folder)
+
+
+def test_a_judge_more_or_less_than_there_are_files_is_refused(folder):
+    _rewrite(folder, lambda head: head["judges"].pop("group"))
+    assert "other files" in refused(folder)
+
+
+def test_a_file_outside_the_folder_is_refused(folder):
+    """Names of files come from the folder itself and could point anywhere."""
+    _rewrite(folder, lambda head: head["judges"].update({"../x": head["judges"]["group"]}))
+    assert "other files" in refused(folder)

@@ -15,8 +15,10 @@ import typer
 from typer.core import TyperGroup
 
 from detector import __version__, registry, schema
+from detector.alerts.techniques import TECHNIQUES
 from detector.campaigns.kinds import KINDS
 from detector.cli.main import app
+from detector.forests import store
 from detector.reading import columns
 from detector.settings import Settings, load
 
@@ -202,3 +204,35 @@ def test_the_changelog_has_this_version() -> None:
     document = tomllib.loads(read(ROOT / "pyproject.toml"))
     assert document["project"]["version"] == __version__
     assert f"## [{__version__}]" in read(ROOT / "CHANGELOG.md")
+
+
+def test_every_technique_of_an_alert_stands_in_the_docs() -> None:
+    alerts, method = read(ROOT / "docs/alerts.md"), read(ROOT / "docs/method.md")
+    for each in TECHNIQUES:
+        assert f"| {each.id} {each.name} |" in alerts
+        assert f"| `{each.id.split('.')[0]}` " in method
+        assert f"attack.mitre.org/techniques/{each.id.split('.')[0]}/" in method
+
+
+def test_every_file_of_a_model_stands_in_the_docs() -> None:
+    text = read(ROOT / "docs/models.md").split("## Training")[0]
+    files = {path.name for path in (ROOT / "models/agency").iterdir()}
+    assert {name for name in files if f"`{name}`" not in text} == set()
+    assert {f"{name}.parquet" for name in (*store.LEARNED, "trees")} <= files
+
+
+def test_every_source_that_the_code_cites_is_given_in_full() -> None:
+    """Author and year, as they stand in comments and docstrings of the core."""
+    sources = read(ROOT / "docs/method.md").split("## Sources")[1]
+    core = [*(ROOT / "detector/features").rglob("*.py"), *(ROOT / "detector/forests").rglob("*.py")]
+    cited = set()
+    for path in core:
+        cited |= set(re.findall(r"([A-Z][a-z]+)(?:'s)?,? \(?((?:19|20)\d\d)\)", read(path)))
+    assert {name for name, _ in cited} >= {"Page", "Pickands", "Haan", "Zhou", "Friedman"}
+    for name, year in cited:
+        assert re.search(rf"{name}.*?{year}", sources, re.DOTALL), f"{name} {year}"
+
+
+def test_every_page_is_reached_from_the_first_one() -> None:
+    index = read(ROOT / "docs/index.md")
+    assert {path.name for path in DOCS if f"({path.name}" not in index} == {"index.md"}

@@ -1,0 +1,181 @@
+"""A small seeded office: four desks at three sites, a nightly job, and whoever steals from it.
+
+``Office.of`` folds events into the ledger's two tables as ``detector.ledger`` does. What a test
+adds to the office it adds as events, so that it comes the whole way that a log comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from detector import registry, schema
+from detector.forests import scoring
+from detector.forests.model import Model
+from detector.forests.training import Data, train
+from detector.ledger.fold import fold_hours, fold_touched, local_day
+from detector.settings import Settings
+
+START = date(2024, 1, 1)
+DAYS = 98
+#: The first day that the model does not know.
+CUT = START + timedelta(days=63)
+PEOPLE = 96
+DESKS = ("north", "south", "east", "west")
+JOB = "svc.nightly"
+#: Where the desk called west sits: at terminal servers that they share.
+TERMINALS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")
+#: Nobody's network (RFC 5737).
+FOREIGN = "203.0.113.7"
+FAMILIES = registry.families()
+NAMES = [feature.name for family in FAMILIES for feature in family.features]
+
+
+def agent(number: int) -> str:
+    return f"agent{number:02}"
+
+
+def desk(number: int) -> str:
+    return DESKS[number % len(DESKS)]
+
+
+def address(number: int) -> str:
+    if desk(number) == "west":
+        return TERMINALS[number // len(DESKS) % len(TERMINALS)]
+    return f"10.{number % len(DESKS)}.0.{number + 1}"
+
+
+def days(first: date, count: int) -> list[date]:
+    return [first + timedelta(days=n) for n in range(count)]
+
+
+#: The days that tests score.
+SCORED = days(CUT, 14)
+#: And those that what is slow takes.
+LATER = days(CUT, DAYS - (CUT - START).days)
+
+
+@dataclass(frozen=True)
+class Office:
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+    settings: Settings = field(default_factory=Settings)
+
+    @classmethod
+    def of(cls, events: pl.DataFrame, settings: Settings | None = None) -> Office:
+        rules = settings or Settings()
+        return cls(fold_hours(events), fold_touched(events, rules.timezone), rules)
+
+    def before(self, day: date) -> Office:
+        return self._of_days(local_day("hour", self.settings.timezone) < day, pl.col("day") < day)
+
+    def since(self, day: date) -> Office:
+        return self._of_days(local_day("hour", self.settings.timezone) >= day, pl.col("day") >= day)
+
+    def _of_days(self, hours: pl.Expr, touched: pl.Expr) -> Office:
+        return Office(self.hours.filter(hours), self.touched.filter(touched), self.settings)
+
+    def model(self, directory: pl.DataFrame | None = None) -> Model:
+        return train(Data(self.hours, self.touched, directory, self.settings, FAMILIES))
+
+    def score(
+        self, model: Model, some: Sequence[date], directory: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        return scoring.score(
+            self.hours, self.touched, some, model, directory, self.settings, FAMILIES
+        )
+
+
+def honest_events(
+    seed: int = 1, until: int = DAYS, busy: Mapping[date, float] | None = None
+) -> pl.DataFrame:
+    """The log of an office where nobody steals; on ``busy`` days all do so many times as much."""
+    rng = np.random.default_rng(seed)
+    level = rng.lognormal(2.6, 0.4, PEOPLE)
+    frames = []
+    for day in days(START, until):
+        share = 1.0 if day.isoweekday() <= 5 else 0.02
+        more = (busy or {}).get(day, 1.0)
+        counts = rng.poisson(level * share * more * rng.gamma(6, 1 / 6, PEOPLE))
+        who = np.repeat(np.arange(PEOPLE), counts)
+        hour = rng.normal(13, 1.8, len(who)).clip(7, 19.9)
+        frames.append(reads(rng, day, who, hour, 1.5))
+        frames.append(_nightly(rng, day))
+    return pl.concat([schema.empty(schema.EVENTS), *frames], how="diagonal").sort(
+        "timestamp", "account", "rows"
+    )
+
+
+def _nightly(rng: np.random.Generator, day: date) -> pl.DataFrame:
+    job = reads(rng, day, np.zeros(30, int), 2 + rng.random(30), 6.0)
+    return job.with_columns(
+        account=pl.lit(JOB), client_address=pl.lit("10.8.0.1"), object=pl.lit("person")
+    )
+
+
+def reads(
+    rng: np.random.Generator, day: date, who: np.ndarray, hour: np.ndarray, size: float
+) -> pl.DataFrame:
+    """EVENTS (some columns): reads of about e**``size`` records by agents at hours of a day."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    second = rng.integers(0, 4, len(who)) == 0
+    return pl.DataFrame(
+        {
+            "timestamp": pl.Series(((midnight + hour * 3600) * 1e6).astype(np.int64)).cast(
+                schema.TIMESTAMP
+            ),
+            "account": [agent(number) for number in who],
+            "client_address": [address(number) for number in who],
+            "application": "front",
+            "object": [
+                "person" if other else f"{desk(number)}.file"
+                for number, other in zip(who, second, strict=True)
+            ],
+            "action": "read",
+            "rows": rng.lognormal(size, 1.0, len(who)).astype(np.int64),
+            "success": True,
+        },
+        schema_overrides={name: schema.EVENTS[name] for name in ("rows", "success")},
+    )
+
+
+def pages(number: int, some: Sequence[date], made: int, seed: int = 5) -> pl.DataFrame:
+    """Theft: ``made`` statements of some 300 records a day, around the clock, from abroad."""
+    rng = np.random.default_rng(seed)
+    frames = [reads(rng, day, np.full(made, number), rng.random(made) * 24, 5.7) for day in some]
+    return pl.concat(frames).with_columns(client_address=pl.lit(FOREIGN))
+
+
+def multiplied(
+    events: pl.DataFrame, number: int, some: Sequence[date], times: Sequence[float], seed: int = 6
+) -> pl.DataFrame:
+    """Theft: what the agent reads on ``some`` days, ``times`` as often, in its own hours."""
+    rng = np.random.default_rng(seed)
+    mine = events.filter(pl.col("account") == agent(number))
+    frames = []
+    for day, factor in zip(some, times, strict=True):
+        today = mine.filter(pl.col("timestamp").dt.date() == day)
+        more = rng.poisson(max(factor - 1, 0.0), len(today))
+        frames.append(today[np.repeat(np.arange(len(today)), more).tolist()])
+    return pl.concat(frames)
+
+
+def joined(*parts: pl.DataFrame) -> pl.DataFrame:
+    """One log of several."""
+    return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")
+
+
+def directory() -> pl.DataFrame:
+    """The office's directory: a group for each desk, and the job."""
+    people = [(agent(n), f"desk {desk(n)}", "human") for n in range(PEOPLE)]
+    return pl.DataFrame(
+        [
+            {"account": name, "group": group, "role": None, "kind": kind, "hired": None}
+            for name, group, kind in [*people, (JOB, "desk north", "service")]
+        ],
+        schema=dict(schema.DIRECTORY),
+    )

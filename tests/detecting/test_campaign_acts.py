@@ -1,0 +1,156 @@
+"""A staged campaign is one more part of the log: its acts are what its events would have been."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from office import CUT, LATER, Office, directory
+
+from detector import schema
+from detector.campaigns import act, kinds
+from detector.campaigns.world import world
+from detector.features.groups import groups
+from detector.ledger.fold import fold_hours, fold_touched, merge_touched
+
+ZONE = "Europe/Paris"
+names = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é"]))
+statements = st.fixed_dictionaries(
+    {
+        "timestamp": st.datetimes(datetime(2024, 3, 30), datetime(2024, 4, 1)).map(  # noqa: DTZ001
+            lambda moment: moment.replace(tzinfo=UTC)
+        ),
+        "account": st.sampled_from(["ann", "bob", "cyd"]),
+        "client_address": names,
+        "application": names,
+        "object": names,
+        "action": st.sampled_from(["read", "export"]),
+        "rows": st.one_of(st.none(), st.integers(0, 10**6)),
+    }
+)
+logs = st.lists(statements, max_size=25).map(
+    lambda rows: pl.DataFrame(
+        [dict.fromkeys(schema.EVENTS) | {"success": True} | row for row in rows],
+        schema=dict(schema.EVENTS),
+        orient="row",
+    )
+)
+
+
+def _acts(events: pl.DataFrame) -> pl.DataFrame:
+    """One act for each event."""
+    known = pl.col("rows").is_not_null()
+    return events.select(
+        "account",
+        pl.col("timestamp").dt.truncate("1h").dt.convert_time_zone(ZONE).dt.date().alias("day"),
+        pl.col("timestamp").dt.truncate("1h").alias("hour"),
+        "action",
+        "client_address",
+        "application",
+        "object",
+        pl.lit(1, pl.Int64).alias("statements"),
+        pl.col("rows").fill_null(0),
+        pl.col("rows").fill_null(0).cast(pl.Float64).log1p().alias("log_rows"),
+        pl.col("rows").fill_null(0).alias("largest"),
+        known.alias("known"),
+    )
+
+
+def _folded(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return fold_hours(events), merge_touched(fold_touched(events, ZONE))
+
+
+@given(logs, logs)
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_acts_added_are_events_folded(honest, stolen):
+    hours, touched = act.added(*_folded(honest), _acts(stolen))
+    all_hours, all_touched = _folded(pl.concat([honest, stolen]))
+    assert hours.equals(all_hours.sort("hour", "account", "action"))
+    keys = ["day", "account", "dimension", "value"]
+    assert touched.equals(all_touched.sort(keys))
+
+
+@given(logs)
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_no_acts_change_nothing(honest):
+    hours, touched = _folded(honest)
+    same = act.added(hours, touched, pl.DataFrame(schema=dict(act.ACTS)))
+    assert same[0].equals(hours.sort("hour", "account", "action"))
+    assert same[1].equals(touched.sort("day", "account", "dimension", "value"))
+
+
+@pytest.fixture(scope="module")
+def stage(honest):
+    people = directory()
+    return world(
+        honest.hours,
+        honest.touched,
+        groups(honest.hours["account"], people),
+        {"svc.nightly"},
+        CUT,
+        LATER[-1],
+        honest.settings.timezone,
+    )
+
+
+@pytest.fixture(scope="module")
+def staged(stage):
+    return kinds.stage(stage, 3, 1)
+
+
+def test_campaigns_act_on_the_stage_and_take_records(stage, staged):
+    assert {each.name.rsplit("-", 1)[0] for each in staged} > {"burst", "fold", "ramp", "mimic"}
+    for each in staged:
+        frame = schema.check(each.acts, act.ACTS, each.name)
+        begins = date(2024, 1, 1) if each.name.startswith("poisoned") else stage.first
+        assert frame["day"].is_between(begins, stage.last).all(), each.name
+        assert (frame["statements"] >= 0).all()
+        assert (frame["rows"] >= 0).all()
+        assert np.isfinite(frame["log_rows"].to_numpy()).all()
+        days = frame["hour"].dt.convert_time_zone(stage.timezone).dt.date()
+        assert (days == frame["day"]).all()
+        assert set(frame["account"]) <= set(stage.usual["account"])
+
+
+def test_two_campaigns_never_share_an_account(staged):
+    taken = [name for each in staged for name in each.acts["account"].unique()]
+    assert len(taken) == len(set(taken))
+
+
+def test_the_same_seed_stages_the_same_campaigns(stage, staged):
+    again = kinds.stage(stage, 3, 1)
+    assert [each.name for each in again] == [each.name for each in staged]
+    assert all(a.acts.equals(b.acts) for a, b in zip(again, staged, strict=True))
+    other = kinds.stage(stage, 4, 1)
+    assert not all(a.acts.equals(b.acts) for a, b in zip(other, staged, strict=False))
+
+
+def test_honest_people_stay_as_they_were(honest, staged):
+    acts = pl.concat(each.acts for each in staged)
+    hours, touched = act.added(honest.hours, honest.touched, acts)
+    thieves = acts["account"].unique()
+    kept = ~pl.col("account").is_in(thieves.implode())
+    keys = ["hour", "account", "action"]
+    assert hours.filter(kept).equals(honest.hours.filter(kept).sort(keys))
+    assert hours["rows"].sum() == honest.hours["rows"].sum() + acts.filter("known")["rows"].sum()
+    assert set(touched["dimension"]) == set(honest.touched["dimension"])
+
+
+def test_a_model_finds_the_loud_campaigns_it_was_not_shown(honest, model, stage):
+    """Staged after training, on the real path: ledger, features, judges, threshold."""
+    loud = ("burst", "flat_month", "weekend_nights")
+    some = tuple(kind for kind in kinds.KINDS if kind.name in loud)
+    staged = kinds.stage(stage, 11, 2, some)
+    hours, touched = act.added(
+        honest.hours, honest.touched, pl.concat(each.acts for each in staged)
+    )
+    scored = Office(hours, touched).score(model, LATER)
+    ringing = set(scored.filter("alarming")["entity"])
+    thieves = {each.name: {name for _, name in each.targets} for each in staged}
+    assert len(thieves) == 6
+    assert all(names & ringing for names in thieves.values()), thieves

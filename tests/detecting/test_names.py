@@ -1,0 +1,161 @@
+"""Names of accounts, addresses, tables, programs and groups mean nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from office import CUT, NAMES, SCORED, Office, directory
+
+from detector.features import table
+from detector.features.groups import by_use, groups
+from detector.schema import TIMESTAMP, TOUCHED
+
+KEYS = ["entity_kind", "entity", "hour"]
+SOME = SCORED[:5]
+
+
+def _other(name: pl.Expr) -> pl.Expr:
+    """Another name for each name; what came first in the alphabet comes last."""
+    return pl.concat_str(pl.lit("x"), name.str.reverse(), pl.lit("§"))
+
+
+def _own(name: pl.Expr) -> pl.Expr:
+    return name.str.strip_prefix("x").str.strip_suffix("§").str.reverse()
+
+
+def _moved(address: pl.Expr) -> pl.Expr:
+    """Another address; who shared a network still does. Its own inverse."""
+    parts = address.str.split(".").list.eval(255 - pl.element().cast(pl.Int64, strict=False))
+    return parts.cast(pl.List(pl.String)).list.join(".")
+
+
+def _renamed(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(
+        _other(pl.col("account")).alias("account"),
+        _other(pl.col("object")).alias("object"),
+        _other(pl.col("application")).alias("application"),
+        _moved(pl.col("client_address")).alias("client_address"),
+    ).sample(fraction=1, shuffle=True, seed=3)
+
+
+def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
+    """Scores of the renamed office with the names of the own one."""
+    kind = pl.col("entity_kind")
+    entity = (
+        pl.when(kind == "client_address")
+        .then(_moved(pl.col("entity")))
+        .when(kind == "group")
+        .then(pl.col("entity").replace(group))
+        .otherwise(_own(pl.col("entity")))
+    )
+    new = [
+        pl.col(f"new_{what}_names").list.eval(back(pl.element())).list.sort()
+        for what, back in (("addresses", _moved), ("objects", _own), ("applications", _own))
+    ]
+    return scored.with_columns(entity, pl.col("group").replace(group), *new).sort(KEYS)
+
+
+@pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
+def test_other_names_give_the_same_scores_and_reasons(people, robbed, robbed_log, model):
+    other = Office.of(_renamed(robbed_log))
+    their_people = people
+    if people is not None:
+        their_people = people.with_columns(
+            _other(pl.col("account")).alias("account"), _other(pl.col("group")).alias("group")
+        )
+    scored = []
+    for office, directed in ((robbed, people), (other, their_people)):
+        past = office.before(CUT)
+        learned = table.learn(past.hours, past.touched, directed, office.settings)
+        scored.append(office.score(replace(model, learned=learned), SOME, directed))
+    own, theirs = scored
+    accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()
+    renamed = theirs.filter(pl.col("entity_kind") == "account").select(
+        _own(pl.col("entity")), theirs="group"
+    )
+    pairs = accounts.join(renamed.unique(), on="entity").select("theirs", "group").unique()
+    group = dict(pairs.iter_rows())
+    # The same people are together, under another name.
+    assert len(group) == len(pairs) == pairs["group"].n_unique() > 4
+    columns = [
+        *KEYS, *NAMES, *(f"{name}_surprise" for name in NAMES), "surprise", "alarming", "group",
+        "rows", "rows_usual", "new_addresses_names", "new_objects_names",
+    ]  # fmt: skip
+    again = _back(theirs, group)
+    own = own.sort(KEYS)
+    wrong = [name for name in columns if not own[name].equals(again[name], null_equal=True)]
+    assert not wrong
+    assert own["alarming"].any()
+
+
+def _touched(rows: list[tuple[str, str, str, int]]) -> pl.DataFrame:
+    full = [
+        {"day": CUT, "account": who, "dimension": dimension, "value": value,
+         "statements": made, "rows": 0, "first_hour": None}
+        for who, dimension, value, made in rows
+    ]  # fmt: skip
+    return pl.DataFrame(full, schema={**TOUCHED, "first_hour": TIMESTAMP})
+
+
+#: What each of some accounts uses most: a table and a program.
+habits = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=40)
+
+
+def _use(who: list[tuple[int, int]], names: dict[str, str]) -> pl.DataFrame:
+    rows = []
+    for number, (most, program) in enumerate(who):
+        account = names[f"account{number}"]
+        rows.append((account, "application", names[f"program{program}"], 10))
+        rows += [
+            (account, "object", names[f"table{at}"], 100 if at == most else 5 + at)
+            for at in range(4)
+        ]
+    return _touched(rows)
+
+
+def _together(found: pl.DataFrame, names: dict[str, str]) -> set[frozenset[str]]:
+    own = {theirs: name for name, theirs in names.items()}
+    return {
+        frozenset(own[name] for name in part["account"]) for part in found.partition_by("group")
+    }
+
+
+@given(habits, st.randoms(use_true_random=False))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_who_is_grouped_by_use_does_not_depend_on_names(who, random):
+    plain = [f"account{n}" for n in range(len(who))]
+    plain += [f"table{n}" for n in range(4)] + ["program0", "program1"]
+    others = [f"n{number}" for number in range(len(plain))]
+    random.shuffle(others)
+    same, renamed = dict(zip(plain, plain, strict=True)), dict(zip(plain, others, strict=True))
+    first = by_use(_use(who, same))
+    second = by_use(_use(who, renamed).sample(fraction=1, shuffle=True, seed=1))
+    assert _together(first, same) == _together(second, renamed)
+    assert first["account"].to_list() == sorted(plain[: len(who)])
+
+
+def test_groups_by_use_are_named_by_what_they_use():
+    who = [(0, 0)] * 6 + [(1, 0)] * 6 + [(2, 1)]
+    names = {f"account{n}": f"a{n:02}" for n in range(13)}
+    names |= {"table0": "person", "table1": "offer", "table2": "note", "table3": "log"}
+    names |= {"program0": "front", "program1": "psql"}
+    found = dict(by_use(_use(who, names)).iter_rows())
+    assert found["a00"] == "mostly person by front"
+    assert found["a06"] == "mostly offer by front"
+    assert found["a12"] not in (found["a00"], found["a06"])
+
+
+def test_the_directory_wins_over_use_and_names_services_apart():
+    accounts = pl.Series("account", ["ann", "job", "nobody"])
+    listed = directory().head(1).with_columns(account=pl.lit("ann"), group=pl.lit("desk"))
+    listed = pl.concat([listed, listed.with_columns(account=pl.lit("job"), kind=pl.lit("service"))])
+    learned = pl.DataFrame({"account": ["ann", "job", "nobody"], "group": ["x", "x", "x"]})
+    found = dict(groups(accounts, listed, learned).iter_rows())
+    assert found["ann"] == "desk"
+    assert found["job"] not in ("desk", "x")
+    assert found["nobody"] not in ("desk", "x", found["job"])

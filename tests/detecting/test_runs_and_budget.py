@@ -1,0 +1,140 @@
+"""A run of odd days is one alert, and the bar is where the budget wants it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from detector.forests import budget
+from detector.forests.budget import RUN_DAYS, WORSE
+
+DAY = date(2024, 3, 4)
+BAR = 2.0
+SCHEMA = {"entity_kind": pl.String, "entity": pl.String, "day": pl.Date, "alarm": pl.Float64}
+
+
+def _days(alarms: dict[int, float], entity: str = "ann", kind: str = "account") -> pl.DataFrame:
+    """Alarms by the day's number."""
+    rows = [(kind, entity, DAY + timedelta(days=n), alarm) for n, alarm in alarms.items()]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _rung(days: pl.DataFrame, bar: float = BAR) -> pl.DataFrame:
+    return budget.runs(days, days, bar).filter(budget.rings("alarm", bar))
+
+
+def _numbers(days: pl.DataFrame, bar: float = BAR) -> list[int]:
+    return [(day - DAY).days for day in _rung(days, bar)["day"].sort()]
+
+
+def test_a_run_of_days_is_one_alert():
+    assert _numbers(_days(dict.fromkeys(range(30), 2.5))) == [0]
+
+
+def test_days_below_the_bar_never_ring():
+    assert _numbers(_days(dict.fromkeys(range(30), 1.99))) == []
+
+
+def test_a_gap_of_a_run_s_length_is_bridged_and_a_longer_one_is_not():
+    assert _numbers(_days({0: 2.5, RUN_DAYS: 2.5})) == [0]
+    assert _numbers(_days({0: 2.5, RUN_DAYS + 1: 2.5})) == [0, RUN_DAYS + 1]
+
+
+def test_quiet_days_between_do_not_end_a_run():
+    assert _numbers(_days({0: 2.5, 1: 0.1, 2: 0.1, 3: 2.6})) == [0]
+
+
+def test_a_much_worse_day_rings_again():
+    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE - 0.01, 2: 2.5})) == [0]
+    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE, 2: 2.6})) == [0, 1]
+
+
+def test_runs_are_of_one_entity_of_one_kind():
+    both = pl.concat([_days({0: 2.5}), _days({1: 2.5}, "bob"), _days({1: 2.5}, kind="object")])
+    assert len(_rung(both)) == 3
+
+
+def _by_hand(days: pl.DataFrame, bar: float) -> set[tuple[str, date]]:
+    """The rule again, in plain loops."""
+    found = set()
+    rows = [(name, day, alarm) for _, name, day, alarm in days.iter_rows()]
+    for name, day, alarm in rows:
+        week = [
+            other
+            for who, when, other in rows
+            if who == name and other >= bar and 1 <= (day - when).days <= RUN_DAYS
+        ]
+        if alarm >= bar and (not week or alarm >= max(week) + WORSE):
+            found.add((name, day))
+    return found
+
+
+histories = st.dictionaries(
+    st.tuples(st.sampled_from(["ann", "bob", "cyd"]), st.integers(0, 29)),
+    st.integers(0, 5_000),
+    min_size=1,
+    max_size=60,
+)
+
+
+def _frame(history: dict[tuple[str, int], int]) -> pl.DataFrame:
+    # No two alike, as surprises are not.
+    return pl.concat(
+        _days({number: alarm / 1000 + at / 1e6}, name)
+        for at, ((name, number), alarm) in enumerate(history.items())
+    )
+
+
+@given(histories, st.floats(0, 5))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_what_rings_is_what_the_rule_says(history, bar):
+    days = _frame(history)
+    rung = {(name, day) for name, day in _rung(days, bar).select("entity", "day").iter_rows()}
+    assert rung == _by_hand(days, bar)
+
+
+@given(histories, st.integers(0, 29))
+@hypothesis_settings(max_examples=40, deadline=None)
+def test_whether_a_day_rings_is_told_by_the_week_before_it(history, number):
+    """So it is the same in whatever portions days are scored."""
+    days = _frame(history)
+    day = DAY + timedelta(days=number)
+    week = days.filter(pl.col("day") <= day, pl.col("day") >= day - timedelta(days=RUN_DAYS))
+    alone, among = (_rung(frame).filter(pl.col("day") == day) for frame in (week, days))
+    assert alone.sort("entity").equals(among.sort("entity"))
+
+
+@given(histories, st.floats(0.02, 3), st.integers(0, 10))
+@hypothesis_settings(max_examples=80, deadline=None)
+def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_day, skipped):
+    days = _frame(history)
+    first = DAY + timedelta(days=skipped)
+    counted = days.filter(pl.col("day") >= first)
+    bar = budget.threshold(days, per_day, first)
+    rung = [day for _, day in _by_hand(days, bar) if day >= first]
+    assert len(rung) <= per_day * counted["day"].n_unique()
+
+
+@given(histories)
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_a_budget_that_allows_everything_silences_nothing_loud(history):
+    """A bar at infinity keeps any budget; this one must be as low as the days themselves."""
+    days = _frame(history)
+    bar = budget.threshold(days, 1000, DAY)
+    assert bar <= days["alarm"].min()
+
+
+def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
+    days = _days({0: 1.0, 10: 3.0, 20: 2.0})
+    rare, rarer = (budget.threshold(days, per_day, DAY) for per_day in (0.1, 0.01))
+    assert rare > 3.0
+    assert rarer == pytest.approx(rare + 1)
+
+
+def test_no_days_to_count_give_no_bar_to_pass():
+    assert budget.threshold(_days({}), 1.0, DAY) == float("inf")
