@@ -132,7 +132,7 @@ def _dormant(scene: Scene) -> Staged | None:
 
 def _service(scene: Scene) -> Staged | None:
     account = _one(scene, pl.col("service") & (pl.col("before") >= ESTABLISHED))
-    if account is None:
+    if account is None or scene.world.objects.is_empty():
         return None
     tables = scene.world.objects["object"].unique().sort()
     how = Paging(
@@ -227,7 +227,7 @@ def _crowd_address(scene: Scene) -> Staged | None:
 
 def _crowd_table(scene: Scene) -> Staged | None:
     accounts = _crowd(scene)
-    if len(accounts) < 4:
+    if len(accounts) < 4 or scene.world.objects.is_empty():
         return None
     objects = scene.world.objects.group_by("object").agg(pl.col("statements").sum())
     tables = objects.sort("statements", "object")["object"]

@@ -89,7 +89,8 @@ class History:
             found |= self._running(m, at)
         seen = self.panel.present()[:, max(0, at - REACH) : at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
-        return found | _idle(seen)
+        # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
+        return found | _idle(seen[:, seen.any(axis=0)])
 
     def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]

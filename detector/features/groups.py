@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+#: What ``by_use`` gives.
+GROUPS = {"account": pl.String(), "group": pl.String()}
 #: Accounts the directory does not name.
 UNKNOWN = "unlisted"
 #: A learned group of fewer accounts joins the one that shares its program, or the rest.

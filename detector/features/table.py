@@ -101,7 +101,8 @@ def learn(
     """The frozen baselines of a training span (HOURS and TOUCHED of all its days)."""
     by_usage = by_use(touched)
     groups = peer_groups(hours["account"], directory, by_usage)
-    since, until = touched["day"].min(), touched["day"].max()
+    days = hours.select(measures.local_day("hour", settings).unique()).to_series()
+    since, until = days.min(), days.max()
     assert isinstance(since, date)
     assert isinstance(until, date)
     own, peers = [], []
@@ -186,7 +187,9 @@ def _finished(
     frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
 ) -> pl.DataFrame:
     """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
-    hour = measures.midnight(pl.col("day"), settings) + pl.duration(hours=pl.col("slot"))
+    # The ledger's hours are those of UTC; where midnight lies between two, the later begins the day.
+    begins = measures.midnight(pl.col("day"), settings) + pl.duration(minutes=59)
+    hour = (begins + pl.duration(hours=pl.col("slot"))).dt.truncate("1h")
     frame = frame.with_columns(hour=hour)
     firsts = pl.concat(new.values()) if new else None
     for dimension, what in novelty.NAMES.items():

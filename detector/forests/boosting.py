@@ -119,6 +119,9 @@ def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
     if dict(nodes.schema) != dict(NODES):
         raise ValueError("the trees have other columns")
+    numbers = nodes.select(pl.col("threshold", "value").is_finite().all())
+    if sum(nodes.null_count().row(0)) or not all(numbers.row(0)):
+        raise ValueError("the trees hold numbers that are none")
     place = pl.int_range(pl.len()).over("tree")
     inner = pl.col("left") > 0
     lost = nodes.select(

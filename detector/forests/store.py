@@ -31,6 +31,7 @@ import polars as pl
 from detector import __version__
 from detector.errors import ModelError, SettingsError
 from detector.features.feature import Family
+from detector.features.groups import GROUPS
 from detector.features.novelty import KNOWN, USED
 from detector.features.rhythm import SEEN
 from detector.features.table import Learned
@@ -46,7 +47,7 @@ FORMAT = 2
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file, and the columns that do not vary.
 LEARNED = tuple(item.name for item in fields(Learned))
-SCHEMAS = {"known": KNOWN, "used": USED, "seen": SEEN, "habits": SEEN}
+SCHEMAS = {"known": KNOWN, "used": USED, "seen": SEEN, "habits": SEEN, "groups": GROUPS}
 RETRAIN = "train again with this version"
 
 

@@ -134,7 +134,6 @@ def test_a_child_in_the_next_tree_is_refused():
         boosting.checked(two, 4)
 
 
-@pytest.mark.xfail(reason="boosting.checked lets nulls and numbers that are none pass")
 @pytest.mark.parametrize(
     "harm",
     [

@@ -122,7 +122,6 @@ def test_a_longer_or_shorter_day_is_no_change(zone):
     assert ends.filter(pl.col("day") == day)["statements_vs_own"].abs().max() < 0.5
 
 
-@pytest.mark.xfail(reason="hours of a zone with half hours are told half an hour early")
 def test_hours_of_a_zone_with_half_hours_are_the_log_s():
     """A day in Kolkata begins at 18:30 UTC; the hours of the ledger are those of UTC."""
     office, found = _whole("Asia/Kolkata", datetime(2024, 2, 1, tzinfo=UTC), 48)

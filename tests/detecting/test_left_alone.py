@@ -115,7 +115,6 @@ def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log
     assert len(_alerts(scored, after)) <= len(_alerts(usual, after)) + 2
 
 
-@pytest.mark.xfail(reason="idle_days and idle_lately count the days of an outage as days of rest")
 def test_a_week_that_the_log_missed_does_not_make_the_next_weeks_odd(honest_log, model, usual):
     holes = days(LATER[7], 7)
     scored = Office.of(_without(honest_log, holes)).score(model, LATER)

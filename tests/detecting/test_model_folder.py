@@ -183,19 +183,7 @@ def test_a_forest_ranks_the_far_point_first():
     assert np.array_equal(again.score(points), fitted.score(points))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(reason="store.SCHEMAS has no schema of groups.parquet"),
-        )
-        if name == "groups.parquet"
-        else name
-        for name in CHECKED
-        if name.endswith(".parquet")
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in CHECKED if name.endswith(".parquet")])
 def test_frames_of_other_columns_are_refused(folder, name):
     file = io.BytesIO()
     pl.DataFrame({"a": [1]}).write_parquet(file)

@@ -32,7 +32,10 @@ def _peak(row: Figures) -> str:
 
 
 def _length(row: Figures) -> str:
-    mean, usual = (count(math.expm1(row[f"length_{what}"])) for what in ("log", "centre"))
+    mean, usual = (
+        count(None if level is None else math.expm1(level))
+        for level in (row["length_log"], row["length_centre"])
+    )
     return f"lists of about {mean} records; its usual are of {usual}"
 
 
