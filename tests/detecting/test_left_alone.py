@@ -97,15 +97,12 @@ def test_days_that_the_log_missed_are_not_days_on_which_nothing_was_read(honest_
         Office.of(log).score(model, [day]).filter(pl.col("entity_kind") == ACCOUNT)
         for log in (honest_log, _without(honest_log, holes))
     ]
-    both = (
-        told[0]
-        .select("entity", "hour", a="statements_usual")
-        .join(told[1].select("entity", "hour", b="statements_usual"), on=["entity", "hour"])
-    )
-    change = both.select((pl.col("b") + 1) / (pl.col("a") + 1)).to_series()
-    assert len(change) > PEOPLE
-    assert 0.9 < change.median() < 1.1
-    assert change.quantile(0.05) > 0.6
+    for usual in ("statements_usual", "peak_usual", "hours_usual"):
+        both = told[0].join(told[1], on=["entity", "hour"], suffix="_later")
+        change = both.select((pl.col(f"{usual}_later") + 1) / (pl.col(usual) + 1)).to_series()
+        assert len(change) > PEOPLE
+        assert 0.9 < change.median() < 1.1, usual
+        assert change.quantile(0.05) > 0.6, usual
 
 
 def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log, model):
