@@ -108,18 +108,19 @@ def test_days_that_the_log_missed_are_not_days_on_which_nothing_was_read(honest_
     assert change.quantile(0.05) > 0.6
 
 
-def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log, model, usual):
+def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log, model):
     half = pl.col("timestamp").dt.date().is_in(WORK[6:8]) & (pl.col("timestamp").dt.hour() >= 13)
     scored = Office.of(honest_log.filter(~half)).score(model, LATER)
     after = [day for day in LATER if day > WORK[7]]
-    assert len(_alerts(scored, after)) <= len(_alerts(usual, after)) + 2
+    # The promise itself: honest days, so all of these are false alerts.
+    assert len(_alerts(scored, after)) <= model.alerts_per_day * len(after)
 
 
-def test_a_week_that_the_log_missed_does_not_make_the_next_weeks_odd(honest_log, model, usual):
+def test_a_week_that_the_log_missed_does_not_make_the_next_weeks_odd(honest_log, model):
     holes = days(LATER[7], 7)
     scored = Office.of(_without(honest_log, holes)).score(model, LATER)
     after = [day for day in LATER if day > holes[-1]]
-    assert len(_alerts(scored, after)) <= len(_alerts(usual, after)) + 4
+    assert len(_alerts(scored, after)) <= model.alerts_per_day * len(after)
 
 
 def _steady(log: pl.DataFrame, number_of_records: int, last: dict[int, int]) -> pl.DataFrame:
