@@ -45,7 +45,8 @@ def test_a_drill_prints_json_on_stdout_and_words_on_stderr_and_leaves_all_as_it_
     assert frame["campaign"].to_list() == [each["campaign"] for each in facts["campaigns"]]
     assert frame["benign_alerts_a_day"].unique().to_list() == [facts["benign_alerts_a_day"]]
     assert (tmp_path / "drill.svg").exists()
-    for words in ("mean exposure", "budget 1", "flat_month", "not staged"):
+    assert facts["mean_exposure_by_chance"] > facts["mean_exposure"]
+    for words in ("mean exposure", "by chance", "budget 1", "flat_month", "not staged"):
         assert words in ran.err
 
 
