@@ -77,7 +77,12 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
         f"them {facts['benign_alerts_a_day']:.1f} on entities that no campaign touched (budget "
         f"{facts['budget']:g}); in an honest ledger these are false"
     )
-    said = [first, second, third]
+    return [first, second, third, *_caveats(facts, stage, model)]
+
+
+def _caveats(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
+    """What the figures leave out."""
+    said = []
     missed = [row["kind"] for row in facts["kinds"] if not row["found"]]
     if missed:
         said.append(f"never found: {', '.join(missed)}")
