@@ -163,3 +163,13 @@ def test_the_commands_have_help(detector, name):
     assert ran.code == 0
     assert "Usage:" in ran.out
     assert "exposure" in ran.out.lower()
+
+
+def test_a_ledger_in_which_nobody_can_steal_says_so(drilled, monkeypatch, tmp_path):
+    monkeypatch.setattr("detector.drill.casting.cast", lambda *_: [])
+    ran = drilled("--json", "--plot", tmp_path / "drill.png", "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    facts = json.loads(ran.out)
+    assert (facts["mean_exposure"], facts["kinds"], facts["campaigns"]) == (None, [], [])
+    assert "no campaign could be staged" in ran.err
+    assert check(pl.read_parquet(tmp_path / "drill.parquet"), DRILL, "drill").is_empty()
