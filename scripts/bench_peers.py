@@ -130,6 +130,7 @@ PEERS: dict[str, Callable[[pl.DataFrame, pl.DataFrame], Points]] = {
     "PyOD ECOD, raw daily features": ecod,
 }
 OURS = "detector"
+OUTCOME = ("kind", "first_alert", "days", "exposure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,10 @@ def _quietly(command: list[object]) -> None:
 
 
 def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Of each method: the exposure of each campaign, and its benign alerts a day."""
+    """Of each method: what became of each campaign, and its alerts a day on the honest stage.
+
+    ``by_chance`` is what these honest alerts make of the campaigns.
+    """
     model = store.load(folder / "model", registry.families())
     rules: Settings = model.settings
     book = Ledger.open(folder / "ledger", rules.timezone)
@@ -220,11 +224,18 @@ def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]
     stage = Stage(hours, touched, people, rules, first, last)
     honest = daily(stage)
     peers = {name: Peer.of(score, honest, model) for name, score in PEERS.items()}
-    groups = stage.people(model)
     staged = casting.cast(stage.world(model), seed, instances)
-    rounds = casting.rounds(staged, len(groups))
+    rounds = casting.rounds(staged, len(stage.people(model)))
     found: dict[str, list[pl.DataFrame]] = {name: [] for name in (*PEERS, OURS)}
-    benign = dict.fromkeys(found, 0)
+    chance: dict[str, pl.DataFrame] = {}
+    benign = dict.fromkeys(found, 0.0)
+    for name in found:
+        if name == OURS:
+            rings = run.rung(stage, [], model, registry.families())
+        else:
+            rings = peers[name].rings(honest, stage)
+        chance[name] = run.outcomes(staged, rings, stage)
+        benign[name] = len(rings) / len(stage.days)
     for some in rounds:
         robbed = stage.robbed(some)
         days = daily(robbed)
@@ -234,22 +245,22 @@ def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]
             else:
                 rings = peers[name].rings(days, stage)
             parts.append(run.outcomes(some, rings, stage))
-            benign[name] += len(run.untouched(rings, some, groups))
     for name, parts in found.items():
         yield {
             "method": name,
             "seed": seed,
             "budget": model.alerts_per_day,
-            "benign": benign[name] / (len(stage.days) * len(rounds)),
-            "campaigns": pl.concat(parts).select("kind", "first_alert", "days", "exposure"),
+            "benign": benign[name],
+            "campaigns": pl.concat(parts).select(OUTCOME),
+            "by_chance": chance[name].select(OUTCOME),
         }
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown: a row per method, over all seeds."""
     lines = [
-        "| method | mean exposure | benign alerts a day | kinds never found |",
-        "|---|---:|---:|---|",
+        "| method | mean exposure | by chance | benign alerts a day | kinds never found |",
+        "|---|---:|---:|---:|---|",
     ]
     for name in (*PEERS, OURS):
         own = [result for result in results if result["method"] == name]
@@ -257,7 +268,9 @@ def table(results: list[dict[str, Any]]) -> str:
         never = kinds.filter(pl.col("found") == 0)["kind"].to_list()
         benign = np.mean([result["benign"] for result in own])
         words = ", ".join(f"`{kind}`" for kind in never) or "none"
-        lines.append(f"| {name} | {kinds['exposure'].mean():.2f} | {benign:.1f} | {words} |")
+        chance = exposure.by_kind(pl.concat([result["by_chance"] for result in own]))
+        means = f"{kinds['exposure'].mean():.2f} | {chance['exposure'].mean():.2f}"
+        lines.append(f"| {name} | {means} | {benign:.1f} | {words} |")
     return "\n".join(lines)
 
 

@@ -11,7 +11,6 @@ import typer
 
 from detector import registry
 from detector.cli import options, screen
-from detector.drill import exposure
 from detector.drill.casting import MOST_CROWDS
 from detector.drill.picture import FORMATS, draw
 from detector.drill.report import says, summary
@@ -83,7 +82,7 @@ def drill(
     facts = summary(found, stage, learned, instances, seed)
     if as_json:
         typer.echo(json.dumps(facts))
-    _say(found, facts, stage, learned)
+    _say(facts, stage, learned)
 
 
 def _demand(plot: Path | None, out: Path | None) -> None:
@@ -126,12 +125,19 @@ def _picture(found: Drilled, model: Model, plot: Path) -> None:
         raise InputError(f"cannot be written: {error.strerror}", where=plot) from error
 
 
-def _say(found: Drilled, facts: dict[str, Any], stage: Stage, model: Model) -> None:
+def _say(facts: dict[str, Any], stage: Stage, model: Model) -> None:
     rows: list[list[object]] = [
-        [row["kind"], row["staged"], row["found"], _days(row["days"]), _share(row["exposure"])]
-        for row in exposure.by_kind(found.campaigns).iter_rows(named=True)
+        [
+            row["kind"],
+            row["staged"],
+            row["found"],
+            _days(row["days"]),
+            _share(row["exposure"]),
+            _share(row["by_chance"]),
+        ]
+        for row in facts["kinds"]
     ]
-    columns = ["campaign", "staged", "found", "median time to alert", "mean exposure"]
+    columns = ["campaign", "staged", "found", "median time to alert", "mean exposure", "by chance"]
     screen.say("", screen.table("Campaigns", columns, rows, set(columns[1:])), "")
     screen.say(*says(facts, stage, model))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from detector.campaigns.kinds import KINDS
@@ -17,7 +18,9 @@ def summary(
     found: Drilled, stage: Stage, model: Model, instances: int, seed: int
 ) -> dict[str, Any]:
     """Plain JSON; its keys are described in docs/drill.md."""
+    chance = exposure.by_kind(found.by_chance).select("kind", by_chance="exposure")
     kinds = exposure.by_kind(found.campaigns)
+    kinds = kinds.join(chance, on="kind", how="left", maintain_order="left")
     staged = dict(kinds.select("kind", "staged").iter_rows())
     campaigns = found.campaigns.drop("benign_alerts_a_day")
     return {
@@ -29,7 +32,9 @@ def summary(
         "accounts": stage.hours["account"].n_unique(),
         "within_training": model.last_day >= stage.first,
         "mean_exposure": kinds["exposure"].mean(),
+        "mean_exposure_by_chance": kinds["by_chance"].mean(),
         "benign_alerts_a_day": found.benign_a_day,
+        "honest_alerts_a_day": found.honest_a_day,
         "budget": model.alerts_per_day,
         "kinds": kinds.to_dicts(),
         "short": {
@@ -57,17 +62,27 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
         return ["no campaign could be staged: no account of this ledger fits any kind"]
     staged = sum(row["staged"] for row in facts["kinds"])
     found = sum(row["found"] for row in facts["kinds"])
-    mean, benign = facts["mean_exposure"], facts["benign_alerts_a_day"]
+    mean, chance = facts["mean_exposure"], facts["mean_exposure_by_chance"]
     first = (
         f"mean exposure over {counted(len(facts['kinds']), 'kind')}: {mean:.3f}; on average "
         f"{share(mean)} of what a campaign takes is out before the first alert "
         f"({found} of {counted(staged, 'campaign')} found)"
     )
     second = (
-        f"beside them {benign:.1f} alerts a day on entities that no campaign touched "
-        f"(budget {facts['budget']:g}); in an honest ledger these are false"
+        f"by chance it would be {chance:.3f}: what the alerts of the stage without campaigns "
+        "would have made of them, for an honest alert on one of many thieves finds a crowd too"
     )
-    said = [first, second]
+    third = (
+        f"the stage without campaigns has {facts['honest_alerts_a_day']:.1f} alerts a day, with "
+        f"them {facts['benign_alerts_a_day']:.1f} on entities that no campaign touched (budget "
+        f"{facts['budget']:g}); in an honest ledger these are false"
+    )
+    return [first, second, third, *_caveats(facts, stage, model)]
+
+
+def _caveats(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
+    """What the figures leave out."""
+    said = []
     missed = [row["kind"] for row in facts["kinds"] if not row["found"]]
     if missed:
         said.append(f"never found: {', '.join(missed)}")
@@ -78,9 +93,11 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
     if fewer:
         said.append(f"fewer than asked for, too few accounts fit: {', '.join(fewer)}")
     if facts["within_training"]:
+        before = stage.first - timedelta(days=1)
         said.append(
             f"the model was trained to {model.last_day}, on days of the stage too: what is usual "
-            f"was learned anew from the days before {stage.first}; its threshold was kept"
+            f"was learned anew from the days to {before}, but its threshold has seen the stage, "
+            f"which flatters it; train with --until {before} to know"
         )
     said.append(
         "the model learned from staged campaigns of the same kinds: a theft of another kind may "

@@ -32,13 +32,17 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """``campaigns`` (DRILL) in the order of their kinds; alerts on whom none of them touched.
+    """``campaigns`` (DRILL) in the order of their kinds; alerts a day on whom none of them touched.
 
-    ``rounds`` says how often the stage was scored, each time with other campaigns on it.
+    ``honest_a_day`` are the alerts on the stage without any campaign; ``by_chance`` is what these
+    would make of the same campaigns (DRILL too): an honest alert on one of sixty accounts finds a
+    crowd as well. ``rounds`` says how often campaigns were scored, each time others.
     """
 
     campaigns: pl.DataFrame
+    by_chance: pl.DataFrame
     benign_a_day: float
+    honest_a_day: float
     rounds: int
 
 
@@ -54,18 +58,33 @@ def drill(
     staged = casting.cast(stage.world(model), seed, instances)
     people = stage.people(model)
     rounds = casting.rounds(staged, len(people))
+    passes = len(rounds) + 1
+    honest = rung(stage, [], model, families, _part(progress, 0.0, passes))
     parts, benign = [], 0
-    for number, some in enumerate(rounds):
-        done = number / len(rounds)
-        rings = rung(stage.robbed(some), some, model, families, _part(progress, done, len(rounds)))
+    for number, some in enumerate(rounds, start=1):
+        told = _part(progress, number / passes, passes)
+        rings = rung(stage.robbed(some), some, model, families, told)
         parts.append(outcomes(some, rings, stage))
         benign += len(untouched(rings, some, people))
     a_day = benign / (len(stage.days) * max(1, len(rounds)))
-    found = pl.concat(parts) if parts else empty(DRILL).drop("benign_alerts_a_day")
+    return Drilled(
+        _joined(parts, staged, a_day),
+        _joined([outcomes(staged, honest, stage)] if staged else [], staged, a_day),
+        a_day,
+        len(honest) / len(stage.days),
+        len(rounds),
+    )
+
+
+def _joined(parts: list[pl.DataFrame], staged: Sequence[Staged], a_day: float) -> pl.DataFrame:
+    """DRILL of some rounds' outcomes, in the order in which campaigns were cast."""
     order = {each.name: place for place, each in enumerate(staged)}
-    found = found.sort(pl.col("campaign").replace_strict(order, return_dtype=pl.Int64))
-    found = found.with_columns(benign_alerts_a_day=pl.lit(a_day))
-    return Drilled(check(found.select(list(DRILL)), DRILL, "drill"), a_day, len(rounds))
+    found = (
+        pl.concat([empty(DRILL).drop("benign_alerts_a_day"), *parts])
+        .sort(pl.col("campaign").replace_strict(order, return_dtype=pl.Int64))
+        .with_columns(benign_alerts_a_day=pl.lit(a_day))
+    )
+    return check(found.select(list(DRILL)), DRILL, "drill")
 
 
 def _part(progress: Progress, done: float, parts: int) -> Progress:

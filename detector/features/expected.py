@@ -59,8 +59,9 @@ class History:
     ) -> History:
         """Computes the excess of all days of the panel."""
         peers = Peers.of(groups)
-        logs, excess = dict(panel.logs), {}
-        for m in RUNNING:
+        logs: dict[str, Floats] = {}
+        excess: dict[str, Floats] = {}
+        for m in ALL:
             centre = np.where(
                 panel.off[None, :],
                 levels[f"{m}_off_centre"][:, None],
@@ -70,6 +71,10 @@ class History:
             if m == LENGTH:
                 residual = residual * trust(panel.logs["statements"], levels["statements_centre"])
             moved = peers.movement(residual)
+            if m not in RUNNING:
+                # Half a day that the log missed must not lower what is usual.
+                logs[m] = panel.logs[m] - np.fmin(moved, 0.0)
+                continue
             logs[m] = residual + centre - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
         return cls(panel, groups, levels, peers, least, logs, excess)

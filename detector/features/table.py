@@ -187,7 +187,7 @@ def _finished(
     frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
 ) -> pl.DataFrame:
     """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
-    # The ledger's hours are those of UTC; where midnight lies between two, the later begins the day.
+    # The ledger's hours are UTC's; where midnight lies between two, the later begins the day.
     begins = measures.midnight(pl.col("day"), settings) + pl.duration(minutes=59)
     hour = (begins + pl.duration(hours=pl.col("slot"))).dt.truncate("1h")
     frame = frame.with_columns(hour=hour)

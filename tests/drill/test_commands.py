@@ -45,7 +45,8 @@ def test_a_drill_prints_json_on_stdout_and_words_on_stderr_and_leaves_all_as_it_
     assert frame["campaign"].to_list() == [each["campaign"] for each in facts["campaigns"]]
     assert frame["benign_alerts_a_day"].unique().to_list() == [facts["benign_alerts_a_day"]]
     assert (tmp_path / "drill.svg").exists()
-    for words in ("mean exposure", "budget 1", "flat_month", "not staged"):
+    assert facts["mean_exposure_by_chance"] > facts["mean_exposure"]
+    for words in ("mean exposure", "by chance", "budget 1", "flat_month", "not staged"):
         assert words in ran.err
 
 
@@ -162,3 +163,13 @@ def test_the_commands_have_help(detector, name):
     assert ran.code == 0
     assert "Usage:" in ran.out
     assert "exposure" in ran.out.lower()
+
+
+def test_a_ledger_in_which_nobody_can_steal_says_so(drilled, monkeypatch, tmp_path):
+    monkeypatch.setattr("detector.drill.casting.cast", lambda *_: [])
+    ran = drilled("--json", "--plot", tmp_path / "drill.png", "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    facts = json.loads(ran.out)
+    assert (facts["mean_exposure"], facts["kinds"], facts["campaigns"]) == (None, [], [])
+    assert "no campaign could be staged" in ran.err
+    assert check(pl.read_parquet(tmp_path / "drill.parquet"), DRILL, "drill").is_empty()

@@ -183,6 +183,11 @@ def test_the_whole_drill_has_a_row_for_each_campaign_in_the_order_of_kinds(stage
     assert mine == sorted(mine, key=order.index)
     assert found.campaigns["exposure"].is_between(0, 1).all()
     assert found.rounds > 1
+    check(found.by_chance, DRILL, "by chance")
+    assert found.by_chance["campaign"].equals(found.campaigns["campaign"])
+    assert found.by_chance["exposure"].mean() > found.campaigns["exposure"].mean() + 0.2
+    honest = run.rung(stage, [], model, registry.families())
+    assert found.honest_a_day == len(honest) / len(stage.days)
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] < 1
