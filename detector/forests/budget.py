@@ -20,17 +20,21 @@ WORSE: Final = 1.0
 KEYS: Final = ("entity_kind", "entity")
 
 
-def runs(ends: pl.DataFrame, days: pl.DataFrame, threshold: float) -> pl.DataFrame:
+def runs(
+    ends: pl.DataFrame, days: pl.DataFrame, threshold: float, trained_until: date = date.min
+) -> pl.DataFrame:
     """``days`` (entity_kind, entity, day) with ``before``: the worst of the run each may be part
     of.
 
     ``ends`` has, of all days that could alert, the surprise at their end: entity_kind, entity, day,
-    alarm. Null where no day of the week before passed the threshold.
+    alarm. Null where no day of the week before passed the threshold. Days up to ``trained_until``
+    are in no run with later ones: nobody was told of them, so what began then must still ring.
     """
     loud = ends.filter(pl.col("alarm") >= threshold)
     asked = days.select(*KEYS, "day")
     pairs = asked.join(loud.rename({"day": "then"}), on=list(KEYS)).filter(
-        (pl.col("day") - pl.col("then")).dt.total_days().is_between(1, RUN_DAYS)
+        (pl.col("day") - pl.col("then")).dt.total_days().is_between(1, RUN_DAYS),
+        (pl.col("then") > trained_until) | (pl.col("day") <= trained_until),
     )
     worst = pairs.group_by(*KEYS, "day").agg(before=pl.col("alarm").max())
     return days.join(worst, on=[*KEYS, "day"], how="left", maintain_order="left")

@@ -66,7 +66,7 @@ def score(
     ]
     loud = budget.rings("surprise", model.threshold) & worth
     return (
-        budget.runs(pl.concat(past), scored, model.threshold)
+        budget.runs(pl.concat(past), scored, model.threshold, model.last_day)
         .with_columns(loud=loud.fill_null(value=False))
         .sort("entity_kind", "entity", "hour")
         .with_columns(
