@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -22,7 +23,7 @@ from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
-from detector.reading.opening import Identity, identity
+from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import REJECTS, check
 from detector.settings import Settings
@@ -126,38 +127,30 @@ def _one(
     advance: Callable[[int, str], None],
 ) -> FileReport:
     """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
-    found = identity(path, {part.size for part in known.values()})
+    # Reading is given at least the bytes that are hashed, even if the file is growing.
+    until = path.stat().st_size
+    sizes = {manifest.HEAD, *(part.size for part in known.values())}
     reading = manifest.fingerprint(source.name, settings)
-    same = _holder(found.sha256, known)
-    if same is not None and same.reading == reading:
-        return _report(path, same, "known")
-    if same is not None and same.id != found.sha256:
-        # A shorter, older copy of a log that has grown since: reading it with new settings
-        # would put the grown one's events at stake.
-        return _report(path, same, "known")
-    old = [same] if same is not None else _outgrown(found, known)
-    tail = _tail(source, [part for part in known.values() if part not in old])
-    with _Writer(ledger, manifest.stem(found.sha256, reading)) as writer:
-        for batch in _ahead(source.read(path, settings, tail)):
-            writer.add(batch)
-            advance(batch.bytes_read, path.name)
-        days = writer.finish()
-    stands_for = {other for part in old for other in (part.id, *part.replaces)} - {found.sha256}
-    part = Part(
-        id=found.sha256,
-        reading=reading,
-        file=path.name,
-        source=source.name,
-        size=found.size,
-        events=writer.events,
-        rejects=writer.rejects,
-        skipped=writer.skipped,
-        first=writer.first,
-        last=writer.last,
-        days=tuple(days),
-        tail=dict(writer.tail),
-        replaces=tuple(sorted(stands_for)),
-    )
+    same: Part | None = None
+    old: list[Part] = []
+    with ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(identity, path, sizes, until)
+        if not _is_stranger(path, known.values()):
+            found = hashed.result()
+            same = _holder(found.sha256, known)
+            # Of a log that has grown since, this may be a shorter, older copy: reading it with
+            # new settings would put the grown one's events at stake.
+            if same is not None and (same.reading == reading or same.id != found.sha256):
+                return _report(path, same, "known")
+            old = [same] if same is not None else _outgrown(found, known)
+        tail = _tail(source, [part for part in known.values() if part not in old])
+        # Only the name of the first file on disk waits for the hash.
+        with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
+            for batch in _ahead(source.read(path, settings, tail)):
+                writer.add(batch)
+                advance(batch.bytes_read, path.name)
+            writer.finish()
+    part = _part(path, source, reading, hashed.result(), old, writer)
     ledger.commit(part)
     for other in old:
         known.pop(other.id)
@@ -172,6 +165,14 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.popleft().result()) is not None:
             coming.append(pool.submit(next, batches, None))
             yield batch
+
+
+def _is_stranger(path: Path, known: Collection[Part]) -> bool:
+    """Whether, by its beginning, no known content can be that of ``path`` or the first of it."""
+    first = head(path, manifest.HEAD)
+    sizes = {min(part.size, manifest.HEAD) for part in known if part.size}
+    alike = {"", *(hashlib.sha256(first[:size]).hexdigest() for size in sizes)}
+    return len(first) == manifest.HEAD and not any(part.head in alike for part in known)
 
 
 def _holder(content: str, known: dict[str, Part]) -> Part | None:
@@ -197,6 +198,34 @@ def _tail(source: Source, others: list[Part]) -> Tail:
     return {name: value for part in recent for name, value in part.tail.items()}
 
 
+def _part(
+    path: Path,
+    source: Source,
+    reading: str,
+    found: Identity,
+    old: list[Part],
+    writer: _Writer,
+) -> Part:
+    """What was ``found`` in a file and written, in place of the ``old`` parts."""
+    stands_for = {other for part in old for other in (part.id, *part.replaces)} - {found.sha256}
+    return Part(
+        id=found.sha256,
+        reading=reading,
+        file=path.name,
+        source=source.name,
+        size=found.size,
+        events=writer.events,
+        rejects=writer.rejects,
+        skipped=writer.skipped,
+        first=writer.first,
+        last=writer.last,
+        days=tuple(writer.days),
+        tail=dict(writer.tail),
+        replaces=tuple(sorted(stands_for)),
+        head=found.prefixes.get(manifest.HEAD, found.sha256),
+    )
+
+
 def _report(path: Path, part: Part, state: State) -> FileReport:
     return FileReport(
         path,
@@ -212,21 +241,22 @@ def _report(path: Path, part: Part, state: State) -> FileReport:
 
 @dataclass(slots=True)
 class _Writer:
-    """Folds the batches of one file and puts them under ``stem`` in the ledger's folders."""
+    """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders."""
 
     ledger: Ledger
-    stem: str
+    stem: Callable[[], str]
     events: int = 0
     rejects: int = 0
     skipped: int = 0
     first: datetime | None = None
     last: datetime | None = None
     tail: Tail = field(default_factory=dict)
+    days: list[date] = field(default_factory=list)
     _spool: Spool = field(init=False)
     _rejects: pq.ParquetWriter | None = None
 
     def __post_init__(self) -> None:
-        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem))
+        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem()))
 
     def __enter__(self) -> Self:
         return self
@@ -260,21 +290,20 @@ class _Writer:
         except OSError as error:
             raise self.ledger.unwritable(error) from error
 
-    def finish(self) -> list[date]:
-        """Everything on disk, for good; the days there are."""
+    def finish(self) -> None:
+        """Everything on disk, for good."""
         try:
-            days = self._spool.finish()
+            self.days = self._spool.finish()
             if self._rejects is not None:
                 self._rejects.close()
                 self._rejects = None
                 manifest.sync(self._rejects_path)
         except OSError as error:
             raise self.ledger.unwritable(error) from error
-        return days
 
     @property
     def _rejects_path(self) -> Path:
-        return self.ledger.path / "rejects" / f"{self.stem}.parquet"
+        return self.ledger.path / "rejects" / f"{self.stem()}.parquet"
 
     def _reject(self, rejects: pl.DataFrame) -> None:
         if rejects.is_empty():

@@ -18,6 +18,9 @@ from detector.settings import Settings
 
 FORMAT: Final = 1
 
+#: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
+HEAD: Final = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -28,6 +31,7 @@ class Part:
     the settings it was read with. ``replaces`` are the ids of the contents it stands for
     besides its own. ``first`` and ``last`` are event times (UTC), null without events.
     ``days`` are the ledger's days that have files of it. ``tail`` is what it leaves open.
+    ``head`` is the sha256 of its first HEAD bytes, empty where an older detector read it.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Part:
     days: tuple[date, ...]
     tail: dict[str, str] = field(default_factory=dict)
     replaces: tuple[str, ...] = ()
+    head: str = ""
 
     @property
     def stem(self) -> str:
@@ -82,6 +87,7 @@ def encode(part: Part) -> dict[str, Any]:
         "days": [day.isoformat() for day in part.days],
         "tail": dict(part.tail),
         "replaces": list(part.replaces),
+        "head": part.head,
     }
 
 
@@ -103,6 +109,7 @@ def load(path: Path) -> Part:
             days=tuple(date.fromisoformat(day) for day in raw["days"]),
             tail={str(name): str(value) for name, value in raw["tail"].items()},
             replaces=tuple(str(other) for other in raw["replaces"]),
+            head=str(raw.get("head", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerError(

@@ -22,6 +22,9 @@ from detector.schema import HOURS, TOUCHED
 #: Events held in memory before days are written: about 60 MB.
 HELD: Final = 1_000_000
 
+#: Days that are sorted and written at once: each keeps about one core busy.
+SAVING: Final = 4
+
 #: Files whose way to the disk is waited for at once: a disk writes many in the time of one.
 SYNCING: Final = 16
 
@@ -66,13 +69,18 @@ class Spool:
         held = pl.concat(self._held)
         events, later = held.filter(ready), held.filter(~ready)
         self._held, self._rows = [later], later.height
-        queries = [hours_of(events), touched_of(events)]
+        tables = pl.collect_all([hours_of(events), touched_of(events)], engine="streaming")
         days = events["day"].unique().to_list()
-        for table, sums in zip(_SCHEMAS, pl.collect_all(queries, engine="streaming"), strict=True):
-            pieces = sums.partition_by("day", as_dict=True)
-            for day in days:
-                piece = pieces.get((day,), sums.clear())
-                self._save(piece, table, self._file(table, day, self._files.get(day, 0)))
+        saving = []
+        with ThreadPoolExecutor(SAVING) as pool:
+            for table, sums in zip(_SCHEMAS, tables, strict=True):
+                pieces = sums.partition_by("day", as_dict=True)
+                for day in days:
+                    piece = pieces.get((day,), sums.clear())
+                    path = self._file(table, day, self._files.get(day, 0))
+                    saving.append(pool.submit(self._save, piece, table, path))
+        for saved in saving:
+            saved.result()
         for day in days:
             self._files[day] = self._files.get(day, 0) + 1
 

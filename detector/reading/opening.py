@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import zstandard
 from detector.errors import InputError
 
 MIB: Final = 1 << 20
+MAX: Final = sys.maxsize
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
@@ -54,16 +56,31 @@ class _Decompressor(Protocol):
     def unused_data(self) -> bytes: ...
 
 
-def chunks(path: Path, size: int = 8 * MIB) -> Iterator[tuple[bytes, int]]:
+@dataclass(slots=True)
+class _Upto:
+    """A file that ends after ``left`` more bytes, however long it becomes meanwhile."""
+
+    file: BinaryIO
+    left: int
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(min(size, self.left))
+        self.left -= len(data)
+        return data
+
+
+def chunks(path: Path, size: int = 8 * MIB, until: int = MAX) -> Iterator[tuple[bytes, int]]:
     """Decompressed bytes, about ``size`` at a time, with the raw bytes consumed on disk so far.
 
-    Raises InputError where the file is missing or unreadable, and Truncated at the end of what
-    can be read where the compressed data breaks off.
+    What stands in the file after ``until`` raw bytes is left alone. Raises InputError where the
+    file is missing or unreadable, and Truncated at the end of what can be read where the
+    compressed data breaks off.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-            file.seek(0)
+        with path.open("rb") as whole:
+            magic = whole.read(4)
+            whole.seek(0)
+            file = _Upto(whole, until)
             if magic.startswith(GZIP):
                 yield from _gather(_inflate(file, GZIP), size)
             elif magic == ZSTD:
@@ -92,18 +109,18 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     return collected[:size]
 
 
-def identity(path: Path, sizes: Collection[int] = ()) -> Identity:
-    """The identity of the content of ``path``, in one pass. Raises InputError.
+def identity(path: Path, sizes: Collection[int] = (), until: int = MAX) -> Identity:
+    """The identity of the content of ``path`` (its first ``until`` raw bytes), in one pass.
 
     A file that breaks off has the identity of what can be read: once it is whole, that is a
-    prefix of it.
+    prefix of it. Raises InputError.
     """
     digest = hashlib.sha256()
     wanted = sorted({size for size in sizes if size >= 0})
     prefixes: dict[int, str] = {}
     seen = 0
     try:
-        for data, _ in chunks(path):
+        for data, _ in chunks(path, MIB, until):  # small enough for the processor's cache
             rest = memoryview(data)
             while wanted and wanted[0] <= seen + len(rest):
                 cut = wanted.pop(0)
@@ -139,7 +156,7 @@ def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[by
         raise broken
 
 
-def _inflate(file: BinaryIO, magic: bytes) -> Iterator[tuple[bytes, int]]:
+def _inflate(file: _Upto, magic: bytes) -> Iterator[tuple[bytes, int]]:
     """Each raw piece decompressed, frame after frame."""
     frame = _fresh(magic)
     done = 0
