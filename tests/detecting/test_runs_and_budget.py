@@ -54,6 +54,12 @@ def test_a_much_worse_day_rings_again():
     assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE, 2: 2.6})) == [0, 1]
 
 
+def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
+    days = _days(dict.fromkeys(range(10), 2.5))
+    found = budget.runs(days, days, BAR, DAY + timedelta(days=4)).filter(budget.rings("alarm", BAR))
+    assert [(day - DAY).days for day in found["day"].sort()] == [0, 5]
+
+
 def test_runs_are_of_one_entity_of_one_kind():
     both = pl.concat([_days({0: 2.5}), _days({1: 2.5}, "bob"), _days({1: 2.5}, kind="object")])
     assert len(_rung(both)) == 3
