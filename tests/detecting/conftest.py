@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from office import CUT, SCORED, Office, honest_events, joined, pages
+from small_office import CUT, SCORED, Office, honest_events, joined, pages
 
 from detector.forests.model import Model
 

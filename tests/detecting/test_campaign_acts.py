@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from office import CUT, LATER, Office, directory
+from small_office import CUT, LATER, Office, directory
 
 from detector import schema
 from detector.campaigns import act, kinds

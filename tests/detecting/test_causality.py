@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from office import (
+from small_office import (
     CUT,
     FAMILIES,
     FOREIGN,

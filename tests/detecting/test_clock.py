@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from office import FAMILIES, Office
+from small_office import FAMILIES, Office
 
 from detector.features import measures, table
 from detector.features.measures import SLOTS

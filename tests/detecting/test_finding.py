@@ -8,7 +8,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from office import CUT, FOREIGN, SCORED, Office, joined, pages
+from small_office import CUT, FOREIGN, SCORED, Office, joined, pages
 
 from detector import schema
 from detector.alerts import alert

@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from office import (
+from small_office import (
     CUT,
     DESKS,
     JOB,

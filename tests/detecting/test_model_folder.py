@@ -10,7 +10,7 @@ from dataclasses import fields
 import numpy as np
 import polars as pl
 import pytest
-from office import FAMILIES, SCORED
+from small_office import FAMILIES, SCORED
 
 from detector.errors import ModelError
 from detector.forests import forest, store

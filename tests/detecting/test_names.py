@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from office import CUT, NAMES, SCORED, Office, directory
+from small_office import CUT, NAMES, SCORED, Office, directory
 
 from detector.features import table
 from detector.features.groups import by_use, groups

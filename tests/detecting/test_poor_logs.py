@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from office import CUT, SCORED, Office, joined, pages
+from small_office import CUT, SCORED, Office, joined, pages
 
 
 def _of(log: pl.DataFrame) -> pl.DataFrame:

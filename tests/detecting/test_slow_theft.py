@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from office import LATER, Office, agent, joined, multiplied
+from small_office import LATER, Office, agent, joined, multiplied
 
 from detector.features.measures import ACCOUNT
 
