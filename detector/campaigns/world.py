@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from detector.campaigns.act import VALUES
+from detector.ledger.summary import most_used
 
 READING = ("read", "export")
 #: An account with fewer active days is new, or hardly ever there.
@@ -90,7 +91,7 @@ def world(
         .with_columns(service=pl.col("account").is_in(sorted(services)))
     )
     for dimension in VALUES:
-        usual = usual.join(_most(touched, dimension), on="account", how="left")
+        usual = usual.join(most_used(touched, dimension), on="account", how="left")
     objects = (
         touched.filter(pl.col("dimension") == "object")
         .join(groups, on="account")
@@ -98,17 +99,6 @@ def world(
         .agg(pl.col("statements").sum())
     )
     return World(first, last, own, usual.sort("account"), objects, timezone)
-
-
-def _most(touched: pl.DataFrame, dimension: str) -> pl.DataFrame:
-    return (
-        touched.filter(pl.col("dimension") == dimension)
-        .group_by("account", "value")
-        .agg(pl.col("statements").sum())
-        .sort("account", "statements", "value", descending=[False, True, False])
-        .group_by("account", maintain_order=True)
-        .agg(pl.col("value").first().alias(dimension))
-    )
 
 
 def utc(day: date, clock: int, timezone: str) -> datetime:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from detector.ledger.summary import most_used
+
 #: What ``by_use`` gives.
 GROUPS = {"account": pl.String(), "group": pl.String()}
 #: Accounts the directory does not name.
@@ -45,15 +47,7 @@ def by_use(touched: pl.DataFrame) -> pl.DataFrame:
     """
     dominant = touched.select(pl.col("account").unique().sort())
     for dimension in ("application", "object"):
-        most = (
-            touched.filter(pl.col("dimension") == dimension)
-            .group_by("account", "value")
-            .agg(pl.col("statements").sum())
-            .sort("account", "statements", "value", descending=[False, True, False])
-            .group_by("account", maintain_order=True)
-            .agg(pl.col("value").first().alias(dimension))
-        )
-        dominant = dominant.join(most, on="account", how="left")
+        dominant = dominant.join(most_used(touched, dimension), on="account", how="left")
     program = pl.col("application").fill_null("?")
     fine = pl.concat_str(
         pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program

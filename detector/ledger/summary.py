@@ -59,3 +59,15 @@ def gaps(days: list[date]) -> list[tuple[date, date]]:
     """First and last day of each stretch that is missing from ``days``, which are in order."""
     one = timedelta(days=1)
     return [(before + one, after - one) for before, after in pairwise(days) if after - before > one]
+
+
+def most_used(touched: pl.DataFrame, dimension: str) -> pl.DataFrame:
+    """account, <dimension>: the value in which each account made most statements, from TOUCHED."""
+    return (
+        touched.filter(pl.col("dimension") == dimension)
+        .group_by("account", "value")
+        .agg(pl.col("statements").sum())
+        .sort("account", "statements", "value", descending=[False, True, False])
+        .group_by("account", maintain_order=True)
+        .agg(pl.col("value").first().alias(dimension))
+    )

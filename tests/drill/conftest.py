@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -23,30 +21,6 @@ START = date(2024, 1, 1)
 DAYS = 105
 LAST = START + timedelta(days=DAYS - 1)
 CUT = LAST - timedelta(days=21)
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def detector(capsys, monkeypatch) -> Callable[..., Ran]:
-    """Runs the command in this process, as a shell would see it."""
-
-    def command(*arguments: object) -> Ran:
-        monkeypatch.setattr("sys.argv", ["detector", *map(str, arguments)])
-        code = 0
-        try:
-            run()
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0
-        said = capsys.readouterr()
-        return Ran(code, said.out, said.err)
-
-    return command
 
 
 @pytest.fixture(scope="session")
