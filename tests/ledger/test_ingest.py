@@ -1,9 +1,11 @@
 import gzip
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from datetime import date
 from pathlib import Path
 
@@ -14,10 +16,11 @@ from polars.testing import assert_frame_equal
 
 from detector.errors import InputError, LedgerError
 from detector.ledger import ingest as ingesting
-from detector.ledger import spool
+from detector.ledger import manifest, spool
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, fold_hours, fold_touched
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
+from detector.reading import opening
 from detector.settings import Settings
 
 LOG = [
@@ -26,6 +29,12 @@ LOG = [
     {"at": 30, "account": "ann", "rows": 7, "client_address": "10.0.0.1"},
     {"at": 2, "account": "ann", "rows": 1, "database": "crm"},
 ]
+
+
+@pytest.fixture(params=[16, manifest.HEAD], autouse=True)
+def heads(request, monkeypatch):
+    """Logs as short as these are hashed while they are read, if so little tells them apart."""
+    monkeypatch.setattr(manifest, "HEAD", request.param)
 
 
 def silent(_done: int, _words: str) -> None:
@@ -100,6 +109,38 @@ def test_a_grown_log_takes_the_place_of_what_it_was(tmp_path):
     assert [part.events for part in parts] == [4]
     assert old[0] in parts[0].replaces
     assert not [name for name in files_of(tmp_path / "ledger") if old[0][:32] in name]
+
+
+def test_a_new_log_is_read_while_it_is_hashed_and_what_it_grows_by_meanwhile_is_not_lost(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(manifest, "HEAD", 16)
+    log = write_log(tmp_path / "a.log", *LOG[:2])
+    grown = write_log(tmp_path / "grown.log", *LOG).read_bytes()
+    read = threading.Event()
+
+    def slow_identity(*arguments):
+        assert read.wait(60), "nothing was read before the hash was there"
+        log.write_bytes(grown)
+        return opening.identity(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingesting, "identity", slow_identity)
+        assert take(tmp_path / "ledger", log, pause=read.set).files[0].events == 2
+    assert take(tmp_path / "ledger", log).files[0].state == "grown"
+    assert_holds(tmp_path / "ledger", *LOG)
+
+
+def test_parts_of_an_older_detector_are_known_and_outgrown(tmp_path):
+    short, other = (write_log(tmp_path / name, *LOG[:2]) for name in ("a.log", "b.log"))
+    take(tmp_path / "ledger", short)
+    for path in (tmp_path / "ledger" / "parts").iterdir():
+        old = json.loads(path.read_text())
+        del old["head"]
+        path.write_text(json.dumps(old))
+    assert take(tmp_path / "ledger", other).files[0].state == "known"
+    assert take(tmp_path / "ledger", write_log(other, *LOG)).files[0].state == "grown"
+    assert_holds(tmp_path / "ledger", *LOG)
 
 
 def test_an_older_shorter_copy_of_a_grown_log_is_known(tmp_path):
@@ -232,10 +273,11 @@ CHILD = """
     import sys, time
     from pathlib import Path
     from ledger_samples import source
-    from detector.ledger import ingest as ingesting, spool
+    from detector.ledger import ingest as ingesting, manifest, spool
     from detector.ledger.store import Ledger
     from detector.settings import Settings
 
+    manifest.HEAD = 16
     ingesting.Spool = lambda *a: spool.Spool(*a, limit=0)
     folder, log = map(Path, sys.argv[1:])
     number = 0

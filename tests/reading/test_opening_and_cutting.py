@@ -76,6 +76,17 @@ def test_the_identity_is_of_the_content_not_of_the_packing(tmp_path):
     assert one.prefixes == {n: hashlib.sha256(DATA[:n]).hexdigest() for n in sizes[:-1]}
 
 
+def test_the_identity_of_the_beginning_is_that_of_the_file_before_it_grew(tmp_path):
+    before, grown = tmp_path / "a", tmp_path / "b"
+    for pack in (bytes, gzip.compress):
+        whole, more = pack(DATA), pack(b"more")
+        before.write_bytes(whole)
+        grown.write_bytes(whole + more)
+        for until in (len(whole), len(whole) + len(more) // 2):
+            before.write_bytes((whole + more)[:until])
+            assert opening.identity(grown, [7], until) == opening.identity(before, [7])
+
+
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         opening.head(tmp_path / "none")
