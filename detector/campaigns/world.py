@@ -11,8 +11,8 @@ import polars as pl
 
 from detector.campaigns.act import VALUES
 from detector.ledger.summary import most_used
+from detector.schema import READING
 
-READING = ("read", "export")
 #: An account with fewer active days is new, or hardly ever there.
 ESTABLISHED = 20
 
