@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from detector.features.feature import Family
+from detector.feed.format import Format
 from detector.reading.source import Source
 
 Part = TypeVar("Part")
@@ -46,6 +47,22 @@ def sources() -> dict[str, Source]:
     from detector import sources as package
 
     return _by_name(package, "SOURCE", Source)
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """All alert formats by name, with their variants."""
+    from detector import formats as package
+
+    found = [
+        each
+        for part in _by_name(package, "FORMAT", Format).values()
+        for each in (part, *part.variants)
+    ]
+    named = {part.name: part for part in found}
+    if len(named) != len(found):
+        raise TypeError("two formats have the same name")
+    return named
 
 
 @cache

@@ -32,7 +32,7 @@ class Settings:
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
-    whose alerts are one step more severe.
+    whose alerts are one step more severe. ``format`` is the shape of alerts.ndjson.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class Settings:
     minimum_records: int = 50
     tables: dict[str, int] = field(default_factory=dict)
     sensitive: tuple[str, ...] = ()
+    format: str = "ocsf"
     seed: int = 20240206
 
 
@@ -114,6 +115,8 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     budget = settings.alerts_per_day
     if budget is not None and not (type(budget) in {int, float} and 0 < budget < MOST_ALERTS):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")
+    if not isinstance(settings.format, str) or not settings.format:
+        refuse(f"format = {settings.format!r} must be the name of a format", 'such as "ocsf"')
     _validate_tables(settings, where)
 
 

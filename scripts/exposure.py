@@ -24,7 +24,9 @@ def incidents(sample: Path) -> pl.DataFrame:
 
 def alert_times(path: Path) -> pl.DataFrame:
     """One row per alert: account, time."""
-    alerts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # An OCSF finding has the alert under "unmapped"; the native format is the alert.
+    alerts = [each.get("unmapped", each) for each in found]
     return pl.DataFrame(
         {
             "account": [alert["entity"] for alert in alerts],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -21,17 +20,25 @@ def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
     return check(pl.concat(parts) if parts else empty(SCORES), SCORES, "scores")
 
 
-def write(out: Path, scores: pl.DataFrame, alerts: Iterable[Alert], rejects: pl.LazyFrame) -> None:
+def write(
+    out: Path,
+    scores: pl.DataFrame,
+    alerts: Iterable[Alert],
+    rejects: pl.LazyFrame,
+    encode: Callable[[Alert], bytes],
+) -> None:
     """Writes alerts.ndjson, rejects.ndjson and scores.parquet into ``out``.
+
+    ``encode`` gives an alert as one line of JSON, without its end.
 
     Each file is written beside its name and then renamed: a reader never sees half of one.
     Raises InputError where the folder cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in alerts)
+        lines = b"".join(encode(alert) + b"\n" for alert in alerts)
         fresh = _beside(out / "alerts.ndjson")
-        fresh.write_text(lines, encoding="utf-8")
+        fresh.write_bytes(lines)
         _settle(fresh, out / "alerts.ndjson")
         fresh = _beside(out / "rejects.ndjson")
         rejects.sink_ndjson(fresh)

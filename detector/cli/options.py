@@ -9,8 +9,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from detector import registry
 from detector import settings as settings_file
 from detector.errors import InputError, SettingsError
+from detector.feed.format import Format
 from detector.settings import Settings
 
 Logs: TypeAlias = Annotated[
@@ -39,6 +41,13 @@ Budget: TypeAlias = Annotated[
         help="Budget of false alerts a day; one per 1,000 accounts, at least one, by default.",
     ),
 ]
+FormatName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Shape of alerts.ndjson: ocsf (the default), ecs, native, or an older ocsf.",
+    ),
+]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, for machines.")
 ]
@@ -57,6 +66,20 @@ def demand_writable(folder: Path, flag: str) -> None:
     else:
         return
     raise InputError(what, where=folder, hint=f"name another folder for {flag}")
+
+
+def file_format(name: str | None, settings: Settings) -> Format:
+    """The format of alerts.ndjson: the flag's, or the settings'. Raises SettingsError."""
+    known = {own: each for own, each in registry.formats().items() if each.is_json}
+    wanted = name or settings.format
+    if wanted not in known:
+        what = "does not go into an .ndjson file" if wanted in registry.formats() else "is unknown"
+        raise SettingsError(
+            f"format {wanted!r} {what}",
+            where="--format" if name else None,
+            hint=f"known are {', '.join(known)}",
+        )
+    return known[wanted]
 
 
 def settings_of(

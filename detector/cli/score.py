@@ -37,6 +37,7 @@ def score(
     model: options.ModelFolder = options.MODEL,
     out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
     settings: options.SettingsFile = None,
+    alert_format: options.FormatName = None,
     as_json: options.Json = False,
     fail_on_alert: Annotated[
         bool, typer.Option("--fail-on-alert", help="Exit with 1 when there are alerts.")
@@ -49,6 +50,7 @@ def score(
     options.demand_writable(out, "--out")
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
+    shape = options.file_format(alert_format, rules)
     people = directories.load(directory) if directory else None
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
@@ -61,7 +63,7 @@ def score(
     scores = output.joined([part.scores for part in results])
     alerts, found = incidents.join([alert for part in results for alert in part.alerts])
     rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
-    output.write(out, scores, alerts, rejects)
+    output.write(out, scores, alerts, rejects, shape.encode)
     if as_json:
         typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
     _say(scores, alerts, found, learned, out)

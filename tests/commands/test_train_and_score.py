@@ -56,7 +56,7 @@ def _train(place):
 def _score(place, logs, ledger, out):
     return [
         "score", *logs, "--directory", place / "directory.csv",
-        "--ledger", ledger, "--model", place / "model", "--out", out,
+        "--ledger", ledger, "--model", place / "model", "--out", out, "--format", "native",
     ]  # fmt: skip
 
 

@@ -1,0 +1,16 @@
+"""The alert as detector itself knows it; its keys are described in docs/alerts.md."""
+
+from __future__ import annotations
+
+import json
+
+from detector.alerts.alert import Alert
+from detector.feed.format import JSON, Format
+
+
+def encode(alert: Alert) -> bytes:
+    """The alert as it is, as one line of JSON in ASCII."""
+    return json.dumps(alert, ensure_ascii=True).encode("ascii")
+
+
+FORMAT = Format("native", "detector's own JSON, as in docs/alerts.md", JSON, encode)
