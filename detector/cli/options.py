@@ -71,12 +71,12 @@ def demand_writable(folder: Path, flag: str) -> None:
 def file_format(name: str | None, settings: Settings) -> Format:
     """The format of alerts.ndjson: the flag's, or the settings'. Raises SettingsError."""
     known = {own: each for own, each in registry.formats().items() if each.is_json}
-    wanted = name or settings.format
+    wanted = settings.format if name is None else name
     if wanted not in known:
         what = "does not go into an .ndjson file" if wanted in registry.formats() else "is unknown"
         raise SettingsError(
             f"format {wanted!r} {what}",
-            where="--format" if name else None,
+            where=None if name is None else "--format",
             hint=f"known are {', '.join(known)}",
         )
     return known[wanted]

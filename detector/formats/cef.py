@@ -1,6 +1,6 @@
 r"""ArcSight's Common Event Format, as ArcSight, Microsoft Sentinel and many others read it.
 
-"ArcSight Common Event Format, Implementing CEF", version 26, chapters 1 (escaping) and 2 (keys).
+"ArcSight Common Event Format, Implementing CEF", version 23, chapters 1 (escaping) and 2 (keys).
 In the header ``\`` and ``|`` take a backslash, in an extension ``\`` and ``=``; a new line is
 ``\n`` or ``\r`` and stands in extensions only. What CEF cannot carry is made visible first
 (``feed.text``). Names are longer here than the dictionary's limits only by what escaping adds.

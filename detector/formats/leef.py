@@ -1,13 +1,15 @@
 r"""IBM QRadar's Log Event Extended Format 2.0.
 
 https://www.ibm.com/docs/en/dsm?topic=leef-overview. The header's fields stand between ``|``, its
-last is the character between attributes, written as ``x09`` for a tab. LEEF has no escapes: "avoid
-tab, pipe, or caret delimiters in your event payload". So what would end a value is made visible
-(``feed.text``), and only the first ``=`` ends a key.
+last is the character between attributes: ``^``, as in IBM's example, since rsyslog rewrites the tab
+of LEEF 1.0 on the way (as ``#011``). LEEF has no escapes: "avoid tab, pipe, or caret delimiters in
+your event payload". So what would end a value is made visible (``feed.text``), and only the first
+``=`` ends a key.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from detector import __version__
@@ -16,9 +18,10 @@ from detector.feed import story
 from detector.feed.format import TEXT, Format
 from detector.feed.text import fitted, listed, visible
 
+CARET: Final = "^"
 TAB: Final = "\t"
 #: Characters that are no part of a key, a number, a list or of what says that text was cut.
-DELIMITERS: Final = (TAB, "^", "~", ";", "#", "&", "$", "@")
+DELIMITERS: Final = (CARET, TAB, "~", ";", "#", "&", "$", "@")
 #: 1 to 10.
 SEVERITIES: Final = {"low": 3, "medium": 5, "high": 8, "critical": 10}
 #: Bytes of a name, of a list and of the reasons: QRadar takes 4,096 of a message by default.
@@ -29,7 +32,7 @@ LONG: Final = 700
 TIME_PATTERN: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSZ"
 
 
-def encode(alert: Alert, delimiter: str = TAB) -> bytes:
+def encode(alert: Alert, delimiter: str = CARET) -> bytes:
     """``LEEF:2.0|...``, without a syslog header.
 
     ``delimiter`` is one of DELIMITERS.
@@ -47,7 +50,7 @@ def encode(alert: Alert, delimiter: str = TAB) -> bytes:
             story.PRODUCT,
             __version__,
             story.rule_id(alert),
-            f"x{ord(delimiter):02x}",
+            "x09" if delimiter == TAB else delimiter,
         )
     )
     pairs = [f"{key}={fitted(text, most, value)}" for key, text, most in _told(alert) if text]
@@ -106,4 +109,17 @@ def _lists(alert: Alert) -> dict[str, list[str]]:
     }
 
 
-FORMAT = Format("leef", "IBM Log Event Extended Format 2.0, tab between attributes", TEXT, encode)
+FORMAT = Format(
+    "leef",
+    "IBM Log Event Extended Format 2.0, ^ between attributes",
+    TEXT,
+    encode,
+    variants=(
+        Format(
+            "leef-tab",
+            "IBM Log Event Extended Format 2.0, tab between attributes",
+            TEXT,
+            partial(encode, delimiter=TAB),
+        ),
+    ),
+)
