@@ -28,7 +28,7 @@ README = ROOT / "README.md"
 PATHS = re.compile(
     r"(?<![\w/.-])((?:scripts|\.ci|docs|data|models|detector|requirements)/[\w./-]*+)(?!\*)"
 )
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
 
 def read(path: Path) -> str:
@@ -235,4 +235,5 @@ def test_every_source_that_the_code_cites_is_given_in_full() -> None:
 
 def test_every_page_is_reached_from_the_first_one() -> None:
     index = read(ROOT / "docs/index.md")
-    assert {path.name for path in DOCS if f"({path.name}" not in index} == {"index.md"}
+    names = [path.relative_to(ROOT / "docs").as_posix() for path in DOCS]
+    assert {name for name in names if f"({name}" not in index} == {"index.md"}
