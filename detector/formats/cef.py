@@ -21,8 +21,9 @@ from detector.feed.text import fitted, listed, visible
 
 #: 0-3 low, 4-6 medium, 7-8 high, 9-10 very high.
 SEVERITIES: Final = {"low": 3, "medium": 5, "high": 8, "critical": 10}
-#: Bytes of a name, and of text and of a list: all together stay below the 8 KiB that rsyslog takes.
+#: Bytes of a name, of a list and of the reasons: together below the 8 KiB that rsyslog takes.
 NAME: Final = 500
+LIST: Final = 700
 LONG: Final = 1000
 #: The dictionary's Integer is of 32 bits; Long, for cn1 to cn3, of 64.
 _MOST_COUNTED: Final = 2**31 - 1
@@ -122,9 +123,9 @@ def _strings(alert: Alert) -> dict[str, str]:
         "cs1": ("entity", fitted(alert["entity"], NAME, escaped)),
         "cs2": ("incident", escaped(alert["incident"])),
         # The latest first: a long list is cut at its end.
-        "cs3": ("relatedAlerts", listed(reversed(alert["related"]), LONG, _doubled)),
-        "cs4": ("objects", listed(story.objects(alert), LONG, _doubled)),
-        "cs5": ("accounts", listed(story.accounts(alert), LONG, _doubled)),
+        "cs3": ("relatedAlerts", listed(reversed(alert["related"]), LIST, _doubled)),
+        "cs4": ("objects", listed(story.objects(alert), LIST, _doubled)),
+        "cs5": ("accounts", listed(story.accounts(alert), LIST, _doubled)),
         "cs6": ("techniques", listed((each["id"] for each in alert["techniques"]), NAME, _doubled)),
         "flexString1": ("group", fitted(alert["group"], NAME, escaped)),
         "flexString2": ("clientAddresses", listed(story.addresses(alert), NAME, _doubled)),

@@ -26,8 +26,8 @@ DELIMITERS: Final = (CARET, TAB, "~", ";", "#", "&", "$", "@")
 SEVERITIES: Final = {"low": 3, "medium": 5, "high": 8, "critical": 10}
 #: Bytes of a name, of a list and of the reasons: QRadar takes 4,096 of a message by default.
 NAME: Final = 250
-LIST: Final = 350
-LONG: Final = 700
+LIST: Final = 250
+LONG: Final = 600
 #: A pattern of Java's SimpleDateFormat, which devTimeFormat is.
 TIME_PATTERN: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSZ"
 

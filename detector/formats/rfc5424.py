@@ -17,8 +17,9 @@ from detector.feed.text import fitted, listed, visible
 #: 32473 is the enterprise number for documentation (RFC 5612): we have none of our own, and an
 #: identifier without one would claim to be registered (7.2.2).
 SD_ID: Final = "detector@32473"
-#: Bytes of a name or list, and of the sentence.
+#: Bytes of a name, of a list and of the sentence.
 NAME: Final = 500
+LIST: Final = 500
 LONG: Final = 2000
 
 
@@ -74,7 +75,7 @@ def parameters(alert: Alert) -> dict[str, str]:
             for key, value in plain.items()
             if value is not None
         },
-        **{key: listed(names, NAME, _escaped) for key, names in lists.items() if names},
+        **{key: listed(names, LIST, _escaped) for key, names in lists.items() if names},
     }
 
 

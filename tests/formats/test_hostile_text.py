@@ -56,6 +56,7 @@ def test_json_formats_keep_any_text_whole_on_one_ascii_line(name, text):
     assert inside(json.loads(line)) == alert
 
 
+@settings(deadline=None)
 @given(alerts())
 def test_json_formats_keep_any_alert(alert):
     for name in JSONS:
@@ -90,7 +91,7 @@ def test_cef_comes_back_equal_from_the_parser_of_rsyslog(kind, lognorm):
         assert fields["rt"] == "1707120000000"
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(texts=st.lists(st.text(max_size=60), min_size=20, max_size=60))
 def test_any_text_comes_back_equal_from_cef_and_leef(texts, lognorm):
     texts = [text for text in texts if text]
@@ -182,12 +183,43 @@ def test_line_formats_are_one_line_of_utf_8_without_control_characters(name, tex
     assert not hidden & {"\u202e", "\u2028", "\u2066"}
 
 
+@settings(deadline=None)
 @given(alerts())
 def test_line_formats_never_exceed_what_receivers_take(alert):
     for name, most in (("cef", 8192), ("leef", 4096), ("leef-tab", 4096), ("rfc5424", 8192)):
         record = registry.formats()[name].encode(alert)
         each = record if name == "rfc5424" else syslog.framed(record, alert, host="h" * 255)
         assert len(each) <= most
+
+
+@pytest.mark.parametrize("kind", ["account", "client_address", "group", "object"])
+@pytest.mark.parametrize(
+    "long", [30, 49, 55, 99, 119, 139, 174, 232, 249, 348, 480, 499, 699, 5000]
+)
+def test_an_alert_of_which_everything_is_long_fits_too(kind, long):
+    """Names as long as a list, a half, a third of one, and so on, so that all is filled."""
+
+    def name(number):
+        return f"{number}{'x' * (long - 1)}"
+
+    alert = whole(
+        entity_kind=kind, entity=name(0), group=name(1), severity="critical",
+        related=[f"{number:020x}" for number in range(100)],
+        top_objects=named(*map(name, range(2, 7))),
+        top_client_addresses=named(*map(name, range(2, 7))),
+        top_accounts=named(*map(name, range(2, 7))),
+        new_client_addresses=None, reasons=[name(number) for number in range(8)],
+        rows=2**53, records_out=2**53, expected_rows=1e12 / 3, statements=2**53,
+        surprise=399.123456, techniques=[{"id": f"T1213.{n:03}", "name": "x"} for n in range(4)],
+    )  # fmt: skip
+    longest = {}
+    for form, most in (("cef", 8192), ("leef", 4096), ("leef-tab", 4096), ("rfc5424", 8192)):
+        if form == "rfc5424":
+            record = rfc5424.encode(alert, host="h" * 255)
+        else:
+            record = syslog.framed(registry.formats()[form].encode(alert), alert, host="h" * 255)
+        longest[form] = len(record)
+        assert len(record) <= most, longest
 
 
 @pytest.mark.parametrize(
@@ -216,6 +248,7 @@ def test_a_hundred_kilobytes_are_cut_and_counted(text, lognorm, rsyslog):
     assert len(rfc5424.encode(alert)) <= 8192
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_visible_text_is_reversible_and_has_no_hidden_character(text):
     shown = visible(text, also=",")
@@ -241,6 +274,7 @@ def test_ordinary_text_is_left_alone(text, shown):
     assert visible(text) == shown
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(30, 200))
 def test_fitted_text_fits_and_begins_alike(text, most):
     short = fitted(text, most)
@@ -251,6 +285,7 @@ def test_fitted_text_fits_and_begins_alike(text, most):
         assert left == f"{len(text) - len(revealed(kept))} more)"
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1), max_size=20), st.integers(20, 200))
 def test_a_list_fits_and_says_how_many_are_missing(names, most):
     short = listed(names, most)
