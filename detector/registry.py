@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from detector.features.feature import Family
+from detector.feed.format import Format
 from detector.reading.source import Source
 
 Part = TypeVar("Part")
@@ -46,6 +47,14 @@ def sources() -> dict[str, Source]:
     from detector import sources as package
 
     return _by_name(package, "SOURCE", Source)
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """All formats of alerts by name."""
+    from detector import formats as package
+
+    return _by_name(package, "FORMAT", Format)
 
 
 @cache

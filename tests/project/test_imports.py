@@ -23,12 +23,14 @@ ORDER = (
     ("forests",),
     ("alerts",),
     ("drill",),
+    ("feed",),
+    ("formats",),
     ("registry",),
     ("cli",),
 )
 RANK = {stage: rank for rank, stages in enumerate(ORDER) for stage in stages}
 #: The registry knows the kinds of parts, and looks into their packages only when asked.
-REGISTRY_KNOWS = {"reading", "features", "sources"}
+REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 #: Slow to import (PyOD takes some two seconds), so only where they are needed.

@@ -1,0 +1,1 @@
+"""What formats and sinks have in common."""
