@@ -15,7 +15,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.alerts.drift import drifting
 from detector.alerts.incidents import Incident
-from detector.cli import options, screen
+from detector.cli import options, outlet, screen
 from detector.cli.intake import take_in
 from detector.features.measures import ACCOUNT
 from detector.forests import store
@@ -36,6 +36,8 @@ def score(
     ledger: options.LedgerFolder = options.LEDGER,
     model: options.ModelFolder = options.MODEL,
     out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
+    sink: outlet.SinkUrls = None,
+    outbox: outlet.OutboxBeside = None,
     settings: options.SettingsFile = None,
     as_json: options.Json = False,
     fail_on_alert: Annotated[
@@ -49,6 +51,7 @@ def score(
     options.demand_writable(out, "--out")
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
+    way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
     people = directories.load(directory) if directory else None
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
@@ -60,11 +63,13 @@ def score(
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
     scores = output.joined([part.scores for part in results])
     alerts, found = incidents.join([alert for part in results for alert in part.alerts])
+    way_out.put(alerts, {f"scored {day}": learned.id for day in days})
     rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
     output.write(out, scores, alerts, rejects)
     if as_json:
         typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
     _say(scores, alerts, found, learned, out)
+    way_out.send()
     if fail_on_alert and alerts:
         raise typer.Exit(1)
 

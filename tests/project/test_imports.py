@@ -25,16 +25,19 @@ ORDER = (
     ("drill",),
     ("feed",),
     ("formats",),
+    ("sinks",),
+    ("outbox",),
     ("registry",),
     ("cli",),
 )
 RANK = {stage: rank for rank, stages in enumerate(ORDER) for stage in stages}
 #: The registry knows the kinds of parts, and looks into their packages only when asked.
-REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats"}
+REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats", "sinks"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 #: Slow to import (PyOD takes some two seconds), so only where they are needed.
 HEAVY = {"pyod", "sklearn", "threadpoolctl", "skops", "scipy", "matplotlib", "duckdb"}
+HEAVY |= {"httpx", "elasticsearch", "confluent_kafka"}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 
