@@ -138,5 +138,5 @@ class Drain:
         if found is None:
             return Report(name, self._delivered, 0, 0, self._said, 0.0)
         next_try = found.next_try or self._box.next_held(name, time.time()) or 0.0
-        words = found.words or self._said
+        words = found.words if found.waiting else self._said
         return Report(name, self._delivered, found.waiting, found.aside, words, next_try)

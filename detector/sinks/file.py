@@ -1,8 +1,9 @@
 """``file:///folder/alerts.ndjson``: one record a line, for an agent that tails it.
 
-A batch is one ``write`` to a file opened with O_APPEND, then flushed to the disk: a reader sees
-whole batches. What a crash left of a line is moved to ``.torn`` beside the file before anything is
-added.
+A batch is one ``write`` to a file opened with O_APPEND, then flushed to the disk: writers do not
+mix, and a line that has its newline is whole and never changed. Some file systems (ext4) show a
+reader the beginning of a write that is under way, so an agent must wait for the newline, as all do.
+What a crash left of a line is moved to ``.torn`` beside the file before anything is added.
 """
 
 from __future__ import annotations
