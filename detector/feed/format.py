@@ -15,3 +15,9 @@ class Format:
     name: str
     media_type: str
     encode: Callable[[Alert], bytes]
+    is_syslog: bool = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether records are JSON objects."""
+        return self.media_type == "application/json"

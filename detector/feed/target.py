@@ -45,6 +45,7 @@ class Target:
     token_env: str = ""
     token_file: str = ""
     user: str = ""
+    mechanism: str = ""
     index: str = ""
     sender: str = ""
     recipients: tuple[str, ...] = ()

@@ -29,8 +29,6 @@ from detector.feed.syslog import framed
 from detector.feed.target import Target
 
 PORTS: Final = {"syslog+udp": 514, "syslog+tcp": 514, "syslog+tls": 6514}
-#: A format whose records are syslog messages already.
-WHOLE: Final = "rfc5424"
 #: The largest datagram of UDP over IPv4, bytes.
 DATAGRAM: Final = 65_507
 
@@ -49,10 +47,9 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
     """Connects with each batch."""
     address = (target.host, target.port(PORTS[target.scheme]))
     secured = tls.context(target) if target.scheme == "syslog+tls" else None
-    whole = form.name == WHOLE
 
     def send(items: Sequence[Item]) -> list[Outcome]:
-        messages = [i.payload if whole else framed(i.payload, i.alert) for i in items]
+        messages = [i.payload if form.is_syslog else framed(i.payload, i.alert) for i in items]
         try:
             if target.scheme == "syslog+udp":
                 return _datagrams(messages, address, target.timeout)

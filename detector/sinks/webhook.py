@@ -40,7 +40,7 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
     """Signs where a secret is named."""
     key = _key(secret(target))
     single = form.media_type
-    several = "application/x-ndjson" if single == "application/json" else single
+    several = "application/x-ndjson" if form.is_json else single
     with web.client(target) as http:
 
         def send(items: Sequence[Item]) -> list[Outcome]:

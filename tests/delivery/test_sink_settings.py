@@ -91,3 +91,38 @@ def test_settings_that_are_no_tables_are_refused():
     with pytest.raises(SettingsError, match="sinks must be tables"):
         from_mapping({"sinks": "file:///a"})
     assert from_mapping({"sinks": [{"url": "file:///a"}]}).sinks == ({"url": "file:///a"},)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"url": "splunk+https://a"}, "needs a token; name it with token_env"),
+        ({"url": "splunk+http://a.example"}, "this machine alone"),
+        ({"url": "elastic+https://a/_all"}, "names no index"),
+        ({"url": "elastic+https://a/Alerts"}, "small letters"),
+        ({"url": "elastic+http://10.0.0.1"}, "this machine alone"),
+        ({"url": "syslog+tcp://"}, "no host"),
+        ({"url": "syslog+tcp://a", "ca": "ca.pem"}, "syslog\\+tls:// alone"),
+        ({"url": "kafka://a:9092"}, "kafka://broker:9092,broker:9092/topic"),
+        ({"url": "kafka://a/t", "user": "u"}, "kafka\\+tls:// alone"),
+        ({"url": "kafka+tls://a/t", "user": "u"}, "go together"),
+        ({"url": "kafka+tls://a/t", "mechanism": "MD5"}, "must be one of PLAIN"),
+        ({"url": "smtp://a"}, "needs a host, from and to"),
+        ({"url": "smtp://a", "from": "x", "to": "y@b"}, "'x' is no address"),
+        ({"url": "smtp://a", "from": "x@b\nBcc: z@c", "to": "y@b"}, "is no address"),
+        ({"url": "smtp://a", "from": "x@b", "to": "y@b", "user": "u"}, "go together"),
+    ],
+)
+def test_what_a_sink_cannot_use_is_refused_before_anything_is_sent(table, said):
+    with pytest.raises(SettingsError, match=said):
+        of([table])
+
+
+def test_a_missing_extra_is_one_line_that_says_what_to_install(monkeypatch):
+    from detector.feed import route
+
+    monkeypatch.setattr(route, "find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"needs confluent_kafka; install it: pip install 'd"):
+        of([{"url": "kafka://a:9092/alerts"}])
+    with pytest.raises(SettingsError, match=r"detector\[elastic\]"):
+        of([{"url": "elastic+https://a:9200"}])
