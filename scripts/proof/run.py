@@ -220,12 +220,16 @@ def prove(folder: Path, rounds: int, count: int, seed: int) -> list[dict[str, An
     receivers = Receivers(place, random.Random(seed + 1))
     try:
         told = play(place, receivers, kafka, rounds, count, seed)
+        under_way = {
+            name: len(set(place.arrivals(name).read_text().splitlines())) for name in SERVED
+        }
         for name in SERVED:
             receivers.kill(name)
             receivers.start(name, ill=False)
         last = forked(detect, place, seed, count, seed)
         os.waitpid(last, 0)
-        print(json.dumps({"rounds": rounds, "seed": seed, "happened": dict(told)}))
+        head = {"rounds": rounds, "seed": seed, "happened": dict(told)}
+        print(json.dumps({**head, "arrived_in_the_rounds": under_way}), flush=True)
         alerts = [alert(seed, number) for number in range(count)]
         verdicts = [
             judge(name, place.arrivals(name).read_text().splitlines(), alerts) for name in SERVED
