@@ -68,4 +68,6 @@ def _alone(folder: Path) -> Iterator[bool]:
     else:
         yield True
     finally:
+        # Not by closing alone: a process that is being started may hold a copy for a moment.
+        fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
