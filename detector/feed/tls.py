@@ -28,6 +28,11 @@ def context(target: Target) -> ssl.SSLContext:
     return made
 
 
+def trusting_nobody() -> ssl.SSLContext:
+    """For connections without TLS: should one come to need it after all, it fails."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _no_password() -> str:
     """Asked for when a key is encrypted: nobody is there to type it."""
     raise Unreachable("the key is encrypted; keep it unencrypted, readable by detector alone")

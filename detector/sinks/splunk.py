@@ -47,6 +47,8 @@ ABOUT_EVENTS: Final = frozenset({5, 6, 12, 13, 15})
 #: Answers' worth of time that indexing may take.
 PATIENCE: Final = 6
 FIRST_LOOK, LONGEST_LOOK = 0.05, 1.0
+#: Questions in a row that may fail: the events need not be sent again for that.
+FAILED_LOOKS: Final = 4
 
 
 def check(target: Target, form: Format) -> None:
@@ -107,21 +109,32 @@ class Collector:
         return self._indexed(told["ackId"]) if "ackId" in told else outcome
 
     def _indexed(self, receipt: object) -> Outcome:
-        """Asks until the receipt is good."""
-        body = json.dumps({"acks": [receipt]}).encode("ascii")
+        """Asks until the receipt is good. A question that fails is asked again, a few times."""
         until = time.monotonic() + PATIENCE * self.target.timeout
-        pause = FIRST_LOOK
+        pause, failures = FIRST_LOOK, 0
         while True:
-            answer, said = web.post(self.http, self.base + ACKS, body, self.headers)
-            if not answer.is_success:
-                return Later(web.words(answer.status_code, said))
-            acks = _object(said).get("acks")
-            if isinstance(acks, dict) and acks.get(str(receipt)) is True:
-                return Delivered()
+            looked = self._looked(receipt)
+            if isinstance(looked, Delivered):
+                return looked
+            failures = failures + 1 if isinstance(looked, Later) else 0
+            if isinstance(looked, Later) and failures > FAILED_LOOKS:
+                return looked
             if time.monotonic() + pause > until:
                 raise Unreachable("taken, but not indexed in time")
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_LOOK)
+
+    def _looked(self, receipt: object) -> Delivered | Later | None:
+        """One question; None where the receipt is not good yet."""
+        body = json.dumps({"acks": [receipt]}).encode("ascii")
+        try:
+            answer, said = web.post(self.http, self.base + ACKS, body, self.headers)
+        except Unreachable as error:
+            return error.later
+        if not answer.is_success:
+            return Later(web.words(answer.status_code, said))
+        acks = _object(said).get("acks")
+        return Delivered() if isinstance(acks, dict) and acks.get(str(receipt)) is True else None
 
 
 def event(item: Item, target: Target, form: Format) -> bytes:

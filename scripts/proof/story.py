@@ -64,7 +64,7 @@ class Place:
         more: dict[str, dict[str, Any]] = {
             "file": {"rotate_bytes": 60_000, "batch": 20},
             "webhook": {"batch": 15},
-            "splunk": {"batch": 15, "token_file": str(token), "timeout": 0.15},
+            "splunk": {"batch": 60, "token_file": str(token), "timeout": 0.25},
             "elastic": {"batch": 15},
             "syslog": {"batch": 15},
             "mail": {"batch": 15, "from": "detector@a.example", "to": "soc@a.example"},

@@ -12,6 +12,8 @@ from receivers.web import Answer, receiving
 
 from detector.feed.sink import Delivered, Later, Refused, Unreachable, all_of
 
+RECEIPT = b'{"text": "Success", "code": 0, "ackId": 7}'
+
 
 @pytest.fixture
 def token(monkeypatch):
@@ -56,6 +58,27 @@ def test_what_is_taken_but_never_indexed_is_sent_again(token):
 
     with receiving(answer) as receiver, pytest.raises(Unreachable, match="not indexed in time"):
         send(receiver.url, [item(1)], timeout=0.05, **token)
+
+
+def test_a_question_after_the_receipt_that_fails_is_asked_again(token):
+    indexed, failures = [], iter([Answer(503), Answer(close=-1)])
+    collector = Collector(indexed.append)
+
+    def answer(got):
+        failed = next(failures, None) if got.path.endswith("ack") else None
+        return failed or collector.answer(got)
+
+    with receiving(answer) as receiver:
+        assert send(receiver.url, [item(1)], **token) == [Delivered()]
+    assert len(indexed) == 1
+
+
+def test_a_collector_that_goes_away_before_the_receipt_is_good_is_told(token):
+    def answer(got):
+        return Answer(503, b"gone") if got.path.endswith("ack") else Answer(body=RECEIPT)
+
+    with receiving(answer) as receiver:
+        assert send(receiver.url, [item(1)], **token) == [Later("HTTP 503: gone")]
 
 
 def test_over_tls(certificates, token):
