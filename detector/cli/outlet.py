@@ -90,12 +90,13 @@ def say(reports: Sequence[Report] | None, folder: Path) -> bool:
 
 
 def _words(report: Report, folder: Path) -> str:
+    there = "" if folder.absolute() == OUTBOX.absolute() else f" --outbox {folder}"
     done = f"{counted(report.delivered, 'alert')} delivered"
     if report.waiting:
         at = datetime.fromtimestamp(report.next_try, UTC)
         when = f", next try from {at:%Y-%m-%d %H:%M:%S} UTC" if report.next_try else ""
-        done += f", {counted(report.waiting, 'alert')} waiting{when} (detector deliver)"
+        done += f", {counted(report.waiting, 'alert')} waiting{when} (detector deliver{there})"
     if report.aside:
-        done += f", {counted(report.aside, 'alert')} set aside (detector outbox list"
-        done += ")" if folder == OUTBOX else f" --outbox {folder})"
+        aside = counted(report.aside, "alert")
+        done += f", {aside} set aside (detector outbox list{there})"
     return f"{done}: {report.words}" if report.words else done

@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from detector.outbox.store import Outbox
+
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
 
@@ -63,6 +65,8 @@ def test_score_delivers_what_it_found_and_scoring_again_sends_nothing_twice(scor
     assert found
     assert alerts(tmp_path / "siem.ndjson") == found
     assert f"{len(found)} alerts delivered" in first.err
+    with Outbox.open(tmp_path / "outbox") as box:
+        assert set(box.progress()) == {"scored 2024-02-05", "scored 2024-02-06"}
     scored("--sink", f"file://{tmp_path}/siem.ndjson#format=native")
     assert alerts(tmp_path / "siem.ndjson") == found
 

@@ -17,10 +17,11 @@ from detector.feed.trial import trial
 MOMENT = datetime(2024, 2, 5, 12, tzinfo=UTC)
 
 
-def made(number: int, entity: str = "", **other: Any) -> dict[str, Any]:
+def made(number: int, entity: str | None = None, **other: Any) -> dict[str, Any]:
     """The alert of this number, with every key of a real one."""
     identity = hashlib.sha256(f"{number}".encode()).hexdigest()[:20]
-    own = {"id": identity, "incident": identity, "entity": entity or f"account {number}"}
+    name = f"account {number}" if entity is None else entity
+    own = {"id": identity, "incident": identity, "entity": name}
     return {**trial(MOMENT), **own, "rows": number, **other}
 
 

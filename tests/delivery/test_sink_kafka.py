@@ -40,7 +40,7 @@ def test_alerts_arrive_keyed_by_entity_and_marked_with_their_id(brokers):
 
 
 def test_one_that_is_too_large_is_refused_and_the_others_arrive(brokers):
-    there = route(f"kafka://{brokers}/{TOPIC}")
+    there = route(f"kafka://{brokers}/another")
     outcomes = send(there, [item(100), item(101, payload=b"x" * 2_000_000), item(102)])
     assert [type(outcome) for outcome in outcomes] == [Delivered, Refused, Delivered]
     assert "MSG_SIZE_TOO_LARGE" in outcomes[1].words
