@@ -5,6 +5,7 @@
     |-- SettingsError          detector.toml or a flag that makes no sense (exit 2)
     |-- LedgerError            a ledger folder that is damaged, foreign or newer
     |-- ModelError             a model folder that is damaged, foreign or newer
+    |-- OutboxError            an outbox that is damaged, foreign or newer
     `-- NotEnoughHistory       the log is too short to learn from
 
 Single bad lines of a log are not errors: they are rejects, kept as data (see
@@ -53,6 +54,10 @@ class LedgerError(DetectorError):
 
 class ModelError(DetectorError):
     """The model folder is damaged, foreign, newer, or was made with other features."""
+
+
+class OutboxError(DetectorError):
+    """The outbox is damaged, was made by a newer version, or is no outbox."""
 
 
 class NotEnoughHistory(DetectorError):  # noqa: N818 - the name is the sentence the user reads

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from detector.features.feature import Family
 from detector.feed.format import Format
+from detector.feed.sink import Sink
 from detector.reading.source import Source
 
 Part = TypeVar("Part")
@@ -63,6 +64,18 @@ def formats() -> dict[str, Format]:
     if len(named) != len(found):
         raise TypeError("two formats have the same name")
     return named
+
+
+@cache
+def sinks() -> dict[str, Sink]:
+    """All kinds of destinations by the schemes of their URLs."""
+    from detector import sinks as package
+
+    kinds = _by_name(package, "SINK", Sink).values()
+    found = {scheme: sink for sink in kinds for scheme in sink.schemes}
+    if len(found) != sum(len(sink.schemes) for sink in kinds):
+        raise TypeError("two sinks take the same scheme")
+    return found
 
 
 @cache

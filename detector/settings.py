@@ -32,7 +32,8 @@ class Settings:
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
-    whose alerts are one step more severe. ``format`` is the shape of alerts.ndjson.
+    whose alerts are one step more severe. ``format`` is the shape of alerts.ndjson. ``sinks`` are
+    tables that ``detector.feed.target`` reads.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Settings:
     sensitive: tuple[str, ...] = ()
     format: str = "ocsf"
     seed: int = 20240206
+    sinks: tuple[dict[str, Any], ...] = ()
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -78,7 +80,7 @@ def from_mapping(
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
             raise SettingsError(f"unknown setting {name!r}", where=where, hint=hint)
     values = dict(raw)
-    for name in ("workdays", "sensitive"):
+    for name in ("workdays", "sensitive", "sinks"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     settings = replace(base or Settings(), **values)
@@ -118,6 +120,15 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     if not isinstance(settings.format, str) or not settings.format:
         refuse(f"format = {settings.format!r} must be the name of a format", 'such as "ocsf"')
     _validate_tables(settings, where)
+    _validate_sinks(settings, where)
+
+
+def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
+    """That they are tables; what stands in them is their own business. Raises SettingsError."""
+    sinks = settings.sinks
+    if not isinstance(sinks, tuple) or not all(isinstance(table, dict) for table in sinks):
+        hint = 'such as [[sinks]] and, below it, url = "file:///var/log/detector/alerts.ndjson"'
+        raise SettingsError("sinks must be tables", where=where, hint=hint)
 
 
 def _validate_tables(settings: Settings, where: str | Path | None) -> None:

@@ -10,10 +10,13 @@ import typer
 from detector import __version__
 from detector.cli import screen
 from detector.cli.check import check
+from detector.cli.deliver import deliver
 from detector.cli.drill import drill
 from detector.cli.evaluate import evaluate
 from detector.cli.ledger import ledger
+from detector.cli.outbox import outbox
 from detector.cli.score import score
+from detector.cli.sinks import sinks
 from detector.cli.train import train
 from detector.errors import DetectorError
 
@@ -24,8 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, drill, evaluate, ledger):
+for command in (check, train, score, drill, evaluate, ledger, deliver):
     app.command()(command)
+app.add_typer(sinks, name="sinks")
+app.add_typer(outbox, name="outbox")
 
 
 def _version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.alerts.drift import drifting
 from detector.alerts.incidents import Incident
-from detector.cli import options, screen
+from detector.cli import options, outlet, screen
 from detector.cli.intake import take_in
 from detector.features.measures import ACCOUNT
 from detector.forests import store
@@ -36,6 +36,8 @@ def score(
     ledger: options.LedgerFolder = options.LEDGER,
     model: options.ModelFolder = options.MODEL,
     out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
+    sink: outlet.SinkUrls = None,
+    outbox: outlet.OutboxBeside = None,
     settings: options.SettingsFile = None,
     alert_format: options.FormatName = None,
     as_json: options.Json = False,
@@ -51,6 +53,7 @@ def score(
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
     shape = options.file_format(alert_format, rules)
+    way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
     people = directories.load(directory) if directory else None
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
@@ -62,11 +65,13 @@ def score(
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
     scores = output.joined([part.scores for part in results])
     alerts, found = incidents.join([alert for part in results for alert in part.alerts])
+    way_out.put(alerts, {f"scored {day}": learned.id for day in days})
     rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
     output.write(out, scores, alerts, rejects, shape.encode)
     if as_json:
         typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
     _say(scores, alerts, found, learned, out)
+    way_out.send()
     if fail_on_alert and alerts:
         raise typer.Exit(1)
 

@@ -1,1 +1,1 @@
-"""What the formats share: an alert's story in a SIEM's words, safe text, and the syslog frame."""
+"""What formats and sinks share: an alert's story in a SIEM's words, safe text, and the ways out."""

@@ -1,4 +1,4 @@
-"""What Elasticsearch needs beside the documents: the lines of ``_bulk``, and an index template."""
+"""What Elasticsearch needs beside the documents: the action of ``_bulk``, and an index template."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ INDEX: Final = "detector-alerts"
 TEMPLATE: Final = "index_template.json"
 
 
-def bulk(document: bytes, alert: Alert, index: str = INDEX) -> bytes:
-    """Two lines of ``_bulk``: create, under the alert's id, and the document.
+def action(alert: Alert, index: str = INDEX) -> dict[str, Any]:
+    """What ``_bulk`` is to do with the document that follows: create it, under the alert's id.
 
     Sent twice, the second is refused as a conflict (409), which means that it is there.
     https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
     """
-    action = {"create": {"_index": index, "_id": alert["id"]}}
-    return json.dumps(action).encode("ascii") + b"\n" + document + b"\n"
+    return {"create": {"_index": index, "_id": alert["id"]}}
 
 
 def template() -> dict[str, Any]:

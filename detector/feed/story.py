@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from detector.alerts.alert import Alert
+from detector.alerts.damage import LADDER
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 PRODUCT: Final = "detector"
@@ -24,8 +25,6 @@ _TITLES: Final = {
     GROUP: "Unusual reading by group",
     OBJECT: "Unusual reading of table",
 }
-#: Severities, least first: each is a quarter of the scale of risk.
-SEVERITIES: Final = ("low", "medium", "high", "critical")
 #: A name in a title is cut there; its own field has it whole.
 _IN_TITLE: Final = 100
 
@@ -58,7 +57,7 @@ def risk(alert: Alert) -> int:
     The upper end of a quarter is an alert whose odds are a thousand times longer than it takes.
     """
     beyond = min(max(float(alert["surprise"] - alert["threshold"]), 0.0), 3.0) / 3.0
-    return 25 * SEVERITIES.index(alert["severity"]) + round(24 * beyond)
+    return 25 * LADDER.index(alert["severity"]) + round(24 * beyond)
 
 
 def moment(alert: Alert) -> datetime:

@@ -113,6 +113,7 @@ def load(path: Path, families: Sequence[Family]) -> Model:
 def _head(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
+    del settings["sinks"]  # where alerts go is no part of what was learned
     return {
         "kind": KIND,
         "format": FORMAT,

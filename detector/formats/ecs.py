@@ -1,7 +1,7 @@
 """Elastic Common Schema (https://www.elastic.co/docs/reference/ecs), fields of 8.x and 9.x.
 
 What ECS has no field for stands under ``detector``, which is the alert as ``native`` has it.
-``feed.elastic`` has the lines of ``_bulk`` and the index template.
+``feed.elastic`` has the action of ``_bulk`` and the index template.
 """
 
 from __future__ import annotations

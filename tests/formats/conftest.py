@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from detector.cli.main import run
+from detector.sinks.syslog import counted
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -140,7 +141,6 @@ def _sent(
 
     before = len(lines())
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        for message in messages:
-            connection.sendall(b"%d %b" % (len(message), message))
+        connection.sendall(counted(messages))
     _until(lambda: len(lines()) >= before + len(messages), server)
     return [json.loads(line) for line in lines()[before:]]

@@ -186,6 +186,18 @@ def test_severities_are_in_the_same_order_in_each_scale(severity):
         assert sorted(scale.values())[place] == scale[severity]
 
 
+def test_each_sink_has_the_format_that_its_receivers_know():
+    assert {sink.name: sink.format for sink in registry.sinks().values()} == {
+        "file": "ocsf",
+        "syslog": "rfc5424",
+        "splunk": "ocsf",
+        "elastic": "ecs",
+        "kafka": "ocsf",
+        "webhook": "ocsf",
+        "mail": "native",
+    }
+
+
 def score(detector, out, *more):
     return detector(
         "score", AGENCY / "2024-02a.parquet", "--directory", AGENCY / "directory.csv",

@@ -11,7 +11,7 @@ import pytest
 from detector import __version__
 from detector.cli import main, screen
 
-NAMES = ("check", "train", "score", "drill", "evaluate", "ledger")
+NAMES = ("check", "train", "score", "drill", "evaluate", "ledger", "deliver", "sinks", "outbox")
 LINE = '{"timestamp": "2024-02-01T08:00:00Z", "account": "ann", "rows": 3, "action": "read"}\n'
 
 

@@ -18,6 +18,8 @@ from detector import __version__, registry, schema
 from detector.alerts.techniques import TECHNIQUES
 from detector.campaigns.kinds import KINDS
 from detector.cli.main import app
+from detector.feed.route import routes
+from detector.feed.target import COMMON, KEYS_OF, Target
 from detector.forests import store
 from detector.reading import columns
 from detector.settings import Settings, load
@@ -40,9 +42,23 @@ def type_of(kind: object) -> str:
 
 
 def commands() -> dict[str, Any]:
+    """All commands, those of groups by both names: ``outbox list``."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return {str(name): command for name, command in group.commands.items()}
+    found = {}
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= {f"{name} {own}": each for own, each in command.commands.items()}
+        else:
+            found[str(name)] = command
+    return found
+
+
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """The command that a line names, and what follows."""
+    known = commands()
+    length = 2 if " ".join(words[:2]) in known else 1
+    return " ".join(words[:length]), words[length:]
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -93,8 +109,8 @@ def test_the_examples_parse(path: Path) -> None:
             continue
         if words[1:] == ["--version"]:
             continue
-        command = commands()[words[1]]
-        command.make_context(words[1], [word for word in words[2:] if word != "..."])
+        name, rest = command_of(words[1:])
+        commands()[name].make_context(name, [word for word in rest if word != "..."])
 
 
 def test_scripts_that_the_docs_name_are_there() -> None:
@@ -119,7 +135,12 @@ def test_every_setting_stands_in_the_docs_with_its_default() -> None:
 
 
 def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
-    for path in (README, ROOT / "docs/settings.md", ROOT / "docs/sources.md"):
+    for path in (
+        README,
+        ROOT / "docs/settings.md",
+        ROOT / "docs/sources.md",
+        ROOT / "docs/sinks.md",
+    ):
         for text in blocks(read(path), "toml"):
             file = tmp_path / "detector.toml"
             file.write_text(text, encoding="utf-8")
@@ -129,6 +150,41 @@ def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
 def test_the_readme_s_settings_name_every_setting() -> None:
     said = "".join(blocks(read(README), "toml"))
     assert set(tomllib.loads(said)) == {item.name for item in fields(Settings)}
+
+
+def test_every_setting_of_a_sink_stands_in_the_docs_with_its_default() -> None:
+    table = rows(read(ROOT / "docs/sinks.md").split("## Settings of a sink")[1].split("\n## ")[0])
+    assert set(table) == {KEYS_OF.get(item.name, item.name) for item in fields(Target)}
+    for item in fields(Target):
+        value = getattr(Target("file:///a"), item.name)
+        shown = value if isinstance(value, str) else json.dumps(value)
+        if item.name not in {"url", "batch", "mechanism"} and value:
+            assert table[KEYS_OF.get(item.name, item.name)][1] == f"`{shown}`", item.name
+
+
+def test_every_setting_of_a_sink_is_some_sink_s() -> None:
+    keys = COMMON.union(*(sink.keys for sink in registry.sinks().values()))
+    assert keys == {KEYS_OF.get(item.name, item.name) for item in fields(Target)}
+
+
+def test_every_scheme_stands_in_the_docs_with_its_title_and_format() -> None:
+    table = rows(read(ROOT / "docs/sinks.md").split("## Kinds")[1].split("\n## ")[0])
+    assert table == {
+        scheme: [sink.title, f"`{sink.format}`"] for scheme, sink in registry.sinks().items()
+    }
+
+
+def test_the_sinks_of_the_examples_are_accepted() -> None:
+    for path in [README, *DOCS]:
+        for text in blocks(read(path), "toml"):
+            tables = tomllib.loads(text).get("sinks", [])
+            routes(tables, [], registry.sinks(), registry.formats())
+    for line in shell_lines(read(ROOT / "docs/sinks.md")):
+        words = shlex.split(line)
+        flags = [
+            word for at, word in enumerate(words) if words[at - 1] == "--sink" and "://" in word
+        ]
+        assert len(routes([], flags, registry.sinks(), registry.formats())) == len(flags)
 
 
 def test_every_feature_stands_in_the_docs_with_its_unit_and_meaning() -> None:

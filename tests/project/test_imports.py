@@ -22,19 +22,22 @@ ORDER = (
     ("features",),
     ("forests",),
     ("alerts",),
+    ("drill",),
     ("feed",),
     ("formats",),
-    ("drill",),
+    ("sinks",),
+    ("outbox",),
     ("registry",),
     ("cli",),
 )
 RANK = {stage: rank for rank, stages in enumerate(ORDER) for stage in stages}
 #: The registry knows the kinds of parts, and looks into their packages only when asked.
-REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats"}
+REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats", "sinks"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
-#: Slow to import (PyOD takes some two seconds), so only where they are needed.
+#: Slow to import (PyOD takes some two seconds), or extras, so only where they are needed.
 HEAVY = {"pyod", "sklearn", "threadpoolctl", "skops", "scipy", "matplotlib", "duckdb"}
+HEAVY |= {"httpx", "elasticsearch", "confluent_kafka"}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 
@@ -59,6 +62,9 @@ def imports(tree: ast.Module) -> Iterator[Import]:
 
 
 def _is_body(node: ast.stmt) -> bool:
+    """What does not run when the module is imported."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
@@ -194,6 +200,7 @@ def test_forbidden_and_heavy_imports_are_named() -> None:
         "x.py:2: sklearn must be imported where it is needed"
     ]
     assert forbidden_imports("x.py", "def f():\n    from sklearn import tree") == []
+    assert forbidden_imports("x.py", "if TYPE_CHECKING:\n    from sklearn import tree") == []
 
 
 def test_a_long_function_is_named() -> None:

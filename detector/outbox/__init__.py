@@ -1,0 +1,1 @@
+"""What waits between detection and the sinks, and how it is sent."""

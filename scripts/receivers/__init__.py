@@ -1,0 +1,1 @@
+"""Receivers of alerts for tests and for scripts/prove_delivery, on loopback."""

@@ -1,0 +1,71 @@
+"""Kafka's protocol against librdkafka's mock cluster: arrival, order, and failures."""
+
+from __future__ import annotations
+
+import pytest
+from delivery_made_up import item, made, route
+from receivers.brokers import TOPIC, cluster, consumed
+
+from detector import registry
+from detector.feed.sink import Delivered, Later, Refused, all_of
+from detector.sinks import kafka
+
+
+@pytest.fixture(scope="module")
+def brokers():
+    with cluster() as addresses:
+        yield addresses
+
+
+def send(there, items):
+    with there.sink.open(there.target, there.format) as sending:
+        return sending(items)
+
+
+def test_alerts_arrive_keyed_by_entity_and_marked_with_their_id(brokers):
+    items = [item(n, entity=f"account {n % 5}") for n in range(40)]
+    assert send(route(f"kafka://{brokers}/{TOPIC}"), items) == all_of(items, Delivered())
+    encode = registry.formats()["native"].encode
+    got = consumed(brokers, len(items))
+    assert {message.value() for message in got} == {each.payload for each in items}
+    for entity in range(5):
+        key = f"account:account {entity}".encode()
+        mine = [message for message in got if message.key() == key]
+        wanted = [made(n, f"account {entity}") for n in range(40) if n % 5 == entity]
+        assert [message.value() for message in mine] == [encode(alert) for alert in wanted]
+        assert [dict(message.headers())["alert-id"].decode() for message in mine] == [
+            alert["id"] for alert in wanted
+        ]
+        assert len({message.partition() for message in mine}) == 1
+
+
+def test_one_that_is_too_large_is_refused_and_the_others_arrive(brokers):
+    there = route(f"kafka://{brokers}/another")
+    outcomes = send(there, [item(100), item(101, payload=b"x" * 2_000_000), item(102)])
+    assert [type(outcome) for outcome in outcomes] == [Delivered, Refused, Delivered]
+    assert "MSG_SIZE_TOO_LARGE" in outcomes[1].words
+
+
+def test_without_a_broker_all_is_for_later_and_nothing_reaches_the_screen(capfd):
+    there = route("kafka://127.0.0.1:9/alerts", timeout=0.5)
+    (outcome,) = send(there, [item(1)])
+    assert isinstance(outcome, Later)
+    assert "Connection refused" in outcome.words or "no answer in time" in outcome.words
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_waits_for_all_replicas_and_checks_hosts(monkeypatch):
+    monkeypatch.setenv("KAFKA", "s3cret")
+    plain = kafka.settings(route("kafka://a:9092,b:9092/alerts").target)
+    assert (plain["enable.idempotence"], plain["acks"]) == (True, "all")
+    assert plain["bootstrap.servers"] == "a:9092,b:9092"
+    secured = kafka.settings(
+        route(
+            "kafka+tls://a:9093/alerts", ca="/ca.pem", user="detector", token_env="KAFKA",
+            mechanism="SCRAM-SHA-512",
+        ).target
+    )  # fmt: skip
+    assert secured["security.protocol"] == "SASL_SSL"
+    assert secured["ssl.endpoint.identification.algorithm"] == "https"
+    assert secured["ssl.ca.location"] == "/ca.pem"
+    assert secured["sasl.password"] == "s3cret"
