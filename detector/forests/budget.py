@@ -15,8 +15,11 @@ import polars as pl
 
 #: An entity that alerted so many days ago or fewer is still in the same run.
 RUN_DAYS: Final = 7
-#: Within a run, a day this much more surprising than all before it alerts again: ten times rarer.
+#: Within a run, a day this much more surprising than all before it alerts again: ten times rarer,
+#: and a quarter more surprising. Far out, where addresses, groups and tables stand in a long
+#: theft, surprise is extrapolated: it climbs by several factors of ten a day and says nothing new.
 WORSE: Final = 1.0
+WORSE_SHARE: Final = 0.25
 #: No bar stands lower, whatever the budget allows: one honest day in ten is no news, and where it
 #: were, all would be in one long run in which nothing rings.
 LEAST: Final = 1.0
@@ -46,8 +49,9 @@ def runs(
 
 def rings(surprise: str, threshold: float) -> pl.Expr:
     """Whether a moment rings: the first of a run, or much worse than the run (``before``)."""
-    loud = pl.col(surprise) >= threshold
-    return loud & (pl.col("before").is_null() | (pl.col(surprise) >= pl.col("before") + WORSE))
+    before = pl.col("before")
+    much = pl.max_horizontal(before + WORSE, before * (1 + WORSE_SHARE))
+    return (pl.col(surprise) >= threshold) & (before.is_null() | (pl.col(surprise) >= much))
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:

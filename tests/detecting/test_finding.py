@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
@@ -42,6 +43,16 @@ def test_the_days_of_a_theft_are_one_run_not_an_alert_a_day(own, scored, model):
     assert 1 <= len(own) <= len(SCORED) // 3
     worse = [found["surprise"] for found in own]
     assert worse == sorted(worse)
+
+
+def test_tables_and_groups_that_climb_for_weeks_do_not_ring_day_after_day(scored, alerts):
+    """Their surprise has no ceiling: that of the drained table doubles within the two weeks."""
+    loudest = scored.group_by("entity_kind", "entity").agg(pl.col("surprise").max())
+    for kind in ("object", "group"):
+        top = loudest.filter(pl.col("entity_kind") == kind)["surprise"].max()
+        assert top > 20
+        rang = Counter(each["entity"] for each in alerts if each["entity_kind"] == kind)
+        assert 1 <= max(rang.values()) <= 2, rang
 
 
 def test_the_reasons_name_figures_and_the_new_address(own):

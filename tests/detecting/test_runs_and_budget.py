@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.forests import budget
-from detector.forests.budget import LEAST, RUN_DAYS, WORSE
+from detector.forests.budget import LEAST, RUN_DAYS, WORSE, WORSE_SHARE
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -55,6 +55,14 @@ def test_a_much_worse_day_rings_again():
     assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE, 2: 2.6})) == [0, 1]
 
 
+def test_far_out_a_day_must_be_worse_by_a_share_of_the_run():
+    """A table that is drained for weeks climbs by more than a factor of ten each day."""
+    climb = {n: 20.0 + 2 * n for n in range(35)}
+    assert _numbers(_days(climb)) == [0]
+    assert _numbers(_days({0: 20.0, 1: 20.0 * (1 + WORSE_SHARE) - 0.01, 2: 20.0})) == [0]
+    assert _numbers(_days({0: 20.0, 1: 20.0 * (1 + WORSE_SHARE), 2: 20.0})) == [0, 1]
+
+
 def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
     days = _days(dict.fromkeys(range(10), 2.5))
     found = budget.runs(days, days, BAR, DAY + timedelta(days=4)).filter(budget.rings("alarm", BAR))
@@ -76,7 +84,7 @@ def _by_hand(days: pl.DataFrame, bar: float) -> set[tuple[str, date]]:
             for who, when, other in rows
             if who == name and other >= bar and 1 <= (day - when).days <= RUN_DAYS
         ]
-        if alarm >= bar and (not week or alarm >= max(week) + WORSE):
+        if alarm >= bar and (not week or alarm >= max(week) + max(WORSE, WORSE_SHARE * max(week))):
             found.add((name, day))
     return found
 
