@@ -64,7 +64,7 @@ def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:
     """
     counted = days.filter(pl.col("day") >= first)
     allowed = per_day * counted["day"].n_unique()
-    levels = counted["alarm"].drop_nulls().unique().sort(descending=True).to_list()
+    levels: list[float] = counted["alarm"].drop_nulls().unique().sort(descending=True).to_list()
     if not levels:
         return math.inf
     levels = [level for level in levels if level >= LEAST]
