@@ -153,6 +153,8 @@ def test_the_size_is_that_of_the_table_read_most():
         "900 records above the usual are out since 2024-02-05; at 250 records an hour, "
         "day and night, all 60,900 of public.person would be gone in 10 days"
     )
+    (words,) = made.outlook({**ringing, "entity_kind": "object", "entity": "public.person"})
+    assert words.startswith("at least 900 records above the usual")
     other, _ = context(hours(("eve", 0, 1)), used, Settings(tables={"public.note": 5}))
     assert other.size(ringing) is None
     assert other.outlook(ringing) == []

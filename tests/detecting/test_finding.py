@@ -83,6 +83,17 @@ def test_the_table_it_drains_is_an_alert_of_its_own(alerts):
     assert "person" in objects
 
 
+def test_what_is_said_of_a_table_leaves_its_busiest_account_out(alerts, robbed):
+    told = next(found for found in alerts if found["entity"] == "person")
+    today = robbed.touched.filter(
+        pl.col("value") == "person", pl.col("day") == date.fromisoformat(told["date"])
+    )["rows"]
+    assert told["rows"] == today.sum() - today.max()
+    words = f"{told['rows']:,} records read from it"
+    assert told["reasons"][0].startswith(words)
+    assert "its busiest account left out" in told["reasons"][0]
+
+
 def test_a_new_address_is_new_only_once(scored):
     thief = scored.filter(THIEF).group_by("day").agg(pl.col("new_addresses").max())
     assert thief.sort("day")["new_addresses"].to_list() == [1] + [0] * (len(thief) - 1)
