@@ -231,9 +231,9 @@ def _read_head(path: Path) -> dict[str, Any]:
         raise ModelError("is not a detector model", where=path / "model.json")
     stored = head.get("format")
     if stored != FORMAT:
-        age = "newer" if isinstance(stored, int) and stored > FORMAT else "older or unknown"
-        hint = "update detector" if age == "newer" else RETRAIN
-        raise ModelError(f"has a {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
+        newer = isinstance(stored, int) and stored > FORMAT
+        age, hint = ("a newer", "update detector") if newer else ("an older or unknown", RETRAIN)
+        raise ModelError(f"has {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
         raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
     judges = head.get("judges")
