@@ -16,6 +16,7 @@ from small_office import (
     SCORED,
     START,
     Office,
+    agent,
     days,
     joined,
     pages,
@@ -64,14 +65,26 @@ FUTURES = {"the log ends": _ends, "a theft": _plundered, "a move": _moved}
 
 
 @pytest.fixture(scope="module")
-def until_moment(scored):
-    return scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
+def log(robbed_log):
+    """The robbed office's, in which one more agent sits at a new place on the moment's day."""
+    moved = (pl.col("account") == agent(24)) & (pl.col("timestamp").dt.date() == MOMENT.date())
+    place = pl.when(moved).then(pl.lit("10.77.0.5")).otherwise("client_address")
+    return robbed_log.with_columns(client_address=place)
+
+
+@pytest.fixture(scope="module")
+def until_moment(log, model):
+    scored = Office.of(log).score(model, SCORED)
+    found = scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
+    at_work = found.filter(pl.col("entity") == agent(24), pl.col("day") == MOMENT.date())
+    assert at_work["new_networks"].max() > 0
+    return found
 
 
 @pytest.fixture(scope="module", params=FUTURES)
-def otherwise(request, robbed_log, model):
+def otherwise(request, log, model):
     """The same log up to the moment, scored with another future."""
-    office = Office.of(FUTURES[request.param](robbed_log))
+    office = Office.of(FUTURES[request.param](log))
     scored = office.score(model, SCORED)
     return scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
 

@@ -1,0 +1,83 @@
+"""Signs of one account, by their figures: how long it was away, and what counts as a change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from small_office import CUT, LATER, Office, agent, days, reads
+
+from detector.features import levels, robust
+from detector.features.measures import ACCOUNT, KINDS
+
+AWAY = agent(2)
+BACK = CUT + timedelta(days=14)
+
+
+@pytest.fixture(scope="module")
+def away(honest_log, model):
+    """One person is away for the two weeks after training, and then back every day."""
+    who = pl.col("account") == AWAY
+    left = honest_log.filter(~(who & (pl.col("timestamp").dt.date() >= CUT)))
+    rng = np.random.default_rng(3)
+    back = [
+        reads(rng, day, np.full(10, 2), rng.normal(13, 1.8, 10).clip(7, 19.9), 1.5)
+        for day in days(BACK, 21)
+    ]
+    scored = Office.of(pl.concat([left, *back], how="diagonal")).score(model, LATER)
+    own = scored.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == AWAY)
+    return own.sort("hour").group_by("day", maintain_order=True).first()
+
+
+def _on(away, day):
+    return away.row(by_predicate=pl.col("day") == day, named=True)
+
+
+def test_who_comes_back_was_away_for_the_days_between(away):
+    """Agents hardly ever work at weekends, so the last day before is a Friday or so."""
+    first = _on(away, BACK)
+    assert 14 <= first["idle_so_far"] <= 18
+    assert first["idle_lately_days"] == first["idle_so_far"]
+    assert first["idle_days"] == pytest.approx(np.log1p(first["idle_so_far"]))
+
+
+def test_who_was_there_the_day_before_was_not_away_but_is_remembered_as_back(away):
+    gap = _on(away, BACK)["idle_so_far"]
+    for day in days(BACK + timedelta(days=1), 13):
+        assert _on(away, day)["idle_so_far"] == 0
+        assert _on(away, day)["idle_lately_days"] == gap
+
+
+def test_after_two_weeks_the_absence_is_forgotten(away):
+    assert _on(away, BACK + timedelta(days=16))["idle_lately_days"] == 0
+
+
+def test_nobody_is_steadier_than_the_floor(model):
+    """A level that never varied would make the first change infinite."""
+    for kind in KINDS:
+        own = model.learned.levels.filter(pl.col("entity_kind") == kind)
+        least = levels.floor(kind)
+        for name in [column for column in own.columns if column.endswith("_spread")]:
+            known = own[name].drop_nans()
+            assert known.is_empty() or known.min() >= least * (1 - 1e-9), (kind, name)
+
+
+def test_people_are_held_to_a_wider_floor_than_what_many_do_together():
+    floors = {kind: levels.floor(kind) for kind in KINDS}
+    assert floors.pop(ACCOUNT) == 0.3
+    assert set(floors.values()) == {0.1}
+
+
+def test_a_constant_history_has_the_floor_s_spread_and_a_varied_one_its_own():
+    constant = np.full((1, 40), 2.0)
+    assert robust.spread(constant, 0.3) == pytest.approx([0.3])
+    varied = np.random.default_rng(1).normal(2.0, 0.8, (1, 4000))
+    assert robust.spread(varied, 0.3) == pytest.approx([0.8], rel=0.1)
+
+
+def test_a_measure_that_is_nothing_on_most_days_has_the_spread_of_its_other_days():
+    """Its median deviation is 0, as for work at night; the 90th percentile sees it."""
+    seldom = np.tile([0.0, 0.0, 0.0, 0.0, 3.0], 20)[None, :]
+    assert robust.spread(seldom, 0.3)[0] > 2
