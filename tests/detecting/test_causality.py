@@ -26,12 +26,15 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.features import table
 from detector.features.measures import KINDS
-from detector.forests import scoring
+from detector.forests import budget, scoring
 
 FEATURES = [feature for family in FAMILIES for feature in family.features]
 KEYS = ["entity_kind", "entity", "hour"]
 #: Scores up to this moment must stay, whatever happens after it.
 MOMENT = datetime(SCORED[7].year, SCORED[7].month, SCORED[7].day, 12, tzinfo=UTC)
+
+#: Where one agent sits on the moment's day, and nobody before.
+PLACE = "10.77.0.5"
 
 
 def _ends(events: pl.DataFrame) -> pl.DataFrame:
@@ -39,8 +42,9 @@ def _ends(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plundered(events: pl.DataFrame) -> pl.DataFrame:
-    """Later, one agent and a stranger take all they can; the job's account comes from abroad."""
+    """Later, an agent, a stranger and the job's account take all they can, from the new place."""
     loot = pages(7, SCORED[7:12], 3000, seed=8).filter(pl.col("timestamp") >= MOMENT)
+    loot = loot.with_columns(client_address=pl.lit(PLACE))
     return joined(
         events,
         loot,
@@ -68,7 +72,7 @@ FUTURES = {"the log ends": _ends, "a theft": _plundered, "a move": _moved}
 def log(robbed_log):
     """The robbed office's, in which one more agent sits at a new place on the moment's day."""
     moved = (pl.col("account") == agent(24)) & (pl.col("timestamp").dt.date() == MOMENT.date())
-    place = pl.when(moved).then(pl.lit("10.77.0.5")).otherwise("client_address")
+    place = pl.when(moved).then(pl.lit(PLACE)).otherwise("client_address")
     return robbed_log.with_columns(client_address=place)
 
 
@@ -177,6 +181,15 @@ def test_scores_need_only_the_lookback(robbed, model):
     recent = robbed.since(day - timedelta(days=scoring.LOOKBACK))
     columns = [*KEYS, *NAMES, "surprise", "alarming"]
     needed, all_there = recent.score(model, [day]), robbed.score(model, [day])
+    assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
+
+
+def test_the_week_in_which_a_run_may_have_begun_is_scored_whole_within_the_lookback(robbed, model):
+    """Its first day needs its own weeks before it, too."""
+    begins = SCORED[-1] - timedelta(days=budget.RUN_DAYS)
+    recent = robbed.since(SCORED[-1] - timedelta(days=scoring.LOOKBACK))
+    needed, all_there = recent.score(model, [begins]), robbed.score(model, [begins])
+    columns = [*KEYS, *NAMES, "surprise"]
     assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
 
 

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from small_office import CUT, LATER, Office, agent, days, reads
 
-from detector.features import levels, robust
-from detector.features.measures import ACCOUNT, KINDS
+from detector.features import levels, rhythm, robust
+from detector.features.measures import ACCOUNT, KINDS, SLOTS
+from detector.features.panel import Panel
 
 AWAY = agent(2)
 BACK = CUT + timedelta(days=14)
@@ -52,6 +53,21 @@ def test_who_was_there_the_day_before_was_not_away_but_is_remembered_as_back(awa
 
 def test_after_two_weeks_the_absence_is_forgotten(away):
     assert _on(away, BACK + timedelta(days=16))["idle_lately_days"] == 0
+
+
+def test_an_hour_is_strange_by_the_days_before_today_alone():
+    """That someone is here at three does not make three usual."""
+    some = days(CUT - timedelta(days=35), 36)
+    off = np.array([day.isoweekday() > 5 for day in some])
+    active = np.zeros((1, len(some), SLOTS), dtype=bool)
+    active[:, ~off, 10] = True
+    active[:, -1, 3] = True
+    panel = Panel(["ann"], some, {}, active, off, per_head=False)
+    habit = np.full((2, 1, SLOTS), 0.002)
+    strange = rhythm.strangeness(np.zeros((2, 1, SLOTS + 1)), habit, panel, some[-1])[0]
+    # 20 workdays in the four weeks before, none at three; the group's habit weighs three days.
+    assert strange[3] == pytest.approx(np.log10(0.1) - np.log10(3 * 0.002 / 23))
+    assert strange[10] == 0
 
 
 def test_nobody_is_steadier_than_the_floor(model):
