@@ -174,6 +174,14 @@ def multiplied(
     return pl.concat(frames)
 
 
+def moved(events: pl.DataFrame, number: int, day: date, place: str) -> pl.DataFrame:
+    """The log in which an agent sits at another place on one day."""
+    there = (pl.col("account") == agent(number)) & (pl.col("timestamp").dt.date() == day)
+    return events.with_columns(
+        client_address=pl.when(there).then(pl.lit(place)).otherwise("client_address")
+    )
+
+
 def joined(*parts: pl.DataFrame) -> pl.DataFrame:
     """One log of several."""
     return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")

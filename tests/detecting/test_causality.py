@@ -19,6 +19,7 @@ from small_office import (
     agent,
     days,
     joined,
+    moved,
     pages,
 )
 
@@ -71,9 +72,7 @@ FUTURES = {"the log ends": _ends, "a theft": _plundered, "a move": _moved}
 @pytest.fixture(scope="module")
 def log(robbed_log):
     """The robbed office's, in which one more agent sits at a new place on the moment's day."""
-    moved = (pl.col("account") == agent(24)) & (pl.col("timestamp").dt.date() == MOMENT.date())
-    place = pl.when(moved).then(pl.lit(PLACE)).otherwise("client_address")
-    return robbed_log.with_columns(client_address=place)
+    return moved(robbed_log, 24, MOMENT.date(), PLACE)
 
 
 @pytest.fixture(scope="module")

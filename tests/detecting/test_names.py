@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from small_office import CUT, NAMES, SCORED, Office, directory
+from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved
 
 from detector.features import table
 from detector.features.groups import by_use, groups
@@ -61,8 +61,10 @@ def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
-def test_other_names_give_the_same_scores_and_reasons(people, robbed, robbed_log, model):
-    other = Office.of(_renamed(robbed_log))
+def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model):
+    """One agent is at a new place of the own network: private addresses are names, too."""
+    log = moved(robbed_log, 24, SOME[2], "10.77.0.5")
+    robbed, other = Office.of(log), Office.of(_renamed(log))
     their_people = people
     if people is not None:
         their_people = people.with_columns(
@@ -91,6 +93,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed, robbed_log
     wrong = [name for name in columns if not own[name].equals(again[name], null_equal=True)]
     assert not wrong
     assert own["alarming"].any()
+    assert own.filter(pl.col("entity") == agent(24))["foreign_networks"].max() == 1
 
 
 def _touched(rows: list[tuple[str, str, str, int]]) -> pl.DataFrame:
