@@ -14,6 +14,7 @@ from small_office import FAMILIES, Office
 
 from detector.features import measures, table
 from detector.features.measures import SLOTS
+from detector.features.panel import panel
 from detector.schema import EVENTS, TIMESTAMP
 from detector.settings import Settings
 
@@ -134,3 +135,12 @@ def test_hours_of_a_zone_with_half_hours_are_the_log_s(hours):
     own = found.filter(pl.col("entity_kind") == "account", pl.col("entity") == "ann")
     assert own["hour"].is_in(office.hours["hour"].implode()).all()
     assert set(own["hour"].dt.hour()) == set(hours)
+
+
+def test_days_off_are_those_of_the_settings():
+    """Where people work from Sunday to Thursday, Friday and Saturday are off."""
+    empty = pl.DataFrame(schema=measures.HOURLY)
+    sunday = date(2024, 3, 3)
+    week = panel(empty, sunday, sunday + timedelta(days=6), (7, 1, 2, 3, 4), per_head=False)
+    assert week.off.tolist() == [False] * 5 + [True] * 2
+    assert week.weekdays_like(sunday, 0, 7).tolist() == [0, 1, 2, 3, 4]
