@@ -144,6 +144,19 @@ def test_where_nobody_fits_a_kind_is_left_out(stage):
     assert kinds.stage(replace(stage, usual=three.clear()), 3, 1) == []
 
 
+def test_services_are_cast_for_the_abuse_of_services_alone(stage):
+    half = pl.col("account").str.ends_with("1") | pl.col("account").str.ends_with("3")
+    mixed = replace(stage, usual=stage.usual.with_columns(service=half))
+    services = set(mixed.usual.filter("service")["account"])
+    cast = {
+        each.name: {name for kind, name in each.targets if kind == "account"}
+        for each in kinds.stage(mixed, 3, 1)
+    }
+    assert cast.pop("service_abuse-1") <= services
+    assert len(cast) > 10
+    assert all(names.isdisjoint(services) for names in cast.values()), cast
+
+
 def test_honest_people_stay_as_they_were(honest, staged):
     acts = pl.concat(each.acts for each in staged)
     hours, touched = act.added(honest.hours, honest.touched, acts)
