@@ -31,8 +31,8 @@ LATELY = 14
 CLIP = 3.0
 #: Measures whose excess is summed over days.
 RUNNING = ("statements", "rows", "log_rows", "length")
-#: Allowance of a CUSUM, in spreads a day (Page 1954): a fast one for what is loud, a slow one for
-#: what is small and lasts.
+#: Allowance of a CUSUM, in spreads a day (Page 1954). Each finds a shift of twice as much soonest:
+#: 3, 2 and 1.4 times the usual, of a person whose days vary by half.
 SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
 
 

@@ -100,7 +100,9 @@ def _measure(
         "centre": centre,
         "off_centre": off_centre,
         "spread": np.sqrt(variance),
-        "floor": np.fmin(robust.shrunk(days, _lowest(logs, middle, apart), prior, PRIOR_DAYS), centre),
+        "floor": np.fmin(
+            robust.shrunk(days, _lowest(logs, middle, apart), prior, PRIOR_DAYS), centre
+        ),
     }
     return own, peers
 
@@ -140,7 +142,9 @@ def _lowest(logs: Floats, middle: Floats, apart: Floats) -> Floats:
         lowest = np.fmin(lowest, np.where(enough, robust.centre(block, apart), np.nan))
         known, days = known + enough, days + np.where(enough, count, 0)
     normal = NormalDist()
-    low_by = np.array([0.0] + [normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in range(1, len(blocks) + 1)])
+    low_by = np.array(
+        [0.0] + [normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in range(1, len(blocks) + 1)]
+    )
     error = apart / np.sqrt(np.maximum(days / np.maximum(known, 1), 1.0))
     return np.where(np.isnan(lowest), middle, lowest + low_by[known] * error)
 

@@ -1,4 +1,4 @@
-"""Excess that lasts: CUSUM at two speeds (Page 1954) and the month, over the frozen level.
+"""Excess that lasts: CUSUM at three speeds (Page 1954) and the month, over the frozen level.
 
 The frozen level was learned once, in training, so a slow ramp cannot teach it.
 """
