@@ -20,6 +20,8 @@ from agency import Agency, Life, Plan
 #: A file larger than this is split at the middle of the month, so that each stays easy to carry.
 LARGEST = 2_000_000
 MIDDLE = 16
+#: In a hidden folder, so that neither detector nor a glob takes the truth for a log.
+STOLEN = ".truth/stolen.parquet"
 #: Campaigns begin and end in so many last days: the longest kind takes six weeks.
 CAMPAIGN_DAYS = 60
 
@@ -76,12 +78,13 @@ def write_month(
 
 
 def write_truth(agency: Agency, folder: Path) -> None:
-    """Writes directory.csv, incidents.csv and, where campaigns were asked for, stolen.parquet."""
+    """Writes directory.csv, incidents.csv and, where campaigns were asked for, STOLEN."""
     agency.directory().write_csv(folder / "directory.csv")
     incidents = agency.incidents()
     incidents.write_csv(folder / "incidents.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
     if agency.plan.campaigns:
-        agency.stolen().write_parquet(folder / "stolen.parquet")
+        (folder / STOLEN).parent.mkdir(exist_ok=True)
+        agency.stolen().write_parquet(folder / STOLEN)
 
 
 def _write(frame: pl.DataFrame, path: Path, level: int) -> None:

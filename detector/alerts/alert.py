@@ -31,7 +31,7 @@ def alert_id(kind: str, entity: str, day: date) -> str:
 
 
 def raised(scored: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``scoring.score`` at which an alert rings, with all new names of the day."""
+    """The rows of ``Scorer.score`` at which an alert rings, with all new names of the day."""
     keys = ["entity_kind", "entity", "day"]
     first = scored.filter("alarming")
     until = scored.join(first.select(*keys, at="hour"), on=keys).filter(
@@ -122,7 +122,7 @@ def _iso(moment: datetime) -> str:
 
 
 def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
-    """SCORES of ``scoring.score``'s table, with the alerts' ids at the hours they ring."""
+    """SCORES of ``Scorer.score``'s table, with the alerts' ids at the hours they ring."""
     marks = pl.DataFrame(
         {
             "entity_kind": [alert["entity_kind"] for alert in ringing],

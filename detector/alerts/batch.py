@@ -13,9 +13,8 @@ from detector.alerts.alert import Alert
 from detector.alerts.context import Context
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
-from detector.forests import scoring
 from detector.forests.model import Model
-from detector.forests.scoring import LOOKBACK
+from detector.forests.scoring import LOOKBACK, Scorer
 from detector.ledger.store import Ledger
 from detector.schema import SCORES, empty
 from detector.settings import Settings
@@ -42,6 +41,7 @@ def score_days(
     families: Sequence[Family],
 ) -> Iterator[Scored]:
     """Scores ``days`` in order. A day's scores do not depend on which others are asked for."""
+    scorer = Scorer(model, directory, settings, families)
     left = sorted(days)
     while left:
         first = left[0]
@@ -50,7 +50,7 @@ def score_days(
         since, until = first - timedelta(days=LOOKBACK), some[-1]
         hours = ledger.hours(since, until)
         touched = ledger.touched(since, until, DIMENSIONS)
-        scored = scoring.score(hours, touched, some, model, directory, settings, families)
+        scored = scorer.score(hours, touched, some)
         if scored.is_empty():
             yield Scored(some, empty(SCORES), [])
             continue

@@ -85,8 +85,11 @@ class Context:
         if size is None or days is None or days > FORESEEN:
             return []
         when = "within a day" if days < 1 else f"in {counted(days, 'day')}"
+        # A table's are without those of its busiest account.
+        least = "at least " if row["entity_kind"] == OBJECT else ""
         words = (
-            f"{counted(records, 'record')} above the usual are out since {self.out(row).since}; "
+            f"{least}{counted(records, 'record')} above the usual are out since "
+            f"{self.out(row).since}; "
             f"at {counted(an_hour, 'record')} an hour, day and night, "
             f"all {size:,} of {self.objects(row)[0]} would be gone {when}"
         )

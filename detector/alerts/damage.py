@@ -11,9 +11,9 @@ import polars as pl
 
 from detector.alerts.tops import KEYS, Key
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day, of_values
-from detector.features.measures import READING as CARRIES
 from detector.forests.budget import RUN_DAYS
 from detector.forests.model import Model
+from detector.schema import READING
 from detector.settings import Settings
 
 #: Severity by damage: records out when the alert rings.
@@ -109,7 +109,7 @@ def _daily(
         for kind, part in ringing.partition_by("entity_kind", as_dict=True).items()
     }
     nobody = pl.Series([[]], dtype=pl.List(pl.String))
-    read = hours.filter(pl.col("action").is_in(CARRIES)).join(groups, on="account")
+    read = hours.filter(pl.col("action").is_in(READING)).join(groups, on="account")
     own = read.filter(pl.col("account").is_in(names.get(ACCOUNT, nobody)))
     shared = read.filter(pl.col("group").is_in(names.get(GROUP, nobody)))
     parts = [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from detector.alerts.damage import expected
 from detector.features.feature import Family, Figures
-from detector.features.measures import ACCOUNT
+from detector.features.measures import ACCOUNT, ADDRESS, OBJECT
 from detector.phrases import count, counted
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
@@ -14,16 +14,23 @@ WORTH_SAYING = 1.0
 MOST = 5
 #: What the first sentence says already.
 IN_HEADLINE = ("rows_vs_own", "rows_vs_group", "log_rows_vs_own", "log_rows_vs_group")
+#: What does not read itself, and how others do.
+THROUGH = {ADDRESS: "through", OBJECT: "from"}
 
 
 def headline(row: Figures) -> str:
-    """How much, on which day, against its own usual and, of an account, its group's largest."""
+    """How much, on which day, against its own usual and, of an account, its group's largest.
+
+    Figures of addresses and tables are without their busiest account, and that is said.
+    """
     day = f"{row['day'].day} {row['day']:%b %Y}"
+    records = counted(row["rows"], "record")
+    usual = f"its usual day is {count(expected(row))}"
+    through = THROUGH.get(row["entity_kind"])
+    if through:
+        return f"{records} read {through} it on {day}, its busiest account left out; {usual}"
     unknown = " and an unknown number more" if row["unknown"] else ""
-    words = (
-        f"read {counted(row['rows'], 'record')}{unknown} on {day}; "
-        f"its usual day is {count(expected(row))}"
-    )
+    words = f"read {records}{unknown} on {day}; {usual}"
     if row["entity_kind"] != ACCOUNT:
         return words
     return f"{words}, its group's largest is {count(row['rows_group_largest'])}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -12,14 +13,17 @@ import polars as pl
 from detector.campaigns.act import ACTS
 from detector.campaigns.world import World, utc
 
+#: Entities behind a campaign, as (kind, name).
+Targets: TypeAlias = tuple[tuple[str, str], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A campaign on a stage: its ACTS, and the entities behind it as (kind, name)."""
+    """A campaign on a stage: its ACTS, and the entities behind it."""
 
     name: str
     acts: pl.DataFrame
-    targets: tuple[tuple[str, str], ...]
+    targets: Targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ from detector.alerts.drift import drifting
 from detector.alerts.incidents import Incident
 from detector.cli import options, outlet, screen
 from detector.cli.intake import take_in
+from detector.errors import InputError
 from detector.features.measures import ACCOUNT
 from detector.forests import store
 from detector.forests.model import Model
+from detector.ledger.ingest import Ingested
 from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.reading import directory as directories
@@ -66,14 +68,28 @@ def score(
     scores = output.joined([part.scores for part in results])
     alerts, found = incidents.join([alert for part in results for alert in part.alerts])
     way_out.put(alerts, {f"scored {day}": learned.id for day in days})
-    rejects = pl.concat([taken.unused.lazy(), book.rejects(taken.ingested.part_ids)])
-    output.write(out, scores, alerts, rejects, shape.encode)
+    rejects = book.rejects(taken.ingested.part_ids)
+    output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
+    _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     if as_json:
         typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
     _say(scores, alerts, found, learned, out)
     way_out.send()
     if fail_on_alert and alerts:
         raise typer.Exit(1)
+
+
+def _demand_events(ingested: Ingested, rejects: pl.LazyFrame, kept: Path) -> None:
+    """Raises InputError where all that the logs hold was rejected: not scored is not quiet."""
+    if ingested.events or not ingested.rejects:
+        return
+    file, line, reason = rejects.head(1).collect().row(0)
+    place = file if line is None else f"line {line} of {file}"
+    raise InputError(
+        f"nothing was scored: not one record could be used, {counted(ingested.rejects, 'record')} "
+        f"rejected, such as {place}: {reason}",
+        hint=f"all are in {kept}; detector check says how the logs are understood",
+    )
 
 
 def _summary(

@@ -14,10 +14,9 @@ from detector.drill.stage import Stage
 from detector.features import table as features
 from detector.features.feature import Family
 from detector.features.measures import local_day
-from detector.forests import scoring
 from detector.forests.budget import RUN_DAYS
 from detector.forests.model import Model
-from detector.forests.scoring import LOOKBACK
+from detector.forests.scoring import LOOKBACK, Scorer
 from detector.forests.training import FEWEST_DAYS
 from detector.schema import DRILL, check, empty
 
@@ -101,6 +100,7 @@ def rung(
     """The alerts (RINGS) that the model raises on a stage with the acts of ``staged`` in it."""
     progress(0.0, "learning what is usual")
     model = replace(model, learned=_learned(robbed, staged, model))
+    scorer = Scorer(model, robbed.directory, robbed.settings, families)
     found = []
     for start in range(0, len(robbed.days), TOGETHER):
         days = robbed.days[start : start + TOGETHER]
@@ -110,9 +110,7 @@ def rung(
         touched = robbed.touched.filter(pl.col("day").is_between(since, days[-1]))
         if not touched["day"].is_in(days).any():
             continue  # a hole in the log
-        scored = scoring.score(
-            hours, touched, days, model, robbed.directory, robbed.settings, families
-        )
+        scored = scorer.score(hours, touched, days)
         ringing = scored.filter("alarming").with_columns(time=pl.col("hour") + exposure.HOUR)
         found.append(ringing.select(list(exposure.RINGS)))
     return pl.concat([empty(exposure.RINGS), *found]).sort("time", "entity_kind", "entity")

@@ -31,9 +31,9 @@ LATELY = 14
 CLIP = 3.0
 #: Measures whose excess is summed over days.
 RUNNING = ("statements", "rows", "log_rows", "length")
-#: Allowance of a CUSUM, in spreads a day (Page 1954): a fast one for what is loud, a slow one for
-#: what is small and lasts.
-SPEEDS = {"fast": 1.0, "slow": 0.35}
+#: Allowance of a CUSUM, in spreads a day (Page 1954). Each finds a shift of twice as much soonest:
+#: 3, 2 and 1.4 times the usual, of a person whose days vary by half.
+SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class History:
         days = robust.counts(past)
         own = robust.spread(past, self.least)
         return {
-            f"{m}_centre": robust.shrunk(days, robust.median(past), frozen, PRIOR_DAYS),
+            f"{m}_centre": robust.shrunk(days, robust.centre(past, own), frozen, PRIOR_DAYS),
             f"{m}_spread": np.sqrt(robust.shrunk(days, own**2, apart**2, PRIOR_DAYS)),
             f"{m}_frozen_centre": frozen,
             f"{m}_frozen_spread": apart,

@@ -8,6 +8,7 @@ training cannot pass for usual.
 from __future__ import annotations
 
 from datetime import timedelta
+from statistics import NormalDist
 
 import numpy as np
 import polars as pl
@@ -85,18 +86,23 @@ def _measure(
     middle = robust.median(work)
     middle = np.where(np.isnan(middle), robust.median(logs), middle)
     apart = robust.spread(logs - middle[:, None], least)
+    middle = _level(work, apart, otherwise=robust.centre(logs, apart))
     peers = _peers(logs, middle, places, least)
     prior, within = peers["group_centre"][codes], peers["group_within"][codes]
     days = robust.counts(logs)
     centre = robust.shrunk(days, middle, prior, PRIOR_DAYS)
     variance = robust.shrunk(days, apart**2, within**2, PRIOR_DAYS)
     weekend = logs[:, off]
-    off_centre = robust.shrunk(robust.counts(weekend), robust.median(weekend), centre, PRIOR_DAYS)
+    off_centre = robust.shrunk(
+        robust.counts(weekend), robust.centre(weekend, apart), centre, PRIOR_DAYS
+    )
     own = {
         "centre": centre,
         "off_centre": off_centre,
         "spread": np.sqrt(variance),
-        "floor": np.fmin(robust.shrunk(days, _lowest(logs, middle), prior, PRIOR_DAYS), centre),
+        "floor": np.fmin(
+            robust.shrunk(days, _lowest(logs, middle, apart), prior, PRIOR_DAYS), centre
+        ),
     }
     return own, peers
 
@@ -115,14 +121,32 @@ def _peers(logs: Floats, middle: Floats, places: list[Integers], least: float) -
     return found
 
 
-def _lowest(logs: Floats, middle: Floats) -> Floats:
-    """The lowest block's median; ``middle`` where no block has days enough."""
-    lowest = np.full(len(logs), np.nan)
-    for start in range(0, logs.shape[1] - BLOCK + 1, BLOCK):
+def _level(logs: Floats, apart: Floats, *, otherwise: Floats) -> Floats:
+    found = robust.centre(logs, apart)
+    return np.where(np.isnan(found), otherwise, found)
+
+
+def _lowest(logs: Floats, middle: Floats, apart: Floats) -> Floats:
+    """The level of the lowest block; ``middle`` where no block has days enough.
+
+    The lowest of many is low by chance alone: by as much as the lowest of so many normal means is
+    expected to be (Blom 1958), that is given back.
+    """
+    blocks = range(0, logs.shape[1] - BLOCK + 1, BLOCK)
+    lowest, days = np.full(len(logs), np.nan), np.zeros(len(logs))
+    known = np.zeros(len(logs), dtype=np.int64)
+    for start in blocks:
         block = logs[:, start : start + BLOCK]
-        level = np.where(robust.counts(block) >= BLOCK_ACTIVE, robust.median(block), np.nan)
-        lowest = np.fmin(lowest, level)
-    return np.where(np.isnan(lowest), middle, lowest)
+        count = robust.counts(block)
+        enough = count >= BLOCK_ACTIVE
+        lowest = np.fmin(lowest, np.where(enough, robust.centre(block, apart), np.nan))
+        known, days = known + enough, days + np.where(enough, count, 0)
+    normal = NormalDist()
+    low_by = np.array(
+        [0.0] + [normal.inv_cdf((n - 0.375) / (n + 0.25)) for n in range(1, len(blocks) + 1)]
+    )
+    error = apart / np.sqrt(np.maximum(days / np.maximum(known, 1), 1.0))
+    return np.where(np.isnan(lowest), middle, lowest + low_by[known] * error)
 
 
 def of(

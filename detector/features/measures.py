@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 
 from detector.features.robust import Floats
+from detector.schema import READING
 from detector.settings import Settings
 
 ACCOUNT, ADDRESS, GROUP, OBJECT = KINDS = ("account", "client_address", "group", "object")
 #: Hours of the longest day.
 SLOTS: Final = 25
-#: Actions that carry records out.
-READING: Final = ("read", "export")
 
 #: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows)
 #: over the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose

@@ -30,6 +30,7 @@ LATELY_NEW = {
 }
 SIGNS = (
     "strange_hours",
+    "strange_lately",
     "new_addresses",
     *LATELY_NEW,
     *(f"{name}_lately" for name in LATELY_NEW),
@@ -44,13 +45,14 @@ class Signs:
 
     ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``lately`` has, by
     figure, how much was new on each day: (accounts, days). ``seen`` and ``habit`` see
-    ``rhythm.strangeness``.
+    ``rhythm.strangeness``, ``strange`` is ``rhythm.by_day``.
     """
 
     new: dict[date, pl.DataFrame]
     lately: dict[str, Floats]
     seen: Floats
     habit: Floats
+    strange: Floats
 
 
 def signs(
@@ -75,11 +77,14 @@ def signs(
     known_groups = set(learned.habits["entity"].drop_nulls())
     of = dict(groups.iter_rows())
     mine = [of[name] if of.get(name) in known_groups else None for name in panel.entities]
+    seen = rhythm.dense(learned.seen, panel.entities)
+    habit = rhythm.shares(_habits_of(learned.habits, mine))
     return Signs(
         by_day,
         _by_day(placed, panel, Peers.of([name or "" for name in mine])),
-        rhythm.dense(learned.seen, panel.entities),
-        rhythm.shares(_habits_of(learned.habits, mine)),
+        seen,
+        habit,
+        rhythm.by_day(seen, habit, panel),
     )
 
 
@@ -271,6 +276,8 @@ def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
         if dimension == "network":
             found["foreign_networks"] = _weights(mine, "foreign", now.here)[now.cells]
     at = panel.place(now.day)
+    before = signs.strange[:, max(0, at - LATELY + 1) : at].sum(axis=1)
+    found["strange_lately"] = now.of(before) + found["strange_hours"]
     for name, each in signs.lately.items():
         before = each[:, max(0, at - LATELY + 1) : at].sum(axis=1)
         found[f"{name}_lately"] = now.of(before) + found[name]

@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from detector.features.expected import RECENT
+from detector.features.expected import LATELY, RECENT
 from detector.features.measures import SLOTS
 from detector.features.panel import Panel
-from detector.features.robust import Floats
+from detector.features.robust import Floats, Integers
 
 #: Own days weigh against the group's habits, as if those were this many days.
 PRIOR_DAYS = 3.0
@@ -91,14 +91,39 @@ def strangeness(seen: Floats, habit: Floats, panel: Panel, day: date) -> Floats:
 
     -log10 of the share of past days, of the same kind, with activity in that hour, as far as that
     is below USUAL. ``seen`` (``dense``) is of training, recent days are added; ``habit``
-    (``shares``) is of the entities' groups.
+    (``shares``) is of the entities' groups. Who has a past of more than LATELY days is not given
+    the last LATELY of them: a thief's second night would be usual after the first.
     """
     at = panel.place(day)
     off = int(panel.off[at])
-    recent = panel.active[:, panel.weekdays_like(day, max(0, at - RECENT), at)]
-    hours = seen[off, :, :SLOTS] + recent.sum(axis=1)
-    # Who never works on Sundays has no habit of Sunday hours, so all past Sundays count.
-    days = seen[off, :, SLOTS] + (recent.shape[1] if off else recent.any(axis=2).sum(axis=1))
+    first = max(0, at - RECENT)
+    old = panel.weekdays_like(day, first, max(first, at - LATELY))
+    fresh = panel.weekdays_like(day, max(first, at - LATELY), at)
+    there = seen[off, :, SLOTS] + _days(panel, old, off=off)
+    new = there <= LATELY
+    hours = seen[off, :, :SLOTS] + panel.active[:, old].sum(axis=1)
+    hours = hours + new[:, None] * panel.active[:, fresh].sum(axis=1)
+    days = there + new * _days(panel, fresh, off=off)
     share = (hours + PRIOR_DAYS * habit[off]) / (days[:, None] + PRIOR_DAYS)
     found: Floats = np.fmax(np.log10(USUAL) - np.log10(np.clip(share, 1e-9, 1.0)), 0.0)
+    return found
+
+
+def _days(panel: Panel, columns: Integers, *, off: int) -> Floats:
+    """Who never works on Sundays has no habit of Sunday hours, so all past Sundays count."""
+    if off:
+        return np.full(len(panel.entities), float(len(columns)))
+    worked: Floats = panel.active[:, columns].any(axis=2).sum(axis=1).astype(np.float64)
+    return worked
+
+
+def by_day(seen: Floats, habit: Floats, panel: Panel) -> Floats:
+    """The strangeness of all hours of each day together: (entities, days).
+
+    0 on the first RECENT days of the panel, of which too little of the past is known.
+    """
+    found = np.zeros((len(panel.entities), len(panel.days)))
+    for at in range(RECENT, len(panel.days)):
+        strange = strangeness(seen, habit, panel, panel.days[at])
+        found[:, at] = (strange * panel.active[:, at]).sum(axis=1)
     return found

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from detector.schema import Schema
 
 #: Trees, leaves of each, and the least weight of days in a leaf.
-TREES, LEAVES, LEAST_IN_LEAF = 200, 16, 60
+TREES, LEAVES, LEAST_IN_LEAF = 300, 16, 30
 RATE, SHRINK = 0.08, 1.0
+#: Each split may look at so large a share of the voices, drawn anew: no one voice decides alone
+#: (Breiman 2001).
+LOOKS_AT = 0.3
 #: All campaign days together weigh so much against all honest days: what matters is the far end of
 #: the honest ones.
 WEIGHT = 0.1
@@ -87,6 +90,7 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
         max_iter=TREES,
         learning_rate=RATE,
         max_leaf_nodes=LEAVES,
+        max_features=LOOKS_AT,
         min_samples_leaf=LEAST_IN_LEAF,
         l2_regularization=SHRINK,
         monotonic_cst=[int(at < voices) for at in range(points.shape[1])],

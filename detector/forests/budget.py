@@ -7,6 +7,7 @@ same in whatever portions days are scored.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date
 from typing import Final
 
@@ -14,8 +15,14 @@ import polars as pl
 
 #: An entity that alerted so many days ago or fewer is still in the same run.
 RUN_DAYS: Final = 7
-#: Within a run, a day this much more surprising than all before it alerts again: ten times rarer.
+#: Within a run, a day this much more surprising than all before it alerts again: ten times rarer,
+#: and a quarter more surprising. Far out, where addresses, groups and tables stand in a long
+#: theft, surprise is extrapolated: it climbs by several factors of ten a day and says nothing new.
 WORSE: Final = 1.0
+WORSE_SHARE: Final = 0.25
+#: No bar stands lower, whatever the budget allows: one honest day in ten is no news, and where it
+#: were, all would be in one long run in which nothing rings.
+LEAST: Final = 1.0
 
 KEYS: Final = ("entity_kind", "entity")
 
@@ -42,31 +49,55 @@ def runs(
 
 def rings(surprise: str, threshold: float) -> pl.Expr:
     """Whether a moment rings: the first of a run, or much worse than the run (``before``)."""
-    loud = pl.col(surprise) >= threshold
-    return loud & (pl.col("before").is_null() | (pl.col(surprise) >= pl.col("before") + WORSE))
+    before = pl.col("before")
+    much = pl.max_horizontal(before + WORSE, before * (1 + WORSE_SHARE))
+    return (pl.col(surprise) >= threshold) & (before.is_null() | (pl.col(surprise) >= much))
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:
-    """The surprise at which ``days`` ring ``per_day`` times a day.
+    """The surprise at which ``days`` ring ``per_day`` times a day, and no more often.
 
-    Counted from the day ``first`` on; what lies before only tells which runs had begun. Where the
-    budget asks for fewer alerts than the days can show, the bar stands above the highest by as
-    many factors of ten as are missing.
+    Counted from the day ``first`` on; what lies before only tells which runs had begun. Where even
+    the highest days are more than the budget allows (it asks for fewer than the days can show, or
+    several share the highest), the bar stands above them by as many factors of ten as they are too
+    many. Never below LEAST; infinite where there is no day to count.
     """
     counted = days.filter(pl.col("day") >= first)
-    span = counted["day"].n_unique()
-    allowed = per_day * span
-    levels = counted["alarm"].drop_nulls().unique().sort(descending=True)
-    if levels.is_empty():
-        return float("inf")
-    low, high = 0, len(levels) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        level = float(levels[middle])
-        ringing = runs(days, counted.filter(pl.col("alarm") >= level), level).filter(
-            rings("alarm", level)
-        )
-        low, high = (middle, high) if len(ringing) <= allowed else (low, middle - 1)
-    if allowed < 1:
-        return float(levels[0]) + math.log10(1 / allowed)
-    return float(levels[low] + levels[min(low + 1, len(levels) - 1)]) / 2
+    allowed = per_day * counted["day"].n_unique()
+    levels: list[float] = counted["alarm"].drop_nulls().unique().sort(descending=True).to_list()
+    if not levels:
+        return math.inf
+    levels = [level for level in levels if level >= LEAST]
+    if not levels:
+        return LEAST
+
+    def ringing(place: int) -> int:
+        bar = levels[place]
+        loud = counted.filter(pl.col("alarm") >= bar)
+        return len(runs(days, loud, bar).filter(rings("alarm", bar)))
+
+    if (highest := ringing(0)) > allowed:
+        above = levels[0] + math.log10(highest / allowed)
+        return max(above, math.nextafter(levels[0], math.inf))
+    place = _last(len(levels), lambda place: ringing(place) <= allowed)
+    below = levels[min(place + 1, len(levels) - 1)]
+    between = (levels[place] + below) / 2
+    # Two levels may be neighbours, with no number between them.
+    return between if between > below else levels[place]
+
+
+def _last(count: int, fits: Callable[[int], bool]) -> int:
+    """The last of the places from 0 that fit, where 0 does and what follows the first misfit need
+    not be asked.
+
+    Walks down from the top in doubling steps: runs grow together as the bar falls, so that a bar
+    far below the right one may ring no more often than it.
+    """
+    low, high = 0, 1
+    while high < count and fits(high):
+        low, high = high, 2 * high
+    high = min(high, count)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

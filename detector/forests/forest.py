@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +20,13 @@ from detector.errors import ModelError
 #: All that a saved forest may hold beyond numpy and plain values; anything else is refused.
 TRUSTED = ("pyod.models.iforest.IForest", "sklearn.tree._tree.Tree")
 TREES = 100
+#: What skops, zipfile and scikit-learn raise on data that are no forest.
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, IndexError, ValueError, TypeError,
+    AttributeError, NotImplementedError, RuntimeError,
+)  # fmt: skip
+#: scikit-learn's mark of a node without children (sklearn/tree/_tree.pyx: TREE_LEAF).
+LEAF = -1
 #: Points per tree, the paper's choice.
 SUBSAMPLE = 256
 
@@ -73,14 +81,35 @@ def dumps(forest: Forest) -> bytes:
     )
 
 
-def loads(data: bytes) -> Forest:
-    """The forest again. Raises ModelError where the data hold any type not trusted."""
+def loads(data: bytes, features: int) -> Forest:
+    """The forest of so many features again.
+
+    Raises ModelError where the data hold any type not trusted, or no such forest.
+    """
     import skops.io
 
     try:
         foreign = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
         if foreign:
             raise ModelError(f"the forest holds types that are not trusted: {sorted(foreign)}")
-        return Forest(skops.io.loads(data, trusted=list(TRUSTED)))
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"the forest cannot be read: {error}") from error
+        found = Forest(skops.io.loads(data, trusted=list(TRUSTED)))
+        _demand_whole(found, features)
+    except UNREADABLE as error:
+        raise ModelError(f"a forest cannot be read: {error!r}") from error
+    return found
+
+
+def _demand_whole(forest: Forest, features: int) -> None:
+    """Raises ValueError where a tree leads out of itself, which scikit-learn would follow, or the
+    forest cannot score a point.
+    """
+    for tree in (each.tree_ for each in forest.model.estimators_):
+        left, right = tree.children_left, tree.children_right
+        inner = left != LEAF
+        place = np.arange(tree.node_count)
+        ends = np.maximum(left, right) < tree.node_count
+        onwards = (np.minimum(left, right) > place) & (tree.feature < features)
+        if not (ends & np.where(inner, onwards & (tree.feature >= 0), right == LEAF)).all():
+            raise ValueError("its trees lead nowhere")
+    if not np.isfinite(forest.score(np.zeros((1, features)))).all():
+        raise ValueError("it scores nothing")

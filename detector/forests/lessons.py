@@ -19,7 +19,7 @@ from detector.settings import Settings
 
 #: Campaigns of one kind on one stage: one for so many accounts, within limits, so that the crowd
 #: of thieves stays small beside the honest.
-ACCOUNTS_EACH, MOST_EACH = 400, 7
+ACCOUNTS_EACH, MOST_EACH = 150, 20
 #: Stages: few where each is large.
 STAGES, STAGES_OF_FEW, FEW = 2, 4, 1000
 #: The first day of a campaign counts so much more than the last: what is found late is out.

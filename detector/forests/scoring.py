@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -38,71 +39,68 @@ def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.
     return frame.with_columns(*each, pl.Series("surprise", np.round(joint, DIGITS) + 0.0))
 
 
-def score(
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    days: Sequence[date],
-    model: Model,
-    directory: pl.DataFrame | None,
-    settings: Settings,
-    families: Sequence[Family],
-) -> pl.DataFrame:
-    """The feature table of ``days`` with what the model makes of it.
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What days are scored by, beside the ledger: a model, who people are, and the settings."""
 
-    Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity the
-    model does not judge), and ``alarming``: the first hour of a day at which an alert rings.
-    ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of an entity
-    that can be judged, a frame without columns.
-    """
-    rest = (model, directory, settings, families)
-    scored = _judged(hours, touched, days, *rest, ends=False)
-    if scored.is_empty():
-        return scored
-    week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
-    earlier = _judged(hours, touched, sorted(week - set(days)), *rest, ends=True)
-    worth = material(settings.minimum_records)
-    past = [
-        alarms(day_ends(part).filter(worth)) for part in (earlier, scored) if not part.is_empty()
-    ]
-    loud = budget.rings("surprise", model.threshold) & worth
-    return (
-        budget.runs(pl.concat(past), scored, model.threshold, model.last_day)
-        .with_columns(loud=loud.fill_null(value=False))
-        .sort("entity_kind", "entity", "hour")
-        .with_columns(
-            alarming=pl.col("loud")
-            & (pl.col("loud").cum_sum().over("entity_kind", "entity", "day") == 1)
+    model: Model
+    directory: pl.DataFrame | None
+    settings: Settings
+    families: Sequence[Family]
+
+    def score(
+        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
+    ) -> pl.DataFrame:
+        """The feature table of ``days`` with what the model makes of it.
+
+        Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity
+        the model does not judge), and ``alarming``: the first hour of a day at which an alert
+        rings. ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of
+        an entity that can be judged, a frame without columns.
+        """
+        scored = self._judged(hours, touched, days, ends=False)
+        if scored.is_empty():
+            return scored
+        week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
+        earlier = self._judged(hours, touched, sorted(week - set(days)), ends=True)
+        worth = material(self.settings.minimum_records)
+        past = [
+            alarms(day_ends(part).filter(worth))
+            for part in (earlier, scored)
+            if not part.is_empty()
+        ]
+        bar = self.model.threshold
+        loud = budget.rings("surprise", bar) & worth
+        return (
+            budget.runs(pl.concat(past), scored, bar, self.model.last_day)
+            .with_columns(loud=loud.fill_null(value=False))
+            .sort("entity_kind", "entity", "hour")
+            .with_columns(
+                alarming=pl.col("loud")
+                & (pl.col("loud").cum_sum().over("entity_kind", "entity", "day") == 1)
+            )
+            .drop("loud", "before")
         )
-        .drop("loud", "before")
-    )
 
-
-def _judged(
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    days: Sequence[date],
-    model: Model,
-    directory: pl.DataFrame | None,
-    settings: Settings,
-    families: Sequence[Family],
-    *,
-    ends: bool,
-) -> pl.DataFrame:
-    """The judged feature table of ``days``: of all kinds of entity the model knows."""
-    if not days:
-        return pl.DataFrame()
-    frame = features.table(
-        hours, touched, days, model.learned, directory, settings, families, ends=ends
-    )
-    if frame.is_empty():
-        return frame
-    kinds = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)
-    parts = [
-        judged(part, model.judges[str(kind[0])], families)
-        for kind, part in kinds.items()
-        if kind[0] in model.judges
-    ]
-    return pl.concat(parts) if parts else pl.DataFrame()
+    def _judged(
+        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date], *, ends: bool
+    ) -> pl.DataFrame:
+        """The judged feature table of ``days``: of all kinds of entity the model knows."""
+        if not days:
+            return pl.DataFrame()
+        frame = features.table(
+            hours, touched, days, self.model.learned, self.directory, self.settings,
+            self.families, ends=ends,
+        )  # fmt: skip
+        if frame.is_empty():
+            return frame
+        kinds = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)
+        parts = [
+            judged(part, self.model.judges[str(kind[0])], self.families)
+            for kind, part in kinds.items()
+            if kind[0] in self.model.judges
+        ]
+        return pl.concat(parts) if parts else pl.DataFrame()
 
 
 def day_ends(scored: pl.DataFrame) -> pl.DataFrame:

@@ -18,8 +18,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
@@ -27,15 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from detector import __version__
 from detector.errors import ModelError, SettingsError
 from detector.features.feature import Family
-from detector.features.groups import GROUPS
-from detector.features.novelty import KNOWN, USED
-from detector.features.rhythm import SEEN
+from detector.features.measures import KINDS
 from detector.features.table import Learned
-from detector.forests import boosting, card
+from detector.forests import boosting, card, frames
 from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
 from detector.forests.tail import Tail
@@ -45,10 +47,16 @@ from detector.settings import from_mapping
 #: Raised with every change to what the folder holds or means.
 FORMAT = 2
 KIND = "detector model"
-#: The frames of what was learned, each a Parquet file, and the columns that do not vary.
+#: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))
-SCHEMAS = {"known": KNOWN, "used": USED, "seen": SEEN, "habits": SEEN, "groups": GROUPS}
+#: Of a count: a number that no model comes near.
+MOST = 2**53
 RETRAIN = "train again with this version"
+#: What parts raise that are not what they should be.
+UNFIT = (
+    KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, NotImplementedError,
+    SettingsError, pl.exceptions.PolarsError, pa.ArrowException,
+)  # fmt: skip
 
 
 def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
@@ -94,20 +102,20 @@ def load(path: Path, families: Sequence[Family]) -> Model:
         data[name] = _bytes(path / name)
         if hashlib.sha256(data[name]).hexdigest() != wanted:
             raise ModelError("is damaged (checksum differs)", where=path / name, hint=RETRAIN)
-    names = tuple(feature.name for family in families for feature in family.features)
-    if tuple(head["features"]) != names:
-        differing = sorted(set(head["features"]) ^ set(names)) or ["their order"]
-        raise ModelError(
-            f"was trained with other features than this version's: {', '.join(differing)}",
-            where=path,
-            hint=RETRAIN,
-        )
     try:
+        _demand_features(head["features"], families)
         return _model(head, data)
-    except (KeyError, TypeError, ValueError, SettingsError, pl.exceptions.PolarsError) as error:
+    except UNFIT as error:
         raise ModelError(f"does not fit together: {error!r}", where=path, hint=RETRAIN) from error
     except ModelError as error:
         raise ModelError(error.what, where=path, hint=RETRAIN) from error
+
+
+def _demand_features(stored: Sequence[str], families: Sequence[Family]) -> None:
+    names = [feature.name for family in families for feature in family.features]
+    if list(stored) != names:
+        differing = ", ".join(sorted(set(stored) ^ set(names))) or "their order"
+        raise ModelError(f"was trained with other features than this version's: {differing}")
 
 
 def _head(model: Model) -> dict[str, Any]:
@@ -160,55 +168,54 @@ def _trees(model: Model) -> pl.DataFrame:
 
 
 def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
-    frames = {
-        name.removesuffix(".parquet"): pl.read_parquet(io.BytesIO(raw))
-        for name, raw in data.items()
-        if name.endswith(".parquet")
+    learned = {
+        name: frames.checked(name, _frame(data[f"{name}.parquet"])) for name in frames.FRAMES
     }
+    trees = learned.pop("trees")
     names = tuple(head["features"])
     judges = {
-        kind: _judge(names, raw, data[f"{kind}.skops"], frames["trees"], kind)
+        kind: _judge(names, raw, data[f"{kind}.skops"], trees, kind)
         for kind, raw in head["judges"].items()
     }
     return Model(
         judges=judges,
-        threshold=float(head["threshold"]),
-        learned=Learned(**{name: _checked(name, frames[name]) for name in LEARNED}),
+        threshold=_between(head, "threshold", 0, math.inf),
+        learned=Learned(**learned),
         settings=from_mapping(head["settings"]),
-        alerts_per_day=float(head["alerts_per_day"]),
+        alerts_per_day=_between(head, "alerts_per_day", 0, sys.float_info.max),
         first_day=date.fromisoformat(head["first_day"]),
         last_day=date.fromisoformat(head["last_day"]),
         held_out_from=date.fromisoformat(head["held_out_from"]),
-        held_out_days=int(head["held_out_days"]),
-        accounts=int(head["accounts"]),
-        rows_known=float(head["rows_known"]),
+        held_out_days=int(_between(head, "held_out_days", 1, MOST)),
+        accounts=int(_between(head, "accounts", 0, MOST)),
+        rows_known=_between(head, "rows_known", 0, 1),
         contaminated=tuple(str(name) for name in head["contaminated"]),
         id=str(head["id"]),
     )
+
+
+def _between(head: dict[str, Any], name: str, low: float, high: float) -> float:
+    value = float(head[name])
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value}")
+    return value
 
 
 def _judge(
     names: tuple[str, ...], raw: dict[str, Any], forest: bytes, trees: pl.DataFrame, kind: str
 ) -> Judge:
     nodes = trees.filter(pl.col("entity_kind") == kind).drop("entity_kind")
+    tails = tuple(Tail.from_json(tail) for tail in raw["tails"])
+    if kind not in KINDS or len(tails) != len(names):
+        raise ValueError(f"no judge of {kind}s")
     voices = Voices(
         names,
-        tuple(Tail.from_json(tail) for tail in raw["tails"]),
-        forests.loads(forest),
+        tails,
+        forests.loads(forest, len(names)),
         Tail.from_json(raw["forest_tail"]),
         None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
     )
     return Judge(voices, Tail.from_json(raw["joint"]))
-
-
-def _checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame, if it has the columns it should. Raises ValueError."""
-    wanted = SCHEMAS.get(name)
-    if wanted is not None and dict(frame.schema) != wanted:
-        raise ValueError(f"{name}.parquet has other columns")
-    if name in ("levels", "peers") and "entity_kind" not in frame.columns:
-        raise ValueError(f"{name}.parquet has other columns")
-    return frame
 
 
 def _read_head(path: Path) -> dict[str, Any]:
@@ -225,9 +232,9 @@ def _read_head(path: Path) -> dict[str, Any]:
         raise ModelError("is not a detector model", where=path / "model.json")
     stored = head.get("format")
     if stored != FORMAT:
-        age = "newer" if isinstance(stored, int) and stored > FORMAT else "older or unknown"
-        hint = "update detector" if age == "newer" else RETRAIN
-        raise ModelError(f"has a {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
+        newer = isinstance(stored, int) and stored > FORMAT
+        age, hint = ("a newer", "update detector") if newer else ("an older or unknown", RETRAIN)
+        raise ModelError(f"has {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
         raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
     judges = head.get("judges")
@@ -251,6 +258,15 @@ def _parquet(frame: pl.DataFrame) -> bytes:
     out = io.BytesIO()
     frame.write_parquet(out, compression="zstd")
     return out.getvalue()
+
+
+def _frame(data: bytes) -> pl.DataFrame:
+    """A Parquet file's, read by pyarrow: of damage polars panics, with a trace on stderr."""
+    table = pq.read_table(io.BytesIO(data))
+    table.validate(full=True)
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _checksum(head: dict[str, Any]) -> str:

@@ -67,13 +67,20 @@ class Tail:
     @staticmethod
     def from_json(raw: dict[str, Any]) -> Tail:
         """The tail again. Raises KeyError, TypeError or ValueError on anything else."""
-        return Tail(
+        tail = Tail(
             tuple(float(v) for v in raw["values"]),
             tuple(float(v) for v in raw["shares"]),
             float(raw["start"]),
             float(raw["start_share"]),
             float(raw["scale"]),
         )
+        values = np.array([*tail.values, tail.start, tail.scale])
+        shares = np.array([*tail.shares, tail.start_share])
+        whole = len(tail.values) == len(tail.shares) > 0 and bool(np.isfinite(values).all())
+        rising = list(tail.values) == sorted(tail.values) and tail.scale > 0
+        if not (whole and rising and bool(((shares > 0) & (shares <= 1)).all())):
+            raise ValueError("a tail is none")
+        return tail
 
 
 def fit(sample: NDArray[np.float64], least_scale: float) -> Tail:

@@ -31,6 +31,7 @@ from detector.forests.model import Judge, Model
 from detector.forests.scoring import material
 from detector.forests.voices import Voices
 from detector.phrases import counted
+from detector.schema import READING
 from detector.settings import Settings
 
 #: Share of the days that is held out, and the least number of days that can be learned from.
@@ -200,6 +201,6 @@ def _contaminated(whole: Learned) -> tuple[str, ...]:
 
 
 def _share_known(hours: pl.DataFrame) -> float:
-    reading = hours.filter(pl.col("action").is_in(["read", "export"]))
+    reading = hours.filter(pl.col("action").is_in(READING))
     statements = int(reading["statements"].sum())
     return 1.0 - int(reading["unknown_rows"].sum()) / statements if statements else 0.0

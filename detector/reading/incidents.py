@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 
 from detector.errors import InputError
-from detector.reading import dialect, opening, records, times
+from detector.reading import times
+from detector.reading.sheet import Sheet
 from detector.schema import INCIDENTS
 from detector.settings import Settings
 
@@ -31,93 +29,48 @@ def load(path: Path, settings: Settings) -> pl.DataFrame:
     no campaign. Times that name no zone are of ``settings.log_timezone``; an end that is a date
     means its last moment. Raises InputError, with the line, for the first thing wrong.
     """
-    names, rows = _read(path)
-    _demand_columns(names, path)
-    lines = [line for line, _ in rows]
-    cells = [dict(zip(names, values, strict=True)) for _, values in rows]
+    sheet = Sheet.open(path, "account,start,end")
+    sheet.demand(*(() if "entity" in sheet.names else ("account",)), "start", "end")
+    rows = list(sheet.rows())
     if not rows:
         raise InputError("names no incident", where=path, hint="it needs a row for each")
-    start = _times(cells, "start", lines, path, settings)
-    end = _times(cells, "end", lines, path, settings)
+    start = _times(sheet, rows, "start", settings)
+    end = _times(sheet, rows, "end", settings)
     found = []
-    for at, (line, row) in enumerate(zip(lines, cells, strict=True)):
-        begins, ends = start[at], end[at]
+    for (line, row), begins, ends in zip(rows, start, end, strict=True):
         if ends < begins:
-            raise _refused(path, line, f"ends {row['end']!r} before it starts {row['start']!r}")
-        kind, entity = _entity(row, path, line)
-        taken = _records(row.get("records", ""), path, line)
+            raise sheet.refused(line, f"ends {row['end']!r} before it starts {row['start']!r}")
+        kind, entity = _entity(sheet, line, row)
+        taken = _records(sheet, line, row.get("records", ""))
         campaign = row.get("campaign") or f"line {line}"
         found.append((campaign, row.get("kind") or None, kind, entity, begins, ends, taken))
     return pl.DataFrame(found, schema=dict(INCIDENTS), orient="row")
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header's names, and line and cells of each row after it."""
-    try:
-        data = b"".join(data for data, _ in opening.chunks(path))
-        text = data.removeprefix(records.BOM).decode()
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise _refused(path, line, "is not valid UTF-8", "save the file as UTF-8") from None
-    except opening.Truncated as error:
-        raise InputError(f"breaks off: {error.reason}", where=path) from None
-    header = dialect.sniff(data, Settings())
-    if header is None:
-        raise InputError("is empty", where=path, hint="it starts with: account,start,end")
-    names = [name.strip().lower() for name in header.names]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=header.delimiter, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        rows += (
-            (reader.line_num, [cell.strip() for cell in cells])
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        )
-    except csv.Error as error:
-        raise _refused(path, reader.line_num, f"is no CSV: {error}") from None
-    for line, cells in rows[1:]:
-        if len(cells) != len(names):
-            what = f"has {len(cells)} columns where the header has {len(names)}"
-            raise _refused(path, line, what, "put quotes around a cell with a delimiter in it")
-    return names, rows[1:]
-
-
-def _demand_columns(names: list[str], path: Path) -> None:
-    wanted = ["start", "end"] if "entity" in names else ["account", "start", "end"]
-    for name in wanted:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = (
-                f"rename {near[0]!r} to it" if near else f"its columns are {', '.join(names[:8])}"
-            )
-            raise InputError(f"no column {name!r}", where=path, hint=hint)
-
-
-def _entity(row: dict[str, str], path: Path, line: int) -> tuple[str, str]:
+def _entity(sheet: Sheet, line: int, row: dict[str, str]) -> tuple[str, str]:
     """Kind and name of who it was."""
     kind = row.get("entity_kind", "").lower() or "account"
     if kind not in KINDS:
-        raise _refused(
-            path, line, f"entity_kind {kind!r} is not known", f"it is {', '.join(KINDS)}"
-        )
+        what = f"entity_kind {kind!r} is not known"
+        raise sheet.refused(line, what, f"it is {', '.join(KINDS)}")
     name = row.get("entity") or (row.get("account", "") if kind == "account" else "")
     if not name:
-        raise _refused(path, line, f"names no {kind}", "fill it in or delete the line")
+        raise sheet.refused(line, f"names no {kind}", "fill it in or delete the line")
     return kind, name
 
 
-def _records(text: str, path: Path, line: int) -> int | None:
+def _records(sheet: Sheet, line: int, text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise _refused(path, line, f"records {text!r} is no number", "write it as 43000000")
+        raise sheet.refused(line, f"records {text!r} is no number", "write it as 43000000")
     return int(text)
 
 
 def _times(
-    cells: list[dict[str, str]], column: str, lines: list[int], path: Path, settings: Settings
+    sheet: Sheet, rows: list[tuple[int, dict[str, str]]], column: str, settings: Settings
 ) -> list[datetime]:
-    texts = [row[column] for row in cells]
+    texts = [row[column] for _, row in rows]
     days = [_date(text) for text in texts]
     whole = [
         f"{day:%Y-%m-%d} 00:00:00" if day else text for text, day in zip(texts, days, strict=True)
@@ -134,7 +87,7 @@ def _times(
     wrong = sorted((int(at), reason) for mask, reason in problems for at in mask.arg_true())
     for at, reason in wrong:
         hint = "write it as 2024-02-06 08:00:00 or 2024-02-06T08:00:00Z"
-        raise _refused(path, lines[at], f"{column} {texts[at]!r}: {reason}", hint)
+        raise sheet.refused(rows[at][0], f"{column} {texts[at]!r}: {reason}", hint)
     return instants.to_list()
 
 
@@ -143,7 +96,3 @@ def _date(text: str) -> datetime | None:
         return datetime.strptime(text, DATE)  # noqa: DTZ007 - a day; its zone is told later
     except ValueError:
         return None
-
-
-def _refused(path: Path, line: int, what: str, hint: str = "") -> InputError:
-    return InputError(f"line {line}: {what}", where=path, hint=hint)

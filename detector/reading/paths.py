@@ -14,7 +14,7 @@ from detector.errors import InputError
 #: What lies beside logs in a folder and is none.
 _NOT_LOGS: Final = re.compile(
     r"^(readme.*|license.*|.*\.(md|toml|html|pdf|png|py|sh|lock|sha256|sha256sum|md5)"
-    r"|directory\.csv|incidents\.csv|stolen\.parquet)$",
+    r"|directory\.csv|incidents\.csv)$",
     re.IGNORECASE,
 )
 

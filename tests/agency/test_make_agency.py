@@ -8,6 +8,8 @@ import pytest
 from agency import Agency
 from polars.testing import assert_frame_equal
 
+from detector.reading.paths import expand
+
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "agency"
 SMALL = ["--accounts", "30", "--days", "45", "--theft-days", "5", "--stolen", "50000"]
 
@@ -37,6 +39,20 @@ def test_the_script_writes_months_directory_and_truth(
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"2023-12.parquet", "2024-01.parquet", "directory.csv", "incidents.csv"}
     assert f"{len(read(tmp_path)):,} events" in capsys.readouterr().out
+
+
+def test_the_truth_of_campaigns_lies_where_no_folder_of_logs_is_read(tmp_path: Path) -> None:
+    assert (
+        make_agency.main(["--out", str(tmp_path), *SMALL, "--campaigns", "1", "--kinds", "fold_2"])
+        == 0
+    )
+    stolen = pl.read_parquet(tmp_path / ".truth" / "stolen.parquet")
+    assert stolen.columns == ["campaign", "timestamp", "account", "rows"]
+    assert len(stolen)
+    logs = {path.name for path in tmp_path.glob("*.parquet")}
+    assert logs == {"2023-12.parquet", "2024-01.parquet"}
+    for asked in (tmp_path, tmp_path / "**" / "*"):
+        assert {path.name for path in expand([str(asked)])} == logs
 
 
 def test_large_months_are_split_and_old_files_replaced(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import pytest
 from alerts_made_up import DAY, model, row
 
 from detector import schema
+from detector.alerts.alert import raised
 from detector.alerts.context import Context
 from detector.alerts.damage import gone_in, pace, severity
+from detector.features.novelty import NAMES
 from detector.settings import Settings
 
 HUNDRED = 4.6151  # log1p of 100
@@ -153,6 +155,8 @@ def test_the_size_is_that_of_the_table_read_most():
         "900 records above the usual are out since 2024-02-05; at 250 records an hour, "
         "day and night, all 60,900 of public.person would be gone in 10 days"
     )
+    (words,) = made.outlook({**ringing, "entity_kind": "object", "entity": "public.person"})
+    assert words.startswith("at least 900 records above the usual")
     other, _ = context(hours(("eve", 0, 1)), used, Settings(tables={"public.note": 5}))
     assert other.size(ringing) is None
     assert other.outlook(ringing) == []
@@ -224,3 +228,16 @@ def test_an_address_and_a_group_name_the_accounts_behind_them():
 def test_no_alerts_need_no_context():
     nothing = pl.DataFrame([row()]).clear()
     assert Context.of(nothing, hours(("eve", 0, 1)), NOTHING, None, MODEL, Settings()).outs == {}
+
+
+def test_what_is_new_in_an_alert_is_what_was_by_its_hour():
+    """All of the day so far, each once sorted, and nothing of later."""
+    rows = [
+        {"entity_kind": "account", "entity": "eve", "day": DAY, "alarming": at == 10,
+         "hour": datetime(DAY.year, DAY.month, DAY.day, at, tzinfo=UTC),
+         **{f"new_{what}_names": [name] for what in NAMES.values()}}
+        for at, name in ((9, "late"), (10, "early"), (11, "after"))
+    ]  # fmt: skip
+    (ringing,) = raised(pl.DataFrame(rows)).to_dicts()
+    assert ringing["hour"].hour == 10
+    assert all(ringing[f"new_{what}_names"] == ["early", "late"] for what in NAMES.values())

@@ -179,6 +179,34 @@ def test_rejected_lines_are_written_with_file_line_and_reason(place, ledger, det
     assert "1 record" in ran.err
 
 
+def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, detector, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,account,rows\nnever,adv.x,3\nnor then,adv.y,4\n")
+    for _ in ("new", "known"):
+        ran = detector(*_score(place, [log], ledger, tmp_path / "out"), "--json")
+        assert (ran.code, ran.out) == (1, "")
+        (said,) = [line for line in ran.err.splitlines() if line.startswith("detector: ")]
+        assert "nothing was scored" in said
+        assert "2 records rejected" in said
+        assert f"line 2 of {log}" in said
+        assert str(tmp_path / "out" / "rejects.ndjson") in said
+        lines = (tmp_path / "out" / "rejects.ndjson").read_text().splitlines()
+        assert [json.loads(each)["line"] for each in lines] == [2, 3]
+
+
+def test_rejects_beside_what_is_known_or_holds_no_access_are_no_failure(
+    place, ledger, detector, tmp_path
+):
+    log = tmp_path / "log.csv"
+    log.write_text("timestamp,account,rows\nnever,adv.x,3\n")
+    day = place / "2024-02-05.parquet"
+    for _ in ("new", "known"):
+        assert detector(*_score(place, [day, log], ledger, tmp_path / "out")).code == 0
+    quiet = tmp_path / "quiet.csv"
+    quiet.write_text("timestamp,account,action\n2024-02-06T10:00:00Z,adv.x,login\n")
+    assert detector(*_score(place, [quiet], ledger, tmp_path / "out")).code == 0
+
+
 def test_hostile_names_do_not_reach_the_terminal_raw(place, ledger, detector, tmp_path):
     log = tmp_path / "log.ndjson"
     name = "\x1b[2J\x07[bold]evil[/bold]\u202e"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import polars as pl
 import pytest
-from small_office import CUT, SCORED, Office, honest_events, joined, pages
+from small_office import CUT, FAMILIES, SCORED, Office, honest_events, joined, pages
 
+from detector.forests import store
 from detector.forests.model import Model
 
 
@@ -38,3 +42,17 @@ def model(honest: Office) -> Model:
 @pytest.fixture(scope="session")
 def scored(robbed: Office, model: Model) -> pl.DataFrame:
     return robbed.score(model, SCORED)
+
+
+@pytest.fixture(scope="session")
+def saved(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model's folder, not to be changed."""
+    path = tmp_path_factory.mktemp("saved") / "model"
+    store.save(model, path, FAMILIES)
+    return path
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(saved, tmp_path / "model")

@@ -17,8 +17,8 @@ from detector import registry, schema
 from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
-from detector.forests import scoring
 from detector.forests.model import Model
+from detector.forests.scoring import Scorer
 from detector.forests.training import Data, train
 from detector.ledger.fold import fold_hours, fold_touched, local_day
 from detector.settings import Settings
@@ -88,9 +88,8 @@ class Office:
     def score(
         self, model: Model, some: Sequence[date], directory: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        return scoring.score(
-            self.hours, self.touched, some, model, directory, self.settings, FAMILIES
-        )
+        scorer = Scorer(model, directory, self.settings, FAMILIES)
+        return scorer.score(self.hours, self.touched, some)
 
     def alerts(
         self, scored: pl.DataFrame, model: Model, directory: pl.DataFrame | None = None
@@ -173,6 +172,14 @@ def multiplied(
         more = rng.poisson(max(factor - 1, 0.0), len(today))
         frames.append(today[np.repeat(np.arange(len(today)), more).tolist()])
     return pl.concat(frames)
+
+
+def moved(events: pl.DataFrame, number: int, day: date, place: str) -> pl.DataFrame:
+    """The log in which an agent sits at another place on one day."""
+    there = (pl.col("account") == agent(number)) & (pl.col("timestamp").dt.date() == day)
+    return events.with_columns(
+        client_address=pl.when(there).then(pl.lit(place)).otherwise("client_address")
+    )
 
 
 def joined(*parts: pl.DataFrame) -> pl.DataFrame:

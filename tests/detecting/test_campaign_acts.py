@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -128,6 +129,32 @@ def test_the_same_seed_stages_the_same_campaigns(stage, staged):
     assert all(a.acts.equals(b.acts) for a, b in zip(again, staged, strict=True))
     other = kinds.stage(stage, 4, 1)
     assert not all(a.acts.equals(b.acts) for a, b in zip(other, staged, strict=False))
+
+
+def test_where_nobody_fits_a_kind_is_left_out(stage):
+    """A log without tables, without services, and with nobody but three people."""
+    bare = replace(stage, objects=stage.objects.clear())
+    names = {each.name for each in kinds.stage(bare, 3, 1)}
+    assert {"service_abuse-1", "crowd_table-1"}.isdisjoint(names)
+    assert {"burst-1", "crowd_address-1", "new_tables-1"} <= names
+    three = stage.usual.filter(~pl.col("service")).head(3)
+    few = {each.name for each in kinds.stage(replace(stage, usual=three), 3, 1)}
+    assert few
+    assert not any(name.startswith(("crowd", "service", "newcomer")) for name in few)
+    assert kinds.stage(replace(stage, usual=three.clear()), 3, 1) == []
+
+
+def test_services_are_cast_for_the_abuse_of_services_alone(stage):
+    half = pl.col("account").str.ends_with("1") | pl.col("account").str.ends_with("3")
+    mixed = replace(stage, usual=stage.usual.with_columns(service=half))
+    services = set(mixed.usual.filter("service")["account"])
+    cast = {
+        each.name: {name for kind, name in each.targets if kind == "account"}
+        for each in kinds.stage(mixed, 3, 1)
+    }
+    assert cast.pop("service_abuse-1") <= services
+    assert len(cast) > 10
+    assert all(names.isdisjoint(services) for names in cast.values()), cast
 
 
 def test_honest_people_stay_as_they_were(honest, staged):

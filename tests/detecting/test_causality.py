@@ -16,8 +16,10 @@ from small_office import (
     SCORED,
     START,
     Office,
+    agent,
     days,
     joined,
+    moved,
     pages,
 )
 
@@ -25,12 +27,15 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.features import table
 from detector.features.measures import KINDS
-from detector.forests import scoring
+from detector.forests import budget, scoring
 
 FEATURES = [feature for family in FAMILIES for feature in family.features]
 KEYS = ["entity_kind", "entity", "hour"]
 #: Scores up to this moment must stay, whatever happens after it.
 MOMENT = datetime(SCORED[7].year, SCORED[7].month, SCORED[7].day, 12, tzinfo=UTC)
+
+#: Where one agent sits on the moment's day, and nobody before.
+PLACE = "10.77.0.5"
 
 
 def _ends(events: pl.DataFrame) -> pl.DataFrame:
@@ -38,8 +43,9 @@ def _ends(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plundered(events: pl.DataFrame) -> pl.DataFrame:
-    """Later, one agent and a stranger take all they can; the job's account comes from abroad."""
+    """Later, an agent, a stranger and the job's account take all they can, from the new place."""
     loot = pages(7, SCORED[7:12], 3000, seed=8).filter(pl.col("timestamp") >= MOMENT)
+    loot = loot.with_columns(client_address=pl.lit(PLACE))
     return joined(
         events,
         loot,
@@ -64,14 +70,24 @@ FUTURES = {"the log ends": _ends, "a theft": _plundered, "a move": _moved}
 
 
 @pytest.fixture(scope="module")
-def until_moment(scored):
-    return scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
+def log(robbed_log):
+    """The robbed office's, in which one more agent sits at a new place on the moment's day."""
+    return moved(robbed_log, 24, MOMENT.date(), PLACE)
+
+
+@pytest.fixture(scope="module")
+def until_moment(log, model):
+    scored = Office.of(log).score(model, SCORED)
+    found = scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
+    at_work = found.filter(pl.col("entity") == agent(24), pl.col("day") == MOMENT.date())
+    assert at_work["new_networks"].max() > 0
+    return found
 
 
 @pytest.fixture(scope="module", params=FUTURES)
-def otherwise(request, robbed_log, model):
+def otherwise(request, log, model):
     """The same log up to the moment, scored with another future."""
-    office = Office.of(FUTURES[request.param](robbed_log))
+    office = Office.of(FUTURES[request.param](log))
     scored = office.score(model, SCORED)
     return scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
 
@@ -164,6 +180,15 @@ def test_scores_need_only_the_lookback(robbed, model):
     recent = robbed.since(day - timedelta(days=scoring.LOOKBACK))
     columns = [*KEYS, *NAMES, "surprise", "alarming"]
     needed, all_there = recent.score(model, [day]), robbed.score(model, [day])
+    assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
+
+
+def test_the_week_in_which_a_run_may_have_begun_is_scored_whole_within_the_lookback(robbed, model):
+    """Its first day needs its own weeks before it, too."""
+    begins = SCORED[-1] - timedelta(days=budget.RUN_DAYS)
+    recent = robbed.since(SCORED[-1] - timedelta(days=scoring.LOOKBACK))
+    needed, all_there = recent.score(model, [begins]), robbed.score(model, [begins])
+    columns = [*KEYS, *NAMES, "surprise"]
     assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -13,6 +14,7 @@ from small_office import FAMILIES, Office
 
 from detector.features import measures, table
 from detector.features.measures import SLOTS
+from detector.features.panel import panel
 from detector.schema import EVENTS, TIMESTAMP
 from detector.settings import Settings
 
@@ -85,10 +87,14 @@ def test_midnight_and_the_number_of_an_hour_give_the_hour_back(zone, moment):
     assert begins + timedelta(hours=placed["slot"].item()) == hour
 
 
-def _whole(zone: str, first: datetime, days: int) -> tuple[Office, pl.DataFrame]:
-    """The log of three people at one address, and the feature table of its last week."""
+def _whole(
+    zone: str, first: datetime, days: int, hours: Collection[int] = range(24)
+) -> tuple[Office, pl.DataFrame]:
+    """The log of three people at one address, who read at some hours of UTC, and the feature
+    table of its last week."""
     settings = Settings(timezone=zone)
     log = pl.concat([_events(first, 24 * days, name) for name in ("ann", "bob", "cyd")])
+    log = log.filter(pl.col("timestamp").dt.hour().is_in(list(hours)))
     office = Office.of(log, settings)
     told = office.touched["day"].unique().sort().to_list()
     past = office.before(told[-8])
@@ -122,8 +128,19 @@ def test_a_longer_or_shorter_day_is_no_change(zone):
     assert ends.filter(pl.col("day") == day)["statements_vs_own"].abs().max() < 0.5
 
 
-def test_hours_of_a_zone_with_half_hours_are_the_log_s():
+@pytest.mark.parametrize("hours", [range(24), (4, 19), (18,)])
+def test_hours_of_a_zone_with_half_hours_are_the_log_s(hours):
     """A day in Kolkata begins at 18:30 UTC; the hours of the ledger are those of UTC."""
-    office, found = _whole("Asia/Kolkata", datetime(2024, 2, 1, tzinfo=UTC), 48)
+    office, found = _whole("Asia/Kolkata", datetime(2024, 2, 1, tzinfo=UTC), 48, hours)
     own = found.filter(pl.col("entity_kind") == "account", pl.col("entity") == "ann")
     assert own["hour"].is_in(office.hours["hour"].implode()).all()
+    assert set(own["hour"].dt.hour()) == set(hours)
+
+
+def test_days_off_are_those_of_the_settings():
+    """Where people work from Sunday to Thursday, Friday and Saturday are off."""
+    empty = pl.DataFrame(schema=measures.HOURLY)
+    sunday = date(2024, 3, 3)
+    week = panel(empty, sunday, sunday + timedelta(days=6), (7, 1, 2, 3, 4), per_head=False)
+    assert week.off.tolist() == [False] * 5 + [True] * 2
+    assert week.weekdays_like(sunday, 0, 7).tolist() == [0, 1, 2, 3, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
@@ -44,6 +45,16 @@ def test_the_days_of_a_theft_are_one_run_not_an_alert_a_day(own, scored, model):
     assert worse == sorted(worse)
 
 
+def test_tables_and_groups_that_climb_for_weeks_do_not_ring_day_after_day(scored, alerts):
+    """Their surprise has no ceiling: that of the drained table doubles within the two weeks."""
+    loudest = scored.group_by("entity_kind", "entity").agg(pl.col("surprise").max())
+    for kind in ("object", "group"):
+        top = loudest.filter(pl.col("entity_kind") == kind)["surprise"].max()
+        assert top > 20
+        rang = Counter(each["entity"] for each in alerts if each["entity_kind"] == kind)
+        assert 1 <= max(rang.values()) <= 2, rang
+
+
 def test_the_reasons_name_figures_and_the_new_address(own):
     assert own[0]["new_client_addresses"] == [FOREIGN]
     text = "; ".join(own[0]["reasons"])
@@ -70,6 +81,17 @@ def test_alerts_of_every_kind_of_entity_can_be_said_and_stored(scored, model, ro
 def test_the_table_it_drains_is_an_alert_of_its_own(alerts):
     objects = {found["entity"] for found in alerts if found["entity_kind"] == "object"}
     assert "person" in objects
+
+
+def test_what_is_said_of_a_table_leaves_its_busiest_account_out(alerts, robbed):
+    told = next(found for found in alerts if found["entity"] == "person")
+    today = robbed.touched.filter(
+        pl.col("value") == "person", pl.col("day") == date.fromisoformat(told["date"])
+    )["rows"]
+    assert told["rows"] == today.sum() - today.max()
+    words = f"{told['rows']:,} records read from it"
+    assert told["reasons"][0].startswith(words)
+    assert "its busiest account left out" in told["reasons"][0]
 
 
 def test_a_new_address_is_new_only_once(scored):

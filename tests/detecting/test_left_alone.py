@@ -28,7 +28,7 @@ from small_office import (
 )
 
 from detector.features import table
-from detector.features.measures import ACCOUNT, ADDRESS
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP
 
 WORK = [day for day in LATER if day.isoweekday() <= 5]
 
@@ -161,6 +161,15 @@ def test_addresses_of_one_person_are_judged_through_the_person(usual):
     judged = set(usual.filter(pl.col("entity_kind") == ADDRESS)["entity"])
     assert judged == set(TERMINALS)
     assert address(0) not in judged
+
+
+def test_a_group_of_one_is_judged_through_its_account(honest, model):
+    """The nightly job alone is the services of its desk."""
+    known = _knowing(model, honest.before(CUT), directory())
+    scored = honest.score(known, WORK[:2], directory())
+    groups = set(scored.filter(pl.col("entity_kind") == GROUP)["entity"])
+    assert groups == {f"desk {name}" for name in DESKS}
+    assert _account(scored, JOB)["group"].unique().to_list() == ["desk north (services)"]
 
 
 def test_a_new_address_that_many_share_says_less_than_a_private_one(honest_log, model):

@@ -1,8 +1,5 @@
 """A model is data: it comes back the same, and anything else is refused in one line."""
 
-import hashlib
-import io
-import json
 import pickle
 import shutil
 from dataclasses import fields
@@ -10,6 +7,7 @@ from dataclasses import fields
 import numpy as np
 import polars as pl
 import pytest
+from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES, SCORED
 
 from detector.errors import ModelError
@@ -35,44 +33,8 @@ FILES = (
 CHECKED = [name for name in FILES if name != "CARD.md"]
 
 
-@pytest.fixture(scope="module")
-def saved(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "model"
-    store.save(model, path, FAMILIES)
-    return path
-
-
-@pytest.fixture
-def folder(saved, tmp_path):
-    return shutil.copytree(saved, tmp_path / "model")
-
-
-def refused(folder):
-    with pytest.raises(ModelError) as error:
-        store.load(folder, FAMILIES)
-    text = str(error.value)
-    assert "\n" not in text
-    assert str(folder) in text
-    return text
-
-
-def _rewrite(folder, change):
-    head = json.loads((folder / "model.json").read_text())
-    change(head)
-    del head["checksum"]
-    digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
-    (folder / "model.json").write_text(json.dumps({**head, "checksum": digest}))
-
-
 def test_the_folder_holds_what_the_documentation_says(folder):
     assert {path.name for path in folder.iterdir()} == set(FILES)
-
-
-def _replaced(folder, name, data):
-    """Another file in the place of one, with its checksum mended."""
-    (folder / name).write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    _rewrite(folder, lambda head: head["files"].update({name: digest}))
 
 
 def test_a_stored_model_gives_the_same_scores(folder, model, robbed):
@@ -127,12 +89,12 @@ def test_harm_to_any_file_is_noticed(folder, name, harm):
 
 
 def test_a_newer_format_is_refused_with_the_cure(folder):
-    _rewrite(folder, lambda head: head.update(format=999))
+    rewrite(folder, lambda head: head.update(format=999))
     assert "update detector" in refused(folder)
 
 
 def test_other_features_are_refused_by_name(folder):
-    _rewrite(folder, lambda head: head["features"].append("moon_phase"))
+    rewrite(folder, lambda head: head["features"].append("moon_phase"))
     assert "moon_phase" in refused(folder)
 
 
@@ -164,7 +126,7 @@ def test_a_forest_that_could_run_code_is_refused(folder, payload, capsys):
     import skops.io
 
     data = pickle.dumps(_Evil()) if payload == "pickle" else skops.io.dumps([np.linalg.LinAlgError])
-    _replaced(folder, "group.skops", data)
+    replaced(folder, "group.skops", data)
     refused(folder)
     assert "code ran" not in capsys.readouterr().out
 
@@ -179,35 +141,30 @@ def test_a_forest_ranks_the_far_point_first():
     points = np.vstack([rng.normal(size=(500, 4)), np.full((1, 4), 8.0)])
     fitted = forest.fit(points, seed=1)
     assert int(np.argmax(fitted.score(points))) == 500
-    again = forest.loads(forest.dumps(fitted))
+    again = forest.loads(forest.dumps(fitted), 4)
     assert np.array_equal(again.score(points), fitted.score(points))
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKED if name.endswith(".parquet")])
 def test_frames_of_other_columns_are_refused(folder, name):
-    file = io.BytesIO()
-    pl.DataFrame({"a": [1]}).write_parquet(file)
-    _replaced(folder, name, file.getvalue())
+    replaced(folder, name, parquet(pl.DataFrame({"a": [1]})))
     assert "does not fit together" in refused(folder)
 
 
 def test_trees_in_a_circle_are_refused(folder):
     """A checksum is no signature: whoever can write the folder can mend it."""
     nodes = pl.read_parquet(folder / "trees.parquet")
-    file = io.BytesIO()
-    nodes.with_columns(
-        left=pl.when(pl.col("left") > 0).then(1).otherwise(0).cast(pl.Int32)
-    ).write_parquet(file)
-    _replaced(folder, "trees.parquet", file.getvalue())
+    circle = pl.when(pl.col("left") > 0).then(1).otherwise(0).cast(pl.Int32)
+    replaced(folder, "trees.parquet", parquet(nodes.with_columns(left=circle)))
     assert "does not fit together" in refused(folder)
 
 
 def test_a_judge_more_or_less_than_there_are_files_is_refused(folder):
-    _rewrite(folder, lambda head: head["judges"].pop("group"))
+    rewrite(folder, lambda head: head["judges"].pop("group"))
     assert "other files" in refused(folder)
 
 
 def test_a_file_outside_the_folder_is_refused(folder):
     """Names of files come from the folder itself and could point anywhere."""
-    _rewrite(folder, lambda head: head["judges"].update({"../x": head["judges"]["group"]}))
+    rewrite(folder, lambda head: head["judges"].update({"../x": head["judges"]["group"]}))
     assert "other files" in refused(folder)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from small_office import CUT, NAMES, SCORED, Office, directory
+from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved
 
 from detector.features import table
 from detector.features.groups import by_use, groups
-from detector.schema import TIMESTAMP, TOUCHED
+from detector.features.novelty import with_networks
+from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
 
 KEYS = ["entity_kind", "entity", "hour"]
 SOME = SCORED[:5]
@@ -61,8 +62,10 @@ def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
-def test_other_names_give_the_same_scores_and_reasons(people, robbed, robbed_log, model):
-    other = Office.of(_renamed(robbed_log))
+def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model):
+    """One agent is at a new place of the own network: private addresses are names, too."""
+    log = moved(robbed_log, 24, SOME[2], "10.77.0.5")
+    robbed, other = Office.of(log), Office.of(_renamed(log))
     their_people = people
     if people is not None:
         their_people = people.with_columns(
@@ -91,6 +94,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed, robbed_log
     wrong = [name for name in columns if not own[name].equals(again[name], null_equal=True)]
     assert not wrong
     assert own["alarming"].any()
+    assert own.filter(pl.col("entity") == agent(24))["foreign_networks"].max() == 1
 
 
 def _touched(rows: list[tuple[str, str, str, int]]) -> pl.DataFrame:
@@ -159,3 +163,34 @@ def test_the_directory_wins_over_use_and_names_services_apart():
     assert found["ann"] == "desk"
     assert found["job"] not in ("desk", "x")
     assert found["nobody"] not in ("desk", "x", found["job"])
+
+
+def test_services_are_colleagues_of_the_services_of_their_own_group_alone():
+    rows = [("ann", "a", "human"), ("x", "a", "service"), ("y", "a", "service"),
+            ("z", "b", "service")]  # fmt: skip
+    listed = pl.DataFrame(
+        [dict.fromkeys(DIRECTORY) | {"account": n, "group": g, "kind": k} for n, g, k in rows],
+        schema=dict(DIRECTORY),
+    )
+    found = dict(groups(listed["account"], listed).iter_rows())
+    assert found["x"] == found["y"]
+    assert len({found["ann"], found["x"], found["z"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.1.2.3", "10.1.2.200", True),
+        ("10.1.2.3", "10.1.3.3", False),
+        ("::ffff:10.1.2.3", "10.1.2.4", True),
+        ("2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("pc1.site.example", "pc2.site.example", True),
+        ("pc1.site.example", "pc1.other.example", False),
+        ("pc1", "pc2", False),
+    ],
+)
+def test_a_network_is_a_24_a_64_or_a_domain(one, other, same):
+    made = [("ann", "client_address", value, 1) for value in (one, other)]
+    networks = with_networks(_touched(made)).filter(pl.col("dimension") == "network")
+    assert (networks["value"].n_unique() == 1) == same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 
 import polars as pl
@@ -11,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.forests import budget
-from detector.forests.budget import RUN_DAYS, WORSE
+from detector.forests.budget import LEAST, RUN_DAYS, WORSE, WORSE_SHARE
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -54,6 +55,14 @@ def test_a_much_worse_day_rings_again():
     assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE, 2: 2.6})) == [0, 1]
 
 
+def test_far_out_a_day_must_be_worse_by_a_share_of_the_run():
+    """A table that is drained for weeks climbs by more than a factor of ten each day."""
+    climb = {n: 20.0 + 2 * n for n in range(35)}
+    assert _numbers(_days(climb)) == [0]
+    assert _numbers(_days({0: 20.0, 1: 20.0 * (1 + WORSE_SHARE) - 0.01, 2: 20.0})) == [0]
+    assert _numbers(_days({0: 20.0, 1: 20.0 * (1 + WORSE_SHARE), 2: 20.0})) == [0, 1]
+
+
 def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
     days = _days(dict.fromkeys(range(10), 2.5))
     found = budget.runs(days, days, BAR, DAY + timedelta(days=4)).filter(budget.rings("alarm", BAR))
@@ -75,7 +84,7 @@ def _by_hand(days: pl.DataFrame, bar: float) -> set[tuple[str, date]]:
             for who, when, other in rows
             if who == name and other >= bar and 1 <= (day - when).days <= RUN_DAYS
         ]
-        if alarm >= bar and (not week or alarm >= max(week) + WORSE):
+        if alarm >= bar and (not week or alarm >= max(week) + max(WORSE, WORSE_SHARE * max(week))):
             found.add((name, day))
     return found
 
@@ -88,11 +97,18 @@ histories = st.dictionaries(
 )
 
 
+#: Few different alarms: many days share the highest.
+ties = st.dictionaries(
+    st.tuples(st.sampled_from(["ann", "bob", "cyd"]), st.integers(0, 29)),
+    st.sampled_from([0, 1_500, 3_000]),
+    min_size=1,
+    max_size=60,
+)
+
+
 def _frame(history: dict[tuple[str, int], int]) -> pl.DataFrame:
-    # No two alike, as surprises are not.
     return pl.concat(
-        _days({number: alarm / 1000 + at / 1e6}, name)
-        for at, ((name, number), alarm) in enumerate(history.items())
+        _days({number: alarm / 1000}, name) for (name, number), alarm in history.items()
     )
 
 
@@ -115,8 +131,8 @@ def test_whether_a_day_rings_is_told_by_the_week_before_it(history, number):
     assert alone.sort("entity").equals(among.sort("entity"))
 
 
-@given(histories, st.floats(0.02, 3), st.integers(0, 10))
-@hypothesis_settings(max_examples=80, deadline=None)
+@given(histories | ties, st.floats(0.02, 3), st.integers(0, 10))
+@hypothesis_settings(max_examples=150, deadline=None)
 def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_day, skipped):
     days = _frame(history)
     first = DAY + timedelta(days=skipped)
@@ -132,7 +148,7 @@ def test_a_budget_that_allows_everything_silences_nothing_loud(history):
     """A bar at infinity keeps any budget; this one must be as low as the days themselves."""
     days = _frame(history)
     bar = budget.threshold(days, 1000, DAY)
-    assert bar <= days["alarm"].min()
+    assert bar == max(LEAST, days.filter(pl.col("alarm") >= LEAST)["alarm"].min() or LEAST)
 
 
 def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
@@ -140,6 +156,38 @@ def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
     rare, rarer = (budget.threshold(days, per_day, DAY) for per_day in (0.1, 0.01))
     assert rare > 3.0
     assert rarer == pytest.approx(rare + 1)
+
+
+@pytest.mark.parametrize("names", [2, 3, 40])
+def test_where_more_runs_share_the_highest_alarm_than_the_budget_allows_none_rings(names):
+    """Half of them cannot ring: they are the same."""
+    days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(names))
+    bar = budget.threshold(days, 0.5, DAY)
+    assert bar > 3.0
+    assert bar == pytest.approx(3.0 + math.log10(names / 1.0))
+
+
+def test_a_run_less_than_the_budget_allows_is_no_reason_to_stand_above_a_tie():
+    days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(2))
+    assert 1.2 < budget.threshold(days, 1.0, DAY) <= 3.0
+
+
+def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
+    """At 1.5 all days of a name are one run; at 2.2 they are one a week."""
+    weekly = {n: 2.2 if n % (RUN_DAYS + 1) == 0 else 1.5 for n in range(64)}
+    names = [_days(weekly, f"name{who}") for who in range(9)]
+    low = _days({n: 1.0 + n / 100 for n in range(40)}, "low")
+    days = pl.concat([*names, low, _days({0: 5.0, 20: 4.0}, "thief")])
+    assert 2.2 < budget.threshold(days, 0.5, DAY) <= 4.0
+
+
+def test_few_honest_entities_do_not_bring_the_bar_down_to_usual_days():
+    """Two accounts never ring once a day, however low the bar; it stays where a day is odd."""
+    ordinary = {n: 0.2 + n % 5 / 10 for n in range(40)}
+    days = pl.concat([_days(ordinary), _days(ordinary | {9: 1.7, 31: 2.4}, "bob")])
+    bar = budget.threshold(days, 1.0, DAY)
+    assert LEAST <= bar <= 1.7
+    assert budget.threshold(_days(ordinary), 1.0, DAY) == LEAST
 
 
 def test_no_days_to_count_give_no_bar_to_pass():

@@ -34,7 +34,7 @@ def test_a_directory_is_read_with_defaults_for_what_is_missing(tmp_path):
         ("account,kind\nbob,robot\n", "line 2: kind 'robot' is not known"),
         ("account,hired\n\nbob,1/2/24\n", "line 3: hired '1/2/24' is no date"),
         ('account,hired\nbob,"x\n', "line 2: is no CSV"),
-        (b"account,hired\nb\xff,\n", "line 2 is not valid UTF-8"),
+        (b"account,hired\nb\xff,\n", "line 2: is not valid UTF-8; save"),
     ],
 )
 def test_what_is_wrong_with_a_directory_is_told_with_its_line(tmp_path, text, says):

@@ -35,7 +35,6 @@ def test_a_folder_gives_its_logs_in_natural_order_without_what_is_none(tmp_path)
         "detector.toml",
         "directory.csv",
         "incidents.csv",
-        "stolen.parquet",
     )
     assert names(expand([str(tmp_path)]), tmp_path) == ["a.csv", "b/log.2.csv", "b/log.10.csv"]
 

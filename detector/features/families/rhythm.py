@@ -10,6 +10,10 @@ def _strange(_: Figures) -> str:
     return "active in hours in which it, and its group, hardly ever are"
 
 
+def _lately(_: Figures) -> str:
+    return "active, within two weeks, in hours in which it, and its group, hardly ever were before"
+
+
 def _hours(row: Figures) -> str:
     return f"active in {count(row['hours'])} hours; its usual day has {count(row['hours_usual'])}"
 
@@ -31,6 +35,13 @@ FAMILY = Family(
             "sum over today's hours of how rarely the account is active in them",
             pl.col("strange_hours"),
             _strange,
+        ),
+        Feature(
+            "strange_lately",
+            "factors of ten",
+            "the same of the past two weeks",
+            pl.col("strange_lately"),
+            _lately,
         ),
         Feature(
             "hours_vs_own",

@@ -1,10 +1,11 @@
-"""Excess that lasts: CUSUM at two speeds (Page 1954) and the month, over the frozen level.
+"""Excess that lasts: CUSUM at three speeds (Page 1954) and the month, over the frozen level.
 
 The frozen level was learned once, in training, so a slow ramp cannot teach it.
 """
 
 import polars as pl
 
+from detector.features.expected import SPEEDS
 from detector.features.feature import Family, Feature, Figures
 from detector.phrases import count
 
@@ -82,7 +83,7 @@ def _floor(measure: str) -> Feature:
 FAMILY = Family(
     "running",
     (
-        *(_sum(m, speed) for m in MEASURED for speed in ("fast", "slow")),
+        *(_sum(m, speed) for m in MEASURED for speed in SPEEDS),
         *(_month(m) for m in MEASURED),
         *(_floor(m) for m in MEASURED),
     ),
