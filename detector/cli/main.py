@@ -13,6 +13,7 @@ from detector.cli.check import check
 from detector.cli.drill import drill
 from detector.cli.evaluate import evaluate
 from detector.cli.ledger import ledger
+from detector.cli.reveal import reveal
 from detector.cli.score import score
 from detector.cli.train import train
 from detector.errors import DetectorError
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, drill, evaluate, ledger):
+for command in (check, train, score, drill, evaluate, ledger, reveal):
     app.command()(command)
 
 

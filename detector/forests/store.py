@@ -40,6 +40,7 @@ from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
 from detector.forests.tail import Tail
 from detector.forests.voices import CONTEXT, Voices
+from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
@@ -110,6 +111,17 @@ def load(path: Path, families: Sequence[Family]) -> Model:
         raise ModelError(error.what, where=path, hint=RETRAIN) from error
 
 
+def demand_pseudonyms(model: Model, check: str, path: Path) -> None:
+    """Raises ModelError where its accounts are not as the key of this ``check`` makes them.
+
+    An empty ``check`` demands names as they are.
+    """
+    apart = difference(model.pseudonyms, check)
+    if apart is not None:
+        what, mend = apart
+        raise ModelError(what, where=path, hint=f"{mend}, or train again")
+
+
 def _head(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
@@ -128,6 +140,7 @@ def _head(model: Model) -> dict[str, Any]:
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
         "contaminated": list(model.contaminated),
+        "pseudonyms": model.pseudonyms,
         "judges": {
             kind: {
                 "joint": judge.joint.to_json(),
@@ -183,6 +196,7 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
         rows_known=float(head["rows_known"]),
         contaminated=tuple(str(name) for name in head["contaminated"]),
         id=str(head["id"]),
+        pseudonyms=str(head.get("pseudonyms", "")),
     )
 
 
