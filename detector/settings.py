@@ -6,6 +6,7 @@ Flags win over the file; the file wins over the defaults below.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ FILE_NAME = "detector.toml"
 #: A budget beyond this is a slip of the pen.
 MOST_ALERTS = 1e6
 MOST_RECORDS = 2**53
+#: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
+VARIABLE = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
+SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,9 @@ class Settings:
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
     whose alerts are one step more severe. ``format`` is the shape of alerts.ndjson. ``sinks`` are
-    tables that ``detector.feed.target`` reads.
+    tables that ``detector.feed.target`` reads. ``pseudonyms`` says whether accounts are kept as
+    pseudonyms, of the key in the variable or file that ``pseudonym_key_env`` and
+    ``pseudonym_key_file`` name; ``reveal_audit`` is the file that tells who turned one back.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -47,6 +53,10 @@ class Settings:
     format: str = "ocsf"
     seed: int = 20240206
     sinks: tuple[dict[str, Any], ...] = ()
+    pseudonyms: bool = False
+    pseudonym_key_file: str | None = None
+    pseudonym_key_env: str | None = None
+    reveal_audit: str | None = None
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -121,6 +131,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
         refuse(f"format = {settings.format!r} must be the name of a format", 'such as "ocsf"')
     _validate_tables(settings, where)
     _validate_sinks(settings, where)
+    _validate_pseudonyms(settings, where)
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
@@ -129,6 +140,28 @@ def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
     if not isinstance(sinks, tuple) or not all(isinstance(table, dict) for table in sinks):
         hint = 'such as [[sinks]] and, below it, url = "file:///var/log/detector/alerts.ndjson"'
         raise SettingsError("sinks must be tables", where=where, hint=hint)
+
+
+def _validate_pseudonyms(settings: Settings, where: str | Path | None) -> None:
+    """That the key is named, not given. Raises SettingsError, which never quotes a value."""
+
+    def refuse(what: str, hint: str) -> None:
+        raise SettingsError(what, where=where, hint=hint)
+
+    file, variable = settings.pseudonym_key_file, settings.pseudonym_key_env
+    if not isinstance(settings.pseudonyms, bool):
+        refuse("pseudonyms must be true or false", "the key has settings of its own")
+    if variable is not None and not (isinstance(variable, str) and VARIABLE.fullmatch(variable)):
+        hint = "such as DETECTOR_PSEUDONYM_KEY; the key itself belongs in no settings file"
+        refuse("pseudonym_key_env must name a variable", hint)
+    if file is not None and not (isinstance(file, str) and file and not SECRET.fullmatch(file)):
+        hint = "such as /etc/detector/pseudonyms.key; the key itself belongs in no settings file"
+        refuse("pseudonym_key_file must name a file", hint)
+    if settings.pseudonyms and file is None and variable is None:
+        refuse("pseudonyms need a key", "name it with pseudonym_key_file or pseudonym_key_env")
+    audit = settings.reveal_audit
+    if audit is not None and not (isinstance(audit, str) and audit):
+        refuse("reveal_audit must name a file", "such as /var/log/detector/reveal-audit.ndjson")
 
 
 def _validate_tables(settings: Settings, where: str | Path | None) -> None:

@@ -23,7 +23,8 @@ from detector.forests import store
 from detector.forests.model import Model
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
-from detector.reading import directory as directories
+from detector.pseudonyms.names import check_of
+from detector.reading import veil
 from detector.settings import Settings
 
 #: Campaigns of each kind: their mean moves little with more, and three minutes are enough.
@@ -65,7 +66,8 @@ def drill(
     _demand(plot, out)
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
-    people = directories.load(directory) if directory else None
+    store.demand_pseudonyms(learned, check_of(rules), model)
+    people = veil.directory(directory, rules)
     stage = _stage(ledger, people, rules, days)
     screen.say(
         f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}"
@@ -102,7 +104,7 @@ def _demand(plot: Path | None, out: Path | None) -> None:
 
 
 def _stage(folder: Path, people: pl.DataFrame | None, rules: Settings, days: int | None) -> Stage:
-    book = Ledger.open(folder, rules.timezone, create=False)
+    book = Ledger.open(folder, rules.timezone, create=False, pseudonyms=check_of(rules))
     first, last = span(book.days(), days)
     hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
     return Stage(hours, touched, people, rules, first, last)

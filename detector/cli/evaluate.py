@@ -15,9 +15,11 @@ from detector.cli import options, screen
 from detector.drill.evaluation import Evaluated
 from detector.drill.evaluation import evaluate as measure
 from detector.errors import InputError
+from detector.features.measures import ACCOUNT
 from detector.forests import store
 from detector.phrases import counted, share
-from detector.reading import incidents as known
+from detector.pseudonyms.names import check_of
+from detector.reading import veil
 from detector.schema import SCORES, check
 
 FILE = "scores.parquet"
@@ -42,8 +44,13 @@ def evaluate(
     """
     learned = store.load(model, registry.families()) if model else None
     rules = settings_file.load(settings, learned.settings if learned else None)
-    table = known.load(incidents, rules)
-    found = measure(_scores(scores), table)
+    if model is not None and learned is not None:
+        store.demand_pseudonyms(learned, check_of(rules), model)
+    table = veil.incidents(incidents, rules)
+    scored = _scores(scores)
+    accounts = scored.filter(pl.col("entity_kind") == ACCOUNT)["entity"]
+    veil.demand(accounts, rules, scores)
+    found = measure(scored, table)
     facts = summary(found, learned.alerts_per_day if learned else None)
     if as_json:
         typer.echo(json.dumps(facts))

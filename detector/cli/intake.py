@@ -14,6 +14,7 @@ from detector.cli import screen
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.phrases import counted
+from detector.pseudonyms.names import check_of
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
 from detector.schema import REJECTS
@@ -41,7 +42,7 @@ def take_in(
     formats = Counter(found.name for _, found in files)
     words = ", ".join(f"{name} ({counted(n, 'file')})" for name, n in sorted(formats.items()))
     screen.say(f"{'format' if source else 'format guessed'}: {words}")
-    ledger = Ledger.open(folder, settings.timezone)
+    ledger = Ledger.open(folder, settings.timezone, pseudonyms=check_of(settings))
     total = sum(path.stat().st_size for path, _ in files)
     with screen.progress("reading", total) as advance:
         done = ingest(files, ledger, settings, advance)

@@ -15,6 +15,7 @@ from detector.cli.drill import drill
 from detector.cli.evaluate import evaluate
 from detector.cli.ledger import ledger
 from detector.cli.outbox import outbox
+from detector.cli.reveal import reveal
 from detector.cli.score import score
 from detector.cli.sinks import sinks
 from detector.cli.train import train
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, drill, evaluate, ledger, deliver):
+for command in (check, train, score, drill, evaluate, ledger, deliver, reveal):
     app.command()(command)
 app.add_typer(sinks, name="sinks")
 app.add_typer(outbox, name="outbox")

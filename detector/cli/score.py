@@ -24,7 +24,8 @@ from detector.forests.model import Model
 from detector.ledger.ingest import Ingested
 from detector.ledger.store import Ledger
 from detector.phrases import counted
-from detector.reading import directory as directories
+from detector.pseudonyms.names import check_of
+from detector.reading import veil
 
 #: Incidents, and entities of each, shown on screen; all alerts are in alerts.ndjson.
 SHOWN = 10
@@ -54,9 +55,10 @@ def score(
     options.demand_writable(out, "--out")
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
+    store.demand_pseudonyms(learned, check_of(rules), model)
     shape = options.file_format(alert_format, rules)
     way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
-    people = directories.load(directory) if directory else None
+    people = veil.directory(directory, rules)
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
     results = []

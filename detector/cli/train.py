@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from detector.forests.training import Data
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
-from detector.reading import directory as directories
+from detector.reading import veil
 
 #: Groups and accounts shown on screen.
 SHOWN = 10
@@ -46,7 +47,7 @@ def train(
     threshold for the alert budget on days held out of the learning, and writes a model folder.
     """
     rules = options.settings_of(settings, alerts_per_day)
-    people = directories.load(directory) if directory else None
+    people = veil.directory(directory, rules)
     options.demand_writable(model, "--model")
     take_in(logs, source, ledger, rules, "see detector check")
     book = Ledger.open(ledger, rules.timezone)
@@ -64,7 +65,7 @@ def train(
     )
     with screen.steps() as step:
         found = learn(data, step)
-    found = store.save(found, model, registry.families())
+    found = store.save(replace(found, pseudonyms=book.pseudonyms), model, registry.families())
     if as_json:
         typer.echo(json.dumps(_summary(found, model)))
     screen.say(

@@ -26,7 +26,8 @@ class Model:
     ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
     reading statements in training whose row count the log gave. ``contaminated`` are accounts whose
     level rose within training far above its lowest month. ``id`` names the stored model and is
-    empty until it is saved.
+    empty until it is saved. ``pseudonyms`` is the check of the key that made its accounts'
+    pseudonyms, empty where it holds names.
     """
 
     judges: dict[str, Judge]
@@ -42,3 +43,4 @@ class Model:
     rows_known: float
     contaminated: tuple[str, ...] = ()
     id: str = ""
+    pseudonyms: str = ""

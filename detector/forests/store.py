@@ -42,6 +42,7 @@ from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
 from detector.forests.tail import Tail
 from detector.forests.voices import CONTEXT, Voices
+from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
@@ -118,6 +119,17 @@ def _demand_features(stored: Sequence[str], families: Sequence[Family]) -> None:
         raise ModelError(f"was trained with other features than this version's: {differing}")
 
 
+def demand_pseudonyms(model: Model, check: str, path: Path) -> None:
+    """Raises ModelError where its accounts are not as the key of this ``check`` makes them.
+
+    An empty ``check`` demands names as they are.
+    """
+    apart = difference(model.pseudonyms, check)
+    if apart is not None:
+        what, mend = apart
+        raise ModelError(what, where=path, hint=f"{mend}, or train again")
+
+
 def _head(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
@@ -137,6 +149,7 @@ def _head(model: Model) -> dict[str, Any]:
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
         "contaminated": list(model.contaminated),
+        "pseudonyms": model.pseudonyms,
         "judges": {
             kind: {
                 "joint": judge.joint.to_json(),
@@ -191,6 +204,7 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
         rows_known=_between(head, "rows_known", 0, 1),
         contaminated=tuple(str(name) for name in head["contaminated"]),
         id=str(head["id"]),
+        pseudonyms=str(head.get("pseudonyms", "")),
     )
 
 

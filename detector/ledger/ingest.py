@@ -23,6 +23,8 @@ from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
+from detector.pseudonyms import names
+from detector.reading import veil
 from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import REJECTS, check
@@ -89,13 +91,16 @@ def ingest(
 
     ``advance(done, words)`` is told how many bytes of all files on disk are done. Each file
     is committed by itself; one that turns out to be unusable is left out as a whole. Raises
-    InputError where none can be used, and LedgerError where the ledger cannot, or someone
-    else is writing to it; files before that moment stay ingested.
+    InputError where none can be used, and LedgerError where the ledger cannot, has pseudonyms
+    of another key than the settings name, or someone else is writing to it; files before that
+    moment stay ingested.
     """
     reports = []
     unused: list[tuple[Path, str]] = []
     first: InputError | None = None
     done = 0
+    found = names.of(settings)
+    ledger.demand_pseudonyms(found.check if found is not None else "")
     with ledger.writing():
         known = {part.id: part for part in ledger.parts()}
         for path, source in files:
@@ -103,7 +108,8 @@ def ingest(
             size = path.stat().st_size
             shifted = partial(_shift, advance, done)
             try:
-                reports.append(_one(path, source, ledger, settings, known, shifted))
+                behind = veil.veiled(source, found)
+                reports.append(_one(path, behind, ledger, settings, known, shifted))
             except InputError as error:
                 first = first or error
                 unused.append((path, error.reason))

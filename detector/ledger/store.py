@@ -1,6 +1,6 @@
 """The ledger on disk: a folder of Parquet by day, one file per ingested input.
 
-    ledger.json                        format, time zone
+    ledger.json                        format, time zone, which key made its pseudonyms
     parts/<id>.json                    the manifests; writing one is the commit
     hours/day=2024-02-06/<stem>.parquet
     touched/day=2024-02-06/<stem>.parquet
@@ -27,6 +27,7 @@ from detector.errors import LedgerError
 from detector.ledger import manifest
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
 from detector.ledger.manifest import Part
+from detector.pseudonyms.names import difference
 from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
 
 FILE_NAME: Final = "ledger.json"
@@ -40,17 +41,30 @@ _DAMAGE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSErr
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A ledger folder, opened. ``timezone`` is the one whose days partition it."""
+    """A ledger folder, opened. ``timezone`` is the one whose days partition it.
+
+    ``pseudonyms`` is the check of the key that made the pseudonyms in it, empty where it holds
+    names.
+    """
 
     path: Path
     timezone: str
+    pseudonyms: str = ""
 
     @classmethod
-    def open(cls, path: Path, timezone: str | None, *, create: bool = True) -> Ledger:
+    def open(
+        cls,
+        path: Path,
+        timezone: str | None,
+        *,
+        create: bool = True,
+        pseudonyms: str | None = None,
+    ) -> Ledger:
         """The ledger in ``path``, made if ``create`` and the folder is missing or empty.
 
-        ``timezone`` None takes the ledger's own. Raises LedgerError where ``path`` is damaged,
-        newer, something else, or counts days in another time zone.
+        ``timezone`` None takes the ledger's own, and so does ``pseudonyms`` (see the class). Raises
+        LedgerError where ``path`` is damaged, newer, something else, counts days in another time
+        zone, or has pseudonyms of another key.
         """
         head = path / FILE_NAME
         if not head.is_file():
@@ -59,7 +73,7 @@ class Ledger:
                 raise LedgerError(
                     "there is no ledger", where=path, hint="detector train or score makes one"
                 )
-            _make(path, timezone or "UTC")
+            _make(path, timezone or "UTC", pseudonyms or "")
         if not (path / "parts").is_dir():
             # Without it, all data would be taken for leftovers and swept.
             raise LedgerError("damaged: its folder 'parts' is missing", where=path, hint=_MEND)
@@ -72,7 +86,21 @@ class Ledger:
                 where=path,
                 hint=f"set timezone = {raw['timezone']!r}, or name another folder for --ledger",
             )
-        return cls(path, raw["timezone"])
+        ledger = cls(path, raw["timezone"], str(raw.get("pseudonyms", "")))
+        if pseudonyms is not None:
+            ledger.demand_pseudonyms(pseudonyms)
+        return ledger
+
+    def demand_pseudonyms(self, check: str) -> None:
+        """Raises LedgerError where its accounts are not as the key of this ``check`` makes them.
+
+        An empty ``check`` demands names as they are.
+        """
+        apart = difference(self.pseudonyms, check)
+        if apart is not None:
+            what, mend = apart
+            hint = f"{mend}, or name another folder for --ledger and take the logs in again"
+            raise LedgerError(what, where=self.path, hint=hint)
 
     def parts(self) -> list[Part]:
         """The live parts, in order of their last event. Raises LedgerError."""
@@ -260,7 +288,7 @@ def _delete_others(folder: Path, kept: Collection[str]) -> None:
             path.unlink()
 
 
-def _make(path: Path, timezone: str) -> None:
+def _make(path: Path, timezone: str, pseudonyms: str) -> None:
     try:
         for name in ("parts", "hours", "touched", "rejects"):
             (path / name).mkdir(parents=True, exist_ok=True)
@@ -271,6 +299,7 @@ def _make(path: Path, timezone: str) -> None:
                 "kind": KIND,
                 "made_by": f"detector {detector.__version__}",
                 "timezone": timezone,
+                "pseudonyms": pseudonyms,
             },
         )
     except OSError as error:

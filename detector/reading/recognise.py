@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from detector.errors import InputError, SettingsError
-from detector.reading import columns, dialect, nested, opening, records
+from detector.reading import columns, dialect, nested, opening, records, veil
 from detector.reading.source import Sample, Source
 from detector.settings import Settings
 
@@ -42,8 +42,9 @@ def recognise(
             sample = _sample(path)
             source = chosen or _accepting(sample, sources, settings)
         except InputError as error:
-            first = first or error
-            unused.append((path, error.reason))
+            said = veil.unquoted(error, settings)
+            first = first or said
+            unused.append((path, said.reason))
         else:
             files.append((path, source))
     if not files:

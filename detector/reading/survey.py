@@ -14,6 +14,8 @@ import polars as pl
 
 from detector.errors import InputError
 from detector.phrases import share
+from detector.pseudonyms import names
+from detector.reading import veil
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import READING
 from detector.settings import Settings
@@ -153,6 +155,7 @@ def survey(
     A file that turns out to be unusable joins ``unused``, whatever was read of it left out.
     Raises InputError where none can be used.
     """
+    found = names.of(settings)
     sums = _Sums()
     seen: list[FileSurvey] = []
     left_out = list(unused)
@@ -162,13 +165,14 @@ def survey(
         size = path.stat().st_size
         trial = deepcopy(sums)
         try:
-            found = _one(path, source, settings, trial, partial(_shift, advance, done))
+            told = partial(_shift, advance, done)
+            one = _one(path, veil.veiled(source, found), settings, trial, told)
         except InputError as error:
             first = first or error
             left_out.append((path, error.reason))
         else:
             sums = trial
-            seen.append(found)
+            seen.append(one)
         done += size
     if first is not None and not seen:
         raise first

@@ -135,12 +135,7 @@ def test_every_setting_stands_in_the_docs_with_its_default() -> None:
 
 
 def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
-    for path in (
-        README,
-        ROOT / "docs/settings.md",
-        ROOT / "docs/sources.md",
-        ROOT / "docs/sinks.md",
-    ):
+    for path in (README, *DOCS):
         for text in blocks(read(path), "toml"):
             file = tmp_path / "detector.toml"
             file.write_text(text, encoding="utf-8")
@@ -293,3 +288,11 @@ def test_every_page_is_reached_from_the_first_one() -> None:
     index = read(ROOT / "docs/index.md")
     names = [path.relative_to(ROOT / "docs").as_posix() for path in DOCS]
     assert {name for name in names if f"({name}" not in index} == {"index.md"}
+
+
+def test_every_key_of_the_audit_stands_in_the_docs(tmp_path: Path) -> None:
+    from detector.pseudonyms import audit
+
+    audit.write(tmp_path / "audit", [audit.Attempt(None, None)], None, None)
+    text = read(ROOT / "docs/pseudonyms.md").split("## Turn one back")[1].split("\n## ")[0]
+    assert list(rows(text)) == list(json.loads(read(tmp_path / "audit")))

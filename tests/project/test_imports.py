@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     ("errors", "phrases", "schema"),
     ("settings",),
+    ("pseudonyms",),
     ("reading",),
     ("sources",),
     ("ledger",),

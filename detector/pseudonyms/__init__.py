@@ -1,0 +1,1 @@
+"""Keyed pseudonyms of accounts: the key, the cipher, and the audit of who turned one back."""

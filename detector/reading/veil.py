@@ -1,0 +1,130 @@
+"""Pseudonyms where names come in: logs, the directory, known incidents, and words about them.
+
+Behind it no stage meets a name: what it keeps, scores, says and sends holds pseudonyms. Where the
+settings ask for none, everything passes as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.errors import InputError
+from detector.pseudonyms import names
+from detector.pseudonyms.names import Pseudonyms
+from detector.reading import directory as directories
+from detector.reading import incidents as known
+from detector.reading.columns import ALIASES
+from detector.reading.source import Batch, Source, Tail
+from detector.schema import DIRECTORY, EVENTS, INCIDENTS
+from detector.settings import Settings
+
+#: Words that errors quote without having them from a file.
+_OURS: Final = frozenset(
+    {
+        *(name for schema in (EVENTS, DIRECTORY, INCIDENTS) for name in schema),
+        *(alias for aliases in ALIASES.values() for alias in aliases.split()),
+        *("...", ".[]"),
+    }
+)
+#: What Python's repr writes of a text.
+_QUOTED: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
+#: Words behind which the rest is of the file.
+_LISTED: Final = re.compile(r"(its columns are|is no readable Parquet:) .*", re.DOTALL)
+_HIDDEN: Final = "(not shown: pseudonyms are on)"
+
+
+def veiled(source: Source, found: Pseudonyms | None) -> Source:
+    """``source`` whose events have pseudonyms for accounts, and whose words quote nothing."""
+    if found is None:
+        return source
+
+    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        # Sessions are named by the log: what they are called is kept, as a tail, like names are.
+        opened = {found.name(session) or session: last for session, last in tail.items()}
+        try:
+            for batch in source.read(path, settings, opened):
+                account = found.column(batch.events["account"])
+                yield replace(
+                    batch,
+                    events=batch.events.with_columns(account),
+                    rejects=_quiet(batch.rejects, settings),
+                    tail={found.of(session): last for session, last in batch.tail.items()},
+                )
+        except InputError as error:
+            raise unquoted(error, settings) from None
+
+    return replace(source, read=read)
+
+
+def directory(path: Path | None, settings: Settings) -> pl.DataFrame | None:
+    """DIRECTORY of a CSV, or None where there is none. Raises InputError."""
+    if path is None:
+        return None
+    try:
+        people = directories.load(path)
+    except InputError as error:
+        raise unquoted(error, settings) from None
+    found = names.of(settings)
+    return people if found is None else people.with_columns(found.column(people["account"]))
+
+
+def incidents(path: Path, settings: Settings) -> pl.DataFrame:
+    """INCIDENTS of a CSV. Raises InputError."""
+    try:
+        table = known.load(path, settings)
+    except InputError as error:
+        raise unquoted(error, settings) from None
+    found = names.of(settings)
+    if found is None:
+        return table
+    account = pl.col("entity_kind") == "account"
+    return table.with_columns(
+        pl.when(account).then(found.column(table["entity"])).otherwise("entity").alias("entity")
+    )
+
+
+def demand(accounts: pl.Series, settings: Settings, where: Path) -> None:
+    """Raises InputError where ``accounts``, some that were kept, are not as the settings make them.
+
+    One is looked at: where it has the form of a pseudonym, only its key turns it back.
+    """
+    found = names.of(settings)
+    for account in accounts.head(1):
+        held = "another" if names.in_form(account) else ""
+        if found is not None and found.name(account) is not None:
+            held = found.check
+        apart = names.difference(held, found.check if found is not None else "")
+        if apart is not None:
+            raise InputError(apart[0], where=where, hint=apart[1])
+
+
+def unquoted(error: InputError, settings: Settings) -> InputError:
+    """``error`` without what it has from a file, where the settings ask for pseudonyms."""
+    if not settings.pseudonyms:
+        return error
+    what, hint = (_masked(text, settings) for text in (error.what, error.hint))
+    return InputError(what, where=error.where, hint=hint)
+
+
+def _masked(text: str, settings: Settings) -> str:
+    ours = _OURS.union(settings.columns.values())
+
+    def shown(match: re.Match[str]) -> str:
+        return match[0] if match[0][1:-1] in ours else _HIDDEN
+
+    return _QUOTED.sub(shown, _LISTED.sub(rf"\1 {_HIDDEN}", text))
+
+
+def _quiet(rejects: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """REJECTS whose reasons quote nothing."""
+    reasons = rejects["reason"].unique()
+    said = pl.Series([_masked(reason, settings) for reason in reasons], dtype=pl.String)
+    if said.equals(reasons):
+        return rejects
+    return rejects.with_columns(pl.col("reason").replace_strict(reasons, said))

@@ -1,0 +1,254 @@
+"""With pseudonyms on, no byte that is written or printed holds a name."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import planted
+import polars as pl
+import pytest
+
+from detector import settings
+from detector.cli.main import run
+from detector.errors import LedgerError
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.pseudonyms import names
+from detector.pseudonyms.names import Pseudonyms
+
+KEY = bytes(range(64))
+#: The variable of another key.
+OTHER = "ANOTHER_KEY_OF_THE_TEST"
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    place = tmp_path_factory.mktemp("planted")
+    planted.write(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def ran(logs, tmp_path_factory):
+    """(the folder with all that was written, what was said) of every command in turn."""
+    place = tmp_path_factory.mktemp("written")
+    said = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("KEY_OF_THE_TEST", KEY.hex())
+        (place / "detector.toml").write_text(
+            'pseudonyms = true\npseudonym_key_env = "KEY_OF_THE_TEST"\n'
+        )
+        staff = ("--directory", logs / "directory.csv")
+        for command in (
+            ("check", logs / "past", logs / "new"),
+            ("train", logs / "past", *staff),
+            ("score", logs / "new", *staff),
+            ("ledger",),
+            ("evaluate", "out", "--incidents", logs / "incidents.csv"),
+        ):
+            said[f"{command[0]} --json"] = _said(patch, *command, "--json")
+        for command in (("check", logs / "past", logs / "new"), ("ledger",)):
+            said[command[0]] = _said(patch, *command)
+    return place, said
+
+
+def _said(patch, *arguments):
+    """Code, and stdout and stderr as a file would get them."""
+    out, err = io.StringIO(), io.StringIO()
+    patch.setattr("sys.argv", ["detector", *map(str, arguments)])
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            run()
+        except SystemExit as stop:
+            code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()
+
+
+def _lines(file):
+    return [json.loads(line) for line in file.read_text().split("\n") if line]
+
+
+def test_every_command_did_its_work(ran):
+    _, said = ran
+    assert {name: code for name, (code, _, _) in said.items() if code} == {}
+
+
+def test_no_file_holds_a_name(ran):
+    place, _ = ran
+    assert len(list(place.rglob("*.parquet"))) > 100
+    assert planted.leaks(place) == []
+
+
+def test_nothing_that_was_said_holds_a_name(ran):
+    _, said = ran
+    wrong = [
+        name for name, (_, out, err) in said.items() if planted.found(f"{out}\n{err}".encode())
+    ]
+    assert wrong == []
+
+
+def test_the_key_is_nowhere(ran):
+    place, said = ran
+    files = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file())
+    words = "".join(out + err for _, out, err in said.values())
+    for text in (KEY.hex(), KEY.hex()[:32]):
+        assert text.encode() not in files
+        assert text not in words
+    assert KEY not in files
+
+
+def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
+    place, said = ran
+    alerts = _lines(place / "out" / "alerts.ndjson")
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    # Its group is the directory's: accounts have the same pseudonym there.
+    assert {alert["group"] for alert in alerts if alert["entity"] == thief} == {"desk north"}
+    assert thief in said["score --json"][2]
+    assert json.loads(said["evaluate --json"][1])["found"] == 1
+
+
+def test_every_account_in_the_ledger_is_a_pseudonym_of_a_name_in_the_logs(ran):
+    place, _ = ran
+    files = [
+        *(place / "ledger").glob("hours/*/*.parquet"),
+        *(place / "ledger").glob("touched/*/*.parquet"),
+    ]
+    found = pl.concat([pl.read_parquet(file, columns=["account"]) for file in files]).unique()
+    cipher = Pseudonyms.of_key(KEY)
+    back = {cipher.name(account) for account in found["account"]}
+    assert set(planted.NAMES.values()) <= back
+    assert {name for name in back if name is None or planted.STEM not in name} == set()
+
+
+def test_what_was_rejected_is_told_with_its_reason(ran):
+    place, said = ran
+    rejects = _lines(place / "out" / "rejects.ndjson")
+    told = {(Path(reject["file"]).name, reject["reason"]) for reject in rejects}
+    assert {name for name, _ in told} == {
+        *("office.csv", "office.ndjson", "postgresql.csv", "postgresql.json"),
+        *("headless.csv", "keys.ndjson", "broken.parquet"),
+    }
+    assert ("office.csv", "rows is not a number") in told
+    assert "headless.csv" in said["score --json"][2]
+
+
+def test_the_search_finds_names_where_there_are_no_pseudonyms(logs, tmp_path, monkeypatch):
+    """So that the tests above can fail."""
+    monkeypatch.chdir(tmp_path)
+    code, _, err = _said(monkeypatch, "train", logs / "past", "--until", "2024-01-03")
+    assert (code, "too few to learn from" in err) == (1, True)
+    assert {path.split("/")[1] for path in planted.leaks(tmp_path)} == {"hours", "touched", "parts"}
+    _, out, _ = _said(monkeypatch, "check", logs / "new", "--json")
+    assert planted.found(out.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("account,kind\n{0},human\n{0},human\n", "line 3: account"),
+        ("account,kind\nann,{0}\n", "line 2: kind"),
+        ("account,hired\nann,{0}\n", "line 2: hired"),
+        ("{0},human\nother,human\n", "no column 'account'"),
+        ("account,kind\n{0},human,x\n", "line 2: has 3 columns"),
+    ],
+)
+def test_words_about_a_bad_directory_quote_nothing(logs, tmp_path, monkeypatch, text, line):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("K", KEY.hex())
+    (tmp_path / "detector.toml").write_text('pseudonyms = true\npseudonym_key_env = "K"\n')
+    (tmp_path / "staff.csv").write_text(text.format(planted.STEM))
+    code, _, err = _said(monkeypatch, "train", logs / "past", "--directory", "staff.csv")
+    assert code == 1
+    assert line in err
+    assert err.count("\n") == 1
+    assert not planted.found(err.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("account,start,end\nann,{0},2024-02-01\n", "line 2: start"),
+        ("entity_kind,entity,start,end\n{0},x,2024-01-01,2024-02-01\n", "line 2: entity_kind"),
+        ("account,start,end,records\nann,2024-01-01,2024-02-01,{0}\n", "line 2: records"),
+        ("{0},2024-01-01,2024-02-01\n", "no column 'account'"),
+    ],
+)
+def test_words_about_bad_incidents_quote_nothing(ran, tmp_path, monkeypatch, text, line):
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
+    (tmp_path / "known.csv").write_text(text.format(planted.STEM))
+    code, _, err = _said(monkeypatch, "evaluate", "out", "--incidents", tmp_path / "known.csv")
+    assert code == 1
+    assert line in err
+    assert not planted.found(err.encode())
+
+
+def test_a_drill_says_no_name(ran, monkeypatch, logs):
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
+    code, out, err = _said(
+        monkeypatch, "drill", "--directory", logs / "directory.csv", "--instances", "1",
+        "--days", "14", "--json", "--out", "drilled",
+    )  # fmt: skip
+    assert code == 0, err
+    assert not planted.found(f"{out}\n{err}".encode())
+    assert planted.leaks(place / "drilled") == []
+
+
+def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
+    place, _ = ran
+    check = Pseudonyms.of_key(KEY).check
+    for file in ("ledger/ledger.json", "model/model.json"):
+        assert json.loads((place / file).read_text())["pseudonyms"] == check
+    assert names.difference(check, check) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (f'pseudonym_key_env = "{OTHER}"', "holds pseudonyms of another key"),
+        ("pseudonyms = false", "holds pseudonyms; set pseudonyms = true"),
+    ],
+)
+def test_a_model_a_ledger_and_scores_are_not_mixed_with_another_key(
+    ran, logs, tmp_path, monkeypatch, rule, said
+):
+    """The model's own settings name its key; a settings file can name another, or none."""
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv(OTHER, KEY[::-1].hex())
+    rules = tmp_path / "other.toml"
+    rules.write_text(f"{rule}\n" + ("" if "false" in rule else "pseudonyms = true\n"))
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    for at, command in (
+        ("model", ("score", logs / "new")),
+        ("model", ("drill",)),
+        ("ledger", ("train", logs / "past", "--model", tmp_path / "model")),
+        ("model", ("evaluate", "out", "--incidents", logs / "incidents.csv", "--model", "model")),
+        ("out", ("evaluate", "out", "--incidents", logs / "incidents.csv")),
+    ):
+        code, _, err = _said(monkeypatch, *command, "--settings", rules)
+        assert code == 1
+        assert f"detector: {at}: {said}" in err.splitlines()[-1]
+    assert before == {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+
+
+def test_a_ledger_of_names_takes_in_no_pseudonyms(logs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(OTHER, KEY.hex())
+    log = logs / "new" / "office.csv"
+    assert _said(monkeypatch, "train", log)[0] == 1  # too short, but the ledger is made
+    (tmp_path / "detector.toml").write_text(f'pseudonyms = true\npseudonym_key_env = "{OTHER}"\n')
+    code, _, err = _said(monkeypatch, "train", log)
+    assert code == 1
+    assert "ledger: holds names of accounts, not pseudonyms" in err.splitlines()[-1]
+    book = Ledger.open(tmp_path / "ledger", None)
+    with pytest.raises(LedgerError, match="holds names"):
+        ingest([], book, settings.load(tmp_path / "detector.toml"), lambda *_: None)

@@ -1,0 +1,68 @@
+"""Under pseudonyms, each account gets the scores it gets under its name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from small_office import CUT, NAMES, SCORED, Office, directory
+
+from detector.features import table
+from detector.ledger.fold import fold_hours, fold_touched
+from detector.pseudonyms.names import Pseudonyms
+
+OURS = Pseudonyms.of_key(bytes(range(64)))
+KEYS = ["entity_kind", "entity", "hour"]
+SOME = SCORED[:5]
+
+
+def _veiled(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(OURS.column(frame["account"]))
+
+
+def _back(scored: pl.DataFrame) -> pl.DataFrame:
+    accounts = scored.filter(pl.col("entity_kind") == "account")["entity"].unique()
+    own = {account: OURS.name(account) for account in accounts}
+    assert None not in own.values()
+    entity = pl.when(pl.col("entity_kind") == "account").then(pl.col("entity").replace(own))
+    return scored.with_columns(entity.otherwise("entity").alias("entity")).sort(KEYS)
+
+
+@pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
+def test_scores_features_and_groups_are_the_same_account_for_account(
+    people, robbed, robbed_log, model
+):
+    """The model's judges are those learned under names: see the next test."""
+    scored = []
+    theirs = None if people is None else _veiled(people)
+    for office, directed in ((robbed, people), (Office.of(_veiled(robbed_log)), theirs)):
+        past = office.before(CUT)
+        learned = table.learn(past.hours, past.touched, directed, office.settings)
+        scored.append(office.score(replace(model, learned=learned), SOME, directed))
+    own, again = scored[0].sort(KEYS), _back(scored[1])
+    columns = [*KEYS, *NAMES, "surprise", "alarming", "group", "rows", "rows_usual"]
+    wrong = [name for name in columns if not own[name].equals(again[name], null_equal=True)]
+    assert not wrong
+    assert own["alarming"].any()
+
+
+def test_a_model_learned_under_pseudonyms_finds_the_thief_as_one_under_names_does(
+    robbed_log, robbed, scored, model
+):
+    """Not to the digit: halves of the honest and staged thieves are drawn from sorted names."""
+    office = Office.of(_veiled(robbed_log))
+    other = office.before(CUT).model()
+    found = _back(office.score(other, SCORED))
+    own = {alert["entity"] for alert in robbed.alerts(scored, model)}
+    thief = pl.col("entity") == "agent00"
+    assert "agent00" in own
+    first = found.filter(thief, pl.col("alarming"))["hour"].min()
+    assert first == scored.filter(thief, pl.col("alarming"))["hour"].min()
+    assert other.threshold == pytest.approx(model.threshold, abs=1)
+
+
+def test_events_fold_to_the_same_sums_under_pseudonyms(robbed_log):
+    for fold in (fold_hours, lambda events: fold_touched(events, "UTC")):
+        own, theirs = _veiled(fold(robbed_log)), fold(_veiled(robbed_log))
+        assert own.sort(own.columns).equals(theirs.sort(own.columns))
