@@ -8,8 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -44,16 +46,21 @@ def leaks(folder: Path) -> list[str]:
     for path in sorted(folder.rglob("*")):
         if found(str(path.relative_to(folder)).encode()):
             wrong.append(f"the path {path.name}")
-        if path.is_file() and any(found(data) for data in _contents(path)):
+        if path.is_file() and any(found(data) for data in contents(path)):
             wrong.append(str(path.relative_to(folder)))
     return wrong
 
 
-def _contents(path: Path) -> Iterator[bytes]:
+def contents(path: Path) -> Iterator[bytes]:
+    """The file's bytes, and what they stand for where it is compressed or a database."""
     yield path.read_bytes()
     if path.suffix == ".parquet":
         text = pl.read_parquet(path, hive_partitioning=False).select(pl.col(pl.String, pl.List))
         yield text.write_ndjson().encode()
+    if path.suffix == ".sqlite":
+        # Long texts lie on several pages, and what was committed last beside the file.
+        with closing(sqlite3.connect(path)) as base:
+            yield "\n".join(base.iterdump()).encode()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             yield from (archive.read(name) for name in archive.namelist())

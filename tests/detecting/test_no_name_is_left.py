@@ -11,17 +11,22 @@ import planted
 import polars as pl
 import pytest
 
-from detector import settings
+from detector import registry, settings
 from detector.cli.main import run
 from detector.errors import LedgerError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
+from detector.outbox.store import Outbox
 from detector.pseudonyms import names
 from detector.pseudonyms.names import Pseudonyms
 
 KEY = bytes(range(64))
 #: The variable of another key.
 OTHER = "ANOTHER_KEY_OF_THE_TEST"
+#: Each alert goes into a file in each, as the sinks that speak it would send it.
+FORMATS = sorted(registry.formats())
+#: Takes nothing, so that all alerts wait in the outbox.
+UNREACHABLE = "syslog+tcp://127.0.0.1:1#name=unreachable"
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +48,19 @@ def ran(logs, tmp_path_factory):
             'pseudonyms = true\npseudonym_key_env = "KEY_OF_THE_TEST"\n'
         )
         staff = ("--directory", logs / "directory.csv")
+        urls = [f"file://{place}/sent/{name}#name={name}&format={name}" for name in FORMATS]
+        ways = [word for url in (*urls, UNREACHABLE) for word in ("--sink", url)]
         for command in (
             ("check", logs / "past", logs / "new"),
             ("train", logs / "past", *staff),
-            ("score", logs / "new", *staff),
+            ("score", logs / "new", *staff, "--format", "native", *ways),
             ("ledger",),
             ("evaluate", "out", "--incidents", logs / "incidents.csv"),
         ):
             said[f"{command[0]} --json"] = _said(patch, *command, "--json")
-        for command in (("check", logs / "past", logs / "new"), ("ledger",)):
-            said[command[0]] = _said(patch, *command)
+        said["outbox list --json"] = _said(patch, "outbox", "list", "--json")
+        for command in (("check", logs / "past", logs / "new"), ("ledger",), ("outbox", "list")):
+            said[" ".join(map(str, command[:2]))] = _said(patch, *command)
     return place, said
 
 
@@ -112,6 +120,43 @@ def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
     assert json.loads(said["evaluate --json"][1])["found"] == 1
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_of_an_alert_tells_the_thief_by_the_pseudonym(ran, name):
+    place, _ = ran
+    alerts = _lines(place / "out" / "alerts.ndjson")
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    own = [alert for alert in alerts if alert["entity"] == thief]
+    told = (place / "sent" / name).read_text().splitlines()
+    assert len(told) == len(alerts)
+    for alert in own:
+        assert [line for line in told if alert["id"] in line and thief in line]
+
+
+def test_what_waits_in_the_outbox_has_the_pseudonym(ran):
+    place, said = ran
+    alerts = _lines(place / "out" / "alerts.ndjson")
+    box = json.loads(said["outbox list --json"][1])
+    waiting = {sink["sink"]: sink["waiting"] for sink in box["sinks"]}
+    assert waiting == {**dict.fromkeys(FORMATS, 0), "unreachable": len(alerts)}
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    assert thief.encode() in b"".join(planted.contents(place / "outbox" / "outbox.sqlite"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_search_finds_a_name_in_every_format_and_in_the_outbox(ran, name, tmp_path):
+    """So that the tests above can fail."""
+    place, _ = ran
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    text = (place / "out" / "alerts.ndjson").read_text()
+    named = [json.loads(line.replace(thief, planted.STEM)) for line in text.splitlines()]
+    named = [alert for alert in named if alert["entity"] == planted.STEM]
+    assert named
+    assert all(planted.found(registry.formats()[name].encode(alert)) for alert in named)
+    with Outbox.open(tmp_path / "outbox", [name]) as box:
+        box.put(named, {})
+    assert planted.leaks(tmp_path) == ["outbox/outbox.sqlite"]
+
+
 def test_every_account_in_the_ledger_is_a_pseudonym_of_a_name_in_the_logs(ran):
     place, _ = ran
     files = [
@@ -155,6 +200,8 @@ def test_the_search_finds_names_where_there_are_no_pseudonyms(logs, tmp_path, mo
         ("account,hired\nann,{0}\n", "line 2: hired"),
         ("{0},human\nother,human\n", "no column 'account'"),
         ("account,kind\n{0},human,x\n", "line 2: has 3 columns"),
+        ('account,kind\n"{0}"x,human\n', "line 2: is no CSV"),
+        ("acount,{0}\nann,human\n", "rename"),
     ],
 )
 def test_words_about_a_bad_directory_quote_nothing(logs, tmp_path, monkeypatch, text, line):
