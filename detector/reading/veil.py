@@ -20,6 +20,7 @@ from detector.pseudonyms.names import Pseudonyms
 from detector.reading import directory as directories
 from detector.reading import incidents as known
 from detector.reading.columns import ALIASES
+from detector.reading.dialect import DELIMITERS
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import DIRECTORY, EVENTS, INCIDENTS
 from detector.settings import Settings
@@ -30,6 +31,7 @@ _OURS: Final = frozenset(
         *(name for schema in (EVENTS, DIRECTORY, INCIDENTS) for name in schema),
         *(alias for aliases in ALIASES.values() for alias in aliases.split()),
         *("...", ".[]"),
+        *(*DELIMITERS, '"'),
     }
 )
 #: What Python's repr writes of a text.

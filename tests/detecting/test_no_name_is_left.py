@@ -200,7 +200,7 @@ def test_the_search_finds_names_where_there_are_no_pseudonyms(logs, tmp_path, mo
         ("account,hired\nann,{0}\n", "line 2: hired"),
         ("{0},human\nother,human\n", "no column 'account'"),
         ("account,kind\n{0},human,x\n", "line 2: has 3 columns"),
-        ('account,kind\n"{0}"x,human\n', "line 2: is no CSV"),
+        ('account,kind\n"{0}"x,human\n', "line 2: is no CSV: ',' expected"),
         ("acount,{0}\nann,human\n", "rename"),
     ],
 )
@@ -234,6 +234,20 @@ def test_words_about_bad_incidents_quote_nothing(ran, tmp_path, monkeypatch, tex
     assert code == 1
     assert line in err
     assert not planted.found(err.encode())
+
+
+def test_a_log_of_which_nothing_can_be_used_is_refused_without_a_name(ran, tmp_path, monkeypatch):
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
+    log = tmp_path / "bad.csv"
+    log.write_text("timestamp,account,rows\n" + f"{planted.STEM},{planted.STEM},1\n" * 3)
+    kept = ("--ledger", tmp_path / "new" / "ledger", "--out", tmp_path / "new" / "out")
+    code, out, err = _said(monkeypatch, "score", log, *kept)
+    assert code == 1
+    assert "nothing was scored" in err.splitlines()[-1]
+    assert not planted.found(f"{out}\n{err}".encode())
+    assert planted.leaks(tmp_path / "new") == []
 
 
 def test_a_drill_says_no_name(ran, monkeypatch, logs):
