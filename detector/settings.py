@@ -19,6 +19,8 @@ FILE_NAME = "detector.toml"
 #: A budget beyond this is a slip of the pen.
 MOST_ALERTS = 1e6
 MOST_RECORDS = 2**53
+#: What grew a hundredfold is not what was accepted.
+MOST_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Settings:
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
     whose alerts are one step more severe. ``sinks`` are tables that ``detector.feed.target`` reads.
+    ``allow_list`` is a file of expected alerts; what is expected is held back up to
+    ``expected_growth`` times what was accepted.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -45,6 +49,8 @@ class Settings:
     sensitive: tuple[str, ...] = ()
     seed: int = 20240206
     sinks: tuple[dict[str, Any], ...] = ()
+    allow_list: str | None = None
+    expected_growth: float = 2.0
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -117,6 +123,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
         refuse(f"alerts_per_day = {budget!r} must be a positive number")
     _validate_tables(settings, where)
     _validate_sinks(settings, where)
+    _validate_expected(settings, where)
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
@@ -125,6 +132,18 @@ def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
     if not isinstance(sinks, tuple) or not all(isinstance(table, dict) for table in sinks):
         hint = 'such as [[sinks]] and, below it, url = "file:///var/log/detector/alerts.ndjson"'
         raise SettingsError("sinks must be tables", where=where, hint=hint)
+
+
+def _validate_expected(settings: Settings, where: str | Path | None) -> None:
+    """What the settings say of expected alerts. Raises SettingsError."""
+    path = settings.allow_list
+    if path is not None and not (isinstance(path, str) and path):
+        hint = 'such as "expected.toml"'
+        raise SettingsError("allow_list must be the path of a file", where=where, hint=hint)
+    growth = settings.expected_growth
+    if type(growth) not in {int, float} or not 1 <= growth <= MOST_GROWTH:
+        what = f"expected_growth = {growth!r} must be a number from 1 to {MOST_GROWTH:g}"
+        raise SettingsError(what, where=where)
 
 
 def _validate_tables(settings: Settings, where: str | Path | None) -> None:

@@ -43,6 +43,17 @@ def write(out: Path, scores: pl.DataFrame, alerts: Iterable[Alert], rejects: pl.
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
 
 
+def write_held(out: Path, held: Iterable[Alert]) -> None:
+    """Writes held.ndjson, beside the others: alerts that were expected. Raises InputError."""
+    try:
+        fresh = _beside(out / "held.ndjson")
+        lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in held)
+        fresh.write_text(lines, encoding="utf-8")
+        _settle(fresh, out / "held.ndjson")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 

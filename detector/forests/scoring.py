@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,10 @@ from detector.settings import Settings
 LOOKBACK = features.LOOKBACK + budget.RUN_DAYS
 #: Digits kept: the last bits of a library's sum stay out of files.
 DIGITS = 6
+#: Of each row of a scored table, whether a person expects what it shows: a boolean Series.
+Covers: TypeAlias = Callable[[pl.DataFrame], pl.Series]
+#: An entity's day.
+DAY = ("entity_kind", "entity", "day")
 
 
 def material(records: int) -> pl.Expr:
@@ -46,13 +51,16 @@ def score(
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
+    covers: Covers | None = None,
 ) -> pl.DataFrame:
     """The feature table of ``days`` with what the model makes of it.
 
     Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity the
     model does not judge), and ``alarming``: the first hour of a day at which an alert rings.
-    ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of an entity
-    that can be judged, a frame without columns.
+    What ``covers`` neither rings nor begins a run: an hour that it does not cover rings as if the
+    covered ones were not there. ``held`` is the hour at which a day would have rung that now does
+    not. ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of an
+    entity that can be judged, a frame without columns.
     """
     rest = (model, directory, settings, families)
     scored = _judged(hours, touched, days, *rest, ends=False)
@@ -61,18 +69,31 @@ def score(
     week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
     earlier = _judged(hours, touched, sorted(week - set(days)), *rest, ends=True)
     worth = material(settings.minimum_records)
-    past = [
-        alarms(day_ends(part).filter(worth)) for part in (earlier, scored) if not part.is_empty()
-    ]
+    ends = [day_ends(part).filter(worth) for part in (earlier, scored) if not part.is_empty()]
     loud = budget.rings("surprise", model.threshold) & worth
+    if covers is None:
+        return _rung(scored, ends, loud, model).with_columns(held=pl.lit(value=False))
+    left = [part.filter(~covers(part)) for part in ends]
+    rest_of = scored.with_columns(covered=covers(scored))
+    would = _rung(scored, ends, loud, model).select(*DAY, "hour", held="alarming")
     return (
-        budget.runs(pl.concat(past), scored, model.threshold, model.last_day)
+        _rung(rest_of, left, loud & ~pl.col("covered"), model)
+        .join(would, on=[*DAY, "hour"], maintain_order="left")
+        .with_columns(held=pl.col("held") & ~pl.col("alarming").any().over(*DAY))
+        .drop("covered")
+    )
+
+
+def _rung(
+    scored: pl.DataFrame, ends: Sequence[pl.DataFrame], loud: pl.Expr, model: Model
+) -> pl.DataFrame:
+    """``scored`` with ``alarming``: the first ``loud`` hour of a day; ``ends`` may begin runs."""
+    past = pl.concat([alarms(part) for part in ends])
+    return (
+        budget.runs(past, scored, model.threshold, model.last_day)
         .with_columns(loud=loud.fill_null(value=False))
         .sort("entity_kind", "entity", "hour")
-        .with_columns(
-            alarming=pl.col("loud")
-            & (pl.col("loud").cum_sum().over("entity_kind", "entity", "day") == 1)
-        )
+        .with_columns(alarming=pl.col("loud") & (pl.col("loud").cum_sum().over(*DAY) == 1))
         .drop("loud", "before")
     )
 

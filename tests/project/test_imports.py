@@ -22,6 +22,7 @@ ORDER = (
     ("features",),
     ("forests",),
     ("alerts",),
+    ("verdicts",),
     ("drill",),
     ("feed",),
     ("formats",),
