@@ -6,6 +6,7 @@
     |-- LedgerError            a ledger folder that is damaged, foreign or newer
     |-- ModelError             a model folder that is damaged, foreign or newer
     |-- OutboxError            an outbox that is damaged, foreign or newer
+    |-- VerdictError           a verdict that cannot be taken, or a damaged file of them
     `-- NotEnoughHistory       the log is too short to learn from
 
 Single bad lines of a log are not errors: they are rejects, kept as data (see
@@ -58,6 +59,10 @@ class ModelError(DetectorError):
 
 class OutboxError(DetectorError):
     """The outbox is damaged, was made by a newer version, or is no outbox."""
+
+
+class VerdictError(DetectorError):
+    """A verdict that cannot be taken, or a file of verdicts or of expectations that is damaged."""
 
 
 class NotEnoughHistory(DetectorError):  # noqa: N818 - the name is the sentence the user reads

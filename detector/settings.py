@@ -23,6 +23,8 @@ MOST_RECORDS = 2**53
 #: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
 VARIABLE = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
 SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+#: What grew a hundredfold is not what was accepted.
+MOST_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Settings:
     tables that ``detector.feed.target`` reads. ``pseudonyms`` says whether accounts are kept as
     pseudonyms, of the key in the variable or file that ``pseudonym_key_env`` and
     ``pseudonym_key_file`` name; ``reveal_audit`` is the file that tells who turned one back.
+    ``allow_list`` is a file of expected alerts; what is expected is held back up to
+    ``expected_growth`` times what was accepted.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -57,6 +61,8 @@ class Settings:
     pseudonym_key_file: str | None = None
     pseudonym_key_env: str | None = None
     reveal_audit: str | None = None
+    allow_list: str | None = None
+    expected_growth: float = 2.0
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -132,6 +138,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     _validate_tables(settings, where)
     _validate_sinks(settings, where)
     _validate_pseudonyms(settings, where)
+    _validate_expected(settings, where)
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
@@ -162,6 +169,18 @@ def _validate_pseudonyms(settings: Settings, where: str | Path | None) -> None:
     audit = settings.reveal_audit
     if audit is not None and not (isinstance(audit, str) and audit):
         refuse("reveal_audit must name a file", "such as /var/log/detector/reveal-audit.ndjson")
+
+
+def _validate_expected(settings: Settings, where: str | Path | None) -> None:
+    """What the settings say of expected alerts. Raises SettingsError."""
+    path = settings.allow_list
+    if path is not None and not (isinstance(path, str) and path):
+        hint = 'such as "expected.toml"'
+        raise SettingsError("allow_list must be the path of a file", where=where, hint=hint)
+    growth = settings.expected_growth
+    if type(growth) not in {int, float} or not 1 <= growth <= MOST_GROWTH:
+        what = f"expected_growth = {growth!r} must be a number from 1 to {MOST_GROWTH:g}"
+        raise SettingsError(what, where=where)
 
 
 def _validate_tables(settings: Settings, where: str | Path | None) -> None:

@@ -30,10 +30,13 @@ def alert_id(kind: str, entity: str, day: date) -> str:
     return hashlib.sha256(f"{kind}\0{entity}\0{day.isoformat()}".encode()).hexdigest()[:20]
 
 
-def raised(scored: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``Scorer.score`` at which an alert rings, with all new names of the day."""
+def raised(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
+    """The rows of ``Scorer.score`` at which an alert rings, with all new names of the day.
+
+    With ``which`` "held", those at which one would have rung.
+    """
     keys = ["entity_kind", "entity", "day"]
-    first = scored.filter("alarming")
+    first = scored.filter(which)
     until = scored.join(first.select(*keys, at="hour"), on=keys).filter(
         pl.col("hour") <= pl.col("at")
     )
@@ -67,6 +70,7 @@ def _alert(
         "id": own,
         "incident": own,
         "related": [],
+        "verdicts": [],
         "time": _iso(row["hour"] + HOUR),
         "date": row["day"].isoformat(),
         "entity_kind": row["entity_kind"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -14,7 +14,7 @@ from detector.alerts.context import Context
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests.model import Model
-from detector.forests.scoring import LOOKBACK, Scorer
+from detector.forests.scoring import LOOKBACK, Covers, Scorer
 from detector.ledger.store import Ledger
 from detector.schema import SCORES, empty
 from detector.settings import Settings
@@ -25,11 +25,20 @@ TOGETHER = 7
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """``scores`` (SCORES) and ``alerts`` of some days."""
+    """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back."""
 
     days: list[date]
     scores: pl.DataFrame
     alerts: list[Alert]
+    held: list[Alert]
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """What is expected: which scored hours (``covers``), and whether it ``holds`` a whole alert."""
+
+    covers: Covers
+    holds: Callable[[Alert], bool]
 
 
 def score_days(
@@ -39,9 +48,13 @@ def score_days(
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
+    hush: Hush | None = None,
 ) -> Iterator[Scored]:
-    """Scores ``days`` in order. A day's scores do not depend on which others are asked for."""
-    scorer = Scorer(model, directory, settings, families)
+    """Scores ``days`` in order. A day's scores do not depend on which others are asked for.
+
+    What ``hush`` covers and holds is held back and bears no ``alert_id`` in the scores.
+    """
+    scorer = Scorer(model, directory, settings, families, hush.covers if hush else None)
     left = sorted(days)
     while left:
         first = left[0]
@@ -52,9 +65,17 @@ def score_days(
         touched = ledger.touched(since, until, DIMENSIONS)
         scored = scorer.score(hours, touched, some)
         if scored.is_empty():
-            yield Scored(some, empty(SCORES), [])
+            yield Scored(some, empty(SCORES), [], [])
             continue
-        raised = alert.raised(scored)
+        raised = pl.concat([alert.raised(scored), alert.raised(scored, "held")])
+        raised = raised.sort("hour", "entity_kind", "entity")
         context = Context.of(raised, hours, touched, directory, model, settings)
-        ringing = alert.alerts(raised, model, families, context)
-        yield Scored(some, alert.scores(scored, ringing), ringing)
+        made = alert.alerts(raised, model, families, context)
+        held = [
+            each
+            for each, quiet in zip(made, raised["held"], strict=True)
+            if quiet and hush and hush.holds(each)
+        ]
+        ids = {each["id"] for each in held}
+        ringing = [each for each in made if each["id"] not in ids]
+        yield Scored(some, alert.scores(scored, ringing), ringing, held)

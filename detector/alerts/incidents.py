@@ -122,7 +122,7 @@ def join(alerts: list[Alert]) -> tuple[list[Alert], list[Incident]]:
         of.update((each["id"], merged) for each in merged)
         joined.append(own)
         latest[_entity(own)] = own
-        for name in _names(own):
+        for name in names(own):
             named.setdefault(name, []).append(own)
     found = [Incident(tuple(group)) for group in _distinct(of.values())]
     return joined, sorted(found, key=lambda incident: (-incident.surprise, incident.id))
@@ -140,7 +140,7 @@ def _linked(
     same = latest.get(_entity(alert))
     if same and _days(same, alert) <= SAME_DAYS:
         found.append(same)
-    related = [other for name in _names(alert) if (other := latest.get(name))]
+    related = [other for name in names(alert) if (other := latest.get(name))]
     found += [other for other in related if _days(other, alert) <= RELATED_DAYS]
     # On one day, either may name the other: an address rings when its day is over.
     found += [other for other in named.get(_entity(alert), []) if _days(other, alert) == 0]
@@ -151,10 +151,10 @@ def _close(one: Alert, other: Alert) -> bool:
     """Whether two alerts are more than readers of the same table."""
     if OBJECT not in (one["entity_kind"], other["entity_kind"]) or _entity(one) == _entity(other):
         return True
-    return _entity(one) in _names(other) and _entity(other) in _names(one)
+    return _entity(one) in names(other) and _entity(other) in names(one)
 
 
-def _names(alert: Alert) -> list[Entity]:
+def names(alert: Alert) -> list[Entity]:
     """Entities an alert names: of an account where it came from, the table it drained, its group.
 
     Of the tables only the one it took the most from: everyone touches the common ones.

@@ -1,7 +1,8 @@
-"""What ``score`` writes: three files, each whole or not there."""
+"""What ``score`` writes: four files, each whole or not there."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,6 +47,17 @@ def write(
         fresh = _beside(out / "scores.parquet")
         scores.write_parquet(fresh, compression="zstd")
         _settle(fresh, out / "scores.parquet")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def write_held(out: Path, held: Iterable[Alert]) -> None:
+    """Writes held.ndjson, beside the others: alerts that were expected. Raises InputError."""
+    try:
+        fresh = _beside(out / "held.ndjson")
+        lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in held)
+        fresh.write_text(lines, encoding="utf-8")
+        _settle(fresh, out / "held.ndjson")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
 

@@ -19,6 +19,7 @@ from detector.cli.reveal import reveal
 from detector.cli.score import score
 from detector.cli.sinks import sinks
 from detector.cli.train import train
+from detector.cli.verdict import verdict
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, drill, evaluate, ledger, deliver, reveal):
+for command in (check, train, score, drill, evaluate, ledger, verdict, deliver, reveal):
     app.command()(command)
 app.add_typer(sinks, name="sinks")
 app.add_typer(outbox, name="outbox")

@@ -16,6 +16,7 @@ from detector.alerts.batch import score_days
 from detector.alerts.drift import drifting
 from detector.alerts.incidents import Incident
 from detector.cli import options, outlet, screen
+from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
 from detector.errors import InputError
 from detector.features.measures import ACCOUNT
@@ -41,6 +42,8 @@ def score(
     out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
     sink: outlet.SinkUrls = None,
     outbox: outlet.OutboxBeside = None,
+    verdicts: VerdictsFile = None,
+    allow_list: AllowList = None,
     settings: options.SettingsFile = None,
     alert_format: options.FormatName = None,
     as_json: options.Json = False,
@@ -50,13 +53,14 @@ def score(
 ) -> None:
     """Score the days that the logs cover and write alerts.
 
-    Writes alerts.ndjson, rejects.ndjson and scores.parquet to --out.
+    Writes alerts.ndjson, held.ndjson, rejects.ndjson and scores.parquet to --out.
     """
     options.demand_writable(out, "--out")
     learned = store.load(model, registry.families())
     rules = options.settings_of(settings, base=learned.settings)
     store.demand_pseudonyms(learned, check_of(rules), model)
     shape = options.file_format(alert_format, rules)
+    heed = Feedback.of(rules, verdicts, allow_list, ledger)
     way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
     people = veil.directory(directory, rules)
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
@@ -64,18 +68,23 @@ def score(
     results = []
     days = taken.ingested.days
     with screen.progress("scoring", len(days), "days") as advance:
-        for some in score_days(book, days, learned, people, rules, registry.families()):
+        for some in score_days(book, days, learned, people, rules, registry.families(), heed.hush):
             results.append(some)
             advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
     scores = output.joined([part.scores for part in results])
-    alerts, found = incidents.join([alert for part in results for alert in part.alerts])
+    rung = heed.explained([alert for part in results for alert in part.alerts])
+    alerts, found = incidents.join(rung)
+    alerts = heed.stand(alerts)
+    held = heed.held([alert for part in results for alert in part.held])
     way_out.put(alerts, {f"scored {day}": learned.id for day in days})
     rejects = book.rejects(taken.ingested.part_ids)
     output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
+    output.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     if as_json:
-        typer.echo(json.dumps(_summary(scores, alerts, found, learned, out)))
+        typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), "held": held}))
     _say(scores, alerts, found, learned, out)
+    heed.say(held, out)
     way_out.send()
     if fail_on_alert and alerts:
         raise typer.Exit(1)

@@ -8,10 +8,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from detector import registry
 from detector.cli import options, screen
+from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
 from detector.errors import NotEnoughHistory
 from detector.features.table import DIMENSIONS
@@ -22,6 +24,7 @@ from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
 from detector.reading import veil
+from detector.verdicts.baseline import without
 
 #: Groups and accounts shown on screen.
 SHOWN = 10
@@ -38,6 +41,7 @@ def train(
     ledger: options.LedgerFolder = options.LEDGER,
     model: options.ModelFolder = options.MODEL,
     alerts_per_day: options.Budget = None,
+    verdicts: VerdictsFile = None,
     settings: options.SettingsFile = None,
     as_json: options.Json = False,
 ) -> None:
@@ -48,6 +52,7 @@ def train(
     """
     rules = options.settings_of(settings, alerts_per_day)
     people = veil.directory(directory, rules)
+    confirmed = load_book(path_of(verdicts, ledger), rules).confirmed_days()
     options.demand_writable(model, "--model")
     take_in(logs, source, ledger, rules, "see detector check")
     book = Ledger.open(ledger, rules.timezone)
@@ -56,18 +61,20 @@ def train(
     if not days:
         raise NotEnoughHistory("no day with data to learn from", where=ledger)
     screen.say(f"learning from {days[0]} to {days[-1]}")
-    data = Data(
+    clean = without(
         book.hours(days[0], days[-1]),
         book.touched(days[0], days[-1], DIMENSIONS),
+        confirmed,
         people,
         rules,
-        registry.families(),
     )
+    _say_left_out(clean.left_out)
+    data = Data(clean.hours, clean.touched, people, rules, registry.families())
     with screen.steps() as step:
         found = learn(data, step)
     found = store.save(replace(found, pseudonyms=book.pseudonyms), model, registry.families())
     if as_json:
-        typer.echo(json.dumps(_summary(found, model)))
+        typer.echo(json.dumps({**_summary(found, model), "left_out_days": len(clean.left_out)}))
     screen.say(
         f"{counted(found.accounts, 'account')}, {counted(len(days), 'day')}; row counts known for "
         f"{share(found.rows_known)} of the reading statements",
@@ -83,6 +90,18 @@ def train(
             "most row counts are unknown: thefts that do not change the number of statements "
             "will not be seen; switch row counts on in the database's log"
         )
+
+
+def _say_left_out(days: pl.DataFrame) -> None:
+    """Entity-days of confirmed thefts."""
+    if days.is_empty():
+        return
+    names = days.select("entity_kind", "entity").unique().sort("entity_kind", "entity").rows()
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    who = ", ".join(f"{kind.replace('_', ' ')} {name}" for kind, name in names[:SHOWN])
+    screen.say(
+        f"{counted(len(days), 'day')} of confirmed thefts left out of what is learned: {who}{more}"
+    )
 
 
 def _groups(model: Model) -> list[tuple[str, int]]:

@@ -32,6 +32,7 @@ def trial(moment: datetime) -> Alert:
         "id": own,
         "incident": own,
         "related": [],
+        "verdicts": [],
         "time": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "date": f"{moment:%Y-%m-%d}",
         "entity_kind": "account",

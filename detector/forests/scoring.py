@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,10 @@ from detector.settings import Settings
 LOOKBACK = features.LOOKBACK + budget.RUN_DAYS
 #: Digits kept: the last bits of a library's sum stay out of files.
 DIGITS = 6
+#: Of each row of a scored table, whether a person expects what it shows: a boolean Series.
+Covers: TypeAlias = Callable[[pl.DataFrame], pl.Series]
+#: An entity's day.
+DAY = ("entity_kind", "entity", "day")
 
 
 def material(records: int) -> pl.Expr:
@@ -41,12 +46,16 @@ def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """What days are scored by, beside the ledger: a model, who people are, and the settings."""
+    """What days are scored by, beside the ledger: a model, who people are, and the settings.
+
+    What ``covers`` says is expected neither rings nor begins a run.
+    """
 
     model: Model
     directory: pl.DataFrame | None
     settings: Settings
     families: Sequence[Family]
+    covers: Covers | None = None
 
     def score(
         self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
@@ -54,9 +63,10 @@ class Scorer:
         """The feature table of ``days`` with what the model makes of it.
 
         Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity
-        the model does not judge), and ``alarming``: the first hour of a day at which an alert
-        rings. ``hours`` and ``touched`` reach LOOKBACK days further back. Without any activity of
-        an entity that can be judged, a frame without columns.
+        the model does not judge), ``alarming``: the first hour of a day at which an alert rings,
+        as if the hours that are covered were not there; and ``held``: the hour at which a day
+        would have rung that now does not. ``hours`` and ``touched`` reach LOOKBACK days further
+        back. Without any activity of an entity that can be judged, a frame without columns.
         """
         scored = self._judged(hours, touched, days, ends=False)
         if scored.is_empty():
@@ -64,21 +74,31 @@ class Scorer:
         week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
         earlier = self._judged(hours, touched, sorted(week - set(days)), ends=True)
         worth = material(self.settings.minimum_records)
-        past = [
-            alarms(day_ends(part).filter(worth))
-            for part in (earlier, scored)
-            if not part.is_empty()
-        ]
-        bar = self.model.threshold
-        loud = budget.rings("surprise", bar) & worth
+        ends = [day_ends(part).filter(worth) for part in (earlier, scored) if not part.is_empty()]
+        loud = budget.rings("surprise", self.model.threshold) & worth
+        all_rung = self._rung(scored, ends, loud)
+        if self.covers is None:
+            return all_rung.with_columns(held=pl.lit(value=False))
+        left = [part.filter(~self.covers(part)) for part in ends]
+        asked = scored.with_columns(covered=self.covers(scored))
         return (
-            budget.runs(pl.concat(past), scored, bar, self.model.last_day)
+            self._rung(asked, left, loud & ~pl.col("covered"))
+            .join(all_rung.select(*DAY, "hour", held="alarming"), on=[*DAY, "hour"],
+                  maintain_order="left")
+            .with_columns(held=pl.col("held") & ~pl.col("alarming").any().over(*DAY))
+            .drop("covered")
+        )  # fmt: skip
+
+    def _rung(
+        self, scored: pl.DataFrame, ends: Sequence[pl.DataFrame], loud: pl.Expr
+    ) -> pl.DataFrame:
+        """``scored`` with ``alarming``, the first ``loud`` hour; ``ends`` may begin runs."""
+        past = pl.concat([alarms(part) for part in ends])
+        return (
+            budget.runs(past, scored, self.model.threshold, self.model.last_day)
             .with_columns(loud=loud.fill_null(value=False))
             .sort("entity_kind", "entity", "hour")
-            .with_columns(
-                alarming=pl.col("loud")
-                & (pl.col("loud").cum_sum().over("entity_kind", "entity", "day") == 1)
-            )
+            .with_columns(alarming=pl.col("loud") & (pl.col("loud").cum_sum().over(*DAY) == 1))
             .drop("loud", "before")
         )
 

@@ -133,7 +133,8 @@ def demand_pseudonyms(model: Model, check: str, path: Path) -> None:
 def _head(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
-    del settings["sinks"]  # where alerts go is no part of what was learned
+    for name in ("sinks", "allow_list", "expected_growth"):
+        del settings[name]  # what becomes of alerts is no part of what was learned
     return {
         "kind": KIND,
         "format": FORMAT,

@@ -7,14 +7,14 @@ settings ask for none, everything passes as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
-from detector.errors import InputError
+from detector.errors import DetectorError, InputError
 from detector.pseudonyms import names
 from detector.pseudonyms.names import Pseudonyms
 from detector.reading import directory as directories
@@ -39,6 +39,7 @@ _QUOTED: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""
 #: Words behind which the rest is of the file.
 _LISTED: Final = re.compile(r"(its columns are|is no readable Parquet:) .*", re.DOTALL)
 _HIDDEN: Final = "(not shown: pseudonyms are on)"
+_Error = TypeVar("_Error", bound=DetectorError)
 
 
 def veiled(source: Source, found: Pseudonyms | None) -> Source:
@@ -106,16 +107,25 @@ def demand(accounts: pl.Series, settings: Settings, where: Path) -> None:
             raise InputError(apart[0], where=where, hint=apart[1])
 
 
-def unquoted(error: InputError, settings: Settings) -> InputError:
-    """``error`` without what it has from a file, where the settings ask for pseudonyms."""
+def account(name: str, settings: Settings) -> str:
+    """An account that a person named, as it is kept; its pseudonym may stand for it."""
+    found = names.of(settings)
+    return name if found is None or found.name(name) is not None else found.of(name)
+
+
+def unquoted(error: _Error, settings: Settings, own: Collection[str] = ()) -> _Error:
+    """``error`` without what it has from a file, where the settings ask for pseudonyms.
+
+    ``own`` are words that it may quote all the same.
+    """
     if not settings.pseudonyms:
         return error
-    what, hint = (_masked(text, settings) for text in (error.what, error.hint))
-    return InputError(what, where=error.where, hint=hint)
+    what, hint = (_masked(text, settings, own) for text in (error.what, error.hint))
+    return type(error)(what, where=error.where, hint=hint)
 
 
-def _masked(text: str, settings: Settings) -> str:
-    ours = _OURS.union(settings.columns.values())
+def _masked(text: str, settings: Settings, own: Collection[str] = ()) -> str:
+    ours = _OURS.union(settings.columns.values(), own)
 
     def shown(match: re.Match[str]) -> str:
         return match[0] if match[0][1:-1] in ours else _HIDDEN

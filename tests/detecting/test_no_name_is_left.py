@@ -33,6 +33,11 @@ UNREACHABLE = "syslog+tcp://127.0.0.1:1#name=unreachable"
 def logs(tmp_path_factory):
     place = tmp_path_factory.mktemp("planted")
     planted.write(place)
+    families = sorted(family.name for family in registry.families())
+    (place / "expected.toml").write_text(
+        f'[[expected]]\nentity_kind = "account"\nentity = "{planted.THIEF}"\nreason = {families}\n'
+        'until = 2024-12-31\nby = "ann"\nwhy = "a copy"\nrows = 1_000_000\n'
+    )
     return place
 
 
@@ -59,6 +64,13 @@ def ran(logs, tmp_path_factory):
         ):
             said[f"{command[0]} --json"] = _said(patch, *command, "--json")
         said["outbox list --json"] = _said(patch, "outbox", "list", "--json")
+        thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+        alerts = _lines(place / "out" / "alerts.ndjson")
+        stolen = next(alert["id"] for alert in alerts if alert["entity"] == thief)
+        words = ("verdict", stolen, "confirmed", "--reason", "stolen password")
+        said["verdict --json"] = _said(patch, *words, "--json")
+        expected = ("--allow-list", logs / "expected.toml", "--out", "expected")
+        said["score again"] = _said(patch, "score", logs / "new", *staff, *expected)
         for command in (("check", logs / "past", logs / "new"), ("ledger",), ("outbox", "list")):
             said[" ".join(map(str, command[:2]))] = _said(patch, *command)
     return place, said
@@ -118,6 +130,16 @@ def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
     assert {alert["group"] for alert in alerts if alert["entity"] == thief} == {"desk north"}
     assert thief in said["score --json"][2]
     assert json.loads(said["evaluate --json"][1])["found"] == 1
+
+
+def test_verdicts_and_what_is_expected_tell_the_thief_by_the_pseudonym(ran):
+    """The allow-list names the account; what is kept and said of it does not."""
+    place, said = ran
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    held = _lines(place / "expected" / "held.ndjson")
+    assert {alert["entity"] for alert in held} == {thief}
+    assert thief in {each["entity"] for each in _lines(place / "verdicts.ndjson")}
+    assert thief in said["score again"][2]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -236,6 +258,58 @@ def test_words_about_bad_incidents_quote_nothing(ran, tmp_path, monkeypatch, tex
     assert not planted.found(err.encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('[[expected]]\n"{0}" = 1\n', "[[expected]] 1: unknown key"),
+        ('[[expected]]\nrow = "{0}"\n', "did you mean 'rows'?"),
+        ('"{0}" = 1\n"{0}" = 2\n', "cannot be read"),
+        (
+            (
+                '[[expected]]\nentity_kind = "{0}"\nentity = "x"\nreason = "volume"\n'
+                'by = "x"\nwhy = "x"\nrows = 1\nuntil = 2024-12-31\n'
+            ),
+            "entity_kind =",
+        ),
+    ],
+)
+def test_words_about_a_bad_allow_list_quote_nothing(ran, logs, tmp_path, monkeypatch, text, line):
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
+    (tmp_path / "bad.toml").write_text(text.format(planted.STEM))
+    wrong = ("--allow-list", tmp_path / "bad.toml", "--out", tmp_path / "out")
+    code, _, err = _said(monkeypatch, "score", logs / "new", *wrong)
+    assert code == 1
+    assert line in err
+    assert not planted.found(err.encode())
+
+
+@pytest.mark.parametrize(
+    ("account", "why"),
+    [
+        (planted.STEM, "holds names of accounts, not pseudonyms"),
+        (Pseudonyms.of_key(KEY[::-1]).of(planted.STEM), "holds pseudonyms of another key"),
+    ],
+)
+def test_verdicts_of_names_or_of_another_key_are_refused(
+    ran, logs, tmp_path, monkeypatch, account, why
+):
+    """They would leave no day out and hold nothing back, and nobody would know."""
+    place, _ = ran
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
+    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    kept = tmp_path / "verdicts.ndjson"
+    kept.write_text((place / "verdicts.ndjson").read_text().replace(thief, account))
+    for command in ("train", "score"):
+        end = ("--model", tmp_path / "model") if command == "train" else ("--out", tmp_path / "out")
+        code, _, err = _said(monkeypatch, command, logs / "new", "--verdicts", kept, *end)
+        assert code == 1
+        assert why in err.splitlines()[-1]
+        assert not planted.found(err.encode())
+
+
 def test_a_log_of_which_nothing_can_be_used_is_refused_without_a_name(ran, tmp_path, monkeypatch):
     place, _ = ran
     monkeypatch.chdir(place)
@@ -291,13 +365,14 @@ def test_a_model_a_ledger_and_scores_are_not_mixed_with_another_key(
     for at, command in (
         ("model", ("score", logs / "new")),
         ("model", ("drill",)),
-        ("ledger", ("train", logs / "past", "--model", tmp_path / "model")),
+        ("ledger", ("train", logs / "past", "--model", tmp_path / "model", "--verdicts", "none")),
+        ("verdicts.ndjson", ("train", logs / "past", "--model", tmp_path / "model")),
         ("model", ("evaluate", "out", "--incidents", logs / "incidents.csv", "--model", "model")),
         ("out", ("evaluate", "out", "--incidents", logs / "incidents.csv")),
     ):
         code, _, err = _said(monkeypatch, *command, "--settings", rules)
         assert code == 1
-        assert f"detector: {at}: {said}" in err.splitlines()[-1]
+        assert f"{at}: {said}" in err.splitlines()[-1]
     assert before == {path: path.stat().st_mtime_ns for path in place.rglob("*")}
 
 

@@ -54,12 +54,24 @@ def scrambled(seed: int, many: int) -> list[str]:
     return ["".join(dice.choices(pieces, k=dice.randint(1, 12))) for _ in range(many)]
 
 
+def said(reason: str, by: str = "ann", until: str | None = None) -> dict[str, Any]:
+    """A verdict as it stands in a later alert."""
+    return {
+        "alert": "06aaf9331c5cf099871b",
+        "verdict": "confirmed",
+        "reason": reason,
+        "by": by,
+        "until": until,
+    }
+
+
 def whole(**other: Any) -> dict[str, Any]:
     """An alert with every key, of an account unless ``entity_kind`` says otherwise."""
     alert = {
         "id": "0f1ca30eee83bedbbc84",
         "incident": "06aaf9331c5cf099871b",
         "related": ["06aaf9331c5cf099871b", "b7e10e280b3f3350a916"],
+        "verdicts": [said("stolen password, case 4711")],
         "time": "2024-02-05T08:00:00Z",
         "date": "2024-02-05",
         "entity_kind": "account",
@@ -105,8 +117,9 @@ def named(*names: str) -> list[dict[str, Any]]:
 
 
 def hostile(text: str, kind: str = "account") -> dict[str, Any]:
-    """``text`` in every field that a log can fill."""
+    """``text`` in every field that a log, or who gives a verdict, can fill."""
     return whole(
+        verdicts=[said(text, by=text)],
         entity_kind=kind,
         entity=text,
         group=text,
@@ -126,6 +139,7 @@ _some = st.lists(
     st.builds(lambda n, s, r: {"name": n, "statements": s, "rows": r}, _names, _counts, _counts),
     max_size=5,
 )
+_ends = st.none() | st.dates().map(str)
 _ids = st.from_regex(r"[0-9a-f]{20}", fullmatch=True)
 
 
@@ -139,6 +153,7 @@ def alerts(draw: st.DrawFn) -> dict[str, Any]:
         id=draw(_ids),
         incident=draw(_ids),
         related=draw(st.lists(_ids, max_size=100)),
+        verdicts=draw(st.lists(st.builds(said, _names, _names, _ends), max_size=10)),
         time=f"{day}T{draw(st.integers(0, 23)):02}:00:00Z",
         date=str(day),
         since=str(since),

@@ -23,6 +23,7 @@ ORDER = (
     ("features",),
     ("forests",),
     ("alerts",),
+    ("verdicts",),
     ("drill",),
     ("feed",),
     ("formats",),

@@ -1,0 +1,1 @@
+"""What people say of alerts, and what follows from it: for baselines and for alerts to come."""
