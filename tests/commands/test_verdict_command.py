@@ -20,7 +20,7 @@ from detector.verdicts.subject import Subject
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
-THIEF = "partner.maillard"
+THIEF = "partner.robert"
 HOSTILE = 'two\nlines \x1b[2J\x07 \u202e "}{" \u2028'
 
 
@@ -41,7 +41,7 @@ def score(log, detector, tmp_path, monkeypatch):
     def command(*more):
         return detector(
             "score", log, "--model", TOP / "models" / "agency",
-            "--directory", AGENCY / "directory.csv", *more,
+            "--directory", AGENCY / "directory.csv", "--format", "native", *more,
         )  # fmt: skip
 
     return command
@@ -154,22 +154,13 @@ def test_a_held_alert_can_be_judged_and_confirming_it_ends_the_expectation(score
     assert of(THIEF)["id"] == held
 
 
-def wrapped(alert, shape):
-    return {
-        "native": alert,
-        "ocsf": {"class_uid": 2004, "metadata": {"uid": alert["id"]}, "unmapped": alert},
-        "ecs": {"@timestamp": alert["time"], "event": {"id": alert["id"]}, "detector": alert},
-    }[shape]
-
-
 @pytest.mark.parametrize("shape", ["native", "ocsf", "ecs"])
 def test_an_alert_is_found_in_each_format_and_its_verdict_stands_in_later_ones(
     shape, score, detector
 ):
     score()
     alerts = lines("out/alerts.ndjson")
-    text = "".join(json.dumps(wrapped(each, shape)) + "\n" for each in alerts)
-    Path("out/alerts.ndjson").write_text(text)
+    score("--format", shape)
     first = next(each for each in alerts if each["entity"] == THIEF)
     ran = detector("verdict", first["id"], "benign", "--reason", "a move", "--by", "eva", "--json")
     assert ran.code == 0
