@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from detector.durable import sync
 from detector.errors import InputError
 from detector.ledger import manifest
 from detector.ledger.fold import coded
@@ -303,7 +304,7 @@ class _Writer:
             if self._rejects is not None:
                 self._rejects.close()
                 self._rejects = None
-                manifest.sync(self._rejects_path)
+                sync(self._rejects_path)
         except OSError as error:
             raise self.ledger.unwritable(error) from error
 

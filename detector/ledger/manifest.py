@@ -13,6 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from detector.durable import sync
 from detector.errors import LedgerError
 from detector.settings import Settings
 
@@ -149,15 +150,6 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         os.fsync(file.fileno())
     scratch.replace(path)
     sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Waits until a file's data, or a folder's names, are on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.ledger import manifest
+from detector.durable import sync
 from detector.ledger.fold import hours_of, plain, sum_hours, sum_touched, touched_of
 from detector.schema import HOURS, TOUCHED
 
@@ -61,7 +61,7 @@ class Spool:
         made = {self.place(table, day) for table in _SCHEMAS for day in self._files}
         folders = {folder for path in made for folder in (path.parent, path.parent.parent)}
         with ThreadPoolExecutor(SYNCING) as pool:
-            list(pool.map(manifest.sync, [*made, *folders]))
+            list(pool.map(sync, [*made, *folders]))
         return sorted(self._files)
 
     def _write(self, ready: pl.Expr) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pwd
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from detector.durable import appending
 from detector.errors import InputError
 
 FILE_NAME: Final = "reveal-audit.ndjson"
@@ -63,22 +63,13 @@ def write(path: Path, attempts: Sequence[Attempt], by: str | None, reason: str |
 
 
 def _append(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with appending(path) as handle:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":  # a line that a crash cut
             data = b"\n" + data
         while data:
             data = data[os.write(handle, data) :]
         os.fsync(handle)
-    finally:
-        os.close(handle)
-    folder = os.open(path.absolute().parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _without_names(reason: str | None, attempts: Sequence[Attempt]) -> str | None:

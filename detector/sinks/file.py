@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+from detector.durable import sync
 from detector.errors import SettingsError
 from detector.feed.format import Format
 from detector.feed.sink import Delivered, Item, Outcome, Send, Sink, Unreachable, all_of
@@ -156,11 +157,7 @@ def _rotate(path: Path, file: int) -> None:
         except FileExistsError:
             number += 1
     path.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 SINK: Final = Sink(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from detector.durable import appending
 from detector.errors import VerdictError
 from detector.verdicts.book import Book
 from detector.verdicts.record import Record, decode, encode
@@ -40,18 +40,9 @@ def append(path: Path, records: Sequence[Record]) -> None:
     data = b"".join(encode(record) for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with appending(path) as handle:
             _records(_whole(handle), path)
             _write(handle, data)
-        finally:
-            os.close(handle)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except OSError as error:
         raise VerdictError(f"cannot be written: {error.strerror}", where=path) from error
 

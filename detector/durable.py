@@ -1,0 +1,33 @@
+"""Files that outlive a crash: on disk, names and all, before anyone is told so."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's data, or a folder's names, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[int]:
+    """The file's handle, for its owner alone, at its end, held against other processes.
+
+    When this is left without an error, the file's name is on disk; its data the caller syncs.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+    sync(path.parent)
