@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detector.forests import binning, walk
+from detector.forests.binning import Bins
 from detector.schema import Schema
 
 #: Trees, leaves of each, and the least weight of days in a leaf.
@@ -56,21 +58,10 @@ class Boosting:
         total = np.zeros(len(points))
         if not len(points):
             return total
+        points = np.asfortranarray(points)
         for tree in self.nodes.partition_by("tree", maintain_order=True):
-            total += _walk(tree, points)
+            total += walk.values(tree, points)
         return total
-
-
-def _walk(tree: pl.DataFrame, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    feature, threshold = tree["feature"].to_numpy(), tree["threshold"].to_numpy()
-    left, right = tree["left"].to_numpy(), tree["right"].to_numpy()
-    at = np.zeros(len(points), dtype=np.int32)
-    rows = np.arange(len(points))
-    while (inner := left[at] > 0).any():
-        low = points[rows, feature[at]] <= threshold[at]
-        at = np.where(inner, np.where(low, left[at], right[at]), at)
-    found: NDArray[np.float64] = tree["value"].to_numpy()[at]
-    return found
 
 
 def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
@@ -97,22 +88,27 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
         early_stopping=False,
         random_state=seed,
     )
-    # One core, so one result on any machine.
-    with threadpool_limits(1):
-        model.fit(points, stolen, sample_weight=weight / weight.mean())
+    bins = binning.fit(points, weight)
+    # One core, so one result on any machine. OpenMP's limit is the calling thread's own.
+    with threadpool_limits(1, user_api="openmp"):
+        model.fit(bins.of(points), stolen, sample_weight=weight / weight.mean())
     # scikit-learn has no public way to its trees; a test holds these to its own scores.
     each = [stage[0].nodes for stage in model._predictors]  # noqa: SLF001
-    return Boosting(pl.concat(_nodes(at, nodes) for at, nodes in enumerate(each)))
+    return Boosting(pl.concat(_nodes(at, nodes, bins) for at, nodes in enumerate(each)))
 
 
-def _nodes(tree: int, nodes: NDArray[np.void]) -> pl.DataFrame:
+def _nodes(tree: int, nodes: NDArray[np.void], bins: Bins) -> pl.DataFrame:
+    leaf = nodes["is_leaf"] == 1
+    inner = zip(nodes["feature_idx"][~leaf], nodes["num_threshold"][~leaf], strict=True)
+    threshold = np.zeros(len(nodes))
+    threshold[~leaf] = [bins.threshold(column, between) for column, between in inner]
     return pl.DataFrame(
         {
             "tree": np.full(len(nodes), tree),
             "feature": nodes["feature_idx"],
-            "threshold": np.where(nodes["is_leaf"] == 1, 0.0, nodes["num_threshold"]),
-            "left": np.where(nodes["is_leaf"] == 1, 0, nodes["left"]),
-            "right": np.where(nodes["is_leaf"] == 1, 0, nodes["right"]),
+            "threshold": threshold,
+            "left": np.where(leaf, 0, nodes["left"]),
+            "right": np.where(leaf, 0, nodes["right"]),
             "value": nodes["value"],
         },
         schema_overrides=dict(NODES),
@@ -141,4 +137,7 @@ def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     ).item()
     if lost:
         raise ValueError("the trees lead nowhere")
+    leaves = nodes.filter(~inner).group_by("tree").len()["len"]
+    if (leaves > walk.MOST_LEAVES).any():
+        raise ValueError(f"a tree has more than {walk.MOST_LEAVES} leaves")
     return Boosting(nodes)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -45,6 +46,8 @@ FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
 FEWEST_TO_KNOW = 20_000
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
+#: Fits of one judge that run side by side.
+CORES = 2
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
 CONTAMINATED = 2.0
 
@@ -151,15 +154,17 @@ def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, 
     )
     if len(own) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
+    rest = [own.filter(half != mine) for mine in (0, 1)]
+    fits = [own, *(others if len(others) else own for others in rest)]
+    # Each fit is on one core, and most of it lets others run (Cython without the interpreter).
+    with ThreadPoolExecutor(CORES) as pool:
+        voices, *strangers = pool.map(lambda days: _voices(days, taught, data), fits)
     scores = np.zeros(len(own))
-    for mine in (0, 1):
-        others = own.filter(half != mine)
-        fitted = _voices(others if len(others) else own, taught, data)
+    for mine, fitted in enumerate(strangers):
         rows = own.filter(half == mine)
         scores[(half == mine).to_numpy()] = fitted.joint(
             rows, fitted.surprises(rows), data.families
         )
-    voices = _voices(own, taught, data)
     if len(own) >= FEWEST_TO_KNOW:
         scores = (scores + voices.joint(own, voices.surprises(own), data.families)) / 2
     return Judge(voices, tails.fit(scores, JOINT_SCALE)), scores

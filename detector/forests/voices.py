@@ -115,11 +115,9 @@ def taught(
     points = _taught_points(voices, honest, families)
     stolen = Lesson(_taught_points(voices, campaigns, families), campaigns["weight"].to_numpy())
     heard = len(voices.names) + 2
-    weights = np.ones(len(honest))
-    for _ in range(2):
-        trees = boosting.fit(Lesson(points, weights), stolen, heard, seed)
-        weights = np.where(_leads(honest, trees.score(points)), 1.0, REST_OF_RUN)
-    return replace(voices, trees=trees)
+    first = boosting.fit(Lesson(points, np.ones(len(honest))), stolen, heard, seed)
+    weights = np.where(_leads(honest, first.score(points)), 1.0, REST_OF_RUN)
+    return replace(voices, trees=boosting.fit(Lesson(points, weights), stolen, heard, seed))
 
 
 def _taught_points(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from detector.forests import boosting
+from detector.forests import binning, boosting, walk
 from detector.forests.boosting import NODES, Boosting, Lesson
 
 #: The first of these only ever add to suspicion; the last may count either way.
@@ -26,27 +27,32 @@ def _points(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Our trees, and the classifier of scikit-learn's that they were taken from."""
-    made = []
+    """Our trees, and the scores of scikit-learn's classifier that they were taken from."""
+    made, cut = [], []
 
     class Watched(sklearn.ensemble.HistGradientBoostingClassifier):
         def fit(self, *arguments, **named):
             made.append(self)
             return super().fit(*arguments, **named)
 
+    def bins(*arguments):
+        cut.append(binning.fit(*arguments))
+        return cut[-1]
+
     honest, stolen = _points(3000, 1), _points(300, 2, shift=1.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.ensemble, "HistGradientBoostingClassifier", Watched)
+        patch.setattr(boosting, "binning", SimpleNamespace(fit=bins))
         ours = boosting.fit(
             Lesson(honest, np.ones(len(honest))), Lesson(stolen, np.ones(len(stolen))), VOICES, 7
         )
-    return ours, made[0]
+    return ours, lambda points: made[0].decision_function(cut[0].of(points))
 
 
 def test_scores_are_scikit_learns_own_up_to_its_baseline(fitted):
     ours, theirs = fitted
     points = np.vstack([_points(500, 3), _points(500, 4, shift=3.0), np.zeros((1, COLUMNS))])
-    apart = theirs.decision_function(points) - ours.score(points)
+    apart = theirs(points) - ours.score(points)
     assert np.ptp(ours.score(points)) > 1
     assert np.ptp(apart) < 1e-9
 
@@ -56,7 +62,7 @@ def test_a_point_on_a_threshold_goes_the_way_scikit_learn_sends_it(fitted):
     inner = ours.nodes.filter(pl.col("left") > 0).head(60)
     points = np.full((len(inner), COLUMNS), 0.7)
     points[np.arange(len(inner)), inner["feature"].to_numpy()] = inner["threshold"].to_numpy()
-    assert np.ptp(theirs.decision_function(points) - ours.score(points)) < 1e-9
+    assert np.ptp(theirs(points) - ours.score(points)) < 1e-9
 
 
 @given(st.integers(0, 10_000), st.integers(0, VOICES - 1), st.floats(0.001, 20))
@@ -147,6 +153,74 @@ def test_a_child_in_the_next_tree_is_refused():
 def test_trees_with_holes_are_refused(harm):
     with pytest.raises(ValueError, match=r"nowhere|holes|null|number"):
         boosting.checked(_nodes(**harm), 4)
+
+
+def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
+    """A tree of so many leaves, each next split at a leaf picked by chance."""
+    rows = [[0, 0.0, 0, 0]]
+    while len(rows) < 2 * leaves - 1:
+        at = random.choice([place for place, row in enumerate(rows) if not row[2]])
+        rows[at] = [int(random.integers(4)), round(random.random(), 1), len(rows), len(rows) + 1]
+        rows += [[0, 0.0, 0, 0], [0, 0.0, 0, 0]]
+    feature, threshold, left, right = zip(*rows, strict=True)
+    return pl.DataFrame(
+        {
+            "tree": [0] * len(rows),
+            "feature": feature,
+            "threshold": threshold,
+            "left": left,
+            "right": right,
+            "value": random.random(len(rows)),
+        },
+        schema=dict(NODES),
+    )
+
+
+@given(st.integers(0, 10_000), st.integers(1, walk.MOST_LEAVES))
+@hypothesis_settings(max_examples=80, deadline=None)
+def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
+    random = np.random.default_rng(seed)
+    tree = _grown(random, leaves)
+    points = random.integers(-1, 12, (50, 4)) / 10
+    rows = tree.rows(named=True)
+
+    def walked(point: np.ndarray) -> float:
+        at = 0
+        while rows[at]["left"]:
+            low = point[rows[at]["feature"]] <= rows[at]["threshold"]
+            at = rows[at]["left" if low else "right"]
+        return rows[at]["value"]
+
+    assert walk.values(tree, points).tolist() == [walked(point) for point in points]
+
+
+def test_a_tree_of_too_many_leaves_is_refused():
+    random = np.random.default_rng(1)
+    boosting.checked(_grown(random, walk.MOST_LEAVES), 4)
+    with pytest.raises(ValueError, match="more than 64 leaves"):
+        boosting.checked(_grown(random, walk.MOST_LEAVES + 1), 4)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 2000), st.integers(0, 3))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_bins_split_numbers_as_their_thresholds_do(seed, size, digits):
+    random = np.random.default_rng(seed)
+    numbers = np.round(random.exponential(2.0, (size, 1)), digits)
+    bins = binning.fit(numbers, random.random(size) + 0.01)
+    mine = bins.of(numbers)[:, 0]
+    assert sorted(set(mine)) == list(range(len(bins.cuts[0]) + 1)), "an empty bin"
+    assert len(bins.cuts[0]) < binning.MOST
+    for place in range(len(bins.cuts[0])):
+        low = numbers[:, 0] <= bins.threshold(0, place + 0.5)
+        assert np.array_equal(low, mine <= place)
+
+
+def test_bins_follow_the_weights():
+    """A hundredth of the points that weighs as much as the rest gets half of the bins."""
+    numbers = np.arange(100_000, dtype=float)[:, None]
+    heavy = numbers[:, 0] >= 99_000
+    bins = binning.fit(numbers, np.where(heavy, 99.0, 1.0))
+    assert (bins.cuts[0] >= 99_000).sum() == pytest.approx(127, abs=3)
 
 
 def test_other_columns_are_refused():
