@@ -51,6 +51,7 @@ REJECTS: Final[Schema] = {
 #: Sums per hour (UTC), account and action. ``largest`` is the largest known single result;
 #: ``log_rows`` is the sum of log1p(rows) in millionths (integers, so that sums do not depend
 #: on their order). ``unknown_rows`` counts statements whose row count the log does not give.
+#: ``minutes`` has bit k set where a statement was made in minute k of the hour: parts merge by or.
 HOURS: Final[Schema] = {
     "hour": TIMESTAMP,
     "account": pl.String(),
@@ -62,6 +63,7 @@ HOURS: Final[Schema] = {
     "log_rows": pl.Int64(),
     "bytes": pl.Int64(),
     "failures": pl.Int64(),
+    "minutes": pl.Int64(),
 }
 
 #: What each account touched on each day (of the ledger's time zone), one row per value of each

@@ -16,7 +16,7 @@ from detector.schema import HOURS, TIMESTAMP, TOUCHED, Schema
 #: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
 #: sum of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
 #: ``known`` says whether the log tells the rows. ``rows`` may be taken by statements that somebody
-#: made anyway: then ``statements`` is 0.
+#: made anyway: then ``statements`` is 0. ``minutes`` see HOURS.
 ACTS: Final[Schema] = {
     "account": pl.String(),
     "day": pl.Date(),
@@ -29,6 +29,8 @@ ACTS: Final[Schema] = {
     "rows": pl.Int64(),
     "log_rows": pl.Float64(),
     "largest": pl.Int64(),
+    "bytes": pl.Int64(),
+    "minutes": pl.Int64(),
     "known": pl.Boolean(),
 }
 
@@ -49,8 +51,9 @@ def hours(acts: pl.DataFrame) -> pl.DataFrame:
         told.then((pl.col("log_rows") * LOG_SCALE).round().cast(pl.Int64))
         .otherwise(0)
         .alias("log_rows"),
-        pl.lit(0, pl.Int64).alias("bytes"),
+        told.then("bytes").otherwise(0).alias("bytes"),
         pl.lit(0, pl.Int64).alias("failures"),
+        "minutes",
     ).select(pl.col(name).cast(kind) for name, kind in HOURS.items())
 
 

@@ -77,20 +77,26 @@ def _usual_rows(scene: Scene, account: str) -> float:
     return max(float(row["rows"] or 0), LEAST)
 
 
+def _scripted(scene: Scene) -> bool:
+    """Half of those who page do it by a program."""
+    return bool(scene.random.random() < 0.5)
+
+
 def _burst(scene: Scene, account: str) -> pl.DataFrame:
     days = scene.workdays(*scene.span(len(scene.world.days), 1.0))
     day = days[int(scene.random.integers(0, len(days)))]
     start = int(scene.random.integers(9, 16))
     hours = tuple(range(start, start + int(scene.random.integers(1, 3))))
     size = float(scene.random.uniform(50_000, 500_000)) / len(hours)
-    return pages(scene, Paging(account, [day], hours, 40, size / 40))
+    how = Paging(account, [day], hours, 40, size / 40, scripted=_scripted(scene))
+    return pages(scene, how)
 
 
 def _flat_month(scene: Scene, account: str) -> pl.DataFrame:
     first, last = scene.span(28)
     days = [day for day in scene.world.days if first <= day <= last]
     size = float(scene.random.uniform(150, 500))
-    how = Paging(account, days, range(24), 6, size, address=scene.address())
+    how = Paging(account, days, range(24), 6, size, address=scene.address(), scripted=True)
     return pages(scene, how)
 
 
@@ -122,15 +128,17 @@ def _weekend_nights(scene: Scene, account: str) -> pl.DataFrame:
     off = [day for day in days if day.isoweekday() > 5]
     some = [day for day in days if day.isoweekday() <= 5][:: int(scene.random.integers(1, 4))]
     start = int(scene.random.integers(0, 6))
-    at_night = pages(scene, Paging(account, some, NIGHT[start : start + 4], 5, max(size, 3)))
-    weekend = pages(scene, Paging(account, off, range(10, 18), 4, max(size, 3)))
+    night, by_day = NIGHT[start : start + 4], range(10, 18)
+    scripted, size = _scripted(scene), max(size, 3)
+    at_night = pages(scene, Paging(account, some, night, 5, size, scripted=scripted))
+    weekend = pages(scene, Paging(account, off, by_day, 4, size, scripted=scripted))
     return pl.concat([at_night, weekend])
 
 
 def _dormant(scene: Scene, account: str) -> pl.DataFrame:
     days = scene.workdays(*scene.span(14))
     size = _usual_rows(scene, account) * float(scene.random.uniform(1, 5)) / 64
-    return pages(scene, Paging(account, days, OFFICE, 8, size))
+    return pages(scene, Paging(account, days, OFFICE, 8, size, scripted=_scripted(scene)))
 
 
 def _service(scene: Scene, account: str) -> pl.DataFrame:

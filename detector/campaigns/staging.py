@@ -9,12 +9,15 @@ from typing import TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector.campaigns.act import ACTS
 from detector.campaigns.world import World, utc
 
 #: Entities behind a campaign, as (kind, name).
 Targets: TypeAlias = tuple[tuple[str, str], ...]
+#: So many statements in an hour fill all of its minutes.
+MANY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ def again(
     logs = made * np.log1p(scale) if longer else own["log_rows"].to_numpy() * share
     usual = world.usual.select("account", "client_address", "application", "object")
     frame = own.select("account", "day", "hour", "largest").with_columns(
+        bytes=pl.Series(np.rint(own["bytes"].to_numpy() * share).astype(np.int64)),
+        minutes=pl.Series(by_chance(extra * (not longer), scene.random)),
         action=pl.lit("read"),
         statements=pl.Series(np.zeros(len(own), dtype=np.int64) if longer else extra),
         rows=pl.Series(np.rint(own["rows"].to_numpy() * share).astype(np.int64)),
@@ -98,7 +103,10 @@ def again(
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Statements of about the same size in given hours of given days."""
+    """Statements of about the same size in given hours of given days.
+
+    ``scripted`` ones come at even steps, as a program makes them, others by chance.
+    """
 
     account: str
     days: Sequence[date]
@@ -110,6 +118,7 @@ class Paging:
     application: str | None = None
     action: str = "read"
     known: bool = True
+    scripted: bool = False
 
 
 def pages(scene: Scene, how: Paging) -> pl.DataFrame:
@@ -136,10 +145,26 @@ def pages(scene: Scene, how: Paging) -> pl.DataFrame:
                     "rows": int(sizes.sum()),
                     "log_rows": float(np.log1p(sizes).sum()),
                     "largest": int(sizes.max()),
+                    "bytes": round(float(sizes.sum()) * usual["width"]),
+                    "minutes": evenly(made) if how.scripted else int(by_chance([made], random)[0]),
                     "known": how.known,
                 }
             )
     return pl.DataFrame(rows, schema=dict(ACTS))
+
+
+def by_chance(statements: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
+    """Minutes (see HOURS) of so many statements an hour, each at any moment of it."""
+    counts = np.minimum(statements, MANY)
+    hour = np.repeat(np.arange(len(counts)), counts)
+    found = np.zeros(len(counts), dtype=np.int64)
+    np.bitwise_or.at(found, hour, np.int64(1) << random.integers(0, 60, len(hour)))
+    return found
+
+
+def evenly(statements: int) -> int:
+    """Minutes (see HOURS) of so many statements an hour at even steps."""
+    return sum(1 << minute for minute in {60 * at // statements for at in range(statements)})
 
 
 def typed(frame: pl.DataFrame) -> pl.DataFrame:

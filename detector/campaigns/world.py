@@ -22,9 +22,9 @@ class World:
     """The days from ``first`` to ``last`` are the stage; what lies before is the past.
 
     ``own`` has the reading of each account, by hour: account, day, hour, statements, rows,
-    log_rows, largest. ``usual`` has one row per account: group, kind of entity it is
+    log_rows, largest, bytes. ``usual`` has one row per account: group, kind of entity it is
     (``service``), active days before and on the stage, last day before it, the medians of its days
-    (statements, rows), and the values it uses most. ``objects`` says how often each account used
+    (statements, rows), the bytes of a mean record (``width``), and the values it uses most. ``objects`` says how often each account used
     each table.
     """
 
@@ -69,14 +69,14 @@ def world(
         hours.filter(pl.col("action").is_in(READING))
         .group_by("account", "hour")
         .agg(
-            pl.col("statements", "rows").sum(),
+            pl.col("statements", "rows", "bytes").sum(),
             (pl.col("log_rows").sum() / 1e6),
             pl.col("largest").max().fill_null(0),
         )
         .with_columns(day=local.dt.date())
         .sort("account", "hour")
     )
-    daily = own.group_by("account", "day").agg(pl.col("statements", "rows").sum())
+    daily = own.group_by("account", "day").agg(pl.col("statements", "rows", "bytes").sum())
     before = pl.col("day") < first
     usual = (
         daily.group_by("account")
@@ -85,6 +85,7 @@ def world(
             during=pl.col("day").is_between(first, last).sum(),
             last_before=pl.col("day").filter(before).max(),
             statements=pl.col("statements").median(),
+            width=pl.col("bytes").sum() / pl.col("rows").sum().clip(1),
             rows=pl.col("rows").median(),
         )
         .join(groups, on="account")

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from detector.features.minutes import shape
 from detector.features.robust import Floats
 from detector.schema import READING
 from detector.settings import Settings
@@ -23,14 +24,18 @@ SLOTS: Final = 25
 #: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows)
 #: over the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose
 #: sums do not depend on their order), ``unknown`` are statements whose row count the log does not
-#: give, ``peak`` is the most statements in one hour, ``others`` are the tables an account touched,
-#: or the accounts behind another entity.
+#: give, ``peak`` is the most statements in one hour, ``unbroken`` the longest run of minutes with a
+#: statement in each and ``even`` how alike the steps between minutes are (``minutes.shape``),
+#: ``others`` are the tables an account touched, or the accounts behind another entity.
 MEASURES: Final = (
     "statements",
     "rows",
     "log_rows",
     "largest",
+    "bytes",
     "peak",
+    "unbroken",
+    "even",
     "unknown",
     "exports",
     "others",
@@ -43,9 +48,9 @@ ALL: Final = (*MEASURES, LENGTH)
 #: What one of a measure's units is divided by before its logarithm is taken.
 UNITS: Final = {"log_rows": 1e6}
 #: What a group's members add up to.
-PER_HEAD: Final = ("statements", "rows", "log_rows")
+PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
 #: Of which a day has the largest hour; of the others it has the sum.
-LARGEST: Final = ("largest", "peak")
+LARGEST: Final = ("largest", "peak", "unbroken")
 
 HOURLY: Final = {
     "entity": pl.String(),
@@ -104,7 +109,10 @@ def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) 
         largest=pl.col("largest").filter(reading).max().fill_null(0),
         unknown=pl.col("unknown_rows").sum(),
         exports=pl.col("statements").filter(pl.col("action") == "export").sum(),
+        bytes=pl.col("bytes").filter(reading).sum(),
+        minutes=pl.col("minutes").filter(pl.col("action") != "login").bitwise_or().fill_null(0),
     )
+    sums = sums.join(shape(sums["minutes"]), on="minutes", how="left")
     frame = with_slots(sums, "hour", settings)
     for dimension, name in (("object", "others"), ("client_address", "addresses")):
         first = (
@@ -122,7 +130,7 @@ def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) 
 
 def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from that of accounts and their groups (account, group)."""
-    summed = ("statements", "rows", "log_rows", "unknown", "exports")
+    summed = ("statements", "rows", "log_rows", "bytes", "unknown", "exports")
     grouped = accounts.join(groups.rename({"account": "entity"}), on="entity").sort(
         "group", "day", "slot"
     )
@@ -135,7 +143,7 @@ def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
             pl.col("largest").max(),
             others=pl.col("first").sum(),
         )
-        .with_columns(peak="statements", hours=1, addresses=None)
+        .with_columns(peak="statements", hours=1, addresses=None, unbroken=None, even=None)
     )
     return _typed(sums.rename({"group": "entity"}))
 

@@ -17,7 +17,8 @@ from detector.durable import sync
 from detector.errors import LedgerError
 from detector.settings import Settings
 
-FORMAT: Final = 1
+#: 2: hours know their minutes.
+FORMAT: Final = 2
 
 #: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
 HEAD: Final = 1 << 16
@@ -124,7 +125,7 @@ def load(path: Path) -> Part:
 
 
 def read_json(path: Path, hint: str) -> dict[str, Any]:
-    """The JSON object in ``path``. Raises LedgerError where it is damaged or newer."""
+    """The JSON object in ``path``. Raises LedgerError where it is damaged, newer or older."""
     try:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -136,6 +137,12 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
             f"was written by a newer detector (format {raw['format']}, this one knows {FORMAT})",
             where=path,
             hint="update detector",
+        )
+    if raw["format"] < FORMAT:
+        raise LedgerError(
+            f"was written by an older detector (format {raw['format']}, this one needs {FORMAT})",
+            where=path,
+            hint="name a new folder for --ledger and take the logs in again",
         )
     return raw
 

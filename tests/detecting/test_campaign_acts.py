@@ -33,7 +33,7 @@ statements = st.fixed_dictionaries(
         "action": st.sampled_from(["read", "export"]),
         "rows": st.one_of(st.none(), st.integers(0, 10**6)),
     }
-)
+).map(lambda row: row | {"bytes": row["rows"] and 680 * row["rows"]})
 logs = st.lists(statements, max_size=25).map(
     lambda rows: pl.DataFrame(
         [dict.fromkeys(schema.EVENTS) | {"success": True} | row for row in rows],
@@ -58,6 +58,8 @@ def _acts(events: pl.DataFrame) -> pl.DataFrame:
         pl.col("rows").fill_null(0),
         pl.col("rows").fill_null(0).cast(pl.Float64).log1p().alias("log_rows"),
         pl.col("rows").fill_null(0).alias("largest"),
+        pl.col("bytes").fill_null(0),
+        pl.lit(2, pl.Int64).pow(pl.col("timestamp").dt.minute()).alias("minutes"),
         known.alias("known"),
     )
 

@@ -127,6 +127,7 @@ def test_a_known_log_gives_the_sums_worked_out_by_hand():
             "log_rows": 1_386_294 + 1_791_759,
             "bytes": 30,
             "failures": 1,
+            "minutes": 1 << 6 | 1 << 30 | 1 << 54,
         },
         {
             "hour": START.replace(hour=9),
@@ -139,6 +140,7 @@ def test_a_known_log_gives_the_sums_worked_out_by_hand():
             "log_rows": 0,
             "bytes": 0,
             "failures": 0,
+            "minutes": 1 << 0,
         },
     ]
 

@@ -105,8 +105,9 @@ def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
         ("[]", "damaged"),
         ("{}", "damaged"),
         ('{"format": 99, "kind": "detector ledger"}', "newer detector (format 99"),
-        ('{"format": 1, "kind": "accounting"}', "is no ledger of detector's"),
-        ('{"format": 1, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
+        ('{"format": 1, "kind": "detector ledger"}', "older detector (format 1"),
+        ('{"format": 2, "kind": "accounting"}', "is no ledger of detector's"),
+        ('{"format": 2, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
         ("\x00", "cannot be read"),
     ],
 )
@@ -119,7 +120,8 @@ def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 2}, "newer detector"),
+        ({"format": 99}, "newer detector"),
+        ({"format": 1}, "older detector"),
         ({"days": ["soon"]}, "damaged manifest"),
         ({"tail": []}, "damaged manifest"),
         ({"id": "../../etc"}, "damaged manifest"),

@@ -1,9 +1,9 @@
-"""When: hours in which the account is not usually active, how many, and after how long."""
+"""When: at which hours, how steadily, and after how long."""
 
 import polars as pl
 
 from detector.features.feature import Family, Feature, Figures, standardised
-from detector.phrases import count
+from detector.phrases import count, counted
 
 
 def _strange(_: Figures) -> str:
@@ -16,6 +16,17 @@ def _lately(_: Figures) -> str:
 
 def _hours(row: Figures) -> str:
     return f"active in {count(row['hours'])} hours; its usual day has {count(row['hours_usual'])}"
+
+
+def _unbroken(row: Figures) -> str:
+    return (
+        f"statements in {counted(row['unbroken'], 'minute')} on end; "
+        f"its usual longest is {count(row['unbroken_usual'])}"
+    )
+
+
+def _even(_: Figures) -> str:
+    return "statements at even steps, as a program makes them; its own are not so even"
 
 
 def _idle(row: Figures) -> str:
@@ -49,6 +60,20 @@ FAMILY = Family(
             "hours with activity today so far against the own usual day",
             standardised("hours"),
             _hours,
+        ),
+        Feature(
+            "unbroken_vs_own",
+            "spreads",
+            "longest run of minutes with a statement in each today against the own usual longest",
+            standardised("unbroken"),
+            _unbroken,
+        ),
+        Feature(
+            "even_vs_own",
+            "spreads",
+            "how alike the steps between its active minutes are against the own usual day",
+            standardised("even"),
+            _even,
         ),
         Feature(
             "idle_days",

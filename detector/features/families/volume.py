@@ -24,6 +24,10 @@ def _largest(row: Figures) -> str:
     )
 
 
+def _bytes(row: Figures) -> str:
+    return f"read {counted(row['bytes'], 'byte')}; its usual day is {count(row['bytes_usual'])}"
+
+
 def _peak(row: Figures) -> str:
     return (
         f"{counted(row['peak'], 'statement')} within an hour; "
@@ -69,6 +73,13 @@ FAMILY = Family(
             "largest single result today against the own usual largest",
             standardised("largest"),
             _largest,
+        ),
+        Feature(
+            "bytes_vs_own",
+            "spreads",
+            "bytes read today so far against the own usual full day",
+            standardised("bytes"),
+            _bytes,
         ),
         Feature(
             "peak_vs_own",
