@@ -153,7 +153,9 @@ def pages(scene: Scene, how: Paging) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(ACTS))
 
 
-def by_chance(statements: Sequence[int], random: np.random.Generator) -> NDArray[np.int64]:
+def by_chance(
+    statements: Sequence[int] | NDArray[np.int64], random: np.random.Generator
+) -> NDArray[np.int64]:
     """Minutes (see HOURS) of so many statements an hour, each at any moment of it."""
     counts = np.minimum(statements, MANY)
     hour = np.repeat(np.arange(len(counts)), counts)

@@ -24,8 +24,8 @@ class World:
     ``own`` has the reading of each account, by hour: account, day, hour, statements, rows,
     log_rows, largest, bytes. ``usual`` has one row per account: group, kind of entity it is
     (``service``), active days before and on the stage, last day before it, the medians of its days
-    (statements, rows), the bytes of a mean record (``width``), and the values it uses most. ``objects`` says how often each account used
-    each table.
+    (statements, rows), the bytes of a mean record (``width``), and the values it uses most.
+    ``objects`` says how often each account used each table.
     """
 
     first: date

@@ -45,9 +45,19 @@ def by_use(touched: pl.DataFrame) -> pl.DataFrame:
 
     From TOUCHED. A group is named by them; small ones join others with the same program.
     """
-    dominant = touched.select(pl.col("account").unique().sort())
+    return by_dominant(dominant(touched))
+
+
+def dominant(touched: pl.DataFrame) -> pl.DataFrame:
+    """account, application, object: those that each account uses most, from TOUCHED."""
+    found = touched.select(pl.col("account").unique().sort())
     for dimension in ("application", "object"):
-        dominant = dominant.join(most_used(touched, dimension), on="account", how="left")
+        found = found.join(most_used(touched, dimension), on="account", how="left")
+    return found
+
+
+def by_dominant(dominant: pl.DataFrame) -> pl.DataFrame:
+    """``by_use``, of ``dominant``."""
     program = pl.col("application").fill_null("?")
     fine = pl.concat_str(
         pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program

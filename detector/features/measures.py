@@ -49,6 +49,10 @@ ALL: Final = (*MEASURES, LENGTH)
 UNITS: Final = {"log_rows": 1e6}
 #: What a group's members add up to.
 PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
+#: What is added up of the members of a group.
+GROUP_SUMS: Final = (*PER_HEAD, "unknown", "exports", "others")
+#: What is added up of those who touched an address or a table.
+VALUE_SUMS: Final = ("statements", "rows")
 #: Of which a day has the largest hour; of the others it has the sum.
 LARGEST: Final = ("largest", "peak", "unbroken")
 
@@ -130,22 +134,31 @@ def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) 
 
 def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from that of accounts and their groups (account, group)."""
-    summed = ("statements", "rows", "log_rows", "bytes", "unknown", "exports")
+    return joined_groups(group_sums(accounts, groups))
+
+
+def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """What ``joined_groups`` needs of some accounts: group, day, slot, and sums."""
     grouped = accounts.join(groups.rename({"account": "entity"}), on="entity").sort(
         "group", "day", "slot"
     )
     first = pl.struct("entity", "day").is_first_distinct()
-    sums = (
-        grouped.with_columns(first=first)
+    return (
+        grouped.with_columns(others=first.cast(pl.Float64))
         .group_by("group", "day", "slot")
-        .agg(
-            *(pl.col(name).sum() for name in summed),
-            pl.col("largest").max(),
-            others=pl.col("first").sum(),
-        )
-        .with_columns(peak="statements", hours=1, addresses=None, unbroken=None, even=None)
+        .agg(pl.col(GROUP_SUMS).sum(), pl.col("largest").max())
     )
-    return _typed(sums.rename({"group": "entity"}))
+
+
+def joined_groups(sums: pl.DataFrame) -> pl.DataFrame:
+    """HOURLY of peer groups, from the ``group_sums`` of disjoint accounts, one under the other."""
+    whole = sums.group_by("group", "day", "slot").agg(
+        pl.col(GROUP_SUMS).sum(), pl.col("largest").max()
+    )
+    missing = {"addresses": None, "unbroken": None, "even": None}
+    return _typed(
+        whole.rename({"group": "entity"}).with_columns(peak="statements", hours=1, **missing)
+    )
 
 
 def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFrame:
@@ -154,13 +167,28 @@ def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFr
     All of a day stands in the day's last hour: before it is over, nobody can say how much it was.
     What the largest of its accounts did is left out: that is judged there, and would be told twice.
     """
-    sums = (
+    return joined_values(value_sums(touched, kind), settings)
+
+
+def value_sums(touched: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """What ``joined_values`` needs of some accounts: value, day, sums, largest, and how many."""
+    return (
         touched.filter(pl.col("dimension") == kind)
         .group_by("value", "day")
         .agg(
-            *(pl.col(name).sum() - pl.col(name).max() for name in ("statements", "rows")),
-            others=pl.len(),
+            pl.col(VALUE_SUMS).sum(),
+            pl.col(VALUE_SUMS).max().name.prefix("most_"),
+            others=pl.len().cast(pl.Int64),
         )
+    )
+
+
+def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """HOURLY of addresses or objects, from the ``value_sums`` of disjoint accounts."""
+    sums = (
+        sums.group_by("value", "day")
+        .agg(pl.col(*VALUE_SUMS, "others").sum(), pl.col("^most_.*$").max())
+        .with_columns(pl.col(name) - pl.col(f"most_{name}") for name in VALUE_SUMS)
     )
     days = sums.select(pl.col("day").unique())
     last = midnight(pl.col("day") + pl.duration(days=1), settings) - pl.duration(hours=1)

@@ -37,7 +37,7 @@ def shape(masks: pl.Series) -> pl.DataFrame:
 
 
 def _walked(masks: Integers) -> tuple[Integers, Integers, Floats, Integers]:
-    """Steps, minutes from first to last, squared steps summed, and the longest run, of each mask."""
+    """Steps, minutes from first to last, sum of squared steps, and longest run, of each mask."""
     size = len(masks)
     steps, span, run, longest = (np.zeros(size, dtype=np.int64) for _ in range(4))
     squares = np.zeros(size)

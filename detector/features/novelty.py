@@ -94,6 +94,11 @@ def used(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def joined_used(parts: pl.DataFrame) -> pl.DataFrame:
+    """USED of the whole, from that of disjoint accounts, one under the other."""
+    return parts.group_by("group", "object").agg(pl.col("members").sum()).sort("group", "object")
+
+
 def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
     """First touches after RECENT days without: account, day, hour, dimension, value; sorted.
 

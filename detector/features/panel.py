@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -41,6 +42,23 @@ class Panel:
         """Columns from ``first`` to before ``end``: days of the same kind, work or off."""
         same = self.off[first:end] == self.off[self.place(day)]
         return first + np.flatnonzero(same)
+
+
+def joined(parts: Sequence[Panel]) -> Panel:
+    """Panels of other entities and the same days as one, in the order of the entities' names."""
+    if len(parts) == 1:
+        return parts[0]
+    entities = np.array([name for part in parts for name in part.entities], dtype=object)
+    order = np.argsort(entities)
+    first = parts[0]
+    return replace(
+        first,
+        entities=entities[order].tolist(),
+        logs={
+            name: np.concatenate([part.logs[name] for part in parts])[order] for name in first.logs
+        },
+        active=np.concatenate([part.active for part in parts])[order],
+    )
 
 
 def panel(

@@ -11,11 +11,10 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.features import expected, levels, measures, moment, novelty, rhythm
+from detector.features import expected, levels, measures, moment, novelty
 from detector.features import panel as panels
 from detector.features.expected import History
 from detector.features.feature import Family, plain
-from detector.features.groups import by_use
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, KINDS
 from detector.settings import Settings
@@ -86,43 +85,12 @@ def _kinds(
         elif name == GROUP:
             yield Kind(name, measures.of_groups(each, accounts), {})
         else:
-            found = measures.of_values(touched, name, settings)
-            if name == ADDRESS:
-                found = found.filter(pl.col("others") >= SHARED)
-            yield Kind(name, found, {})
+            yield Kind(name, shared(name, measures.of_values(touched, name, settings)), {})
 
 
-def learn(
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    directory: pl.DataFrame | None,
-    settings: Settings,
-) -> Learned:
-    """The frozen baselines of a training span (HOURS and TOUCHED of all its days)."""
-    by_usage = by_use(touched)
-    groups = peer_groups(hours["account"], directory, by_usage)
-    days = hours.select(measures.local_day("hour", settings).unique()).to_series()
-    since, until = days.min(), days.max()
-    assert isinstance(since, date)
-    assert isinstance(until, date)
-    own, peers = [], []
-    seen = pl.DataFrame(schema=rhythm.SEEN)
-    for kind in _kinds(hours, touched, groups, settings):
-        panel = kind.panel(since, until, settings)
-        entities, theirs = levels.learn(panel, kind.groups(panel.entities), levels.floor(kind.name))
-        own.append(entities.with_columns(entity_kind=pl.lit(kind.name)))
-        peers.append(theirs.with_columns(entity_kind=pl.lit(kind.name)))
-        if kind.name == ACCOUNT:
-            seen = rhythm.learn(panel)
-    return Learned(
-        levels=pl.concat(own),
-        peers=pl.concat(peers),
-        seen=seen,
-        habits=rhythm.habits(seen, groups),
-        known=novelty.known(novelty.with_networks(touched), until),
-        used=novelty.used(touched, groups),
-        groups=by_usage,
-    )
+def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
+    """HOURLY of a kind without the addresses that are judged through their accounts."""
+    return hourly.filter(pl.col("others") >= SHARED) if name == ADDRESS else hourly
 
 
 def table(

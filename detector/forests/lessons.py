@@ -14,6 +14,7 @@ from detector.features import table as features
 from detector.features.feature import Family
 from detector.features.groups import by_use
 from detector.features.groups import groups as peer_groups
+from detector.features.learning import learn
 from detector.features.measures import ACCOUNT, local_day
 from detector.settings import Settings
 
@@ -76,7 +77,7 @@ def _acted(
     """The feature table of the campaigns' entities on the campaigns' days; with ``campaign``."""
     acts = pl.concat(each.acts.with_columns(campaign=pl.lit(each.name)) for each in staged)
     all_hours, all_touched = act.added(hours, touched, acts.drop("campaign"))
-    before = features.learn(
+    before = learn(
         all_hours.filter(local_day("hour", settings) < days[0]),
         all_touched.filter(pl.col("day") < days[0]),
         directory,

@@ -22,6 +22,7 @@ import polars as pl
 from detector.errors import NotEnoughHistory
 from detector.features import table as features
 from detector.features.feature import Family
+from detector.features.learning import Shards, learn, learn_shards
 from detector.features.measures import ACCOUNT, local_day
 from detector.features.table import Learned
 from detector.forests import budget, scoring
@@ -56,13 +57,19 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them."""
+    """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
+
+    Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
+    ``share`` is the sample's share of them.
+    """
 
     hours: pl.DataFrame
     touched: pl.DataFrame
     directory: pl.DataFrame | None
     settings: Settings
     families: Sequence[Family]
+    everyone: Shards | None = None
+    share: float = 1.0
 
     def days(self) -> list[date]:
         """The days with data, in order."""
@@ -98,12 +105,14 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         judge, scores = _judge(own, taught, data)
         judges[kind] = judge
         alarms.append(_alarms(own, judge.joint.surprise(scores), data.settings.minimum_records))
-    whole = features.learn(data.hours, data.touched, data.directory, data.settings)
+    progress("what is usual now")
+    everyone = data.everyone or (lambda: iter([(data.hours, data.touched)]))
+    whole = learn_shards(everyone, data.directory, data.settings)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
         judges=judges,
-        threshold=_threshold(pl.concat(alarms), per_day, held_out),
+        threshold=_threshold(pl.concat(alarms), per_day * data.share, held_out),
         learned=whole,
         settings=data.settings,
         alerts_per_day=per_day,
@@ -119,7 +128,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
 
 def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
     """The feature table at the end of ``days``, over baselines learned before them."""
-    early = features.learn(
+    early = learn(
         data.hours.filter(local_day("hour", data.settings) < days[0]),
         data.touched.filter(pl.col("day") < days[0]),
         data.directory,

@@ -1,11 +1,13 @@
 """Which leaf of a tree each point falls in, without walking: all splits are asked of all points.
 
-After Lucchese et al. (2015), "QuickScorer", SIGIR: a split that sends a point to the right rules out
-the leaves on its left; the leftmost leaf that is left is the point's. A handful of whole columns
-compared per tree, where a walk gathers one number at a time.
+After Lucchese et al. (2015), "QuickScorer", SIGIR: a split that sends a point to the right rules
+out the leaves on its left; the leftmost that remains is the point's. A handful of whole columns
+are compared per tree, where a walk gathers one number at a time.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,8 +29,8 @@ def values(tree: pl.DataFrame, points: Points) -> Points:
     feature, threshold = tree["feature"].to_list(), tree["threshold"].to_list()
     left, right = tree["left"].to_list(), tree["right"].to_list()
     leaves, ruled_out = _in_order(left, right)
-    word = np.uint16 if len(leaves) <= 16 else np.uint64
-    gone = np.zeros(len(points), dtype=word)
+    word: type[Any] = np.uint16 if len(leaves) <= 16 else np.uint64
+    gone: NDArray[Any] = np.zeros(len(points), dtype=word)
     for node, bits in ruled_out.items():
         gone |= (points[:, feature[node]] > threshold[node]) * word(bits)
     there = ~gone

@@ -1,6 +1,7 @@
 """Events become sums: *hours* and *touched*, and sums of parts become sums of the whole.
 
-Everything here is pure. Only integers are added (or joined bit by bit), so the order of parts never shows:
+Everything here is pure. Only integers are added (or joined bit by bit), so the order of parts
+never shows:
 ``merge(fold(a) + fold(b)) == merge(fold(a + b))`` to the last digit.
 """
 

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import FAMILIES, Office
 
-from detector.features import measures, table
+from detector.features import learning, measures, table
 from detector.features.measures import SLOTS
 from detector.features.panel import panel
 from detector.schema import EVENTS, TIMESTAMP
@@ -98,7 +98,7 @@ def _whole(
     office = Office.of(log, settings)
     told = office.touched["day"].unique().sort().to_list()
     past = office.before(told[-8])
-    learned = table.learn(past.hours, past.touched, None, settings)
+    learned = learning.learn(past.hours, past.touched, None, settings)
     return office, table.table(
         office.hours, office.touched, told[-8:-1], learned, None, settings, FAMILIES
     )

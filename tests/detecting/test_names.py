@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved
 
-from detector.features import table
+from detector.features import learning
 from detector.features.groups import by_use, groups
 from detector.features.novelty import with_networks
 from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
@@ -74,7 +74,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
     scored = []
     for office, directed in ((robbed, people), (other, their_people)):
         past = office.before(CUT)
-        learned = table.learn(past.hours, past.touched, directed, office.settings)
+        learned = learning.learn(past.hours, past.touched, directed, office.settings)
         scored.append(office.score(replace(model, learned=learned), SOME, directed))
     own, theirs = scored
     accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()

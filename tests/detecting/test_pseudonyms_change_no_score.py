@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from small_office import CUT, NAMES, SCORED, Office, directory
 
-from detector.features import table
+from detector.features import learning
 from detector.ledger.fold import fold_hours, fold_touched
 from detector.pseudonyms.names import Pseudonyms
 
@@ -38,7 +38,7 @@ def test_scores_features_and_groups_are_the_same_account_for_account(
     theirs = None if people is None else _veiled(people)
     for office, directed in ((robbed, people), (Office.of(_veiled(robbed_log)), theirs)):
         past = office.before(CUT)
-        learned = table.learn(past.hours, past.touched, directed, office.settings)
+        learned = learning.learn(past.hours, past.touched, directed, office.settings)
         scored.append(office.score(replace(model, learned=learned), SOME, directed))
     own, again = scored[0].sort(KEYS), _back(scored[1])
     columns = [*KEYS, *NAMES, "surprise", "alarming", "group", "rows", "rows_usual"]

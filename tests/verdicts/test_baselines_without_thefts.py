@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from detector.features import table
+from detector.features import learning
 from detector.ledger.fold import fold_hours, fold_touched
 from detector.schema import EVENTS, HOURS, TOUCHED, check, empty
 from detector.settings import Settings
@@ -48,7 +48,7 @@ def eve(days):
 
 
 def level(hours, touched):
-    levels = table.learn(hours, touched, None, PARIS).levels
+    levels = learning.learn(hours, touched, None, PARIS).levels
     of_eve = levels.filter(pl.col("entity_kind") == "account", pl.col("entity") == "eve")
     return pl.select(pl.lit(of_eve["rows_centre"][0]).exp() - 1).item()
 

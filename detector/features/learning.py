@@ -1,0 +1,123 @@
+"""The frozen baselines of a training span, of all accounts at once or of some after the others.
+
+A hundred thousand accounts are more than memory should hold: their hours come in *shards* of some
+accounts each, and only daily totals are kept of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias
+
+import polars as pl
+
+from detector.features import levels, measures, novelty, rhythm
+from detector.features import panel as panels
+from detector.features.groups import by_dominant, dominant
+from detector.features.groups import groups as peer_groups
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
+from detector.features.table import Kind, Learned, shared
+from detector.settings import Settings
+
+#: HOURS and TOUCHED of some accounts, all their days.
+Shard: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
+#: All shards, each account in one of them; asked for twice.
+Shards: TypeAlias = Callable[[], Iterator[Shard]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is kept of all shards. ``sums`` are those of the kinds that many accounts add up to."""
+
+    panel: panels.Panel
+    sums: dict[str, pl.DataFrame]
+    known: pl.DataFrame
+    used: pl.DataFrame
+
+
+def learn(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    directory: pl.DataFrame | None,
+    settings: Settings,
+) -> Learned:
+    """The frozen baselines of a training span (HOURS and TOUCHED of all its days)."""
+    return learn_shards(lambda: iter([(hours, touched)]), directory, settings)
+
+
+def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Settings) -> Learned:
+    """The frozen baselines of a training span that comes in ``shards``. As ``learn``, to the last
+    digit.
+    """
+    since, until, uses, names = _looked_over(shards, settings)
+    by_usage = by_dominant(uses)
+    groups = peer_groups(names, directory, by_usage)
+    found = _gathered(shards, groups, (since, until), settings)
+    own, peers = [], []
+    for name, panel, group_of in _panels(found, groups, (since, until), settings):
+        entities, theirs = levels.learn(panel, group_of, levels.floor(name))
+        own.append(entities.with_columns(entity_kind=pl.lit(name)))
+        peers.append(theirs.with_columns(entity_kind=pl.lit(name)))
+    seen = rhythm.learn(found.panel)
+    return Learned(
+        levels=pl.concat(own),
+        peers=pl.concat(peers),
+        seen=seen,
+        habits=rhythm.habits(seen, groups),
+        known=found.known,
+        used=found.used,
+        groups=by_usage,
+    )
+
+
+def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.DataFrame, pl.Series]:
+    """The first and the last day, what each account uses most, and the accounts."""
+    days, uses, names = [], [], []
+    for hours, touched in shards():
+        days.append(hours.select(measures.local_day("hour", settings).unique()).to_series())
+        uses.append(dominant(touched))
+        names.append(hours["account"].unique())
+    each = pl.concat(days)
+    since, until = each.min(), each.max()
+    assert isinstance(since, date)
+    assert isinstance(until, date)
+    return since, until, pl.concat(uses).sort("account"), pl.concat(names)
+
+
+def _gathered(
+    shards: Shards, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
+) -> Gathered:
+    accounts, known, used = [], [], []
+    sums: dict[str, list[pl.DataFrame]] = {GROUP: [], ADDRESS: [], OBJECT: []}
+    for hours, touched in shards():
+        each = measures.of_accounts(hours, touched, settings)
+        accounts.append(Kind(ACCOUNT, each, {}).panel(*span, settings))
+        sums[GROUP].append(measures.group_sums(each, groups))
+        for kind in (ADDRESS, OBJECT):
+            sums[kind].append(measures.value_sums(touched, kind))
+        known.append(novelty.known(novelty.with_networks(touched), span[1]))
+        used.append(novelty.used(touched, groups))
+    return Gathered(
+        panels.joined(accounts),
+        {kind: pl.concat(parts) for kind, parts in sums.items()},
+        pl.concat(known).sort("account", "dimension", "value"),
+        novelty.joined_used(pl.concat(used)),
+    )
+
+
+def _panels(
+    found: Gathered, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
+) -> Iterator[tuple[str, panels.Panel, list[str]]]:
+    """Each kind of entity: its name, its days, and the group of each entity."""
+    accounts = Kind(ACCOUNT, pl.DataFrame(), dict(groups.iter_rows()))
+    yield ACCOUNT, found.panel, accounts.groups(found.panel.entities)
+    for name, sums in found.sums.items():
+        if name == GROUP:
+            hourly = measures.joined_groups(sums)
+        else:
+            hourly = shared(name, measures.joined_values(sums, settings))
+        kind = Kind(name, hourly, {})
+        panel = kind.panel(*span, settings)
+        yield name, panel, kind.groups(panel.entities)

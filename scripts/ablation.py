@@ -1,0 +1,226 @@
+"""What each part of the detection adds: the same agency judged without it.
+
+    python scripts/ablation.py [--seed 311] [--accounts 1500] [--budget 3]
+
+Makes an agency with thefts of every kind (scripts/agency/campaigns; none of that code is the
+detector's), on a seed that nothing was chosen on, and trains and scores by the detector's own
+code: whole, without each family of features, without the isolation forest, without the trees, and
+with the lessons of whole kinds of campaign held out. The features are computed once. Prints
+Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import make_agency
+import numpy as np
+import polars as pl
+from measure import Outcome, Truth, logs
+
+from detector import registry
+from detector.features.feature import Family
+from detector.features.learning import learn
+from detector.features.table import DIMENSIONS, table
+from detector.forests import forest, lessons, training
+from detector.forests.scoring import Scorer
+from detector.forests.training import Data
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.reading import directory
+from detector.settings import Settings
+
+#: Seeds on which detection was chosen, or that were reported before.
+TAKEN = {*range(1, 13), *range(101, 111), *range(301, 306)}
+#: Lessons that teach much the same, held out together.
+HELD_OUT = {
+    "more of the own work (fold, mimic, ramp, poisoned, newcomer)": (
+        "fold", "mimic", "ramp", "poisoned", "newcomer",
+    ),
+    "paging (burst, flat_month, weekend_nights, dormant)": (
+        "burst", "flat_month", "weekend_nights", "dormant",
+    ),
+    "elsewhere (new_tables, service_abuse, new_address, export)": (
+        "new_tables", "service_abuse", "new_address", "export",
+    ),
+    "crowds (address, table, group)": ("crowd_address", "crowd_table", "crowd_group"),
+}  # fmt: skip
+
+
+class Remembered:
+    """A function of days whose answers are kept: features do not depend on what is left out."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.answers = function, {}
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """The answer to these days of these tables."""
+        days = tuple(str(each) for each in arguments if isinstance(each, list))
+        size = tuple(each.shape for each in arguments[:2])
+        key = (size, days, tuple(sorted(named.items())))
+        if key not in self.answers:
+            self.answers[key] = self.function(*arguments, **named)
+        return self.answers[key]
+
+
+class Silent:
+    """A forest that finds nothing odd."""
+
+    def score(self, points: np.ndarray) -> np.ndarray:
+        """0 for every point."""
+        return np.zeros(len(points))
+
+
+def untaught(*_arguments: Any) -> pl.DataFrame:
+    """No lessons."""
+    return pl.DataFrame()
+
+
+class Ablation:
+    """An agency's ledger, its truth, and its features, of all families."""
+
+    def __init__(
+        self, data: Data, hours: pl.DataFrame, touched: pl.DataFrame, truth: Truth
+    ) -> None:
+        self.data, self.hours, self.touched, self.truth = data, hours, touched, truth
+        self.all = tuple(data.families)
+        self.known = SimpleNamespace(
+            learn=Remembered(learn), table=Remembered(partial(_table, self.all))
+        )
+        self.staged = lessons.lessons
+        self.lessons: pl.DataFrame | None = None
+
+    def outcome(
+        self,
+        families: Sequence[Family],
+        without: tuple[str, ...] = (),
+        *,
+        silent: bool = False,
+        taught: bool = True,
+    ) -> Outcome:
+        """Judged by ``families``, ``without`` the lessons of these kinds of campaign."""
+        fit = (lambda *_: Silent()) if silent else forest.fit
+        staged = partial(self._taught, without) if taught else untaught
+        with (
+            mock.patch.object(training, "features", self.known),
+            mock.patch.object(training, "learn", self.known.learn),
+            mock.patch.object(training, "lessons", staged),
+            mock.patch("detector.forests.scoring.features", self.known),
+            mock.patch("detector.forests.voices.forests.fit", fit),
+        ):
+            model = training.train(replace(self.data, families=families))
+            days = sorted(set(self._days()))
+            scorer = Scorer(model, self.data.directory, self.data.settings, families)
+            scored = scorer.score(self.hours, self.touched, days)
+        alerts = scored.filter("alarming").select(
+            "entity_kind", "entity", time=pl.col("hour").dt.offset_by("1h")
+        )
+        return self.truth.outcome(alerts, days[0], len(days))
+
+    def _days(self) -> list[date]:
+        last = self.data.days()[-1]
+        everything = replace(self.data, hours=self.hours).days()
+        return [day for day in everything if day > last]
+
+    def _taught(self, without: tuple[str, ...], *arguments: Any) -> pl.DataFrame:
+        if self.lessons is None:
+            self.lessons = self.staged(*arguments[:-1], self.all)
+        return self.lessons.filter(~pl.col("kind").is_in(without))
+
+
+def _table(families: Sequence[Family], *arguments: Any, **named: Any) -> pl.DataFrame:
+    """The feature table of all families, whichever were asked for."""
+    return table(*arguments[:-1], families, **named)
+
+
+@contextmanager
+def agency(seed: int, accounts: int) -> Iterator[Path]:
+    """An agency with two thefts of every kind, in a folder that goes away."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--seed", seed, "--accounts", accounts, "--days", 185, "--life", 1)
+        thefts = ("--campaigns", 2, "--level", 1)
+        made = [str(each) for each in (*options, *thefts, "--out", folder)]
+        with mock.patch("builtins.print"):
+            make_agency.main(made)
+        yield Path(folder)
+
+
+def opened(folder: Path, budget: float) -> Ablation:
+    """The agency's log, taken into a ledger."""
+    settings = Settings(timezone="Europe/Paris", alerts_per_day=budget)
+    files, until = logs(folder)
+    ledger = Ledger.open(folder / "ledger", settings.timezone)
+    source = registry.sources()["parquet"]
+    ingest([(path, source) for path in files], ledger, settings, lambda _done, _words: None)
+    days = ledger.days()
+    hours, touched = ledger.hours(), ledger.touched(days[0], days[-1], DIMENSIONS)
+    people = directory.load(folder / "directory.csv")
+    day = pl.col("hour").dt.convert_time_zone(settings.timezone).dt.date()
+    data = Data(
+        hours.filter(day <= until), touched.filter(pl.col("day") <= until), people, settings,
+        registry.families(),
+    )  # fmt: skip
+    return Ablation(data, hours, touched, Truth.of(folder))
+
+
+def variants(families: Sequence[Family]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is left out, by name, as arguments of ``Ablation.outcome``."""
+    yield "nothing: all of it", {"families": families}
+    for family in families:
+        rest = [each for each in families if each is not family]
+        yield f"the family {family.name}", {"families": rest}
+    yield "the isolation forest", {"families": families, "silent": True}
+    yield "the trees (Fisher's sum alone)", {"families": families, "taught": False}
+    yield (
+        "the trees and the forest",
+        {"families": families, "taught": False, "silent": True},
+    )
+    for name, kinds in HELD_OUT.items():
+        yield f"lessons of {name}", {"families": families, "without": kinds}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, default=311)
+    parser.add_argument("--accounts", type=int, default=1500)
+    parser.add_argument("--budget", type=float, default=3.0)
+    options = parser.parse_args()
+    if options.seed in TAKEN:
+        sys.exit(f"ablation: seed {options.seed} was used for choosing; take another")
+    with agency(options.seed, options.accounts) as folder:
+        ablation = opened(folder, options.budget)
+        print("| left out | exposure | honest alerts a day | costs most |")
+        print("|---|---:|---:|---|")
+        whole: dict[str, float] = {}
+        for name, arguments in variants(registry.families()):
+            began = time.perf_counter()
+            found = ablation.outcome(**arguments)
+            kinds = dict(
+                found.campaigns.group_by("kind").agg(pl.col("exposure").mean()).iter_rows()
+            )
+            whole = whole or kinds
+            worse = sorted(kinds, key=lambda kind: whole[kind] - kinds[kind])[:3]
+            costs = ", ".join(
+                f"{kind} {whole[kind]:.2f} to {kinds[kind]:.2f}"
+                for kind in worse
+                if kinds[kind] - whole[kind] > 0.02
+            )
+            print(f"| {name} | {found.exposure:.3f} | {found.benign:.2f} | {costs} |", flush=True)
+            print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

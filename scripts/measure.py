@@ -1,0 +1,125 @@
+"""Exposure and false alarms on an invented agency whose truth is known, by the command contract.
+
+    python scripts/make_agency.py --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \\
+        --campaigns 2
+    python scripts/measure.py AGENCY --out OUT [--budget 3]
+
+Trains on all but the agency's last 60 days, scores the rest, and reads scores.parquet. Exposure is
+the share of a campaign's records that were out at the end of the hour of its first alert, 1 where
+there was none; an alert counts where its entity is one of the campaign's, from the campaign's first
+hour to a day after its last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+#: Days that are scored, as in make_agency: campaigns lie within them.
+SCORED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``campaigns``: campaign, kind, exposure. ``benign`` are alerts a day on honest entities."""
+
+    campaigns: pl.DataFrame
+    benign: float
+
+    @property
+    def exposure(self) -> float:
+        """The mean of all campaigns."""
+        return float(self.campaigns["exposure"].mean() or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What was stolen by hour, and the entities of each campaign."""
+
+    stolen: pl.DataFrame
+    incidents: pl.DataFrame
+
+    @classmethod
+    def of(cls, agency: Path) -> Truth:
+        """As make_agency wrote it beside the log."""
+        stolen = pl.read_parquet(agency / ".truth" / "stolen.parquet")
+        times = pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
+        return cls(stolen, pl.read_csv(agency / "incidents.csv").with_columns(times))
+
+    def outcome(self, alerts: pl.DataFrame, first: date, days: int) -> Outcome:
+        """Of ``alerts`` (entity_kind, entity, time) on so many days from ``first``."""
+        keys = ["entity_kind", "entity"]
+        within = pl.col("time").is_between(
+            pl.col("start").dt.offset_by("-1h"), pl.col("end").dt.offset_by("1d"), closed="right"
+        )
+        right = alerts.join(self.incidents, on=keys).filter(within)
+        found = right.group_by("campaign").agg(at=pl.col("time").min())
+        out = pl.col("at").is_null() | (pl.col("timestamp").dt.offset_by("1h") <= pl.col("at"))
+        taken = self.stolen.filter(pl.col("timestamp").dt.date() >= first)
+        campaigns = (
+            taken.join(found, on="campaign", how="left")
+            .group_by("campaign")
+            .agg(exposure=pl.col("rows").filter(out).sum() / pl.col("rows").sum())
+            .join(self.incidents.select("campaign", "kind").unique(), on="campaign")
+            .select("campaign", "kind", "exposure")
+            .sort("kind", "campaign")
+        )
+        honest = alerts.join(self.incidents.select(keys).unique(), on=keys, how="anti")
+        return Outcome(campaigns, len(honest) / days)
+
+
+def detector(*arguments: object) -> None:
+    """Runs the command, and ends where it fails."""
+    command = [Path(sys.executable).parent / "detector", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def logs(agency: Path) -> tuple[Sequence[Path], date]:
+    """The agency's log files, and its last day for training."""
+    files = sorted(agency.glob("*.parquet"))
+    last = pl.scan_parquet(files).select(pl.col("timestamp").max().dt.date()).collect().item()
+    return files, last - timedelta(days=SCORED)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("agency", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--budget", type=float, default=3.0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    settings = options.out / "detector.toml"
+    settings.write_text(
+        f'timezone = "Europe/Paris"\nalerts_per_day = {options.budget}\n', encoding="utf-8"
+    )
+    files, until = logs(options.agency)
+    ledger, model, out = (options.out / name for name in ("ledger", "model", "out"))
+    common = (
+        "--directory", options.agency / "directory.csv", "--settings", settings,
+        "--ledger", ledger, "--model", model,
+    )  # fmt: skip
+    detector("train", *files, "--until", until, *common)
+    later = [path for path in files if path.stem[:7] >= f"{until:%Y-%m}"]
+    detector("score", *later, *common, "--out", out)
+    scores = pl.read_parquet(out / "scores.parquet").filter(pl.col("date") > until)
+    alerts = scores.filter(pl.col("alert_id").is_not_null())
+    found = Truth.of(options.agency).outcome(
+        alerts, until + timedelta(days=1), scores["date"].n_unique()
+    )
+    kinds = found.campaigns.group_by("kind").agg(pl.col("exposure").mean()).sort("exposure")
+    for kind, exposure in kinds.iter_rows():
+        print(f"{exposure:6.3f}  {kind}")
+    print(f"{found.exposure:6.3f}  mean of {len(found.campaigns)} campaigns")
+    print(f"{found.benign:6.2f}  alerts a day on honest entities, of {options.budget:g} allowed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
