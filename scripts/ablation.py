@@ -188,7 +188,14 @@ def variants(families: Sequence[Family]) -> Iterator[tuple[str, dict[str, Any]]]
         {"families": families, "taught": False, "silent": True},
     )
     for name, kinds in HELD_OUT.items():
-        yield f"lessons of {name}", {"families": families, "without": kinds}
+        held_out = {"families": families, "without": kinds}
+        yield f"lessons of {name}", held_out
+        yield f"lessons of {name}, and the forest", {**held_out, "silent": True}
+    for family in families:
+        for feature in family.features:
+            rest = tuple(each for each in family.features if each is not feature)
+            less = [replace(each, features=rest) if each is family else each for each in families]
+            yield f"the feature {feature.name}", {"families": less}
 
 
 def main() -> int:
@@ -196,6 +203,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=311)
     parser.add_argument("--accounts", type=int, default=1500)
     parser.add_argument("--budget", type=float, default=3.0)
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="WORD", help="rows with one of these"
+    )
     options = parser.parse_args()
     if options.seed in TAKEN:
         sys.exit(f"ablation: seed {options.seed} was used for choosing; take another")
@@ -205,6 +215,9 @@ def main() -> int:
         print("|---|---:|---:|---|")
         whole: dict[str, float] = {}
         for name, arguments in variants(registry.families()):
+            asked = any(word in name for word in ("nothing", *options.only)) or not options.only
+            if not asked or ("the feature" in name and not options.only):
+                continue
             began = time.perf_counter()
             found = ablation.outcome(**arguments)
             kinds = dict(

@@ -1,6 +1,6 @@
-"""Exposure and false alarms on an invented agency whose truth is known, by the command contract.
+r"""Exposure and false alarms on an invented agency whose truth is known, by the command contract.
 
-    python scripts/make_agency.py --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \\
+    python scripts/make_agency.py --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \
         --campaigns 2
     python scripts/measure.py AGENCY --out OUT [--budget 3]
 

@@ -58,11 +58,19 @@ TECHNIQUES: Final = (
         ),
         silent=("largest_vs_own", "length_vs_own"),
     ),
-    # A program at work: exports, more statements in an hour than a person's, no hour of rest.
+    # A program at work: exports, more statements in an hour than a person's, no hour of rest, even
+    # steps.
     Technique(
         "T1020",
         "Automated Exfiltration",
-        signs=("exports_vs_own", "unknown_vs_own", "hours_vs_own", "peak_vs_own"),
+        signs=(
+            "exports_vs_own",
+            "unknown_vs_own",
+            "hours_vs_own",
+            "peak_vs_own",
+            "unbroken_vs_own",
+            "even_vs_own",
+        ),
     ),
 )
 

@@ -31,6 +31,8 @@ NEW = PERSON & (pl.col("before") == 0) & (pl.col("during") >= 5)
 SERVICE = pl.col("service") & (pl.col("before") >= ESTABLISHED)
 #: Fewer are no crowd.
 FEWEST = 4
+#: Crowds on one stage, so that the honest remain many.
+MOST_CROWDS = {"crowd_address": 2, "crowd_table": 2, "crowd_group": 6}
 OFFICE = tuple(range(9, 17))
 NIGHT = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
 #: The least that a day of theft takes, where an account's own days are small.
@@ -316,7 +318,7 @@ def stage(world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KIN
     found = []
     for number in range(1, instances + 1):
         for kind in kinds:
-            if number > 2 and kind.name.startswith("crowd"):
+            if number > MOST_CROWDS.get(kind.name, number):
                 continue
             random = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
             staged = kind.stage(Scene(world, random, taken))

@@ -16,15 +16,13 @@ from detector.cli import options, screen
 from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
 from detector.errors import NotEnoughHistory
-from detector.features.table import DIMENSIONS
 from detector.forests import store
 from detector.forests.model import Model
-from detector.forests.training import Data
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
 from detector.reading import veil
-from detector.verdicts.baseline import without
+from detector.verdicts.history import History
 
 #: Groups and accounts shown on screen.
 SHOWN = 10
@@ -61,20 +59,19 @@ def train(
     if not days:
         raise NotEnoughHistory("no day with data to learn from", where=ledger)
     screen.say(f"learning from {days[0]} to {days[-1]}")
-    clean = without(
-        book.hours(days[0], days[-1]),
-        book.touched(days[0], days[-1], DIMENSIONS),
-        confirmed,
-        people,
-        rules,
-    )
-    _say_left_out(clean.left_out)
-    data = Data(clean.hours, clean.touched, people, rules, registry.families())
+    past = History(book, days[0], days[-1], confirmed, people, rules)
+    data, left_out = past.data(registry.families())
+    _say_left_out(left_out)
+    if data.share < 1:
+        screen.say(
+            f"how odd honest days get is learned from {counted(data.accounts(), 'account')}, "
+            f"{share(data.share)} of all; what is usual, from all"
+        )
     with screen.steps() as step:
         found = learn(data, step)
     found = store.save(replace(found, pseudonyms=book.pseudonyms), model, registry.families())
     if as_json:
-        typer.echo(json.dumps({**_summary(found, model), "left_out_days": len(clean.left_out)}))
+        typer.echo(json.dumps({**_summary(found, model), "left_out_days": len(left_out)}))
     screen.say(
         f"{counted(found.accounts, 'account')}, {counted(len(days), 'day')}; row counts known for "
         f"{share(found.rows_known)} of the reading statements",

@@ -23,7 +23,7 @@ from detector.features.robust import Floats, Integers
 PRIOR_DAYS = 5
 #: Nobody is steadier than this (natural-log units, about 30 %): MAD of a short or constant history
 #: is 0, which would make every change infinite. What many people do together is steadier.
-FLOOR, FLOOR_OF_MANY = 0.3, 0.1
+FLOOR, FLOOR_OF_MANY = 0.3, 0.2
 #: Days of a block, and of those active without which it has no level.
 BLOCK, BLOCK_ACTIVE = 28, 8
 

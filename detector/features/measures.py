@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.features.minutes import shape
+from detector.features.minutes import THOUSANDTHS, shape
 from detector.features.robust import Floats
 from detector.schema import READING
 from detector.settings import Settings
@@ -46,7 +46,7 @@ MEASURES: Final = (
 LENGTH: Final = "length"
 ALL: Final = (*MEASURES, LENGTH)
 #: What one of a measure's units is divided by before its logarithm is taken.
-UNITS: Final = {"log_rows": 1e6}
+UNITS: Final = {"log_rows": 1e6, "even": THOUSANDTHS}
 #: What a group's members add up to.
 PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
 #: What is added up of the members of a group.

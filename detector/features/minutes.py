@@ -14,10 +14,11 @@ from detector.features.robust import Floats, Integers
 MINUTES = 60
 #: Steps between minutes below which nothing can be said of how even they are.
 FEWEST_STEPS = 5
+THOUSANDTHS = 1000.0
 
 
 def shape(masks: pl.Series) -> pl.DataFrame:
-    """``minutes``, ``unbroken`` and ``even`` of each distinct mask.
+    """``minutes``, ``unbroken`` and ``even`` (in thousandths) of each distinct mask.
 
     ``unbroken`` is the longest run of minutes that each have a statement. ``even`` says how far the
     steps from one such minute to the next are alike, in standard deviations beyond what chance
@@ -32,7 +33,8 @@ def shape(masks: pl.Series) -> pl.DataFrame:
     mean = 2 / (n + 1)
     deviation = np.sqrt(4 * (n - 1) / ((n + 1) ** 2 * (n + 2) * (n + 3)))
     beyond = np.fmax(mean - greenwood, 0.0) / np.where(n > 1, deviation, 1.0)
-    even = np.where(steps >= FEWEST_STEPS, beyond, 0.0)
+    # Whole numbers, whose sums do not depend on their order.
+    even = np.rint(np.where(steps >= FEWEST_STEPS, beyond, 0.0) * THOUSANDTHS)
     return pl.DataFrame({"minutes": distinct, "unbroken": longest.astype(np.float64), "even": even})
 
 

@@ -71,6 +71,10 @@ class Data:
     everyone: Shards | None = None
     share: float = 1.0
 
+    def accounts(self) -> int:
+        """How many accounts there are in the tables."""
+        return self.hours["account"].n_unique()
+
     def days(self) -> list[date]:
         """The days with data, in order."""
         day = local_day("hour", self.settings)

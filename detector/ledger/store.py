@@ -113,28 +113,54 @@ class Ledger:
         """The days that have data, in order."""
         return sorted({day for part in self.parts() for day in part.days})
 
-    def hours(self, since: date | None = None, until: date | None = None) -> pl.DataFrame:
+    def hours(
+        self,
+        since: date | None = None,
+        until: date | None = None,
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """HOURS of the days from ``since`` to ``until`` (both included), all parts merged.
 
-        Sorted by hour, account and action. Raises LedgerError where a file is damaged.
+        Of all accounts, or of those whose ``account`` an expression is true of. Sorted by hour,
+        account and action. Raises LedgerError where a file is damaged.
         """
-        return self._table("hours", HOURS, sum_hours, HOUR_KEYS, (since, until))
+        return self._table("hours", HOURS, sum_hours, HOUR_KEYS, (since, until), accounts)
 
     def touched(
         self,
         since: date | None = None,
         until: date | None = None,
         dimensions: Collection[str] | None = None,
+        accounts: pl.Expr | None = None,
     ) -> pl.DataFrame:
         """TOUCHED of the days from ``since`` to ``until`` (both included), all parts merged.
 
-        Of some ``dimensions`` or of all. Sorted by day, account, dimension and value. Raises
-        LedgerError.
+        Of some ``dimensions`` or of all, and of all ``accounts`` or some (see ``hours``). Sorted by
+        day, account, dimension and value. Raises LedgerError.
         """
-        if dimensions is None:
-            return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until))
-        chosen = pl.col("dimension").is_in(sorted(dimensions))
+        chosen = accounts
+        if dimensions is not None:
+            named = pl.col("dimension").is_in(sorted(dimensions))
+            chosen = named if accounts is None else named & accounts
         return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until), chosen)
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """The accounts of the days from ``since`` to ``until`` (both included), sorted."""
+        files = [
+            self.file("hours", day, part.stem)
+            for part in self.parts()
+            for day in part.days
+            if since <= day <= until
+        ]
+        if not files:
+            return pl.Series("account", [], pl.String)
+        scan = pl.scan_parquet(files, hive_partitioning=False)
+        try:
+            names = scan.select(pl.col("account").unique()).collect(engine="streaming")
+        except _DAMAGE:
+            # Reading them whole names the file.
+            return self.hours(since, until)["account"].unique().sort()
+        return names["account"].sort()
 
     def rejects(self, part_ids: Collection[str]) -> pl.LazyFrame:
         """The REJECTS of some parts, lazily."""

@@ -31,16 +31,19 @@ def without(
     confirmed: Sequence[EntityDay],
     directory: pl.DataFrame | None,
     settings: Settings,
+    members: pl.DataFrame | None = None,
 ) -> Clean:
     """The tables without ``confirmed`` days.
 
-    Of an account its whole day goes, of a group the day of all its members. Of an address or a
+    ``members`` (account, group) are told where the tables are of some accounts only. Of an account
+    its whole day goes, of a group the day of all its members. Of an address or a
     table only what was touched there goes: the ledger's hours do not know it.
     """
     flagged = pl.DataFrame(confirmed, schema=KEYS, orient="row")
     if flagged.is_empty():
         return Clean(hours, touched, flagged)
-    members = peer_groups(hours["account"], directory, by_use(touched))
+    if members is None:
+        members = peer_groups(hours["account"], directory, by_use(touched))
     of_groups = flagged.filter(pl.col("entity_kind") == GROUP).join(
         members.rename({"group": "entity"}), on="entity"
     )

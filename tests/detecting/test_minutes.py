@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.campaigns.staging import by_chance, evenly
-from detector.features.minutes import FEWEST_STEPS, shape
+from detector.features.minutes import FEWEST_STEPS, THOUSANDTHS, shape
 
 
 def _mask(minutes: set[int]) -> int:
@@ -18,7 +18,8 @@ def _mask(minutes: set[int]) -> int:
 
 
 def _shape(minutes: set[int]) -> dict:
-    return shape(pl.Series([_mask(minutes)])).row(0, named=True)
+    found = shape(pl.Series([_mask(minutes)])).row(0, named=True)
+    return found | {"even": found["even"] / THOUSANDTHS}
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 7])
@@ -46,7 +47,7 @@ def test_of_few_minutes_nothing_is_said(minutes):
 def test_minutes_drawn_by_chance_are_as_even_as_the_paper_says():
     """Of intervals that chance cuts, those more even than their mean are by about one deviation."""
     random = np.random.default_rng(5)
-    even = shape(pl.Series(by_chance([12] * 4000, random)))["even"].to_numpy()
+    even = shape(pl.Series(by_chance([12] * 4000, random)))["even"].to_numpy() / THOUSANDTHS
     assert 0.25 < even.mean() < 0.6
     assert np.quantile(even, 0.99) < 2.5
 
