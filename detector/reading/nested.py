@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -86,6 +86,11 @@ def shape(head: bytes) -> Shape:
                 before = types.get(name, kind)
                 types[name] = kind if before == kind else _wider(before, kind)
     return Shape(keys, types)
+
+
+def paths(found: Mapping[str, Any]) -> Iterator[Keys]:
+    """The keys that lead to each value of an object."""
+    return (path for path, _ in _leaves(found, ()))
 
 
 def parse(block: Block, columns: Columns, seen: Shape) -> Objects:
@@ -216,7 +221,7 @@ def _value(found: dict[str, Any], keys: Keys) -> Any:
     return value
 
 
-def _leaves(found: dict[str, Any], before: Keys) -> Iterator[tuple[Keys, Any]]:
+def _leaves(found: Mapping[str, Any], before: Keys) -> Iterator[tuple[Keys, Any]]:
     for key, value in found.items():
         path = (*before, key)
         if isinstance(value, dict):

@@ -40,6 +40,11 @@ def expand(arguments: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def is_local(path: Path) -> bool:
+    """Whether ``path`` is a file of this machine."""
+    return not isinstance(path, ObjectPath)
+
+
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their size."""
     return [

@@ -1,0 +1,216 @@
+"""What the exports of data platforms have in common: a preset says where each column stands.
+
+An export is CSV, JSON (one object a line, or one array) or Parquet with the vendor's own column
+names. A preset names them and says how each canonical column is made of them; everything else is
+done here, the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.errors import InputError
+from detector.reading import glimpse, pieces, rejects, verbs
+from detector.reading.columns import Columns, Mapped
+from detector.reading.conform import Conformed, Mistyped, conform
+from detector.reading.folding import Folding
+from detector.reading.glimpse import Glimpse
+from detector.reading.pieces import Bad, Piece, Wanted
+from detector.reading.source import Batch, Sample, Source, Tail
+from detector.schema import EVENTS
+from detector.settings import Settings
+
+#: Says that something of the file is as the preset needs it.
+Marks = Callable[[Glimpse], bool]
+_CHOSEN: Final = "chosen "
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How the export of one product is read.
+
+    ``keys`` are names of ours and the vendor's (parted by spaces; the first that is there is
+    taken, in any case). ``needs`` are vendor's names without which a file is not of this format,
+    ``marks`` what else tells it. ``columns`` makes canonical columns of ours, all of which are
+    text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
+    in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
+    are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
+    with a statement's text, from which ``sql_tables`` is made where no objects are named.
+    """
+
+    name: str
+    title: str
+    keys: Mapping[str, str]
+    needs: tuple[str, ...]
+    columns: Mapping[str, pl.Expr]
+    says: Mapping[str, str]
+    marks: Marks = lambda _: True
+    skip: pl.Expr | None = None
+    fold: pl.Expr | None = None
+    rank: pl.Expr | None = None
+    sql: str = ""
+
+    def source(self) -> Source:
+        """The log format."""
+        return Source(self.name, self.title, self.accepts, self.read, self.mapping)
+
+    def accepts(self, sample: Sample, settings: Settings) -> bool:
+        """Whether a sample has the vendor's columns."""
+        del settings  # the vendor's names need no mapping
+        return self.fits(glimpse.of_sample(sample))
+
+    def fits(self, seen: Glimpse) -> bool:
+        """Whether a file that begins so is of this format."""
+        if seen.form == "none" or any(seen.find(name) is None for name in self.needs):
+            return False
+        return self.marks(seen)
+
+    def read(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        """A batch per block. Raises InputError where the file has not the vendor's columns."""
+        del tail  # a file stands alone
+        seen = self.demand(path)
+        reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
+        for piece in pieces.read(path, seen, reader.wanted):
+            yield reader.batch(piece)
+        yield reader.last()
+
+    def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
+        """Which column is which, for people. Raises InputError."""
+        found = self.wanted(self.demand(path), settings)
+        said = {name: self.says.get(name, "not in the log") for name in EVENTS}
+        if "rows" not in self.says:
+            said["rows"] = "not in the log: how much was read is unknown"
+        for name in found.marked:
+            spelled = found.there[_CHOSEN + name][0]
+            said[name] = f"column {spelled!r} (from [columns])"
+        return said
+
+    def demand(self, path: Path) -> Glimpse:
+        """What the file shows. Raises InputError where it is not of this format."""
+        seen = glimpse.of_file(path)
+        if self.fits(seen):
+            return seen
+        if seen.form == "none":
+            what = "is empty, or neither CSV with a header, JSON nor Parquet"
+            raise InputError(what, where=path, hint=f"is it {self.title}?")
+        lacking = [name for name in self.needs if seen.find(name) is None]
+        shown = ", ".join(list(seen.keys)[:8])
+        raise InputError(
+            f"lacks {', '.join(repr(name.split()[0]) for name in lacking)}"
+            if lacking
+            else f"is not {self.title}",
+            where=path,
+            hint=f"its columns are {shown}",
+        )
+
+    def wanted(self, seen: Glimpse, settings: Settings) -> Wanted:
+        """Where our columns stand in this file; [columns] of the settings win where they fit."""
+        there, absent = {}, {}
+        for name, spelled in self.keys.items():
+            found = seen.find(spelled)
+            if found is None:
+                absent[name] = spelled.split()[0]
+            else:
+                there[name] = found
+        marked = set()
+        for canonical, spelled in settings.columns.items():
+            found = (spelled, seen.keys[spelled]) if spelled in seen.keys else None
+            if found is not None:
+                there[_CHOSEN + canonical] = found
+                marked.add(canonical)
+        return Wanted(there, absent, frozenset(marked))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    preset: Preset
+    path: Path
+    settings: Settings
+    wanted: Wanted
+    folding: Folding
+
+    def batch(self, piece: Piece) -> Batch:
+        """Each record is an event, a reject, or skipped; so are further entries of an event."""
+        raw = piece.frame.with_row_index("row")
+        skipped = piece.skipped
+        if self.preset.skip is not None:
+            kept = raw.filter(~self.preset.skip.fill_null(value=False))
+            skipped, raw = skipped + raw.height - kept.height, kept
+        if self.preset.sql:
+            raw = verbs.with_tables(raw, self.preset.sql)
+        result = self.conformed(raw)
+        bad: Bad = list(piece.bad)
+        if len(result.rejected):
+            at = raw["row"].gather(result.rejected["row"]).to_list()
+            bad += zip(piece.lines(at), result.rejected["reason"], strict=True)
+        events = result.events
+        if self.preset.fold is not None:
+            before = self.folding.folded
+            events = self.folding.add(self.keyed(raw, result))
+            skipped += self.folding.folded - before
+        return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
+
+    def last(self) -> Batch:
+        """What waited for the end of the file."""
+        before = self.folding.folded
+        events = self.folding.finish()
+        none = rejects.frame(self.path, [])
+        size = self.path.stat().st_size
+        return Batch(events, none, self.folding.folded - before, size)
+
+    def conformed(self, raw: pl.DataFrame) -> Conformed:
+        made = dict(self.preset.columns)
+        for name in self.wanted.marked:
+            made[name] = pl.col(_CHOSEN + name)
+        frame = raw.select(expression.alias(name) for name, expression in made.items())
+        frame = frame.with_columns(_numeric(frame[name]) for name in _FIGURES & set(made))
+        frame = frame.with_columns(_timed(frame["timestamp"]))
+        columns: Columns = {name: Mapped(name) for name in made}
+        if "statement" in made:
+            columns["statement"] = Mapped("query")  # a text is hashed, never kept
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        try:
+            return conform(table, columns, self.settings)
+        except Mistyped as error:
+            what = f"column for {error.column!r} is {error.kind}, which it cannot be made of"
+            raise InputError(what, where=self.path) from None
+
+    def keyed(self, raw: pl.DataFrame, result: Conformed) -> pl.DataFrame:
+        """Events with what tells which belong together."""
+        assert self.preset.fold is not None
+        rank = self.preset.rank if self.preset.rank is not None else pl.lit(0)
+        told = raw.select(
+            self.preset.fold.cast(pl.String).alias("key"), rank.cast(pl.Int64).alias("rank")
+        )
+        if len(result.rejected):
+            bad = pl.int_range(0, raw.height, dtype=pl.UInt32, eager=True).is_in(
+                result.rejected["row"].implode()
+            )
+            told = told.filter(~bad)
+        events = result.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
+        return events.hstack(told)
+
+
+_FIGURES: Final = frozenset({"rows", "bytes", "duration_ms"})
+
+
+def _numeric(series: pl.Series) -> pl.Series:
+    """Numbers parsed at once where all of them are sound; as they are where one is not."""
+    if series.dtype != pl.String():
+        return series
+    kind = pl.Float64 if series.name == "duration_ms" else pl.Int64
+    found = series.cast(kind, strict=False)
+    return found if found.null_count() == series.null_count() else series
+
+
+def _timed(series: pl.Series) -> pl.Series:
+    """Epochs written as text as numbers."""
+    if series.dtype != pl.String() or series.null_count() == len(series):
+        return series
+    found = series.cast(pl.Int64, strict=False)
+    return found if found.null_count() == series.null_count() else series
