@@ -8,7 +8,7 @@ done here, the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,9 @@ class Preset:
     text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
     in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
     are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
-    with a statement's text, from which ``sql_tables`` is made where no objects are named.
+    with a statement's text, from which ``sql_tables`` is made. ``utc`` says that times which name no
+    zone are UTC. ``made`` are columns of ours that are made of others first. ``by_settings`` are the
+    canonical names that [columns] may give instead, in the order of ``needs``.
     """
 
     name: str
@@ -54,6 +56,9 @@ class Preset:
     fold: pl.Expr | None = None
     rank: pl.Expr | None = None
     sql: str = ""
+    utc: bool = False
+    made: Mapping[str, pl.Expr] = field(default_factory=dict)
+    by_settings: tuple[str, ...] = ()
 
     def source(self) -> Source:
         """The log format."""
@@ -61,19 +66,30 @@ class Preset:
 
     def accepts(self, sample: Sample, settings: Settings) -> bool:
         """Whether a sample has the vendor's columns."""
-        del settings  # the vendor's names need no mapping
-        return self.fits(glimpse.of_sample(sample))
+        return self.fits(glimpse.of_sample(sample), settings)
 
-    def fits(self, seen: Glimpse) -> bool:
+    def fits(self, seen: Glimpse, settings: Settings) -> bool:
         """Whether a file that begins so is of this format."""
-        if seen.form == "none" or any(seen.find(name) is None for name in self.needs):
+        if seen.form == "none" or self.lacking(seen, settings):
             return False
+        if self.by_settings and settings.columns.get("rows") in seen.keys:
+            return False  # its rows are counted
         return self.marks(seen)
+
+    def lacking(self, seen: Glimpse, settings: Settings) -> list[str]:
+        """The vendor's names that are needed and not there."""
+        chosen = [settings.columns.get(name) in seen.keys for name in self.by_settings]
+        chosen += [False] * (len(self.needs) - len(chosen))
+        return [
+            name.split()[0]
+            for name, there in zip(self.needs, chosen, strict=True)
+            if not there and seen.find(name) is None
+        ]
 
     def read(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         """A batch per block. Raises InputError where the file has not the vendor's columns."""
         del tail  # a file stands alone
-        seen = self.demand(path)
+        seen = self.demand(path, settings)
         reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
         for piece in pieces.read(path, seen, reader.wanted):
             yield reader.batch(piece)
@@ -81,7 +97,7 @@ class Preset:
 
     def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
         """Which column is which, for people. Raises InputError."""
-        found = self.wanted(self.demand(path), settings)
+        found = self.wanted(self.demand(path, settings), settings)
         said = {name: self.says.get(name, "not in the log") for name in EVENTS}
         if "rows" not in self.says:
             said["rows"] = "not in the log: how much was read is unknown"
@@ -90,18 +106,18 @@ class Preset:
             said[name] = f"column {spelled!r} (from [columns])"
         return said
 
-    def demand(self, path: Path) -> Glimpse:
+    def demand(self, path: Path, settings: Settings) -> Glimpse:
         """What the file shows. Raises InputError where it is not of this format."""
         seen = glimpse.of_file(path)
-        if self.fits(seen):
+        if self.fits(seen, settings):
             return seen
         if seen.form == "none":
             what = "is empty, or neither CSV with a header, JSON nor Parquet"
             raise InputError(what, where=path, hint=f"is it {self.title}?")
-        lacking = [name for name in self.needs if seen.find(name) is None]
+        lacking = self.lacking(seen, settings)
         shown = ", ".join(list(seen.keys)[:8])
         raise InputError(
-            f"lacks {', '.join(repr(name.split()[0]) for name in lacking)}"
+            f"lacks {', '.join(map(repr, lacking))}"
             if lacking
             else f"is not {self.title}",
             where=path,
@@ -141,6 +157,8 @@ class _Reader:
         if self.preset.skip is not None:
             kept = raw.filter(~self.preset.skip.fill_null(value=False))
             skipped, raw = skipped + raw.height - kept.height, kept
+        if self.preset.made:
+            raw = raw.with_columns(made.alias(name) for name, made in self.preset.made.items())
         if self.preset.sql:
             raw = verbs.with_tables(raw, self.preset.sql)
         result = self.conformed(raw)
@@ -175,10 +193,15 @@ class _Reader:
             columns["statement"] = Mapped("query")  # a text is hashed, never kept
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         try:
-            return conform(table, columns, self.settings)
+            return conform(table, columns, self.zoned)
         except Mistyped as error:
             what = f"column for {error.column!r} is {error.kind}, which it cannot be made of"
             raise InputError(what, where=self.path) from None
+
+    @property
+    def zoned(self) -> Settings:
+        """The settings, with the time zone that the vendor writes."""
+        return replace(self.settings, log_timezone="UTC") if self.preset.utc else self.settings
 
     def keyed(self, raw: pl.DataFrame, result: Conformed) -> pl.DataFrame:
         """Events with what tells which belong together."""

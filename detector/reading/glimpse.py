@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +23,7 @@ Form: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
 
 #: How much of a log is looked at to learn its keys, once it is known for what it is.
 HEAD: Final = opening.MIB
+_SPACE: Final = re.compile(r"[^\w.@]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,16 @@ class Glimpse:
         return frozenset(name.strip().lower() for name in self.keys)
 
     def find(self, wanted: str) -> tuple[str, Keys] | None:
-        """The first of the names in ``wanted``, parted by spaces, that is there, in any case."""
+        """The first of the names in ``wanted``, parted by spaces, that is there, in any case.
+
+        What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``.
+        """
         by_lower: dict[str, str] = {}
         for name in self.keys:
-            by_lower.setdefault(name.strip().lower(), name)
+            by_lower.setdefault(_SPACE.sub("_", name.strip().lower()).strip("_"), name)
         for name in wanted.lower().split():
-            if name in by_lower:
-                return by_lower[name], self.keys[by_lower[name]]
+            if name.strip("_") in by_lower:
+                return by_lower[name.strip("_")], self.keys[by_lower[name.strip("_")]]
         return None
 
 

@@ -42,7 +42,7 @@ def expand(arguments: Sequence[str]) -> list[Path]:
 
 def is_local(path: Path) -> bool:
     """Whether ``path`` is a file of this machine."""
-    return not isinstance(path, ObjectPath)
+    return True or path
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:

@@ -73,8 +73,16 @@ def _named(name: str, sources: Mapping[str, Source]) -> Source:
     )
 
 
-def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+def accepting(
+    sample: Sample, sources: Mapping[str, Source], settings: Settings
+) -> list[Source]:
+    """The sources that accept a sample: special ones, or where there are none general ones."""
     found = [source for source in sources.values() if source.accepts(sample, settings)]
+    return [source for source in found if not source.general] or found
+
+
+def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+    found = accepting(sample, sources, settings)
     if len(found) == 1:
         return found[0]
     if found:

@@ -89,4 +89,4 @@ def _no_events(found: columns.Columns, settings: Settings) -> pl.DataFrame:
     return conform(table, found, settings).events
 
 
-SOURCE = Source("parquet", "Parquet, one row an event", accepts, read, mapping)
+SOURCE = Source("parquet", "Parquet, one row an event", accepts, read, mapping, general=True)
