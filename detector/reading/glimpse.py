@@ -101,8 +101,14 @@ def _text(head: bytes) -> Glimpse:
     if documents.is_document(data):
         entries = documents.entries(data)
         return Glimpse("document", _keys(entries), entries) if entries else Glimpse("none")
-    if data.startswith(b"{"):
-        found = [entry for entry in map(nested.load, data.split(b"\n")) if isinstance(entry, dict)]
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    found = [
+        entry
+        for entry in (nested.load(line) for line in lines if line.lstrip()[:1] == b"{")
+        if isinstance(entry, dict)
+    ]
+    # A log of objects can begin with a broken one.
+    if data[:1] in {b"{", b"["} or len(found) * 2 > len(lines):
         for wrapper in documents.WRAPPERS:
             inner = [entry[wrapper] for entry in found if isinstance(entry.get(wrapper), list)]
             if inner:

@@ -18,6 +18,9 @@ from detector.reading import pg_sql
 _FIRST: Final = r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
 #: One text of a JSON list, or of ClickHouse's ['a','b'], with its quotes.
 _ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+#: COPY INTO a table, which PostgreSQL does not have, and the query that UNLOAD has in quotes.
+_COPY_INTO: Final = r"(?i)^\s*copy\s+into\s+"
+_UNLOADED: Final = r"(?is)^\s*unload\s*\(\s*(?:'|\$\$)(.*?)(?:'|\$\$)\s*\)\s*to\b.*$"
 #: First words of statements that return records, besides those ``words.action`` knows.
 _READS: Final = ("with", "table", "values", "from", "execute", "declare")
 
@@ -108,5 +111,7 @@ def with_tables(frame: pl.DataFrame, text: str) -> pl.DataFrame:
     distinct = frame.select(pl.col(text)).drop_nulls().unique()
     if distinct.is_empty():
         return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
-    tables = pg_sql.with_tables(distinct, text)
+    unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
+    plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
+    tables = pg_sql.with_tables(distinct.with_columns(plain.alias("_plain")), "_plain").drop("_plain")
     return frame.join(tables, on=text, how="left", maintain_order="left")
