@@ -31,13 +31,10 @@ def sample(name, file):
     return (DATA / name / file).read_bytes()
 
 
-def entries(name, file=None):
-    """The entries of a JSON sample, each an object."""
-    for path in sorted((DATA / name).iterdir()):
-        if path.suffix == ".ndjson" or (file and path.name == file) or name == "elasticsearch_audit":
-            lines = path.read_text().splitlines()
-            return [json.loads(line) for line in lines]
-    raise LookupError(name)
+def entries(name):
+    """The objects of a source's first sample with one a line."""
+    path = min((DATA / name).glob("*.ndjson"))
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def plain(name):
