@@ -154,21 +154,27 @@ def _split(held: bytes, how: Cut) -> tuple[bytes, bytes]:
     return flat[:end], flat[end:]
 
 
-def joined(line: bytes) -> list[bytes] | None:
-    """The entries that stand on one line with commas between; None where they are not whole."""
-    try:
-        text = line.decode()
-        at, found = len(text) - len(text.lstrip()), []
-        while True:
+def parted(line: bytes) -> list[bytes]:
+    """The whole entries that a line begins with, with commas between, and the rest, if any.
+
+    Where an entry's first key is damaged, it is not cut from the one before it.
+    """
+    found: list[bytes] = []
+    text = line.decode("utf-8", "replace")
+    at = len(text) - len(text.lstrip())
+    while at < len(text):
+        try:
             entry, end = _DECODER.raw_decode(text, at)
-            found.append(json.dumps(entry).encode())
-            comma = _COMMA.match(text, end)
-            if comma is None:
-                rest = text[end:].encode()
-                return found if not rest.strip() or _END.fullmatch(rest) else None
-            at = comma.end()
-    except (ValueError, RecursionError):
-        return None
+        except (ValueError, RecursionError):
+            break
+        comma = _COMMA.match(text, end)
+        over = comma is None and (not text[end:].strip() or _END.fullmatch(text[end:].encode()))
+        if comma is None and not over:
+            break
+        found.append(json.dumps(entry).encode())
+        at = comma.end() if comma is not None else len(text)
+    rest = text[at:].encode()
+    return [*found, rest] if rest.strip() else found
 
 
 def without_end(last: bytes) -> bytes:

@@ -46,7 +46,7 @@ def read(path: Path, seen: Glimpse, wanted: Mapping[str, Keys]) -> Iterator[Entr
     chunks = None
     if seen.form == "document":
         chunks = documents.lines(opening.chunks(path), how)
-    reader = _Reader(_tree(wanted), wanted, seen.wrapper, how)
+    reader = _Reader(_tree(wanted), wanted, seen.wrapper, seen.form == "document", how)
     for block in records.line_blocks(path, chunks=chunks):
         yield reader.entries(block)
 
@@ -78,6 +78,7 @@ class _Reader:
     tree: Mapping[str, Any]
     wanted: Mapping[str, Keys]
     wrapper: str
+    document: bool
     how: Cut
 
     @property
@@ -166,7 +167,7 @@ class _Reader:
                 frames.append(frame.with_columns(mark))
 
     def saved(self, text: bytes) -> list[bytes]:
-        """The entries of a line: of a list under a key, or joined by commas. Broken ones too."""
+        """The entries of a line that has several, broken ones too."""
         if self.wrapper:
             try:
                 found = json.loads(text)[self.wrapper]
@@ -174,9 +175,9 @@ class _Reader:
                     return [json.dumps(entry).encode() for entry in found]
             except (ValueError, RecursionError, TypeError, KeyError):
                 pass
-            return self.how.pieces(text) if b"[" in text else []
-        joined = documents.joined(text)
-        return joined if joined and (len(joined) > 1 or _fault(text)) else []
+            pieces = self.how.pieces(text) if b"[" in text else []
+            return [part for piece in pieces for part in documents.parted(piece)]
+        return documents.parted(text) if self.document and _fault(text) else []
 
     def wrapped(self, entry: bytes) -> bytes:
         if not self.wrapper:
