@@ -90,7 +90,7 @@ class _Reader:
         """All entries of a block."""
         rejects = list(block.rejects)
         frames = []
-        if block.data.strip():
+        if block.data and not block.data.isspace():
             whole = records.count(block.data, b"\n")
             frame = self.parsed(block.data, whole)
             if frame is not None:

@@ -26,8 +26,8 @@ Bad = list[tuple[int | None, str]]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``frame`` has a String column for each wanted name, null where there is nothing; times of
-    Parquet keep their type. ``lines`` gives the lines of some of its rows. ``skipped`` counts
+    """``frame`` has a String column for each wanted name, null where there is nothing.
+    ``lines`` gives the lines of some of its rows. ``skipped`` counts
     records that hold none.
     """
 
@@ -77,7 +77,7 @@ def _csv(path: Path, wanted: Wanted) -> Iterator[Piece]:
     columns = {name: Mapped(spelled) for name, (spelled, _) in wanted.there.items()}
     for block in csv_blocks(path):
         here = block
-        if header is None and block.data.strip():
+        if header is None and block.data and not block.data.isspace():
             header = dialect.sniff(block.data, Settings())
             if header is None or not {m.name for m in columns.values()} <= set(header.names):
                 raise InputError("holds no CSV header", where=path, hint="is it cut off?")
@@ -148,13 +148,15 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Piece]:
 
 
 def _as_text(column: pa.ChunkedArray, name: str) -> pl.Series:
-    """A column of Parquet as text, what is nested as JSON; times stay what they are."""
+    """A column of Parquet as text, what is nested as JSON, times in ISO 8601."""
     series = pl.from_arrow(column)
     assert isinstance(series, pl.Series)
     series = series.alias(name)
     kind = series.dtype
-    if kind.is_temporal() or kind == pl.String():
-        return series
+    if isinstance(kind, pl.Datetime):
+        zoned = series if kind.time_zone is None else series.dt.convert_time_zone("UTC")
+        zone = "" if kind.time_zone is None else "Z"
+        return zoned.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{zone}")
     if isinstance(kind, pl.Struct):
         return series.struct.json_encode()
     if kind.is_nested():

@@ -77,14 +77,10 @@ def one_of(column: str, *values: str) -> pl.Expr:
     return pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=False)
 
 
-def zulu(text: pl.Expr) -> pl.Expr:
-    """Times whose zone is written +00 with Z, which is read faster."""
-    return pl.when(text.str.ends_with("+00")).then(text.str.strip_suffix("+00") + "Z").otherwise(text)
-
-
 def elapsed(start: pl.Expr, end: pl.Expr) -> pl.Expr:
     """Milliseconds between two times in ISO 8601; null where they cannot be read."""
-    return (_instant(end) - _instant(start)).dt.total_microseconds() / 1e3
+    found = (_instant(end) - _instant(start)).dt.total_microseconds() / 1e3
+    return pl.when(found >= 0).then(found)
 
 
 def _instant(text: pl.Expr) -> pl.Expr:

@@ -70,7 +70,7 @@ PRESET: Final = Preset(
     ),
     rank=pl.when(_EXPORT).then(0).when(_KIND == "AUX").then(2).otherwise(1),
     columns={
-        "timestamp": verbs.zulu(pl.coalesce("time", "logged")),
+        "timestamp": pl.coalesce("time", "logged"),
         "account": pl.col("user"),
         "client_address": verbs.address("ip"),
         "application": pl.col("app"),
