@@ -40,9 +40,9 @@ class Preset:
     text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
     in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
     are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
-    with a statement's text, from which ``sql_tables`` is made. ``utc`` says that times which name no
-    zone are UTC. ``made`` are columns of ours that are made of others first. ``by_settings`` are the
-    canonical names that [columns] may give instead, in the order of ``needs``.
+    with a statement's text, from which ``sql_tables`` is made. ``utc`` says that times which name
+    no zone are UTC. ``made`` are columns of ours that are made of others first. ``by_settings`` are
+    the canonical names that [columns] may give instead, in the order of ``needs``.
     """
 
     name: str
@@ -117,9 +117,7 @@ class Preset:
         lacking = self.lacking(seen, settings)
         shown = ", ".join(list(seen.keys)[:8])
         raise InputError(
-            f"lacks {', '.join(map(repr, lacking))}"
-            if lacking
-            else f"is not {self.title}",
+            f"lacks {', '.join(map(repr, lacking))}" if lacking else f"is not {self.title}",
             where=path,
             hint=f"its columns are {shown}",
         )

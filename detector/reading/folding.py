@@ -51,7 +51,10 @@ class Folding:
         events = (
             many.sort("rank", maintain_order=True)
             .group_by("key", maintain_order=True)
-            .agg(*(_folded(name) for name in EVENTS if name not in {"object", "other_objects"}), _names())
+            .agg(
+                *(_folded(name) for name in EVENTS if name not in {"object", "other_objects"}),
+                _names(),
+            )
         )
         events = events.with_columns(
             pl.col("names").list.first().alias("object"),
@@ -60,7 +63,9 @@ class Folding:
             .alias("other_objects"),
         )
         self.folded += many.height - events.height
-        return pl.concat([alone, events.select(list(EVENTS)).cast(dict(EVENTS))])
+        return pl.concat(
+            [alone, events.select(pl.col(name).cast(kind) for name, kind in EVENTS.items())]
+        )
 
 
 def _folded(name: str) -> pl.Expr:

@@ -23,6 +23,7 @@ from detector.reading.records import Block, Reject
 #: Below so many lines, each is looked at by itself.
 _FEW: Final = 64
 _LINE: Final = "line"
+_OTHER_KIND: Final = "has values of another kind than its neighbours"
 Line: TypeAlias = tuple[int, bytes]
 
 
@@ -154,14 +155,12 @@ class _Reader:
         number, text = line
         saved = self.saved(text)
         if not saved:
-            fault = _fault(text) or "has values of another kind than its neighbours"
-            rejects.append(Reject(number, fault))
+            rejects.append(Reject(number, _fault(text) or _OTHER_KIND))
         for entry in saved:
             fault = _fault(entry)
             frame = None if fault else self.parsed(self.wrapped(entry) + b"\n", 1)
             if frame is None:
-                other = "has values of another kind than its neighbours"
-                rejects.append(Reject(number, fault or other))
+                rejects.append(Reject(number, fault or _OTHER_KIND))
             else:
                 mark = pl.lit(number, pl.Int64).alias(_LINE)
                 frames.append(frame.with_columns(mark))

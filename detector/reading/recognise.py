@@ -73,9 +73,7 @@ def _named(name: str, sources: Mapping[str, Source]) -> Source:
     )
 
 
-def accepting(
-    sample: Sample, sources: Mapping[str, Source], settings: Settings
-) -> list[Source]:
+def accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> list[Source]:
     """The sources that accept a sample: special ones, or where there are none general ones."""
     found = [source for source in sources.values() if source.accepts(sample, settings)]
     return [source for source in found if not source.general] or found

@@ -1,8 +1,8 @@
 """Logs in object stores: ``s3://``, ``gs://`` and ``az://``, as paths like any other.
 
 Apache Arrow reads all three (https://arrow.apache.org/docs/python/filesystems.html), and is there
-anyway. Who one is comes from the place's usual variables and files; an object is read in pieces, and
-nothing of it is kept on disk.
+anyway. Who one is comes from the place's usual variables and files; an object is read in pieces,
+and nothing of it is kept on disk.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class ObjectPath(type(Path())):  # type: ignore[misc]
     """An object of a store. What it cannot do (be written to, or linked) fails as for any path."""
 
     __slots__ = ("_size", "url")
+    _size: int | None
+    url: str
 
     def __new__(cls, url: str, size: int | None = None) -> Self:
         """``size`` in bytes, where it is known from a listing."""
@@ -76,7 +78,8 @@ class ObjectPath(type(Path())):  # type: ignore[misc]
             if not info.is_file:
                 raise FileNotFoundError(self.url)
             self._size = int(info.size)
-        return os.stat_result((0, 0, 0, 0, 0, 0, self._size, 0, 0, 0))
+        size: int = self._size
+        return os.stat_result((0, 0, 0, 0, 0, 0, size, 0, 0, 0))
 
     def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:
         """Its bytes. Raises FileNotFoundError and OSError."""

@@ -109,5 +109,7 @@ def with_tables(frame: pl.DataFrame, text: str) -> pl.DataFrame:
         return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
     unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
     plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
-    tables = pg_sql.with_tables(distinct.with_columns(plain.alias("_plain")), "_plain").drop("_plain")
+    tables = pg_sql.with_tables(distinct.with_columns(plain.alias("_plain")), "_plain").drop(
+        "_plain"
+    )
     return frame.join(tables, on=text, how="left", maintain_order="left")

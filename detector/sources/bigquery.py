@@ -88,10 +88,13 @@ PRESET: Final = Preset(
         _payload("resourceName"),
         _payload("authenticationInfo.principalEmail"),
     ),
-    marks=lambda seen: any("bigquery" in str(entry) for entry in seen.entries[:200])
-    or (not seen.entries and seen.find("protopayload_auditlog.metadataJson") is not None),
+    marks=lambda seen: (
+        any("bigquery" in str(entry) for entry in seen.entries[:200])
+        or (not seen.entries and seen.find("protopayload_auditlog.metadataJson") is not None)
+    ),
     utc=True,
-    skip=~(_DONE | _READ).fill_null(value=False) | ~verbs.one_of("service", "bigquery.googleapis.com"),
+    skip=~(_DONE | _READ).fill_null(value=False)
+    | ~verbs.one_of("service", "bigquery.googleapis.com"),
     columns={
         "timestamp": pl.coalesce(_meta("start"), "time"),
         "account": pl.col("user"),
@@ -113,7 +116,8 @@ PRESET: Final = Preset(
         "bytes": _meta("extracted_bytes"),
         "duration_ms": verbs.elapsed(_meta("start"), _meta("end")),
         "statement": _meta("text"),
-        "success": (_meta("failed").fill_null("0") == "0") & (pl.col("status").fill_null("0") == "0"),
+        "success": (_meta("failed").fill_null("0") == "0")
+        & (pl.col("status").fill_null("0") == "0"),
     },
     says={
         "timestamp": "the job's startTime, else the entry's timestamp",

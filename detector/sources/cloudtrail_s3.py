@@ -1,9 +1,10 @@
 """AWS CloudTrail's data events of S3: who read which bucket, and how many bytes went out.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
-and https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html. A log file
-is one document with a list of records. Bytes are in additionalEventData.bytesTransferredOut; where
-errorCode is set, nothing went out but the error. How many records an object holds is not told.
+and https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html. A log
+file is one document with a list of records. Bytes are in additionalEventData.bytesTransferredOut;
+where errorCode is set, nothing went out but the error. How many records an object holds is not
+told.
 """
 
 from __future__ import annotations

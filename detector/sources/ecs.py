@@ -32,11 +32,13 @@ PRESET: Final = Preset(
     title="Elastic Common Schema documents",
     keys={
         "time": _names("@timestamp"),
-        "user": _names("user.name", "user.email", "user.id", "client.user.name", "source.user.name"),
+        "user": _names(
+            "user.name", "user.email", "user.id", "client.user.name", "source.user.name"
+        ),
         "ip": _names("source.ip", "client.ip", "source.address", "client.address", "source.domain"),
         "app": _names("user_agent.name", "process.name", "service.name", "user_agent.original"),
         "database": _names("database.name", "postgresql.log.database", "mysql.slowlog.schema"),
-        "object": _names("table.name", "database.table", "mysql.slowlog.table", "url.path"),
+        "object": _names("table.name", "database.table", "mysql.slowlog.table"),
         "action": _names("event.action"),
         "type": _names("event.type"),
         "category": _names("event.category"),

@@ -1,8 +1,9 @@
 """Elasticsearch's audit log (<cluster>_audit.json).
 
-https://www.elastic.co/docs/reference/elasticsearch/elasticsearch-audit-events: keys are written with
-dots; request.id is the same in all events of one request, on all nodes. What was granted is told
-for each action; actions with brackets are parts of one, on single shards. Nothing counts documents.
+https://www.elastic.co/docs/reference/elasticsearch/elasticsearch-audit-events: keys are written
+with dots; request.id is the same in all events of one request, on all nodes. What was granted is
+told for each action; actions with brackets are parts of one, on single shards. Nothing counts
+documents.
 """
 
 from __future__ import annotations

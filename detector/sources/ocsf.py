@@ -1,8 +1,8 @@
 """OCSF Datastore Activity (class 6005), as security data lakes keep it.
 
-https://schema.ocsf.io/1.4.0/classes/datastore_activity: time is in milliseconds since 1970, status_id
-1 is success, duration is in milliseconds. query_info.bytes are those of the result. The class has
-no row count: it is looked for in unmapped, where producers put what has no place.
+https://schema.ocsf.io/1.4.0/classes/datastore_activity: time is in milliseconds since 1970,
+status_id 1 is success, duration is in milliseconds. query_info.bytes are those of the result. The
+class has no row count: it is looked for in unmapped, where producers put what has no place.
 """
 
 from __future__ import annotations
@@ -17,8 +17,16 @@ from detector.reading.export import Preset
 _CLASS: Final = "6005"
 #: activity_id of the class.
 _ACTIVITIES: Final = {
-    **{"1": "read", "2": "write", "3": "login", "4": "read", "5": "write", "6": "schema"},
-    **{"7": "write", "8": "other", "9": "other", "10": "other"},
+    "1": "read",
+    "2": "write",
+    "3": "login",
+    "4": "read",
+    "5": "write",
+    "6": "schema",
+    "7": "write",
+    "8": "other",
+    "9": "other",
+    "10": "other",
 }
 _ROWS: Final = ("rows", "row_count", "rowCount", "rows_returned", "rows_produced", "rows_sent")
 _SPELLED: Final = " ".join(f"unmapped.{name}" for name in _ROWS)

@@ -66,9 +66,7 @@ PRESET: Final = Preset(
             | _PRIVILEGE.str.starts_with("indices:data/write")
         )
         .then(pl.lit("write"))
-        .when(
-            verbs.one_of("category", "index_event") | _PRIVILEGE.str.starts_with("indices:admin")
-        )
+        .when(verbs.one_of("category", "index_event") | _PRIVILEGE.str.starts_with("indices:admin"))
         .then(pl.lit("schema"))
         .when(_PRIVILEGE.str.contains("snapshot"))
         .then(pl.lit("export"))

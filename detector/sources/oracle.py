@@ -51,9 +51,7 @@ PRESET: Final = Preset(
         "application": pl.col("app"),
         "database": pl.col("database"),
         "object": verbs.dotted("schema", "object"),
-        "action": pl.when(
-            _KIND.str.starts_with("datapump") | _KIND.str.starts_with("rman")
-        )
+        "action": pl.when(_KIND.str.starts_with("datapump") | _KIND.str.starts_with("rman"))
         .then(pl.lit("export"))
         .otherwise(pl.col("action")),
         "statement": pl.col("text"),

@@ -17,7 +17,10 @@ from detector.reading.export import Preset
 
 #: sys.dm_audit_actions.
 _ACTIONS: Final = {
-    **{"SL": "read", "EX": "other", "RF": "other", "RC": "read"},
+    "SL": "read",
+    "EX": "other",
+    "RF": "other",
+    "RC": "read",
     **dict.fromkeys(("IN", "UP", "DL"), "write"),
     **dict.fromkeys(("CR", "AL", "DR", "G", "GWG", "R", "RWG", "RWC", "D", "DWC", "TO"), "schema"),
     **dict.fromkeys(("LGIS", "LGIF", "DBAS", "DBAF"), "login"),

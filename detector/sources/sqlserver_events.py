@@ -1,8 +1,8 @@
 """SQL Server's extended events sql_batch_completed and rpc_completed, exported as a table.
 
-https://learn.microsoft.com/en-us/sql/relational-databases/extended-events/extended-events: row_count
-are the rows of the batch or call, duration is in microseconds. Events of single statements say the
-same again, and are left out.
+https://learn.microsoft.com/en-us/sql/relational-databases/extended-events/extended-events:
+row_count are the rows of the batch or call, duration is in microseconds. Events of single
+statements say the same again, and are left out.
 """
 
 from __future__ import annotations

@@ -69,7 +69,9 @@ def bucket(endpoint, monkeypatch):
     stores._connected.cache_clear()
     httpx.post(f"{endpoint}/moto-api/reset", timeout=30, trust_env=False)
     client = httpx.Client(base_url=endpoint, timeout=30, trust_env=False)
-    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20240206/us-east-1/s3/aws4_request"}
+    signed = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20240206/us-east-1/s3/aws4_request"
+    }
 
     def put(**objects: bytes) -> None:
         for name, data in objects.items():
@@ -94,7 +96,9 @@ def events(*arguments: str) -> pl.DataFrame:
     files, unused = recognise(expand(list(arguments)), registry.sources(), Settings())
     assert unused == []
     batches = [batch for path, source in files for batch in source.read(path, Settings(), {})]
-    return pl.concat([b.events.with_columns(pl.col(pl.Categorical).cast(pl.String)) for b in batches])
+    return pl.concat(
+        [b.events.with_columns(pl.col(pl.Categorical).cast(pl.String)) for b in batches]
+    )
 
 
 def test_an_object_a_folder_and_a_glob_are_read_like_files(bucket):

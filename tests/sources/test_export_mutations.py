@@ -91,7 +91,9 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
     whole = read(SOURCES[name], path)
     original = records.line_blocks
     monkeypatch.setattr(
-        json_pieces.records, "line_blocks", lambda path, chunks=None: original(path, 3000, chunks=chunks)
+        json_pieces.records,
+        "line_blocks",
+        lambda path, chunks=None: original(path, 3000, chunks=chunks),
     )
     monkeypatch.setattr(folding, "NEAR", 200)
     cut = read(SOURCES[name], path)
@@ -102,7 +104,11 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.text(max_size=8) | st.none() | st.integers() | st.floats() | st.booleans(), max_size=6))
+@given(
+    st.lists(
+        st.text(max_size=8) | st.none() | st.integers() | st.floats() | st.booleans(), max_size=6
+    )
+)
 def test_values_of_any_kind_are_an_event_or_a_reject(tmp_path_factory, values):
     rows = plain("databricks")
     for row, value in zip(rows, values, strict=False):
@@ -121,10 +127,14 @@ def test_a_statement_whose_lines_lie_in_two_blocks_counts_once(tmp_path, monkeyp
     join = [entry for entry in found if entry.get("rowCount") == 49]
     assert len(join) == 2
     path = tmp_path / "log"
-    path.write_bytes(ndjson([join[0]] + [{**join[0], "statementId": 99 + i} for i in range(50)] + [join[1]]))
+    path.write_bytes(
+        ndjson([join[0]] + [{**join[0], "statementId": 99 + i} for i in range(50)] + [join[1]])
+    )
     original = records.line_blocks
     monkeypatch.setattr(
-        json_pieces.records, "line_blocks", lambda path, chunks=None: original(path, 2000, chunks=chunks)
+        json_pieces.records,
+        "line_blocks",
+        lambda path, chunks=None: original(path, 2000, chunks=chunks),
     )
     events, _, skipped = read(SOURCES["aws_activity_streams"], path)
     assert len(events) == 51
