@@ -22,6 +22,12 @@ WRAPPERS: Final = ("Records", "databaseActivityEventList")
 _START: Final = re.compile(
     rb'\s*(?:\{[^\[\]]*?"(?:' + "|".join(WRAPPERS).encode() + rb')"\s*:\s*)?\[\s*'
 )
+#: Between the last entry of a document and the first of another that follows it.
+_ANOTHER: Final = (
+    rb'\s*\]\s*(?:,[^\[\]{}]*)?\}\s*\{[^\[\]{}]*?"(?:'
+    + "|".join(WRAPPERS).encode()
+    + rb')"\s*:\s*\[\s*'
+)
 _COMMA: Final = re.compile(r"\s*,\s*")
 _NEXT: Final = re.compile(r"\}\s*,\s*(?=\{)")
 #: What may follow the last entry: the end of the array, and of the object around it.
@@ -106,7 +112,7 @@ def cut(found: list[dict[str, Any]]) -> Cut:
     if not keys:
         return Cut(None)
     names = b"|".join(re.escape(json.dumps(key)).encode() for key in keys)
-    return Cut(re.compile(rb"\}\s*,\s*\{(?=\s*(?:" + names + rb")\s*:)"))
+    return Cut(re.compile(rb"\}(?:\s*,\s*|" + _ANOTHER + rb")\{(?=\s*(?:" + names + rb")\s*:)"))
 
 
 def _firsts(value: object) -> Iterator[str]:

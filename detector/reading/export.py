@@ -7,6 +7,7 @@ done here, the same for all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -124,13 +125,15 @@ class Preset:
 
     def wanted(self, seen: Glimpse, settings: Settings) -> Wanted:
         """Where our columns stand in this file; [columns] of the settings win where they fit."""
-        there, absent = {}, {}
-        for name, spelled in self.keys.items():
-            found = seen.find(spelled)
-            if found is None:
-                absent[name] = spelled.split()[0]
-            else:
-                there[name] = found
+        found_ = {name: seen.find(spelled) for name, spelled in self.keys.items()}
+        there = {name: found for name, found in found_.items() if found is not None}
+        tops = Counter(keys[0] for _, keys in there.values())
+        # What is rare can come late in a file: it will stand beside the rest.
+        absent = {
+            name: max(spelled.split(), key=lambda each: tops[each.split(".")[0]])
+            for name, spelled in self.keys.items()
+            if name not in there
+        }
         marked = set()
         for canonical, spelled in settings.columns.items():
             found = (spelled, seen.keys[spelled]) if spelled in seen.keys else None

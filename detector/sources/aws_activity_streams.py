@@ -32,6 +32,7 @@ _LEFT: Final = (
 )
 #: What pgaudit gives 0 for, whatever it returned.
 _BARE: Final = _COMMAND.is_in(["COPY", "DECLARE CURSOR"]) & (verbs.number("rows") == 0)
+_NEEDS: Final = ("dbUserName", "class", "command", "commandText", "rowCount", "logTime")
 _UNCOUNTED: Final = verbs.one_of("server", "oracle", "sqlserver", "sql server", "sql_server")
 _EXPORT: Final = ((_KIND == "READ") & (_COMMAND == "COPY")).fill_null(value=False) | (
     _KIND == "DATAPUMP"
@@ -60,7 +61,12 @@ PRESET: Final = Preset(
         "type": "type",
         "end": "endTime",
     },
-    needs=("dbUserName", "class", "command", "commandText", "rowCount", "logTime"),
+    needs=("type",),
+    # A quiet database has files with nothing but heartbeats.
+    marks=lambda seen: (
+        seen.wrapper == "databaseActivityEventList"
+        or all(seen.find(name) is not None for name in _NEEDS)
+    ),
     utc=True,
     skip=(pl.col("type").str.to_lowercase() == "heartbeat").fill_null(value=False)
     | _COMMAND.is_in(list(_LEFT)).fill_null(value=False)

@@ -34,26 +34,32 @@ _ACTIONS: Final = {
     "MERGE": "write",
 }
 
+
+def _names(*fields: str) -> str:
+    """As the HTTP listener sends them, and within the payload, as Kafka's does."""
+    return " ".join([*fields, *(f"eventPayload.{field}" for field in fields)])
+
+
 PRESET: Final = Preset(
     name="trino",
     title="Trino query-completed events",
     keys={
-        "created": "createTime",
-        "started": "executionStartTime",
-        "ended": "endTime",
-        "user": "context.user",
-        "ip": "context.remoteClientAddress",
-        "app": "context.source context.userAgent",
-        "catalog": "context.catalog",
-        "type": "context.queryType",
-        "state": "metadata.queryState",
-        "text": "metadata.query",
-        "output": "statistics.outputRows",
-        "output_bytes": "statistics.outputBytes",
-        "inputs": "ioMetadata.inputs",
-        "error": "failureInfo.errorCode.name",
+        "created": _names("createTime"),
+        "started": _names("executionStartTime"),
+        "ended": _names("endTime"),
+        "user": _names("context.user"),
+        "ip": _names("context.remoteClientAddress"),
+        "app": _names("context.source", "context.userAgent"),
+        "catalog": _names("context.catalog"),
+        "type": _names("context.queryType"),
+        "state": _names("metadata.queryState"),
+        "text": _names("metadata.query"),
+        "output": _names("statistics.outputRows"),
+        "output_bytes": _names("statistics.outputBytes"),
+        "inputs": _names("ioMetadata.inputs"),
+        "error": _names("failureInfo.errorCode.name"),
     },
-    needs=("context.user", "metadata.queryId", "metadata.query", "createTime"),
+    needs=tuple(map(_names, ("context.user", "metadata.queryId", "metadata.query", "createTime"))),
     utc=True,
     # A created event comes again when the query is over.
     skip=pl.col("ended").is_null(),

@@ -11,6 +11,8 @@ from polars.testing import assert_frame_equal
 
 from detector import schema
 from detector.errors import InputError
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
 from detector.reading import recognise
 from detector.reading.source import Sample
 from detector.reading.survey import survey
@@ -195,6 +197,76 @@ def test_an_encrypted_stream_and_an_unjoined_history_are_told_how_to_mend_them(t
         assert accepting(path) == []
         with pytest.raises(InputError, match=words):
             recognise.recognise([path], SOURCES, Settings())
+
+
+def test_the_metadata_of_bigquery_is_read_as_text_too(tmp_path):
+    rows = plain("bigquery")
+    expected = read(SOURCES["bigquery"], write(tmp_path / "log", FORMS["lines"](rows)))
+    for row in rows:
+        payload = row.pop("protoPayload")
+        payload["metadataJson"] = json.dumps(payload.pop("metadata"))
+        row["protopayload_auditlog"] = payload
+    path = write(tmp_path / "log", FORMS["lines"](rows))
+    assert accepting(path) == ["bigquery"]
+    events, _, skipped = read(SOURCES["bigquery"], path)
+    assert_frame_equal(events, expected[0])
+    assert skipped == expected[2]
+
+
+def test_trino_s_events_are_read_from_kafka_s_payload_too(tmp_path):
+    rows = plain("trino")
+    expected = read(SOURCES["trino"], write(tmp_path / "log", FORMS["lines"](rows)))
+    wrapped = [{"eventPayload": row, "eventMetadata": {}} for row in rows]
+    path = write(tmp_path / "log", FORMS["lines"](wrapped))
+    assert accepting(path) == ["trino"]
+    assert_frame_equal(read(SOURCES["trino"], path)[0], expected[0])
+
+
+def test_a_key_that_first_comes_late_in_a_file_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("detector.reading.glimpse.HEAD", 2500)
+    for name, key in (("trino", "failureInfo"), ("cloudtrail_s3", "errorCode")):
+        rows = sorted(plain(name), key=lambda row: key in row)
+        rows = [rows[0]] * 5 + rows
+        if name == "trino":
+            rows = [{"eventPayload": row, "eventMetadata": {}} for row in rows]
+        path = write(tmp_path / "log", FORMS["lines"](rows))
+        events, _, _ = read(SOURCES[name], path)
+        assert events["success"].to_list().count(False) == 1
+
+
+def test_a_file_of_heartbeats_is_in_order_and_holds_no_event(tmp_path):
+    beats = {
+        "type": "DatabaseActivityMonitoringRecord",
+        "databaseActivityEventList": [{"type": "heartbeat"}],
+    }
+    path = write(tmp_path / "log", FORMS["lines"]([beats] * 3))
+    assert accepting(path) == ["aws_activity_streams"]
+    events, rejects, skipped = read(SOURCES["aws_activity_streams"], path)
+    assert (len(events), len(rejects), skipped) == (0, 0, 3)
+
+
+def test_records_longer_than_what_is_looked_at_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("detector.reading.glimpse.HEAD", 3000)
+    found = [row for row in plain("aws_activity_streams") if row["class"] == "MAIN"] * 3
+    rows = [{"type": "x", "databaseActivityEventList": found}] * 4
+    path = write(tmp_path / "log", FORMS["lines"](rows))
+    events, rejects, skipped = read(SOURCES["aws_activity_streams"], path)
+    assert len(events) + skipped == 4 * len(found)
+    assert len(rejects) == 0
+
+
+def test_no_literal_and_no_name_of_an_object_reaches_the_ledger(tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger", "UTC")
+    files = [(DATA / name / file, SOURCES[name]) for name, file in SAMPLES]
+    done = ingest(files, ledger, Settings(), lambda _, __: None)
+    assert done.unused == ()
+    assert done.rejects == 0
+    kept = [pl.read_parquet(path) for path in (tmp_path / "ledger").rglob("*.parquet")]
+    said = "".join(str(frame.to_dicts()) for frame in kept)
+    assert "alice" in said
+    assert SECRET not in said
+    raw = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert SECRET.encode() not in raw
 
 
 def test_a_log_of_records_opened_counts_each_line_as_one(tmp_path):
