@@ -140,14 +140,14 @@ def objects(argument: str) -> list[ObjectPath]:
     match = _URL.fullmatch(argument)
     assert match is not None
     try:
+        if _kind(argument) == "file":  # whatever letters its name has
+            return [ObjectPath(argument)]
         if any(letter in match["key"] for letter in "*?["):
             fits = re.compile(_pattern(match["key"]))
             before = re.split(r"[*?\[]", match["key"], maxsplit=1)[0].rpartition("/")[0]
             top = f"{match['scheme']}://{match['place']}/{before}"
             head = len(f"{match['scheme']}://{match['place']}/")
             return [path for path in _below(top) if fits.fullmatch(path.url[head:])]
-        if _kind(argument) == "file":
-            return [ObjectPath(argument)]
         return list(_below(argument))
     except (OSError, ValueError) as error:  # Arrow's own errors are both
         first = next(iter(str(error).splitlines()), "")[:300]

@@ -88,6 +88,11 @@ def _instant(text: pl.Expr) -> pl.Expr:
     return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
 
 
+def none_of(column: str, *values: str) -> pl.Expr:
+    """Whether a text is something else than ``values``; null, which says nothing, is not."""
+    return ~pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=True)
+
+
 def address(column: str) -> pl.Expr:
     """An address without its port, brackets, or the prefix of IPv4 within IPv6."""
     return (

@@ -34,6 +34,8 @@ _LEFT: Final = (
 _BARE: Final = _COMMAND.is_in(["COPY", "DECLARE CURSOR"]) & (verbs.number("rows") == 0)
 _NEEDS: Final = ("dbUserName", "class", "command", "commandText", "rowCount", "logTime")
 _UNCOUNTED: Final = verbs.one_of("server", "oracle", "sqlserver", "sql server", "sql_server")
+#: What SQL Server has as exitCode is not told.
+_NO_CODE: Final = verbs.one_of("server", "sqlserver", "sql server", "sql_server")
 _EXPORT: Final = ((_KIND == "READ") & (_COMMAND == "COPY")).fill_null(value=False) | (
     _KIND == "DATAPUMP"
 ).fill_null(value=False)
@@ -96,7 +98,7 @@ PRESET: Final = Preset(
         ),
         "statement": pl.col("text"),
         "success": pl.col("error").is_null()
-        & (_UNCOUNTED & (_KIND != "STANDARD") | (pl.coalesce("exit", pl.lit("0")) == "0")),
+        & (_NO_CODE | (pl.coalesce("exit", pl.lit("0")) == "0")),
     },
     says={
         "timestamp": "startTime, else logTime",

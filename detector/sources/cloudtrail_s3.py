@@ -46,7 +46,7 @@ PRESET: Final = Preset(
     needs=("eventTime", "eventSource", "eventName", "awsRegion", "userIdentity.type"),
     utc=True,
     # Other services, and calls that name no bucket (ListBuckets), read no data.
-    skip=~verbs.one_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
+    skip=verbs.none_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
     columns={
         "timestamp": pl.col("time"),
         "account": pl.when(pl.col("kind") == "AssumedRole")

@@ -14,11 +14,7 @@ import polars as pl
 from detector.reading import verbs
 from detector.reading.export import Preset
 
-_TABLES: Final = (
-    pl.when(verbs.items("tables").list.len() > 0)
-    .then(verbs.items("tables"))
-    .otherwise(pl.col("sql_tables"))
-)
+_TABLES: Final = pl.coalesce("sql_tables", verbs.items("tables"))
 
 PRESET: Final = Preset(
     name="databricks",
@@ -38,7 +34,8 @@ PRESET: Final = Preset(
         "text": "statement_text",
     },
     needs=("statement_id", "executed_by", "execution_status", "statement_type"),
-    sql="text",
+    made={"sql": pl.when(pl.col("tables").is_null()).then(pl.col("text"))},
+    sql="sql",
     utc=True,
     # What still runs comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "started", "compiling"),

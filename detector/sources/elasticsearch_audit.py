@@ -17,9 +17,13 @@ from detector.reading.export import Preset
 
 _INDICES: Final = verbs.items("indices")
 _ACTION: Final = pl.col("action")
-_FAILED: Final = verbs.one_of(
-    "event", "access_denied", "authentication_failed", "anonymous_access_denied", "run_as_denied"
+_DENIED: Final = (
+    "access_denied",
+    "authentication_failed",
+    "anonymous_access_denied",
+    "run_as_denied",
 )
+_FAILED: Final = verbs.one_of("event", *_DENIED)
 _LOGIN: Final = verbs.one_of("event", "authentication_failed", "anonymous_access_denied")
 
 PRESET: Final = Preset(
@@ -43,7 +47,7 @@ PRESET: Final = Preset(
     needs=("timestamp @timestamp", "event.action", "event.type", "origin.type origin.address"),
     marks=lambda seen: any(entry.get("type") == "audit" for entry in seen.entries),
     # Each request is authenticated, and told again when it is granted.
-    skip=~(verbs.one_of("event", "access_granted") | _FAILED)
+    skip=verbs.none_of("event", "access_granted", *_DENIED)
     | _ACTION.str.contains(r"[\[\]]").fill_null(value=False),
     fold=pl.when(~_FAILED).then(pl.col("request")),
     columns={

@@ -67,7 +67,7 @@ PRESET: Final = Preset(
         )
     ),
     utc=True,
-    skip=pl.coalesce(pl.col("class"), pl.lit("")) != _CLASS,
+    skip=verbs.none_of("class", _CLASS),
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "email", "uid"),

@@ -47,7 +47,7 @@ PRESET: Final = Preset(
     ),
     utc=True,
     # AUTHENTICATED comes again when the request is granted; others are no access.
-    skip=~verbs.one_of("category", *_TOLD)
+    skip=verbs.none_of("category", *_TOLD)
     | _PRIVILEGE.str.contains(r"[\[\]]").fill_null(value=False),
     fold=pl.when(verbs.one_of("category", "granted_privileges")).then(pl.col("task")),
     columns={

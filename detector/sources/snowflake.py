@@ -22,11 +22,7 @@ _ACTIONS: Final = {
     "PUT_FILES": "write",
     "WITH": "read",
 }
-_TABLES: Final = (
-    pl.when(verbs.under("base", "objectName").list.len() > 0)
-    .then(verbs.under("base", "objectName"))
-    .otherwise(pl.col("sql_tables"))
-)
+_TABLES: Final = pl.coalesce("sql_tables", verbs.under("base", "objectName"))
 _UNLOAD: Final = verbs.one_of("type", "unload")
 
 PRESET: Final = Preset(
@@ -50,7 +46,8 @@ PRESET: Final = Preset(
         "text": "QUERY_TEXT",
     },
     needs=("QUERY_ID", "USER_NAME", "START_TIME", "QUERY_TYPE", "EXECUTION_STATUS"),
-    sql="text",
+    made={"sql": pl.when(pl.col("base").is_null()).then(pl.col("text"))},
+    sql="sql",
     utc=True,
     # INFORMATION_SCHEMA lists what still runs; it comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "blocked", "resuming_warehouse"),

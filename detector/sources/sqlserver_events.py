@@ -43,7 +43,7 @@ PRESET: Final = Preset(
     ),
     sql="sql",
     utc=True,
-    skip=~(verbs.one_of("event", *_WHOLE) | _LOGIN),
+    skip=verbs.none_of("event", *_WHOLE, "login"),
     made={"sql": pl.coalesce("batch", "text")},
     columns={
         "timestamp": pl.col("time"),

@@ -114,6 +114,13 @@ def test_an_object_a_folder_and_a_glob_are_read_like_files(bucket):
     assert sorted(events("s3://logs/a")["account"]) == ["bob", "eve", "kim"]
 
 
+def test_an_object_with_odd_letters_in_its_name_is_read(bucket):
+    odd = "a b/x[1]+%20\u00e9.csv"
+    bucket(**{odd.replace(" ", "%20").replace("%20\u00e9", "%2520\u00e9"): csv("bob")})
+    assert events(f"s3://logs/{odd}")["account"].to_list() == ["bob"]
+    assert events("s3://logs/a b")["account"].to_list() == ["bob"]
+
+
 def test_compressed_objects_and_parquet_are_read(bucket):
     table = io.BytesIO()
     pl.read_csv(csv("kim")).write_parquet(table)

@@ -5,10 +5,11 @@ import json
 import polars as pl
 import pytest
 from event_logs import read
-from export_logs import PRESETS, SOURCES, ndjson, plain, sample
+from export_logs import PRESETS, SOURCES, as_csv, as_parquet, ndjson, plain, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.errors import InputError
 from detector.reading import folding, json_pieces, records
 
 FOLDED = {"aws_activity_streams", "elasticsearch_audit", "opensearch_audit"}
@@ -119,6 +120,52 @@ def test_values_of_any_kind_are_an_event_or_a_reject(tmp_path_factory, values):
     path.write_bytes(ndjson(rows))
     events, rejects, skipped = read(SOURCES["databricks"], path)
     assert len(events) + len(rejects) + skipped == len(rows)
+
+
+@pytest.mark.parametrize("name", ["snowflake", "redshift", "clickhouse", "sqlserver_audit"])
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_damaged_rows_of_csv_are_events_or_rejects_too(tmp_path_factory, name, data):
+    head, *lines = as_csv(plain(name) * 2).splitlines()
+    whole = list(lines)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        how = data.draw(st.sampled_from(["flip", "cut", "join", "repeat"]))
+        line = lines[at]
+        letters = [place for place, byte in enumerate(line) if chr(byte).isalnum()]
+        if how == "flip":
+            place = data.draw(st.sampled_from(letters))
+            lines[at] = line[:place] + data.draw(st.sampled_from([b"x", b"7"])) + line[place + 1 :]
+        elif how == "cut":  # where no quote is left open
+            lines[at] = line[: line.index(b",") + 1]
+        elif how == "join" and at + 1 < len(lines):
+            lines[at : at + 2] = [line + lines[at + 1]]
+        else:
+            lines.insert(at, line)
+    path = tmp_path_factory.mktemp("any") / "log"
+    path.write_bytes(b"\n".join([head, *lines]) + b"\n")
+    events, rejects, skipped = read(SOURCES[name], path)
+    assert len(events) + len(rejects) + skipped == len(lines)
+    if name not in FOLDED:
+        path.write_bytes(b"\n".join([head, *(line for line in lines if line in whole)]) + b"\n")
+        found = keys(events)
+        for event in keys(read(SOURCES[name], path)[0]):
+            found.remove(event)
+
+
+@pytest.mark.parametrize("name", ["snowflake", "ocsf", "clickhouse", "databricks"])
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_a_damaged_parquet_is_read_or_refused_in_one_line(tmp_path_factory, name, data):
+    whole = as_parquet(plain(name))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    damaged = whole[:place] + data.draw(st.binary(max_size=3)) + whole[place + 1 :]
+    path = tmp_path_factory.mktemp("any") / "log"
+    path.write_bytes(damaged)
+    try:
+        read(SOURCES[name], path)
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - an error is one of two good ends
 
 
 def test_a_statement_whose_lines_lie_in_two_blocks_counts_once(tmp_path, monkeypatch):

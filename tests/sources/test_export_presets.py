@@ -222,6 +222,17 @@ def test_trino_s_events_are_read_from_kafka_s_payload_too(tmp_path):
     assert_frame_equal(read(SOURCES["trino"], path)[0], expected[0])
 
 
+@pytest.mark.parametrize("name", ["ecs", "opensearch_audit"])
+def test_search_hits_are_read_like_the_documents_in_them(tmp_path, name):
+    rows = plain(name)
+    expected = read(SOURCES[name], write(tmp_path / "log", FORMS["lines"](rows)))
+    hits = [{"_index": "logs", "_id": str(i), "_source": row} for i, row in enumerate(rows)]
+    for form in ("lines", "pretty array"):
+        path = write(tmp_path / "log", FORMS[form](hits))
+        assert accepting(path) == [name]
+        assert_frame_equal(read(SOURCES[name], path)[0], expected[0])
+
+
 def test_a_key_that_first_comes_late_in_a_file_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("detector.reading.glimpse.HEAD", 2500)
     for name, key in (("trino", "failureInfo"), ("cloudtrail_s3", "errorCode")):
