@@ -20,6 +20,8 @@ from detector.reading.glimpse import Glimpse
 from detector.reading.nested import Keys
 from detector.reading.records import Block, Reject
 
+#: Large enough for both cores, small enough that several read ahead fit in memory.
+_BLOCK: Final = 16 * opening.MIB
 #: Below so many lines, each is looked at by itself.
 _FEW: Final = 64
 _LINE: Final = "line"
@@ -48,7 +50,7 @@ def read(path: Path, seen: Glimpse, wanted: Mapping[str, Keys]) -> Iterator[Entr
     if seen.form == "document":
         chunks = documents.lines(opening.chunks(path), how)
     reader = _Reader(_tree(wanted), wanted, seen.wrapper, seen.form == "document", how)
-    for block in records.line_blocks(path, chunks=chunks):
+    for block in records.line_blocks(path, _BLOCK, chunks=chunks):
         yield reader.entries(block)
 
 

@@ -94,7 +94,7 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
     monkeypatch.setattr(
         json_pieces.records,
         "line_blocks",
-        lambda path, chunks=None: original(path, 3000, chunks=chunks),
+        lambda path, _, chunks=None: original(path, 3000, chunks=chunks),
     )
     monkeypatch.setattr(folding, "NEAR", 200)
     cut = read(SOURCES[name], path)
@@ -181,7 +181,7 @@ def test_a_statement_whose_lines_lie_in_two_blocks_counts_once(tmp_path, monkeyp
     monkeypatch.setattr(
         json_pieces.records,
         "line_blocks",
-        lambda path, chunks=None: original(path, 2000, chunks=chunks),
+        lambda path, _, chunks=None: original(path, 2000, chunks=chunks),
     )
     events, _, skipped = read(SOURCES["aws_activity_streams"], path)
     assert len(events) == 51
