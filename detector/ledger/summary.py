@@ -39,8 +39,6 @@ def summarise(ledger: Ledger) -> Summary:
     """The figures of ``ledger``. Raises LedgerError where a file of it is damaged."""
     hours = ledger.hours()
     days = ledger.days()
-    reads = int(hours.filter(pl.col("action").is_in(READING))["statements"].sum())
-    unknown = int(hours["unknown_rows"].sum())
     return Summary(
         timezone=ledger.timezone,
         parts=tuple(ledger.parts()),
@@ -49,10 +47,16 @@ def summarise(ledger: Ledger) -> Summary:
         accounts=hours["account"].n_unique(),
         statements=int(hours["statements"].sum()),
         rows=int(hours["rows"].sum()),
-        unknown_rows=unknown,
-        unknown_share=unknown / reads if reads else None,
+        unknown_rows=int(hours["unknown_rows"].sum()),
+        unknown_share=unknown_share(hours),
         failures=int(hours["failures"].sum()),
     )
+
+
+def unknown_share(hours: pl.DataFrame) -> float | None:
+    """The share of HOURS' reading statements whose row count is unknown; None without any."""
+    reads = int(hours.filter(pl.col("action").is_in(READING))["statements"].sum())
+    return int(hours["unknown_rows"].sum()) / reads if reads else None
 
 
 def gaps(days: list[date]) -> list[tuple[date, date]]:

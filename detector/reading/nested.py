@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,8 @@ from detector.reading.records import Block
 Keys: TypeAlias = tuple[str, ...]
 
 _DEPTH: Final = 6
+#: As deep as BigQuery's audit log, with room.
+_DEEPEST: Final = 10
 _WORDS: Final = (pa.string(), pa.int64(), pa.bool_())
 _FIGURES: Final = (pa.string(), pa.int64(), pa.float64())
 #: Types of canonical columns for which Arrow and the careful way agree to the last digit.
@@ -86,6 +88,11 @@ def shape(head: bytes) -> Shape:
                 before = types.get(name, kind)
                 types[name] = kind if before == kind else _wider(before, kind)
     return Shape(keys, types)
+
+
+def paths(found: Mapping[str, Any]) -> Iterator[Keys]:
+    """The keys that lead to each value of an object."""
+    return (path for path, _ in _leaves(found, (), _DEEPEST))
 
 
 def parse(block: Block, columns: Columns, seen: Shape) -> Objects:
@@ -216,12 +223,14 @@ def _value(found: dict[str, Any], keys: Keys) -> Any:
     return value
 
 
-def _leaves(found: dict[str, Any], before: Keys) -> Iterator[tuple[Keys, Any]]:
+def _leaves(
+    found: Mapping[str, Any], before: Keys, depth: int = _DEPTH
+) -> Iterator[tuple[Keys, Any]]:
     for key, value in found.items():
         path = (*before, key)
         if isinstance(value, dict):
-            if len(path) < _DEPTH:
-                yield from _leaves(value, path)
+            if len(path) < depth:
+                yield from _leaves(value, path, depth)
         else:
             yield path, value
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
+from detector.reading import stores
 
 #: What lies beside logs in a folder and is none.
 _NOT_LOGS: Final = re.compile(
@@ -20,7 +21,7 @@ _NOT_LOGS: Final = re.compile(
 
 
 def expand(arguments: Sequence[str]) -> list[Path]:
-    """The files that ``arguments`` (files, folders, globs) name, each once.
+    """The files that ``arguments`` (files, folders, globs, also in stores) name, each once.
 
     Arguments keep their order; what a folder or glob holds comes in natural order (log.2 before
     log.10). Hidden files and what is no log by its name are left out, unless named themselves.
@@ -30,14 +31,20 @@ def expand(arguments: Sequence[str]) -> list[Path]:
     for argument in arguments:
         files = _files(argument)
         if not files:
+            there = not stores.names_store(argument) and Path(argument).is_dir()
             raise InputError(
-                "no such file, folder or glob" if not Path(argument).is_dir() else "holds no logs",
+                "holds no logs" if there else "no such file, folder or glob",
                 where=argument,
                 hint="give a log, a folder of logs, or a glob in quotes such as 'logs/*.csv.gz'",
             )
         for path in files:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def is_local(path: Path) -> bool:
+    """Whether ``path`` is a file of this machine."""
+    return not isinstance(path, stores.ObjectPath)
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
@@ -50,6 +57,8 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _files(argument: str) -> list[Path]:
+    if stores.names_store(argument):
+        return _objects(argument)
     try:
         path = Path(argument)
         if path.is_dir():
@@ -68,6 +77,21 @@ def _files(argument: str) -> list[Path]:
         if match.is_dir():
             logs += _logs(match)
     return sorted(set(logs), key=natural)
+
+
+def _objects(url: str) -> list[Path]:
+    """The logs that a URL names in a store; one that is named itself is taken as it is."""
+    found = stores.objects(url)
+    if [path.url for path in found] == [url]:
+        return list(found)
+    head = len(url.partition("://")[2].partition("/")[0])
+    logs = [
+        path
+        for path in found
+        if not _NOT_LOGS.match(path.name)
+        and not any(part.startswith(".") for part in path.url[head:].split("/"))
+    ]
+    return sorted(logs, key=natural)
 
 
 def _logs(top: Path) -> Iterator[Path]:

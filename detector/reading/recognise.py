@@ -73,8 +73,14 @@ def _named(name: str, sources: Mapping[str, Source]) -> Source:
     )
 
 
-def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+def accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> list[Source]:
+    """The sources that accept a sample: special ones, or where there are none general ones."""
     found = [source for source in sources.values() if source.accepts(sample, settings)]
+    return [source for source in found if not source.general] or found
+
+
+def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+    found = accepting(sample, sources, settings)
     if len(found) == 1:
         return found[0]
     if found:
@@ -82,16 +88,23 @@ def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings
         raise InputError(
             f"could be {names}", where=sample.path, hint="say which with --source NAME"
         )
-    known = ", ".join(f"{source.name} ({source.title})" for source in sources.values())
     raise InputError(
         "is of no known format" + _lacking(sample, settings),
         where=sample.path,
-        hint=f"known are {known}",
+        hint=f"known are {', '.join(sources)}",
     )
 
 
 #: Beginnings that are known and not read, with what to do about them.
 _KNOWN: Final = (
+    (
+        re.compile(rb'\s*\{[^{}\[\]]{0,500}"databaseActivityEvents"'),
+        ": it is an AWS activity stream still encrypted; decrypt it with its KMS key first",
+    ),
+    (
+        re.compile(rb"(?i)[^\n]{0,2000}\bbase_objects_accessed\b"),
+        ": it is Snowflake's ACCESS_HISTORY by itself; export it joined to QUERY_HISTORY",
+    ),
     (
         re.compile(rb"\s*\["),
         ": it is a JSON array, and one object a line is wanted, such as jq -c '.[]' makes",

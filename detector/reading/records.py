@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from detector.reading.opening import MIB
 
 BOM: Final = b"\xef\xbb\xbf"
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+#: Pieces of a log, with the raw bytes consumed on disk so far, as ``opening.chunks`` gives them.
+Chunks: TypeAlias = Iterator[tuple[bytes, int]]
 
 
 class Reject(NamedTuple):
@@ -49,12 +52,18 @@ def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iter
     return _Cutter(quoted=True, limit=limit).blocks(path, min(block, limit // 2))
 
 
-def line_blocks(path: Path, block: int = 32 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
+def line_blocks(
+    path: Path,
+    block: int = 32 * MIB,
+    limit: int = 64 * MIB,
+    chunks: Chunks | None = None,
+) -> Iterator[Block]:
     """Blocks cut at any newline; a line longer than ``limit`` bytes becomes a reject.
 
-    Raises InputError where the file is unreadable or UTF-16.
+    ``chunks`` are what is cut, if not the content of ``path`` as it is. Raises InputError where
+    the file is unreadable or UTF-16.
     """
-    return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2))
+    return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2), chunks)
 
 
 @dataclass(slots=True)
@@ -65,11 +74,11 @@ class _Cutter:
     skipping: bool = False  # inside the rest of a line that was too long
     rejects: list[Reject] = field(default_factory=list)
 
-    def blocks(self, path: Path, block: int) -> Iterator[Block]:
+    def blocks(self, path: Path, block: int, given: Chunks | None = None) -> Iterator[Block]:
         held = b""
         raw = 0
         first = True
-        chunks = opening.chunks(path, min(block, 8 * MIB))
+        chunks = given or opening.chunks(path, min(block, 8 * MIB))
         broken = ""
         while True:
             try:

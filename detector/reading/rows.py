@@ -98,7 +98,8 @@ def _quick(block: Block, header: Header, found: Columns, *, typed: bool, threads
         mapped.name: _NUMBERS.get(name, DICTIONARY) if typed else DICTIONARY
         for name, mapped in found.items()
     }
-    types[found["timestamp"].name] = pa.string()
+    if "timestamp" in found:
+        types[found["timestamp"].name] = pa.string()
     quoted = b'"' in block.data
     table = pc.read_csv(
         pa.BufferReader(block.data),

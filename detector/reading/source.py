@@ -54,7 +54,8 @@ class Source:
     ``read(path, settings, tail)`` yields the file's batches in order and raises InputError
     where the file as a whole is unusable; ``tail`` is what earlier files left open.
     ``mapping`` tells people how the columns of this file become canonical ones, canonical
-    name to a phrase (shown by ``detector check``).
+    name to a phrase (shown by ``detector check``). A ``general`` format (any CSV) stands back
+    where another accepts the same sample.
     """
 
     name: str
@@ -62,3 +63,4 @@ class Source:
     accepts: Callable[[Sample, Settings], bool]
     read: Callable[[Path, Settings, Tail], Iterator[Batch]]
     mapping: Callable[[Path, Settings], dict[str, str]]
+    general: bool = False

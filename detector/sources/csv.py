@@ -79,4 +79,4 @@ def _nothing(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int,
     return empty(EVENTS), rejects.frame(path, block.rejects), 0, block.raw_bytes
 
 
-SOURCE = Source("csv", "CSV with a header line", accepts, read, mapping)
+SOURCE = Source("csv", "CSV with a header line", accepts, read, mapping, general=True)

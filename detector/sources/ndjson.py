@@ -59,4 +59,4 @@ def _columns(path: Path, settings: Settings) -> tuple[nested.Shape, columns.Colu
     return seen, columns.demand(seen.names, settings, path)
 
 
-SOURCE = Source("ndjson", "NDJSON, one JSON object a line", accepts, read, mapping)
+SOURCE = Source("ndjson", "NDJSON, one JSON object a line", accepts, read, mapping, general=True)

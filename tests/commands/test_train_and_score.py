@@ -179,6 +179,18 @@ def test_rejected_lines_are_written_with_file_line_and_reason(place, ledger, det
     assert "1 record" in ran.err
 
 
+def test_a_day_without_row_counts_is_said_to_be_one(place, ledger, detector, tmp_path):
+    day = place / "2024-02-05.parquet"
+    told = "have no row count: how much they read is unknown"
+    ran = detector(*_score(place, [day], ledger, tmp_path / "out"))
+    assert told not in ran.err
+    bare = tmp_path / "bare.parquet"
+    silent = pl.read_parquet(day).with_columns(pl.lit(None, pl.Int64).alias("rows"))
+    silent.with_columns(pl.col("timestamp") + pl.duration(days=9)).write_parquet(bare)
+    ran = detector(*_score(place, [bare], ledger, tmp_path / "other"))
+    assert f"of reading statements on these days {told}" in ran.err
+
+
 def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, detector, tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("timestamp,account,rows\nnever,adv.x,3\nnor then,adv.y,4\n")

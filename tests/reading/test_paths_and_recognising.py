@@ -83,7 +83,7 @@ def test_the_source_is_told_by_content_and_the_rest_is_noted(tmp_path):
     ("text", "says"),
     [
         ("", "is empty"),
-        ("just words\n", "known are csv"),
+        ("just words\n", "known are .*, csv, "),
         ("timestamp,usr,rows\n1,2,3\n", "CSV without a column for account.*did you mean 'usr'"),
         ('{"when_it_was": 1, "user": "x"}\n', "NDJSON without a column for timestamp"),
         ("\0\1\2\3", "binary"),

@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from event_logs import EVENTS, csv_bytes, ndjson_bytes, read
+from export_logs import PRESETS, ndjson, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import registry, schema
 from detector.errors import InputError
+from detector.reading import recognise
 from detector.reading.source import Sample
 from detector.settings import Settings
 
@@ -58,6 +60,7 @@ SAMPLES = {
     "ndjson": ndjson_bytes(),
     "postgresql-csvlog": csvlog_bytes(),
     "postgresql-jsonlog": jsonlog_bytes(),
+    **{name.replace("_", "-"): ndjson(plain(name)) for name in PRESETS},
 }
 #: What no source may accept.
 FOREIGN = {
@@ -75,7 +78,7 @@ FOREIGN = {
 
 def accepting(data):
     sample = Sample(Path("log"), data[: 1 << 16])
-    return [name for name, source in SOURCES.items() if source.accepts(sample, Settings())]
+    return [source.name for source in recognise.accepting(sample, SOURCES, Settings())]
 
 
 def key(name):

@@ -1,0 +1,194 @@
+"""JSON documents: one array of entries, bare or under a key, as one entry a line.
+
+Exports and cloud services write such files. They are cut where one entry ends and the next
+begins, told by the first keys that entries have: inside a text a quote is escaped, so the cut
+cannot fall into one. Nothing is parsed on the way, and memory does not grow with the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from detector.reading import opening, records
+
+#: Keys under which services put their entries: AWS CloudTrail's log files, and the records of
+#: AWS Database Activity Streams.
+WRAPPERS: Final = ("Records", "databaseActivityEventList")
+
+_START: Final = re.compile(
+    rb'\s*(?:\{[^\[\]]*?"(?:' + "|".join(WRAPPERS).encode() + rb')"\s*:\s*)?\[\s*'
+)
+#: Between the last entry of a document and the first of another that follows it.
+_ANOTHER: Final = (
+    rb'\s*\]\s*(?:,[^\[\]{}]*)?\}\s*\{[^\[\]{}]*?"(?:'
+    + "|".join(WRAPPERS).encode()
+    + rb')"\s*:\s*\[\s*'
+)
+_COMMA: Final = re.compile(r"\s*,\s*")
+_NEXT: Final = re.compile(r"\}\s*,\s*(?=\{)")
+#: What may follow the last entry: the end of the array, and of the object around it.
+_END: Final = re.compile(rb"\s*\]\s*(?:,[^\[\]]*)?\}?\s*")
+_DECODER: Final = json.JSONDecoder()
+_LONGEST: Final = 80 * opening.MIB
+_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """``between`` finds where one entry ends and the next begins.
+
+    It is None where entries cannot be told from what lies in them.
+    """
+
+    between: re.Pattern[bytes] | None
+
+    def pieces(self, text: bytes) -> list[bytes]:
+        """The entries of one whole document, each by itself; broken ones as they are."""
+        start = _START.match(text)
+        body = text[start.end() :] if start else text
+        parts = [body] if self.between is None else self.between.sub(b"}\n{", body).split(b"\n")
+        parts[-1] = without_end(parts[-1])
+        return [part for part in parts if part.strip()]
+
+
+def is_document(head: bytes) -> bool:
+    """Whether a log that begins like this is one document, and not one object a line.
+
+    An array can have one entry a line, and a log of lines can begin with a broken one.
+    """
+    head = head.removeprefix(records.BOM)
+    if not _START.match(head):
+        return False
+    lines = [line for line in head.split(b"\n") if line.strip()]
+    whole = sum(1 for line in lines if _is_object(line))
+    return whole * 2 < len(lines)
+
+
+def _is_object(line: bytes) -> bool:
+    line = line.strip()
+    if not (line.startswith(b"{") and line.endswith(b"}")):
+        return False
+    try:
+        return bool(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
+
+
+def entries(head: bytes, most: int = 200) -> list[dict[str, Any]]:
+    """The first entries of the document that begins with ``head``, those that are whole."""
+    start = _START.match(head.removeprefix(records.BOM))
+    if start is None:
+        return []
+    text = head.removeprefix(records.BOM)[start.end() :].decode("utf-8", "replace")
+    found: list[dict[str, Any]] = []
+    at = 0
+    while len(found) < most:
+        try:
+            entry, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            further = _NEXT.search(text, at + 1)
+            if further is None:
+                break
+            at = further.end()
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+        further = _COMMA.match(text, at)
+        if further is None:
+            break
+        at = further.end()
+    return found
+
+
+def cut(found: list[dict[str, Any]]) -> Cut:
+    """How a document that begins with the entries ``found`` is cut."""
+    firsts = {next(iter(entry)) for entry in found if entry}
+    inner = {key for entry in found for value in entry.values() for key in _firsts(value)}
+    keys = sorted(firsts - inner)
+    if not keys:
+        return Cut(None)
+    names = b"|".join(re.escape(json.dumps(key)).encode() for key in keys)
+    return Cut(re.compile(rb"\}(?:\s*,\s*|" + _ANOTHER + rb")\{(?=\s*(?:" + names + rb")\s*:)"))
+
+
+def _firsts(value: object) -> Iterator[str]:
+    """The first keys of objects in lists anywhere in ``value``: only those follow a comma."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _firsts(inner)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict) and item:
+                yield next(iter(item))
+            yield from _firsts(item)
+
+
+def lines(chunks: Iterator[tuple[bytes, int]], how: Cut) -> Iterator[tuple[bytes, int]]:
+    """The document in ``chunks`` with one entry a line. Raises opening.Truncated as they do."""
+    held, raw, begun = b"", 0, False
+    broken: opening.Truncated | None = None
+    try:
+        for data, raw in chunks:  # noqa: B007 - the last count is used after the loop
+            held += data.removeprefix(records.BOM) if not begun and not held else data
+            if not begun:
+                start = _START.match(held)
+                if start is None:
+                    continue
+                held, begun = held[start.end() :], True
+            done, held = _split(held, how)
+            if len(held) > _LONGEST:  # no entry: let it go, to be rejected as too long a line
+                done, held = done + held, b""
+            if done:
+                yield done, raw
+    except opening.Truncated as error:
+        broken = error
+    if broken is not None:
+        raise broken
+    yield without_end(held.translate(_BREAKS)) + b"\n", raw
+
+
+def _split(held: bytes, how: Cut) -> tuple[bytes, bytes]:
+    """(whole entries, one a line; the rest)."""
+    flat = held.translate(_BREAKS)
+    if how.between is not None:
+        flat = how.between.sub(b"}\n{", flat)
+    end = flat.rfind(b"\n") + 1
+    return flat[:end], flat[end:]
+
+
+def parted(line: bytes) -> list[bytes]:
+    """The whole entries that a line begins with, with commas between, and the rest, if any.
+
+    Where an entry's first key is damaged, it is not cut from the one before it.
+    """
+    found: list[bytes] = []
+    text = line.decode("utf-8", "replace")
+    at = len(text) - len(text.lstrip())
+    while at < len(text):
+        try:
+            entry, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        comma = _COMMA.match(text, end)
+        over = comma is None and (not text[end:].strip() or _END.fullmatch(text[end:].encode()))
+        if comma is None and not over:
+            break
+        found.append(json.dumps(entry).encode())
+        at = comma.end() if comma is not None else len(text)
+    rest = text[at:].encode()
+    return [*found, rest] if rest.strip() else found
+
+
+def without_end(last: bytes) -> bytes:
+    """The last entry without what closes the array, where it is whole."""
+    try:
+        text = last.decode()
+        _, at = _DECODER.raw_decode(text, len(text) - len(text.lstrip()))
+    except (ValueError, RecursionError):
+        return last if not _END.fullmatch(last) else b""
+    size = len(text[:at].encode())
+    return last[:size] if _END.fullmatch(last[size:]) else last

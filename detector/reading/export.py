@@ -1,0 +1,255 @@
+"""What the exports of data platforms have in common: a preset says where each column stands.
+
+An export is CSV, JSON (one object a line, or one array) or Parquet with the vendor's own column
+names. A preset names them and says how each canonical column is made of them; everything else is
+done here, the same for all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.errors import InputError
+from detector.reading import glimpse, pieces, rejects, verbs
+from detector.reading.columns import Columns, Mapped
+from detector.reading.conform import Conformed, Mistyped, conform
+from detector.reading.folding import Folding
+from detector.reading.glimpse import Glimpse
+from detector.reading.pieces import Bad, Piece, Wanted
+from detector.reading.source import Batch, Sample, Source, Tail
+from detector.schema import EVENTS
+from detector.settings import Settings
+
+#: Says that something of the file is as the preset needs it.
+Marks = Callable[[Glimpse], bool]
+_CHOSEN: Final = "chosen "
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How the export of one product is read.
+
+    ``keys`` are names of ours and the vendor's (parted by spaces; the first that is there is
+    taken, in any case). ``needs`` are vendor's names without which a file is not of this format,
+    ``marks`` what else tells it. ``columns`` makes canonical columns of ours, all of which are
+    text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
+    in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
+    are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
+    with a statement's text, from which ``sql_tables`` is made. ``utc`` says that times which name
+    no zone are UTC. ``made`` are columns of ours that are made of others first. ``by_settings`` are
+    the canonical names that [columns] may give instead, in the order of ``needs``.
+    """
+
+    name: str
+    title: str
+    keys: Mapping[str, str]
+    needs: tuple[str, ...]
+    columns: Mapping[str, pl.Expr]
+    says: Mapping[str, str]
+    marks: Marks = lambda _: True
+    skip: pl.Expr | None = None
+    fold: pl.Expr | None = None
+    rank: pl.Expr | None = None
+    sql: str = ""
+    utc: bool = False
+    made: Mapping[str, pl.Expr] = field(default_factory=dict)
+    by_settings: tuple[str, ...] = ()
+
+    def source(self) -> Source:
+        """The log format."""
+        return Source(self.name, self.title, self.accepts, self.read, self.mapping)
+
+    def accepts(self, sample: Sample, settings: Settings) -> bool:
+        """Whether a sample has the vendor's columns."""
+        return self.fits(glimpse.of_sample(sample), settings)
+
+    def fits(self, seen: Glimpse, settings: Settings) -> bool:
+        """Whether a file that begins so is of this format."""
+        if seen.form == "none" or self.lacking(seen, settings):
+            return False
+        if self.by_settings and settings.columns.get("rows") in seen.keys:
+            return False  # its rows are counted
+        return self.marks(seen)
+
+    def lacking(self, seen: Glimpse, settings: Settings) -> list[str]:
+        """The vendor's names that are needed and not there."""
+        chosen = [settings.columns.get(name) in seen.keys for name in self.by_settings]
+        chosen += [False] * (len(self.needs) - len(chosen))
+        return [
+            name.split()[0]
+            for name, there in zip(self.needs, chosen, strict=True)
+            if not there and seen.find(name) is None
+        ]
+
+    def read(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        """A batch per block. Raises InputError where the file has not the vendor's columns."""
+        del tail  # a file stands alone
+        seen = self.demand(path, settings)
+        reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
+        for piece in pieces.read(path, seen, reader.wanted):
+            yield reader.batch(piece)
+        yield reader.last()
+
+    def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
+        """Which column is which, for people. Raises InputError."""
+        found = self.wanted(self.demand(path, settings), settings)
+        said = {name: self.says.get(name, "not in the log") for name in EVENTS}
+        if "rows" not in self.says:
+            said["rows"] = "not in the log: how much was read is unknown"
+        for name in found.marked:
+            spelled = found.there[_CHOSEN + name][0]
+            said[name] = f"column {spelled!r} (from [columns])"
+        return said
+
+    def demand(self, path: Path, settings: Settings) -> Glimpse:
+        """What the file shows. Raises InputError where it is not of this format."""
+        seen = glimpse.of_file(path)
+        if self.fits(seen, settings):
+            return seen
+        if seen.form == "none":
+            what = "is empty, or neither CSV with a header, JSON nor Parquet"
+            raise InputError(what, where=path, hint=f"is it {self.title}?")
+        lacking = self.lacking(seen, settings)
+        shown = ", ".join(list(seen.keys)[:8])
+        raise InputError(
+            f"lacks {', '.join(map(repr, lacking))}" if lacking else f"is not {self.title}",
+            where=path,
+            hint=f"its columns are {shown}",
+        )
+
+    def wanted(self, seen: Glimpse, settings: Settings) -> Wanted:
+        """Where our columns stand in this file; [columns] of the settings win where they fit."""
+        found_ = {name: seen.find(spelled) for name, spelled in self.keys.items()}
+        there = {name: found for name, found in found_.items() if found is not None}
+        tops = Counter(keys[0] for _, keys in there.values())
+        # What is rare can come late in a file: it will stand beside the rest.
+        absent = {
+            name: max(spelled.split(), key=lambda each: tops[each.split(".")[0]])
+            for name, spelled in self.keys.items()
+            if name not in there
+        }
+        marked = set()
+        for canonical, spelled in settings.columns.items():
+            found = (spelled, seen.keys[spelled]) if spelled in seen.keys else None
+            if found is not None:
+                there[_CHOSEN + canonical] = found
+                marked.add(canonical)
+        return Wanted(there, absent, frozenset(marked))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    preset: Preset
+    path: Path
+    settings: Settings
+    wanted: Wanted
+    folding: Folding
+
+    def batch(self, piece: Piece) -> Batch:
+        """Each record is an event, a reject, or skipped; so are further entries of an event."""
+        raw = piece.frame.with_row_index("row")
+        skipped = piece.skipped
+        if self.preset.skip is not None:
+            kept = raw.filter(~self.preset.skip.fill_null(value=False))
+            skipped, raw = skipped + raw.height - kept.height, kept
+        if self.preset.made:
+            raw = raw.with_columns(made.alias(name) for name, made in self.preset.made.items())
+        if self.preset.sql:
+            raw = verbs.with_tables(raw, self.preset.sql)
+        result = self.conformed(raw)
+        bad: Bad = list(piece.bad)
+        if len(result.rejected):
+            at = raw["row"].gather(result.rejected["row"]).to_list()
+            bad += zip(piece.lines(at), result.rejected["reason"], strict=True)
+        events = result.events
+        if self.preset.fold is not None:
+            before = self.folding.folded
+            events = self.folding.add(self.keyed(raw, result))
+            skipped += self.folding.folded - before
+        return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
+
+    def last(self) -> Batch:
+        """What waited for the end of the file."""
+        before = self.folding.folded
+        events = self.folding.finish()
+        none = rejects.frame(self.path, [])
+        size = self.path.stat().st_size
+        return Batch(events, none, self.folding.folded - before, size)
+
+    def conformed(self, raw: pl.DataFrame) -> Conformed:
+        made = dict(self.preset.columns)
+        for name in self.wanted.marked:
+            made[name] = pl.col(_CHOSEN + name)
+        # Lazily, so that what several columns are made of is made once.
+        chosen = [expression.alias(name) for name, expression in made.items()]
+        frame = raw.lazy().select(chosen).collect()
+        frame = frame.with_columns(_numeric(frame[name]) for name in _FIGURES & set(made))
+        frame = frame.with_columns(_timed(frame["timestamp"]))
+        columns: Columns = {name: Mapped(name) for name in made}
+        if "statement" in made:
+            columns["statement"] = Mapped("query")  # a text is hashed, never kept
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        try:
+            return conform(table, columns, self.zoned)
+        except Mistyped as error:
+            what = f"column for {error.column!r} is {error.kind}, which it cannot be made of"
+            raise InputError(what, where=self.path) from None
+
+    @property
+    def zoned(self) -> Settings:
+        """The settings, with the time zone that the vendor writes."""
+        return replace(self.settings, log_timezone="UTC") if self.preset.utc else self.settings
+
+    def keyed(self, raw: pl.DataFrame, result: Conformed) -> pl.DataFrame:
+        """Events with what tells which belong together."""
+        assert self.preset.fold is not None
+        rank = self.preset.rank if self.preset.rank is not None else pl.lit(0)
+        told = raw.select(
+            self.preset.fold.cast(pl.String).alias("key"), rank.cast(pl.Int64).alias("rank")
+        )
+        if len(result.rejected):
+            bad = pl.int_range(0, raw.height, dtype=pl.UInt32, eager=True).is_in(
+                result.rejected["row"].implode()
+            )
+            told = told.filter(~bad)
+        events = result.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
+        return events.hstack(told)
+
+
+_FIGURES: Final = frozenset({"rows", "bytes", "duration_ms"})
+
+
+def _numeric(series: pl.Series) -> pl.Series:
+    """Numbers parsed at once where all of them are sound; as they are where one is not."""
+    if series.dtype != pl.String():
+        return series
+    kind = pl.Float64 if series.name == "duration_ms" else pl.Int64
+    found = series.cast(kind, strict=False)
+    return found if found.null_count() == series.null_count() else series
+
+
+#: Times that the fast way does not read as they are written: with a space before their zone, a
+#: comma before their decimals, or a seventh decimal, which no event keeps.
+_SPACED: Final = r" ([+-]\d\d:?\d\d)$"
+_COMMA: Final = r"(:\d\d),(\d)"
+_SEVENTH: Final = r"^(.{10}.\d\d:\d\d:\d\d\.\d{6})\d"
+
+
+def _timed(series: pl.Series) -> pl.Series:
+    """Epochs written as text as numbers, and times as the fast way reads them."""
+    if series.dtype != pl.String() or series.null_count() == len(series):
+        return series
+    found = series.cast(pl.Int64, strict=False)
+    if found.null_count() == series.null_count():
+        return found
+    first = series.drop_nulls().head(1)
+    for pattern, into in ((_SPACED, "${1}"), (_COMMA, "${1}.${2}"), (_SEVENTH, "${1}")):
+        if first.str.contains(pattern).item():
+            series = series.str.replace(pattern, into)
+    return series

@@ -1,0 +1,129 @@
+"""What the beginning of an export shows: its form, its columns' names, its first entries."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detector.errors import InputError
+from detector.reading import dialect, documents, nested, opening, parquet_file, records
+from detector.reading.nested import Keys
+from detector.reading.source import Sample
+from detector.settings import Settings
+
+Form: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
+
+#: How much of a log is looked at to learn its keys, once it is known for what it is.
+HEAD: Final = opening.MIB
+_SPACE: Final = re.compile(r"[^\w.@]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """``keys`` are the columns' names (nested ones with dots, as written) and the keys that lead
+    to each. ``entries`` are the first of JSON, each by itself; ``wrapper`` is the key under which
+    a line holds a list of them, "" where a line is one. ``header`` is CSV's.
+    """
+
+    form: Form
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    entries: Sequence[Mapping[str, Any]] = ()
+    wrapper: str = ""
+    header: dialect.Header | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names in lower case."""
+        return frozenset(name.strip().lower() for name in self.keys)
+
+    def find(self, wanted: str) -> tuple[str, Keys] | None:
+        """The first of the names in ``wanted``, parted by spaces, that is there, in any case.
+
+        What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``.
+        """
+        by_lower: dict[str, str] = {}
+        for name in self.keys:
+            by_lower.setdefault(_SPACE.sub("_", name.strip().lower()).strip("_"), name)
+        for name in wanted.lower().split():
+            if name.strip("_") in by_lower:
+                return by_lower[name.strip("_")], self.keys[by_lower[name.strip("_")]]
+        return None
+
+
+def of_sample(sample: Sample) -> Glimpse:
+    """What a sample shows; for Parquet its file is opened, as its columns stand at the end."""
+    try:
+        status = sample.path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        stamp = (0, 0)
+    return _of(sample.path, sample.head, stamp)
+
+
+def of_file(path: Path) -> Glimpse:
+    """What the first mebibyte of a file shows. Raises InputError where it cannot be read."""
+    head = opening.head(path, HEAD)
+    if head.startswith(b"PAR1"):
+        with parquet_file.opened(path) as file:
+            return _parquet(file)
+    return _text(head)
+
+
+@lru_cache(maxsize=4)
+def _of(path: Path, head: bytes, stamp: tuple[int, int]) -> Glimpse:
+    """As ``of_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
+    if not head.startswith(b"PAR1"):
+        return _text(head)
+    try:
+        if stamp == (0, 0):
+            return _parquet(pq.ParquetFile(io.BytesIO(head)))
+        with parquet_file.opened(path) as file:
+            return _parquet(file)
+    except (InputError, pa.ArrowException, OSError, ValueError):
+        return Glimpse("none")
+
+
+def _parquet(file: pq.ParquetFile) -> Glimpse:
+    names = parquet_file.leaves(file.schema_arrow)
+    return Glimpse("parquet", {name: tuple(name.split(".")) for name in names})
+
+
+def _text(head: bytes) -> Glimpse:
+    data = head.removeprefix(records.BOM).lstrip()
+    if documents.is_document(data):
+        entries = documents.entries(data)
+        return Glimpse("document", _keys(entries), entries) if entries else Glimpse("none")
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    found = [
+        entry
+        for entry in (nested.load(line) for line in lines if line.lstrip()[:1] == b"{")
+        if isinstance(entry, dict)
+    ]
+    # A log of objects can begin with a broken one.
+    if data[:1] in {b"{", b"["} or len(found) * 2 > len(lines):
+        for wrapper in documents.WRAPPERS:
+            inner = [entry[wrapper] for entry in found if isinstance(entry.get(wrapper), list)]
+            if inner:
+                entries = [item for items in inner for item in items if isinstance(item, dict)]
+                return Glimpse("lines", _keys(entries), entries, wrapper)
+        return Glimpse("lines", _keys(found), found) if found else Glimpse("none")
+    header = dialect.sniff(data, Settings())
+    if header is None or len(header.names) < 2:
+        return Glimpse("none")
+    return Glimpse("csv", {name: (name,) for name in header.names}, header=header)
+
+
+def _keys(entries: Sequence[Mapping[str, Any]]) -> dict[str, Keys]:
+    keys: dict[str, Keys] = {}
+    for entry in entries:
+        for path in nested.paths(entry):
+            keys.setdefault(".".join(path), path)
+    return keys

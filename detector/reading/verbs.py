@@ -1,0 +1,120 @@
+"""Phrases of presets: polars expressions over text columns of an export.
+
+None of them can fail on any text: what does not fit gives null. What a statement does and
+touches, where only its text says so, is told by its first word and by ``pg_sql``: this file is
+the one place where that is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from detector.reading import pg_sql
+
+#: The first word of a statement, behind comments and brackets.
+_FIRST: Final = r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
+#: One text of a JSON list, or of ClickHouse's ['a','b'], with its quotes.
+_ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+#: COPY INTO a table, which PostgreSQL does not have, and the query that UNLOAD has in quotes.
+_COPY_INTO: Final = r"(?i)^\s*copy\s+into\s+"
+_UNLOADED: Final = r"(?is)^\s*unload\s*\(\s*(?:'|\$\$)(.*?)(?:'|\$\$)\s*\)\s*to\b.*$"
+#: First words of statements that return records, besides those ``words.action`` knows.
+_READS: Final = ("with", "table", "values", "from", "execute", "declare")
+
+
+def number(column: str) -> pl.Expr:
+    """A count as Int64; null where the text is none."""
+    return pl.col(column).cast(pl.Int64, strict=False)
+
+
+def items(column: str) -> pl.Expr:
+    """The texts of a list, each once."""
+    found = pl.col(column).str.extract_all(_ITEM)
+    bare = pl.element().str.slice(1, pl.element().str.len_chars() - 2)
+    return found.list.eval(bare.filter(bare != "")).list.unique(maintain_order=True)
+
+
+def under(column: str, key: str) -> pl.Expr:
+    """The texts under ``key`` in JSON, each once."""
+    pattern = rf'"{key}"\s*:\s*"((?:[^"\\]|\\.)*)"'
+    found = pl.col(column).str.extract_all(pattern)
+    bare = pl.element().str.extract(pattern)
+    return found.list.eval(bare.filter(bare != "")).list.unique(maintain_order=True)
+
+
+def first(names: pl.Expr) -> pl.Expr:
+    """The first of a list; null where there is none."""
+    return names.list.first()
+
+
+def others(names: pl.Expr) -> pl.Expr:
+    """The rest of a list; null where there is none."""
+    return pl.when(names.list.len() > 1).then(names.list.slice(1))
+
+
+def dotted(*columns: str) -> pl.Expr:
+    """Names joined by dots, without those that are null; null where the last one is."""
+    joined = pl.concat_str([pl.col(name) for name in columns], separator=".", ignore_nulls=True)
+    return pl.when(pl.col(columns[-1]).is_not_null()).then(joined)
+
+
+def action(column: str) -> pl.Expr:
+    """What a statement does by its first word, which ``words.action`` understands."""
+    word = pl.col(column).str.extract(_FIRST).str.to_lowercase()
+    return pl.when(word.is_in(list(_READS))).then(pl.lit("read")).otherwise(word)
+
+
+def translated(column: str, meaning: Mapping[str, str]) -> pl.Expr:
+    """A word of the log as one that ``words.action`` understands, if ``meaning`` has it."""
+    return pl.col(column).replace(dict(meaning))
+
+
+def one_of(column: str, *values: str) -> pl.Expr:
+    """Whether a text is one of ``values``, in any case; false where it is null."""
+    return pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=False)
+
+
+def elapsed(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+    """Milliseconds between two times in ISO 8601; null where they cannot be read."""
+    found = (_instant(end) - _instant(start)).dt.total_microseconds() / 1e3
+    return pl.when(found >= 0).then(found)
+
+
+def _instant(text: pl.Expr) -> pl.Expr:
+    plain = text.cast(pl.String).str.replace(r"(?:Z|\+00:?00)$", "").str.slice(0, 26)
+    return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+
+
+def none_of(column: str, *values: str) -> pl.Expr:
+    """Whether a text is something else than ``values``; null, which says nothing, is not."""
+    return ~pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=True)
+
+
+def address(column: str) -> pl.Expr:
+    """An address without its port, brackets, or the prefix of IPv4 within IPv6."""
+    return (
+        pl.col(column)
+        .str.strip_prefix("/")
+        .str.replace(r"^::ffff:(\d)", "${1}")
+        .str.replace(r"^(\d+\.\d+\.\d+\.\d+):\d+$", "${1}")
+        .str.replace(r"^\[(.*)\](?::\d+)?$", "${1}")
+    )
+
+
+def with_tables(frame: pl.DataFrame, text: str) -> pl.DataFrame:
+    """``frame`` with ``sql_tables`` (list of names, null where unclear) of the SQL in ``text``.
+
+    Each distinct text is looked at once.
+    """
+    distinct = frame.select(pl.col(text)).drop_nulls().unique()
+    if distinct.is_empty():
+        return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
+    unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
+    plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
+    tables = pg_sql.with_tables(distinct.with_columns(plain.alias("_plain")), "_plain").drop(
+        "_plain"
+    )
+    return frame.join(tables, on=text, how="left", maintain_order="left")

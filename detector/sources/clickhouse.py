@@ -1,0 +1,80 @@
+"""ClickHouse's system.query_log.
+
+https://clickhouse.com/docs/en/operations/system-tables/query_log: a query is logged when it
+starts and again when it ends or fails; is_initial_query is 0 for the parts of a distributed one.
+result_bytes is the memory that the result took. Times are in the server's time zone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from detector.reading import verbs
+from detector.reading.export import Preset
+
+_TABLES: Final = verbs.items("tables")
+#: A table function writes to a file, a bucket or another server.
+_OUT: Final = pl.col("text").str.contains(
+    r"(?i)^\s*insert\s+into\s+(?:table\s+)?function\b|\binto\s+outfile\b"
+)
+
+PRESET: Final = Preset(
+    name="clickhouse",
+    title="ClickHouse system.query_log export",
+    keys={
+        "time": "query_start_time_microseconds query_start_time event_time_microseconds event_time",
+        "user": "initial_user user",
+        "ip": "initial_address address",
+        "app": "client_name http_user_agent",
+        "agent": "http_user_agent",
+        "database": "current_database",
+        "tables": "tables",
+        "type": "type",
+        "initial": "is_initial_query",
+        "kind": "query_kind",
+        "ms": "query_duration_ms",
+        "result": "result_rows",
+        "result_bytes": "result_bytes",
+        "hash": "normalized_query_hash",
+        "text": "query",
+        "code": "exception_code",
+    },
+    needs=("type", "query_duration_ms", "result_rows", "query", "initial_user user"),
+    # The numbers are those of the enumeration, where an export has them instead of names.
+    skip=verbs.one_of("type", "querystart", "1") | verbs.one_of("initial", "0", "false"),
+    columns={
+        "timestamp": pl.col("time"),
+        "account": pl.col("user"),
+        "client_address": verbs.address("ip"),
+        "application": pl.coalesce("app", "agent"),
+        "database": pl.col("database"),
+        "object": verbs.first(_TABLES),
+        "other_objects": verbs.others(_TABLES),
+        "action": pl.when(_OUT)
+        .then(pl.lit("export"))
+        .otherwise(pl.coalesce("kind", verbs.action("text"))),
+        "rows": pl.col("result"),
+        "bytes": pl.col("result_bytes"),
+        "duration_ms": pl.col("ms"),
+        "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
+        "success": pl.coalesce(pl.col("code"), pl.lit("0")) == "0",
+    },
+    says={
+        "timestamp": "query_start_time (in log_timezone)",
+        "account": "initial_user, else user",
+        "client_address": "initial_address, else address",
+        "application": "client_name, else http_user_agent",
+        "database": "current_database",
+        "object": "tables",
+        "other_objects": "the further tables of the same query",
+        "action": "query_kind, else from the SQL; writing to a table function is an export",
+        "rows": "result_rows",
+        "bytes": "result_bytes (the memory that the result took)",
+        "duration_ms": "query_duration_ms",
+        "statement": "normalized_query_hash, else the text (hashed, never kept)",
+        "success": "exception_code is 0",
+    },
+)
+SOURCE = PRESET.source()

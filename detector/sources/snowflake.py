@@ -1,0 +1,91 @@
+"""Snowflake's QUERY_HISTORY, joined with ACCESS_HISTORY for the tables behind each query.
+
+https://docs.snowflake.com/en/sql-reference/account-usage/query_history and
+https://docs.snowflake.com/en/sql-reference/account-usage/access_history: ROWS_PRODUCED are the
+rows a statement gives, ROWS_UNLOADED those a COPY INTO a stage writes; COPY (into a table) loads.
+The view has no address: LOGIN_HISTORY has, and may be joined as CLIENT_IP.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from detector.reading import verbs
+from detector.reading.export import Preset
+
+_ACTIONS: Final = {
+    "UNLOAD": "export",
+    "GET_FILES": "export",
+    "COPY": "write",
+    "PUT_FILES": "write",
+    "WITH": "read",
+}
+_TABLES: Final = pl.coalesce("sql_tables", verbs.under("base", "objectName"))
+_UNLOAD: Final = verbs.one_of("type", "unload")
+
+PRESET: Final = Preset(
+    name="snowflake",
+    title="Snowflake QUERY_HISTORY export",
+    keys={
+        "time": "START_TIME",
+        "user": "USER_NAME",
+        "ip": "CLIENT_IP",
+        "app": "CLIENT_APPLICATION CLIENT_APPLICATION_ID REPORTED_CLIENT_TYPE",
+        "database": "DATABASE_NAME",
+        "type": "QUERY_TYPE",
+        "status": "EXECUTION_STATUS",
+        "ms": "TOTAL_ELAPSED_TIME",
+        "produced": "ROWS_PRODUCED",
+        "unloaded": "ROWS_UNLOADED",
+        "result_bytes": "BYTES_WRITTEN_TO_RESULT",
+        "outbound": "OUTBOUND_DATA_TRANSFER_BYTES",
+        "base": "BASE_OBJECTS_ACCESSED",
+        "hash": "QUERY_PARAMETERIZED_HASH",
+        "text": "QUERY_TEXT",
+    },
+    needs=("QUERY_ID", "USER_NAME", "START_TIME", "QUERY_TYPE", "EXECUTION_STATUS"),
+    made={"sql": pl.when(pl.col("base").is_null()).then(pl.col("text"))},
+    sql="sql",
+    utc=True,
+    # INFORMATION_SCHEMA lists what still runs; it comes again when it is over.
+    skip=verbs.one_of("status", "running", "queued", "blocked", "resuming_warehouse"),
+    columns={
+        "timestamp": pl.col("time"),
+        "account": pl.col("user"),
+        "client_address": pl.col("ip"),
+        "application": pl.col("app"),
+        "database": pl.col("database"),
+        "object": verbs.first(_TABLES),
+        "other_objects": verbs.others(_TABLES),
+        "action": verbs.translated("type", _ACTIONS),
+        "rows": pl.when(_UNLOAD)
+        .then(pl.col("unloaded"))
+        .when(verbs.one_of("type", "get_files"))
+        .then(None)
+        .otherwise(pl.col("produced")),
+        "bytes": pl.when(_UNLOAD)
+        .then(pl.coalesce("outbound", "result_bytes"))
+        .otherwise(pl.col("result_bytes")),
+        "duration_ms": pl.col("ms"),
+        "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
+        "success": verbs.one_of("status", "success"),
+    },
+    says={
+        "timestamp": "START_TIME",
+        "account": "USER_NAME",
+        "client_address": "CLIENT_IP, where LOGIN_HISTORY was joined",
+        "application": "CLIENT_APPLICATION, where SESSIONS was joined",
+        "database": "DATABASE_NAME",
+        "object": "BASE_OBJECTS_ACCESSED, where ACCESS_HISTORY was joined, else from the SQL",
+        "other_objects": "the further tables of the same query",
+        "action": "QUERY_TYPE; UNLOAD and GET_FILES are exports",
+        "rows": "ROWS_PRODUCED; for UNLOAD ROWS_UNLOADED; unknown for GET_FILES",
+        "bytes": "BYTES_WRITTEN_TO_RESULT; for UNLOAD OUTBOUND_DATA_TRANSFER_BYTES",
+        "duration_ms": "TOTAL_ELAPSED_TIME",
+        "statement": "QUERY_PARAMETERIZED_HASH, else the text (hashed, never kept)",
+        "success": "EXECUTION_STATUS is SUCCESS",
+    },
+)
+SOURCE = PRESET.source()

@@ -1,0 +1,94 @@
+"""SQL Server Audit, as sys.fn_get_audit_file gives it.
+
+https://learn.microsoft.com/en-us/sql/relational-databases/system-functions/sys-fn-get-audit-file-transact-sql:
+event_time is UTC; a statement longer than 4,000 characters comes in pieces by sequence_number; a
+statement has a row for each object. response_rows and affected_rows are filled on Azure SQL only;
+elsewhere nothing counts rows, and succeeded tells the permission check, not the end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from detector.reading import verbs
+from detector.reading.export import Preset
+
+#: sys.dm_audit_actions.
+_ACTIONS: Final = {
+    "SL": "read",
+    "EX": "other",
+    "RF": "other",
+    "RC": "read",
+    **dict.fromkeys(("IN", "UP", "DL"), "write"),
+    **dict.fromkeys(("CR", "AL", "DR", "G", "GWG", "R", "RWG", "RWC", "D", "DWC", "TO"), "schema"),
+    **dict.fromkeys(("LGIS", "LGIF", "DBAS", "DBAF"), "login"),
+    **dict.fromkeys(("BA", "BAL", "BST"), "export"),
+}
+#: A batch or a call that is over: their counts are counts, even where they are 0.
+_OVER: Final = verbs.one_of("action", "bcm", "rcm")
+_COUNT: Final = pl.coalesce(verbs.number("response"), verbs.number("affected"))
+
+PRESET: Final = Preset(
+    name="sqlserver_audit",
+    title="SQL Server audit export",
+    keys={
+        "time": "event_time",
+        "user": "session_server_principal_name server_principal_name",
+        "principal": "server_principal_name database_principal_name",
+        "ip": "client_ip host_name",
+        "app": "application_name",
+        "database": "database_name",
+        "schema": "schema_name",
+        "object": "object_name",
+        "class": "class_type",
+        "action": "action_id",
+        "text": "statement",
+        "piece": "sequence_number",
+        "session": "session_id",
+        "response": "response_rows",
+        "affected": "affected_rows",
+        "ms": "duration_milliseconds",
+        "ok": "succeeded",
+    },
+    needs=("event_time", "action_id", "server_principal_name", "succeeded", "statement"),
+    utc=True,
+    # Later pieces of a long statement, the audit's own state, and logouts.
+    skip=(verbs.number("piece") > 1).fill_null(value=False)
+    | verbs.one_of("action", "ausc", "aust", "lgo", "lgl", "dbl"),
+    fold=pl.when(verbs.one_of("action", "sl", "in", "up", "dl", "ex", "rf", "rc")).then(
+        pl.concat_str("session", "time", "text", separator=" ", ignore_nulls=True)
+    ),
+    rank=pl.when(verbs.one_of("action", "in", "up", "dl")).then(0).otherwise(1),
+    columns={
+        "timestamp": pl.col("time"),
+        "account": pl.coalesce("user", "principal"),
+        "client_address": pl.col("ip"),
+        "application": pl.col("app"),
+        "database": pl.col("database"),
+        "object": verbs.dotted("schema", "object"),
+        "action": pl.when(_OVER)
+        .then(verbs.action("text"))
+        .otherwise(pl.col("action").str.to_uppercase().replace(_ACTIONS)),
+        "rows": pl.when(_OVER | (_COUNT > 0)).then(_COUNT),
+        "duration_ms": pl.col("ms"),
+        "statement": pl.col("text"),
+        "success": verbs.one_of("ok", "1", "true") & ~verbs.one_of("action", "lgif", "dbaf"),
+    },
+    says={
+        "timestamp": "event_time (UTC)",
+        "account": "session_server_principal_name, else server_principal_name",
+        "client_address": "client_ip, else host_name",
+        "application": "application_name",
+        "database": "database_name",
+        "object": "schema_name.object_name",
+        "other_objects": "the further objects of the same statement",
+        "action": "action_id; for a batch, from the SQL",
+        "rows": "response_rows, else affected_rows, on Azure SQL; elsewhere unknown",
+        "duration_ms": "duration_milliseconds",
+        "statement": "statement (hashed, never kept)",
+        "success": "succeeded",
+    },
+)
+SOURCE = PRESET.source()

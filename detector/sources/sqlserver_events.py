@@ -1,0 +1,83 @@
+"""SQL Server's extended events sql_batch_completed and rpc_completed, exported as a table.
+
+https://learn.microsoft.com/en-us/sql/relational-databases/extended-events/extended-events:
+row_count are the rows of the batch or call, duration is in microseconds. Events of single
+statements say the same again, and are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from detector.reading import verbs
+from detector.reading.export import Preset
+
+_WHOLE: Final = ("sql_batch_completed", "rpc_completed")
+_LOGIN: Final = verbs.one_of("event", "login")
+
+PRESET: Final = Preset(
+    name="sqlserver_events",
+    title="SQL Server extended events export",
+    keys={
+        "time": "timestamp_utc timestamp event_time",
+        "event": "name event_name",
+        "user": "session_server_principal_name server_principal_name username nt_username",
+        "ip": "client_hostname client_ip",
+        "app": "client_app_name",
+        "database": "database_name",
+        "batch": "batch_text",
+        "text": "statement sql_text batch_text",
+        "rows": "row_count",
+        "us": "duration",
+        "result": "result",
+    },
+    needs=(
+        "timestamp_utc timestamp event_time",
+        "name event_name",
+        "session_server_principal_name server_principal_name username nt_username",
+        "row_count",
+        "batch_text statement sql_text",
+        "client_app_name client_hostname client_ip",
+    ),
+    sql="sql",
+    utc=True,
+    skip=verbs.none_of("event", *_WHOLE, "login"),
+    made={"sql": pl.coalesce("batch", "text")},
+    columns={
+        "timestamp": pl.col("time"),
+        "account": pl.col("user"),
+        "client_address": pl.col("ip"),
+        "application": pl.col("app"),
+        "database": pl.col("database"),
+        "object": verbs.first(pl.col("sql_tables")),
+        "other_objects": verbs.others(pl.col("sql_tables")),
+        "action": pl.when(_LOGIN)
+        .then(pl.lit("login"))
+        .otherwise(
+            pl.when(verbs.action("sql").is_in(["exec", "execute"]))
+            .then(pl.lit("read"))
+            .otherwise(verbs.action("sql"))
+        ),
+        "rows": pl.col("rows"),
+        "duration_ms": pl.col("us").cast(pl.Float64, strict=False) / 1e3,
+        "statement": pl.col("sql"),
+        "success": pl.col("result").is_null() | verbs.one_of("result", "ok", "0", "success"),
+    },
+    says={
+        "timestamp": "timestamp (UTC)",
+        "account": "session_server_principal_name, else server_principal_name or username",
+        "client_address": "client_hostname",
+        "application": "client_app_name",
+        "database": "database_name",
+        "object": "from the SQL",
+        "other_objects": "the further tables in the SQL",
+        "action": "from the SQL",
+        "rows": "row_count",
+        "duration_ms": "duration (microseconds)",
+        "statement": "batch_text, else statement (hashed, never kept)",
+        "success": "result is OK",
+    },
+)
+SOURCE = PRESET.source()
