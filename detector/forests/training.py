@@ -110,8 +110,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         judges[kind] = judge
         alarms.append(_alarms(own, judge.joint.surprise(scores), data.settings.minimum_records))
     progress("what is usual now")
-    everyone = data.everyone or (lambda: iter([(data.hours, data.touched)]))
-    whole = learn_shards(everyone, data.directory, data.settings)
+    whole = _whole(data)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
@@ -149,6 +148,12 @@ def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
             hint=f"train on more days, or on more accounts (at least {FEWEST_ACCOUNT_DAYS})",
         )
     return honest
+
+
+def _whole(data: Data) -> Learned:
+    """What is usual of every account, over the whole span."""
+    everyone = data.everyone or (lambda: iter([(data.hours, data.touched)]))
+    return learn_shards(everyone, data.directory, data.settings)
 
 
 def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
