@@ -98,20 +98,25 @@ _known: Final = _Known()
 
 def told(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     """``COLUMNS`` of each of ``texts`` (String; null gives nulls), in their order."""
-    found = shapes(texts, dialect)
+    return meanings(shapes(texts, dialect), dialect)
+
+
+def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """``COLUMNS`` of each of the ``sql_shape.shapes`` of some texts, in their order."""
+    key = ["shape", "clear", "rival"]
+    found = found.select(key)
     distinct = found.unique(maintain_order=True)
-    meanings = [_meaning(*row, dialect) for row in distinct.iter_rows()]
+    looked = [_meaning(*row, dialect) for row in distinct.iter_rows()]
     distinct = distinct.with_columns(
         pl.Series("fingerprint", [_hash(shape) for shape in distinct["shape"]], pl.String),
         pl.Series("verb", [_verb(shape or "") for shape in distinct["shape"]], pl.String),
-        pl.Series("action", [meaning.action for meaning in meanings], pl.String),
+        pl.Series("action", [meaning.action for meaning in looked], pl.String),
         pl.Series(
             "tables",
-            [None if m.tables is None else list(m.tables) for m in meanings],
+            [None if m.tables is None else list(m.tables) for m in looked],
             pl.List(pl.String),
         ),
     )
-    key = ["shape", "clear", "rival"]
     joined = found.join(distinct, on=key, how="left", maintain_order="left", nulls_equal=True)
     return joined.select(list(COLUMNS))
 

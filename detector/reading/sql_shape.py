@@ -75,11 +75,11 @@ POSTGRESQL: Final = Dialect(
 
 
 def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
-    """``shape`` (String) of each of ``texts``, ``clear`` (Boolean) and ``rival`` (String).
+    """``shape`` (String) of each of ``texts``, ``clear`` and ``open`` (Boolean), ``rival`` (String).
 
     A shape has ``''`` in place of each literal and of each list of them, and nothing in place of
-    comments. It is not clear where a literal never ends: then a word of it may be part of
-    someone's data. ``rival`` is the shape that a server with the other setting for backslashes
+    comments. It is not clear where a literal never ends (it is ``open``) or its end
+    is beyond a regular expression: then a word of it may be part of someone's data. ``rival`` is the shape that a server with the other setting for backslashes
     would see, where that is another one.
     """
     if dialect.runs_comments:
@@ -87,9 +87,9 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     half = _marked(texts, dialect, dialect.literals)
     distinct = pl.DataFrame({"half": half.drop_nulls().unique()})
     distinct = distinct.with_columns(_finished(pl.col("half")).alias("shape"))
-    distinct = distinct.with_columns(~pl.col("shape").str.contains(_OPEN).alias("clear"))
+    distinct = distinct.with_columns(pl.col("shape").str.contains(_OPEN).alias("open"))
     frame = half.to_frame("half").join(distinct, on="half", how="left", maintain_order="left")
-    clear = frame["clear"] & ~texts.str.contains(dialect.doubtful)
+    clear = ~frame["open"] & ~texts.str.contains(dialect.doubtful)
     rival = pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
     rows = texts.str.contains(r"""\\['"]""").fill_null(value=False).arg_true()
     if len(rows):
@@ -98,8 +98,9 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
         # A reading that leaves a literal open is none that a server ran.
         same = (read == frame["shape"].gather(rows)) | read.str.contains(_OPEN)
         rival = rival.scatter(rows, read.set(same, None))
+    clear, opened = clear.fill_null(value=False), frame["open"].fill_null(value=False)
     return pl.DataFrame(
-        {"shape": frame["shape"], "clear": clear.fill_null(value=False), "rival": rival}
+        {"shape": frame["shape"], "clear": clear, "open": opened, "rival": rival}
     )
 
 

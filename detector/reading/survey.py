@@ -15,7 +15,7 @@ import polars as pl
 from detector.errors import InputError
 from detector.phrases import share
 from detector.pseudonyms import names
-from detector.reading import veil
+from detector.reading import identity, veil
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import READING
 from detector.settings import Settings
@@ -166,7 +166,8 @@ def survey(
         trial = deepcopy(sums)
         try:
             told = partial(_shift, advance, done)
-            one = _one(path, veil.veiled(source, found), settings, trial, told)
+            behind = veil.veiled(identity.mapped(source, settings), found)
+            one = _one(path, behind, settings, trial, told)
         except InputError as error:
             first = first or error
             left_out.append((path, error.reason))
