@@ -73,7 +73,13 @@ _NODE: Final = (
     r"(?m)^(?P<node>\S.*?)  \(cost=[\d.]+ rows=\d+ width=\d+\)"
     r"(?: \((?:actual (?:time=[\d.]+ )?rows=(?P<rows>[\d.]+) loops=(?P<loops>\d+)|never executed)\))?$"
 )
-_SCANNED: Final = r"(?m)^ *(?:-> +)?[A-Z][\w ]*? on ((?:\"(?:[^\"]|\"\")+\"|[\w$]+)(?:\.(?:\"(?:[^\"]|\"\")+\"|[\w$]+))?)(?: \S+)?  \(cost="
+_IDENTIFIER: Final = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_SCANNED: Final = (
+    r"(?m)^ *(?:-> +)?(?:Parallel )?(?:(?:Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range|Sample|Foreign"
+    rf"|Custom) Scan(?: Backward)?(?: using {_IDENTIFIER})?|Insert|Update|Delete|Merge) on "
+    rf"({_IDENTIFIER}(?:\.{_IDENTIFIER})?)(?: {_IDENTIFIER})?  \(cost="
+)
+_LAST_PART: Final = re.compile(rf"{_IDENTIFIER}$")
 _TEXT_HEAD: Final = r"^Query Text: "
 _CATALOGUE: Final = ("pg_catalog.", "information_schema.", "pg_toast.")
 
@@ -253,7 +259,8 @@ def _objects(tables: list[str] | None, relations: list[str] | None) -> list[str]
 
 
 def _bare(name: str) -> str:
-    return name if name.endswith('"') else name.rsplit(".", 1)[-1]
+    last = _LAST_PART.search(name)
+    return last[0] if last else name
 
 
 def _is_hidden(name: str) -> bool:
