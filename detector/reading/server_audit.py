@@ -49,6 +49,9 @@ LINES: Final = {
     **dict.fromkeys(("server", "user", "host", "connection", "query", "operation"), pl.String()),
     **dict.fromkeys(("base", "text", "table"), pl.String()),
     "code": pl.Int64(),
+    "rows": pl.Int64(),
+    "bytes": pl.Int64(),
+    "duration_ms": pl.Float64(),
 }
 
 
@@ -73,6 +76,7 @@ def parsed(lines: pl.Series) -> pl.DataFrame:
         pl.when(query).then(_plain(part.field("t"))).alias("text"),
         pl.when(~query).then(part.field("t")).alias("table"),
         part.field("c").cast(pl.Int64, strict=False).alias("code"),
+        *(pl.lit(None, LINES[name]).alias(name) for name in ("rows", "bytes", "duration_ms")),
     )
 
 
@@ -142,7 +146,8 @@ class Statements:
         first = named.filter(pl.col("operation").filter(table & ~noise) == "WRITE")
         folded = lines.group_by(*_KEY, "run", maintain_order=True).agg(
             pl.col("timestamp", "user", "host").first(),
-            pl.col("operation", "base", "text", "code").last(),
+            pl.col("operation", "text", "code", "rows", "bytes", "duration_ms").last(),
+            pl.col("base").filter(pl.col("base") != "").last(),
             named.alias("named"),
             first.alias("written"),
             *(pl.col("operation").is_in([name]).any().alias(name) for name in _TABLES),
@@ -167,7 +172,7 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     folded = folded.with_columns(
         action.alias("action"),
-        pl.when(pl.col("base") != "").then("base").alias("database"),
+        pl.col("base").alias("database"),
     )
     # What a statement writes to is its object, what it reads for that the others.
     lines = pl.when(pl.col("action") == "write").then(pl.concat_list("written", "named")).otherwise(
@@ -185,9 +190,8 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         "other_objects": pl.when(known)
         .then(pl.when(others.list.len() > 0).then(others))
         .otherwise("other_objects"),
-        "rows": pl.when(login).then(0),
-        "bytes": pl.lit(None),
-        "duration_ms": pl.lit(None),
+        # What is sent is counted, not what is written.
+        "rows": pl.when(login).then(0).when(pl.col("action") != "write").then("rows"),
         "statement": pl.col("fingerprint"),
         "success": pl.col("code").fill_null(0) == 0,
     }
