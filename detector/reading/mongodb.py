@@ -1,0 +1,192 @@
+"""MongoDB's operations, from its log or its profiler, as events: a cursor's batches are one.
+
+https://www.mongodb.com/docs/manual/reference/log-messages/ and
+https://www.mongodb.com/docs/manual/reference/database-profiler/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from detector.schema import EVENTS, empty
+
+#: One logged operation. ``command`` and ``origin`` (that of the cursor a getMore goes on with) are
+#: JSON; ``shape`` is the server's own hash of the query, if it has one.
+OPERATIONS: Final = {
+    "timestamp": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(("account", "address", "application", "ns", "command", "origin"), pl.String()),
+    **dict.fromkeys(("shape", "cursor"), pl.String()),
+    **dict.fromkeys(("returned", "written", "bytes"), pl.Int64()),
+    "duration_ms": pl.Float64(),
+    "exhausted": pl.Boolean(),
+    "failed": pl.Boolean(),
+}
+
+_ACTIONS: Final = {
+    **dict.fromkeys("find query aggregate count distinct mapreduce getmore group".split(), "read"),
+    **dict.fromkeys(
+        "insert update delete remove findandmodify bulkwrite q deletes updates".split(), "write"
+    ),
+    **dict.fromkeys(
+        "create createindexes drop dropdatabase dropindexes collmod renamecollection createuser "
+        "updateuser dropuser createrole updaterole droprole grantrolestouser "
+        "revokerolesfromuser".split(),
+        "schema",
+    ),
+}
+#: A cursor that was not asked for longer than this is told as far as it went; the server's own
+#: limit (cursorTimeoutMillis) is the same.
+_IDLE: Final = timedelta(minutes=10)
+_MOST: Final = 200_000
+_VERB: Final = r'^\{\s*"(\w+)"'
+_GET_MORE: Final = r'^\{\s*"getMore":\s*(?:\{\s*"\$numberLong":\s*")?(-?\d+)'
+#: Keys stay, values go. A quote within a text is escaped, so none of this can be inside one.
+_VALUE: Final = r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
+_LOOKUP: Final = (
+    r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
+    r'|"\$unionWith":\s*(?:\{[^{}]*?"coll":\s*)?"([^"\\]*)"'
+)
+_OUT: Final = r'"\$(?:out|merge)":'
+
+
+@dataclass(slots=True)
+class Cursors:
+    """Folds ``OPERATIONS`` into events, holding those of open cursors back."""
+
+    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OPERATIONS))
+    newest: datetime | None = None
+
+    def add(self, found: pl.DataFrame, *, last: bool = False) -> tuple[pl.DataFrame, int]:
+        """(events, operations that are none of their own)."""
+        before = self.held.height + found.height
+        asked = pl.col("command").str.extract(_GET_MORE)
+        found = found.with_columns(pl.coalesce(asked, "cursor").alias("cursor"))
+        alone = found.filter(pl.col("cursor").is_null())
+        open_ = pl.concat([self.held, found.filter(pl.col("cursor").is_not_null())])
+        folded = open_.group_by("cursor", maintain_order=True).agg(_folded())
+        latest = found["timestamp"].max()
+        if isinstance(latest, datetime):
+            self.newest = max(latest, self.newest or latest)
+        idle = pl.col("seen") < pl.lit(self.newest, OPERATIONS["timestamp"]) - _IDLE
+        done = pl.col("exhausted") | idle | pl.lit(last or folded.height > _MOST)
+        folded = folded.with_columns(done.fill_null(value=True).alias("done"))
+        self.held = folded.filter(~pl.col("done")).select(list(OPERATIONS))
+        ended = folded.filter("done").select(list(OPERATIONS))
+        events = _events(pl.concat([alone, ended]))
+        return events, before - self.held.height - events.height
+
+
+def _folded() -> list[pl.Expr]:
+    """A cursor's operations as one: what opened it, and what all of them gave."""
+    same = ("timestamp", "account", "address", "application", "ns", "command")
+    sums = ("returned", "written", "bytes", "duration_ms")
+    known = (pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in sums)
+    return [
+        *(pl.col(name).first() for name in same),
+        *(pl.col(name).drop_nulls().first() for name in ("origin", "shape")),
+        *(each.alias(name) for name, each in zip(sums, known, strict=True)),
+        pl.col("exhausted").fill_null(value=False).any(),
+        pl.col("failed").fill_null(value=False).any(),
+        pl.col("timestamp").max().alias("seen"),
+    ]
+
+
+def _events(found: pl.DataFrame) -> pl.DataFrame:
+    if found.is_empty():
+        return empty(EVENTS)
+    getting = pl.col("command").str.contains(_GET_MORE)
+    text = pl.when(getting).then(pl.coalesce("origin", "command")).otherwise("command")
+    found = found.with_columns(text.alias("text"))
+    verb = pl.col("text").str.extract(_VERB).str.to_lowercase()
+    action = verb.replace_strict(_ACTIONS, default="other", return_dtype=pl.String)
+    pipeline = verb == "aggregate"
+    copied = pipeline & pl.col("text").str.contains(_OUT)
+    found = found.with_columns(
+        pl.when(copied).then(pl.lit("export")).otherwise(action).alias("action"),
+        pl.when(~pl.col("ns").str.ends_with(".$cmd")).then("ns").alias("object"),
+        pl.col("ns").str.extract(r"^([^.]+)").alias("database"),
+        verb.alias("verb"),
+        pl.when(pipeline).then(pl.col("text").str.extract_all(_LOOKUP)).alias("_joined"),
+    )
+    counted = pl.when(pl.col("verb") == "count").then(1)
+    rows = (
+        pl.when(pl.col("action") == "write").then("written")
+        .when(copied).then(None)
+        .otherwise(pl.coalesce("returned", counted))
+    )  # fmt: skip
+    joined = pl.col("_joined").list.eval(
+        pl.coalesce(
+            pl.element().str.extract(_LOOKUP, 1), pl.element().str.extract(_LOOKUP, 2)
+        ).drop_nulls()
+    )
+    made = {
+        "client_address": pl.col("address").str.replace(r":\d{1,5}$", ""),
+        "other_objects": _others(found.select("database", joined.alias("joined"))),
+        "rows": rows,
+        "statement": _fingerprints(found),
+        "success": ~pl.col("failed").fill_null(value=False),
+    }
+    return found.select(
+        _expression(made.get(name, pl.col(name))).cast(kind).alias(name)
+        for name, kind in EVENTS.items()
+    )
+
+
+def _expression(made: pl.Expr | pl.Series) -> pl.Expr:
+    return pl.lit(made) if isinstance(made, pl.Series) else made
+
+
+def _others(frame: pl.DataFrame) -> pl.Series:
+    """The collections that a pipeline joins, with their database."""
+    if not (frame["joined"].list.len() > 0).any():
+        return pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, frame.height)
+    named = [
+        [f"{database}.{name}" for name in dict.fromkeys(joined)] or None if joined else None
+        for database, joined in frame.iter_rows()
+    ]
+    return pl.Series(named, dtype=pl.List(pl.String))
+
+
+def _fingerprints(found: pl.DataFrame) -> pl.Series:
+    """16 hex digits of what an operation does: the server's hash of its shape, else its keys."""
+    keys = (
+        pl.col("text").str.replace_all(_VALUE, "${1}?").str.replace_all(r"\?(?:\s*,\s*\?)+", "?")
+        .str.replace_all(r"\s+", "")
+    )  # fmt: skip
+    blind = found.filter(pl.col("shape").is_null()).select(keys.alias("keys"))["keys"]
+    shape = found["shape"]
+    if len(blind):
+        shape = shape.scatter(shape.is_null().arg_true(), blind)
+    told = found.select("ns", "verb", shape.alias("shape")).select(
+        pl.concat_str(pl.all().fill_null(""), separator="\n")
+    ).to_series()  # fmt: skip
+    distinct = told.unique()
+    hashes = [hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in distinct]
+    return told.replace_strict(distinct, pl.Series(hashes, dtype=pl.String), return_dtype=pl.String)
+
+
+def number(value: pl.Expr) -> pl.Expr:
+    """An Int64 of a number as it is, or of extended JSON: ``{"$numberLong": "5"}``."""
+    return value.str.extract(r"(-?\d{1,18})(?:\.\d+)?\D*$").cast(pl.Int64, strict=False)
+
+
+def cursor(value: pl.Expr) -> pl.Expr:
+    """A cursor's number, as text: it can be as large as 64 bits are."""
+    return value.str.extract(r"(-?\d{2,20})\D*$")
+
+
+def instant(value: pl.Expr) -> pl.Expr:
+    """The instant of ``{"$date": ...}``: ISO 8601, or milliseconds since 1970."""
+    text = value.str.extract(r'"(\d{4}-\d\d-\d\dT[^"]*)"').str.replace(r"Z$", "+00:00")
+    text = text.str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
+    parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
+    millis = value.str.extract(r'"\$(?:numberLong|date)":\s*"?(-?\d{1,15})\b').cast(pl.Int64)
+    return pl.coalesce(
+        parsed.dt.convert_time_zone("UTC"),
+        pl.from_epoch(millis, time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+    )
