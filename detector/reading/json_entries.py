@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.reading.entries import Entries, Places, entries
-from detector.reading.records import Reject
+from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
 _INDENT: Final = 16
@@ -50,12 +51,17 @@ def objects(path: Path, schema: Mapping[str, pl.DataType]) -> Iterator[Objects]:
 
 
 def first(head: bytes, most: int = 20) -> list[dict[str, Any]]:
-    """The first objects at the beginning of a log; those that are cut or broken are left out."""
+    """The first objects at the beginning of a log; those that are cut or broken are left out.
+
+    None where it begins with something else than an object or an array.
+    """
+    if head.removeprefix(BOM).lstrip()[:1] not in {b"{", b"["}:
+        return []
     data = np.frombuffer(head, np.uint8)
     ends = np.flatnonzero(data == ord("\n")) + 1
     places = starts(data, np.concatenate(([0], ends)))[: most + 1].tolist()
     found: list[dict[str, Any]] = []
-    for place, end in zip(places, [*places[1:], len(head)], strict=True):
+    for place, end in pairwise([*places, len(head)]):
         text = head[place:end].decode("utf-8", "replace").strip(" \t\r\n,[]")
         found += [each for each in _loaded(text, cut=True) or () if isinstance(each, dict)]
     return found

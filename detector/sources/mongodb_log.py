@@ -45,7 +45,7 @@ _MOST: Final = 20_000
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether the first objects are entries of the log."""
     del settings
-    found = json_entries.first(sample.head.removeprefix(b"\xef\xbb\xbf"))
+    found = json_entries.first(sample.head)
     return any({"t", "s", "c", "id", "ctx", "msg"} <= set(each) for each in found)
 
 

@@ -35,7 +35,7 @@ _NEEDED: Final = {"op", "ns", "ts", "millis"}
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether the first objects are documents of the profiler."""
     del settings
-    found = json_entries.first(sample.head.removeprefix(b"\xef\xbb\xbf"))
+    found = json_entries.first(sample.head)
     return any(set(each) >= _NEEDED for each in found)
 
 

@@ -48,10 +48,7 @@ _NOBODY: Final = "names no user"
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether the first objects are events of one of these logs."""
     del settings
-    head = sample.head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not head.startswith((b"[", b"{")):
-        return False
-    return any(_is_event(each) for each in json_entries.first(head))
+    return any(_is_event(each) for each in json_entries.first(sample.head))
 
 
 def _is_event(found: dict[str, object]) -> bool:
