@@ -84,21 +84,24 @@ def _beginning(
     return index
 
 
-def inside(texts: pl.Series, opened: pl.Series) -> dict[int, int]:
+def inside(texts: pl.Series, opened: pl.Series) -> tuple[dict[int, int], int]:
     """Where a head stands in a literal of the entry before: that entry's row to how many it is.
 
     ``opened`` says which of ``texts`` leave a literal open. Nobody but the lexer can tell such
     lines from entries: whoever may send statements can send them. An entry whose statement was
-    wrong leaves a literal open too, and then what follows does not close it.
+    wrong leaves a literal open too, and then what follows does not close it. With it, the row
+    from which on that cannot be told before more entries are known.
     """
     found: dict[int, int] = {}
-    past = 0
+    past, doubt = 0, len(texts)
     for row in opened.arg_true().to_list():
         end = _end(texts[row : row + _FURTHER]) if row >= past else 0
         if end:
             found[row] = end
             past = row + end
-    return found
+        elif row >= past and row + _FURTHER > len(texts):
+            doubt = min(doubt, row)
+    return found, doubt
 
 
 def _end(texts: pl.Series) -> int:
@@ -110,14 +113,15 @@ def _end(texts: pl.Series) -> int:
     return 0
 
 
-def joined(texts: pl.Series, found: dict[int, int]) -> tuple[pl.Series, pl.Series]:
+def joined(
+    texts: pl.Series, found: dict[int, int]
+) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
     """(``texts`` with what belongs together joined, which of them begin an entry)."""
-    mask = np.ones(len(texts), dtype=bool)
+    begun = np.ones(len(texts), dtype=bool)
     for row, end in found.items():
-        mask[row + 1 : row + end] = False
-    begun = pl.Series(mask)
+        begun[row + 1 : row + end] = False
     whole = ["".join(texts[row : row + end]) for row, end in found.items()]
-    return texts.scatter(list(found), whole).filter(begun), begun
+    return texts.scatter(list(found), whole).filter(pl.Series(begun)), begun
 
 
 def parsed(texts: pl.Series) -> pl.DataFrame:

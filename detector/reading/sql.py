@@ -60,6 +60,7 @@ _NAMED: Final = re.compile(
     rf"(?i)(?:\b(?:from|join|into(?:\s+table)?|update)|^\s*(?:handler|truncate(?:\s+table)?))\s+"
     rf"(?:only\s+)?({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})(?!\s*[(.]|[\w$])"
 )
+_MADE: Final = re.compile(r"(?is)^create\s(?!.*\bview\b).*?\bas\s*\(?\s*(?:select|with|table)\b")
 _PART: Final = re.compile(_NAME)
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_$]*")
 _FAULTS: Final = (
@@ -160,7 +161,7 @@ def _look(shape: str, dialect: Dialect) -> _Meaning:
         text = _VARIABLES.sub("", re.sub(r"(?i)^replace\s+(?:into\s+)?", "insert into ", text))
     roots = _parsed(text, dialect)
     if roots is None:
-        action = _BY_VERB.get(_verb(text), "other")
+        action = "write" if _MADE.match(text) else _BY_VERB.get(_verb(text), "other")
         found = _NAMED.finditer(text) if action in _NAMING and _verb(text) != "fetch" else ()
         names = tuple(dict.fromkeys(_unquoted(match[1], dialect) for match in found))
         return _Meaning(said or action, names or None, parsed=False)

@@ -38,6 +38,9 @@ _POSTGRESQL_KEPT: Final = (
     r"(?P<name>\"(?:[^\"]|\"\")*\")|(?s:(?P<open>['\"]).*)"
     rf"|(?P<hash>\z.)|(?P<line>--)[^\n]*|{_BLOCK}"
 )
+#: Lists of any length are one: ``IN (1, 2)``, and the rows of ``VALUES``.
+_LIST: Final = r"(?i)(\bin\s*\(|\[)\s*''(?:\s*,\s*'')+"
+_ROW: Final = r"\(\s*''(?:\s*,\s*'')*\s*\)"
 #: MySQL runs what stands in these comments: https://dev.mysql.com/doc/refman/8.4/en/comments.html
 _RUN: Final = r"/\*M?!\d*\s?((?s:.*?))\*/"
 
@@ -127,8 +130,8 @@ def _finished(half: pl.Expr) -> pl.Expr:
         .str.replace_all(rf"{_FROM}(?:/\*|#|--){_TO}", " ")
         .str.replace_all(_FROM + _TO, "''", literal=True)
         .str.replace_all("--", "- -", literal=True)
-        .str.replace_all(r"''(?:\s*,\s*'')+", "''")
-        .str.replace_all(r"\(\s*''\s*\)(?:\s*,\s*\(\s*''\s*\))+", "('')")
+        .str.replace_all(_LIST, "${1}''")
+        .str.replace_all(rf"{_ROW}(?:\s*,\s*{_ROW})+", "('')")
         .str.replace_all(r"\s+", " ")
         .str.strip_chars(" ;")
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from detector.reading import entries, mysql, rejects, slow_log, sql, times
@@ -42,8 +43,11 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # an entry stands alone
     reader = _Reader(path, settings)
+    done = 0
     for found in entries.entries(path, slow_log.starts):
+        done = found.raw_bytes
         yield reader.batch(found)
+    yield reader.batch(Entries(reader.held.clear(), reader.held_lines[:0], done), last=True)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
@@ -74,31 +78,39 @@ class _Reader:
         self.use: str | None = None
         self.time: str | None = None
         self.sessions = Sessions(settings.identity)
+        self.held = pl.Series("text", [], dtype=pl.String)
+        self.held_lines = np.empty(0, np.int64)
 
-    def batch(self, found: Entries) -> Batch:
+    def batch(self, found: Entries, *, last: bool = False) -> Batch:
         """The events of a block; each entry is one or a reject."""
         bad = list(found.rejects)
-        skipped = 0
         if found.before and not slow_log.is_banner(found.before):
             bad.append(Reject(1, _CUT))
-        frame = self._frame(found)
+        frame = self._frame(found, last=last)
         frame = frame.with_columns(self._reason())
         wrong = frame.filter(pl.col("reason").is_not_null())
         bad += [Reject(line, reason) for line, reason in wrong.select("line", "reason").rows()]
         events = self._events(frame.filter(pl.col("reason").is_null()))
-        return Batch(events, rejects.frame(self.path, bad), skipped, found.raw_bytes)
+        return Batch(events, rejects.frame(self.path, bad), bytes_read=found.raw_bytes)
 
-    def _frame(self, found: Entries) -> pl.DataFrame:
-        texts, lines = found.texts, pl.Series("line", found.lines, dtype=pl.Int64)
+    def _frame(self, found: Entries, *, last: bool) -> pl.DataFrame:
+        """The entries; the last ones wait for the next block where a literal in them is open."""
+        texts = pl.concat([self.held, found.texts.alias("text")])
+        lines = np.concatenate([self.held_lines, found.lines])
         frame = slow_log.parsed(texts)
         shaped = shapes(frame["text"], MYSQL)
-        inner = slow_log.inside(texts, shaped["open"])
+        inner, end = slow_log.inside(texts, shaped["open"])
+        end = len(texts) if last else end
+        self.held, self.held_lines = texts[end:], lines[end:]
+        texts, lines = texts[:end], lines[:end]
         if inner:
             texts, begun = slow_log.joined(texts, inner)
-            frame, lines = slow_log.parsed(texts), lines.filter(begun)
+            lines = lines[begun]
+        if len(texts) < frame.height:
+            frame = slow_log.parsed(texts)
             shaped = shapes(frame["text"], MYSQL)
         frame = pl.concat([frame, sql.meanings(shaped, MYSQL)], how="horizontal")
-        return self._dated(self._carried(frame.with_columns(lines)))
+        return self._dated(self._carried(frame.with_columns(pl.Series("line", lines, pl.Int64))))
 
     def _carried(self, frame: pl.DataFrame) -> pl.DataFrame:
         """``use`` and ``time`` hold until they change; a restart forgets the first."""
@@ -117,8 +129,10 @@ class _Reader:
 
     def _dated(self, frame: pl.DataFrame) -> pl.DataFrame:
         distinct = frame.select("time").unique()
-        iso = distinct["time"].str.to_datetime(
-            "%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", strict=False
+        iso = (
+            distinct["time"]
+            .str.replace(r"Z$", "+00:00")
+            .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
         )
         short = distinct["time"].str.to_datetime("%y%m%d %H:%M:%S", time_unit="us", strict=False)
         zone = self.settings.log_timezone
