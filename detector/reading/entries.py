@@ -64,7 +64,8 @@ def entries(path: Path, starts: Starts) -> Iterator[Entries]:
         held += data
         found, used = _cut(held, line, starts, raw, first=first, last=last)
         if broken is not None:
-            found.rejects.append(Reject(line, f"file ends early: {broken}"))
+            end = line + records.count(held, b"\n")
+            found.rejects.append(Reject(end, f"file ends early: {broken}"))
         if len(found.texts) or found.before or found.rejects or last:
             yield found
             first = False
