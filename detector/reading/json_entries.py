@@ -23,13 +23,16 @@ from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
 _INDENT: Final = 16
+_MORE: Final = {"line": pl.Int64(), "raw": pl.String()}
 NO_OBJECT: Final = "is not a whole JSON object"
 _FOREIGN: Final = "is JSON, but not an object of this log"
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """``frame`` has the columns of a schema, and ``line`` (Int64): where an object begins."""
+    """``frame`` has the columns of a schema, and of each object ``line`` (Int64), where it begins,
+    and ``raw`` (String), its JSON: polars does not escape all that it puts into text again.
+    """
 
     frame: pl.DataFrame
     rejects: list[Reject]
@@ -85,7 +88,7 @@ def _parsed(found: Entries, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataF
     lines = pl.Series("line", found.lines, dtype=pl.Int64)
     texts = found.texts.str.strip_chars(" \t\r\n,[]")
     if not len(texts):
-        return pl.DataFrame(schema={**schema, "line": pl.Int64}), []
+        return pl.DataFrame(schema={**schema, **_MORE}), []
     flat = texts.str.replace_all("\n", " ", literal=True)
     try:
         data = flat.str.join("\n").item().encode()
@@ -93,7 +96,7 @@ def _parsed(found: Entries, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataF
     except (pl.exceptions.PolarsError, ValueError):
         frame = None
     if frame is not None and frame.height == len(texts):
-        return frame.with_columns(lines), []
+        return frame.with_columns(lines, flat.alias("raw")), []
     return _slowly(texts, lines, schema)
 
 
@@ -112,8 +115,8 @@ def _slowly(
             if row is None:
                 rejects.append(Reject(line, _FOREIGN))
             else:
-                rows.append({**row, "line": line})
-    return pl.DataFrame(rows, schema={**schema, "line": pl.Int64}), rejects
+                rows.append({**row, "line": line, "raw": _clean(json.dumps(each))})
+    return pl.DataFrame(rows, schema={**schema, **_MORE}), rejects
 
 
 def _loaded(text: str, *, cut: bool = False) -> list[Any] | None:
@@ -147,7 +150,12 @@ def _fitted(value: object, schema: Mapping[str, pl.DataType]) -> dict[str, Any] 
             fields = {field.name: field.dtype for field in kind.fields}
             row[name] = _fitted(own, fields)  # type: ignore[arg-type]
         elif own is None or isinstance(own, str):
-            row[name] = own and own.encode("utf-8", "replace").decode()
+            row[name] = own and _clean(own)
         else:
-            row[name] = json.dumps(own)
+            row[name] = _clean(json.dumps(own))
     return row
+
+
+def _clean(text: str) -> str:
+    """Text that UTF-8 can hold: JSON can escape half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()

@@ -15,12 +15,15 @@ import polars as pl
 
 from detector.schema import EVENTS, empty
 
-#: One logged operation. ``command`` and ``origin`` (that of the cursor a getMore goes on with) are
-#: JSON; ``shape`` is the server's own hash of the query, if it has one.
+#: One logged operation. ``verb`` is the command's, for a getMore that of its cursor; ``shape`` is
+#: the server's own hash of the query, else the command's keys; ``joined`` are the collections that
+#: a pipeline reads besides, ``copied`` marks one that writes what it finds.
 OPERATIONS: Final = {
     "timestamp": pl.Datetime("us", "UTC"),
-    **dict.fromkeys(("account", "address", "application", "ns", "command", "origin"), pl.String()),
+    **dict.fromkeys(("account", "address", "application", "ns", "verb"), pl.String()),
     **dict.fromkeys(("shape", "cursor"), pl.String()),
+    "joined": pl.List(pl.String()),
+    "copied": pl.Boolean(),
     **dict.fromkeys(("returned", "written", "bytes"), pl.Int64()),
     "duration_ms": pl.Float64(),
     "exhausted": pl.Boolean(),
@@ -43,9 +46,15 @@ _ACTIONS: Final = {
 #: limit (cursorTimeoutMillis) is the same.
 _IDLE: Final = timedelta(minutes=10)
 _MOST: Final = 200_000
-_VERB: Final = r'^\{\s*"(\w+)"'
-_GET_MORE: Final = r'^\{\s*"getMore":\s*(?:\{\s*"\$numberLong":\s*")?(-?\d+)'
-#: Keys stay, values go. A quote within a text is escaped, so none of this can be inside one.
+#: In JSON a quote within a text is escaped, so none of these can begin inside one.
+_VERB: Final = r'"command":\s*\{\s*"(\w+)"'
+_ORIGIN: Final = r'"originatingCommand":\s*\{\s*"(\w+)"'
+_GET_MORE: Final = r'"command":\s*\{\s*"getMore":\s*(?:\{\s*"\$numberLong":\s*")?(-?\d+)'
+_BEHIND: Final = (
+    r"(.*?)(?:,\s*\"(?:planSummary|originatingCommand|cursorid|keysExamined|nreturned|numYields|reslen"
+    r"|responseLength|locks|remote|protocol|durationMillis|millis)\":|$)"
+)
+#: Keys stay, values go.
 _VALUE: Final = r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
 _LOOKUP: Final = (
     r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
@@ -64,8 +73,6 @@ class Cursors:
     def add(self, found: pl.DataFrame, *, last: bool = False) -> tuple[pl.DataFrame, int]:
         """(events, operations that are none of their own)."""
         before = self.held.height + found.height
-        asked = pl.col("command").str.extract(_GET_MORE)
-        found = found.with_columns(pl.coalesce(asked, "cursor").alias("cursor"))
         alone = found.filter(pl.col("cursor").is_null())
         open_ = pl.concat([self.held, found.filter(pl.col("cursor").is_not_null())])
         folded = open_.group_by("cursor", maintain_order=True).agg(_folded())
@@ -83,15 +90,16 @@ class Cursors:
 
 def _folded() -> list[pl.Expr]:
     """A cursor's operations as one: what opened it, and what all of them gave."""
-    same = ("timestamp", "account", "address", "application", "ns", "command")
+    same = ("timestamp", "account", "address", "application", "ns", "verb")
     sums = ("returned", "written", "bytes", "duration_ms")
     known = (pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in sums)
     return [
         *(pl.col(name).first() for name in same),
-        *(pl.col(name).drop_nulls().first() for name in ("origin", "shape")),
+        *(pl.col(name).drop_nulls().first() for name in ("shape", "joined")),
         *(each.alias(name) for name, each in zip(sums, known, strict=True)),
         pl.col("exhausted").fill_null(value=False).any(),
         pl.col("failed").fill_null(value=False).any(),
+        pl.col("copied").any(),
         pl.col("timestamp").max().alias("seen"),
     ]
 
@@ -99,34 +107,21 @@ def _folded() -> list[pl.Expr]:
 def _events(found: pl.DataFrame) -> pl.DataFrame:
     if found.is_empty():
         return empty(EVENTS)
-    getting = pl.col("command").str.contains(_GET_MORE)
-    text = pl.when(getting).then(pl.coalesce("origin", "command")).otherwise("command")
-    found = found.with_columns(text.alias("text"))
-    verb = pl.col("text").str.extract(_VERB).str.to_lowercase()
-    action = verb.replace_strict(_ACTIONS, default="other", return_dtype=pl.String)
-    pipeline = verb == "aggregate"
-    copied = pipeline & pl.col("text").str.contains(_OUT)
+    action = pl.col("verb").replace_strict(_ACTIONS, default="other", return_dtype=pl.String)
     found = found.with_columns(
-        pl.when(copied).then(pl.lit("export")).otherwise(action).alias("action"),
+        pl.when("copied").then(pl.lit("export")).otherwise(action).alias("action"),
         pl.when(~pl.col("ns").str.ends_with(".$cmd")).then("ns").alias("object"),
         pl.col("ns").str.extract(r"^([^.]+)").alias("database"),
-        verb.alias("verb"),
-        pl.when(pipeline).then(pl.col("text").str.extract_all(_LOOKUP)).alias("_joined"),
     )
     counted = pl.when(pl.col("verb") == "count").then(1)
     rows = (
         pl.when(pl.col("action") == "write").then("written")
-        .when(copied).then(None)
+        .when("copied").then(None)
         .otherwise(pl.coalesce("returned", counted))
     )  # fmt: skip
-    joined = pl.col("_joined").list.eval(
-        pl.coalesce(
-            pl.element().str.extract(_LOOKUP, 1), pl.element().str.extract(_LOOKUP, 2)
-        ).drop_nulls()
-    )
     made = {
         "client_address": pl.col("address").str.replace(r":\d{1,5}$", ""),
-        "other_objects": _others(found.select("database", joined.alias("joined"))),
+        "other_objects": _others(found.select("database", "joined")),
         "rows": rows,
         "statement": _fingerprints(found),
         "success": ~pl.col("failed").fill_null(value=False),
@@ -153,21 +148,46 @@ def _others(frame: pl.DataFrame) -> pl.Series:
 
 
 def _fingerprints(found: pl.DataFrame) -> pl.Series:
-    """16 hex digits of what an operation does: the server's hash of its shape, else its keys."""
-    keys = (
-        pl.col("text").str.replace_all(_VALUE, "${1}?").str.replace_all(r"\?(?:\s*,\s*\?)+", "?")
-        .str.replace_all(r"\s+", "")
-    )  # fmt: skip
-    blind = found.filter(pl.col("shape").is_null()).select(keys.alias("keys"))["keys"]
-    shape = found["shape"]
-    if len(blind):
-        shape = shape.scatter(shape.is_null().arg_true(), blind)
-    told = found.select("ns", "verb", shape.alias("shape")).select(
-        pl.concat_str(pl.all().fill_null(""), separator="\n")
-    ).to_series()  # fmt: skip
+    """16 hex digits of what an operation does."""
+    told = found.select(
+        pl.concat_str(pl.col("ns", "verb", "shape").fill_null(""), separator="\n")
+    ).to_series()
     distinct = told.unique()
     hashes = [hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in distinct]
     return told.replace_strict(distinct, pl.Series(hashes, dtype=pl.String), return_dtype=pl.String)
+
+
+def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
+    """Adds ``verb``, ``asked`` (a getMore's cursor), ``shape``, ``joined`` and ``copied``.
+
+    From the operation's JSON in ``raw``; ``shape`` is the server's hash, null where it has none.
+    """
+    raw = pl.col("raw")
+    frame = frame.with_columns(raw.str.extract(_GET_MORE).alias("asked"), shape.alias("shape"))
+    own, origin = raw.str.extract(_VERB), raw.str.extract(_ORIGIN)
+    verb = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(origin, own)).otherwise(own)
+    frame = frame.with_columns(verb.str.to_lowercase().alias("verb"))
+    frame = frame.with_row_index("_row")
+    looked = raw.str.extract_all(_LOOKUP).list.eval(
+        pl.coalesce(pl.element().str.extract(_LOOKUP, n) for n in (1, 2)).drop_nulls()
+    )
+    pipelines = frame.filter(pl.col("verb") == "aggregate").select(
+        "_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied")
+    )
+    first, second = (
+        raw.str.extract(rf'"{name}":\s*{_BEHIND}') for name in ("originatingCommand", "command")
+    )
+    text = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(first, second)).otherwise(second)
+    keys = (
+        text.str.replace_all(_VALUE, "${1}?").str.replace_all(r"\?(?:\s*,\s*\?)+", "?")
+        .str.replace_all(r"\s+", "")
+    )  # fmt: skip
+    blind = frame.filter(pl.col("shape").is_null()).select("_row", keys.alias("_keys"))
+    for part in (pipelines, blind):
+        frame = frame.join(part, on="_row", how="left", maintain_order="left")
+    return frame.with_columns(
+        pl.coalesce("shape", "_keys").alias("shape"), pl.col("copied").fill_null(value=False)
+    ).drop("_keys", "_row")
 
 
 def number(value: pl.Expr) -> pl.Expr:

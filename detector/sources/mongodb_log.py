@@ -14,15 +14,15 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import json_entries, mongodb, rejects, times
+from detector.reading import json_entries, rejects, times
 from detector.reading.json_entries import Objects
-from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number
+from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number, with_commands
 from detector.reading.source import Batch, Sample, Source, Tail
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
 _ATTRIBUTES: Final = (
-    *("ns", "appName", "command", "originatingCommand", "nreturned", "reslen", "remote", "client"),
+    *("ns", "appName", "nreturned", "reslen", "remote", "client"),
     *("durationMillis", "cursorid", "cursorExhausted", "queryHash", "planCacheShapeHash"),
     *("queryShapeHash", "errCode", "user", "principalName", "isFromUserConnection"),
     *("ninserted", "nModified", "ndeleted"),
@@ -141,12 +141,12 @@ def _operations(frame: pl.DataFrame) -> pl.DataFrame:
     some = pl.any_horizontal(
         pl.col(name).is_not_null() for name in ("ninserted", "nModified", "ndeleted")
     )
+    hashed = pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash")
+    frame = with_commands(frame, hashed)
     made = {
         "address": pl.col("remote"),
         "application": pl.col("appName"),
-        "origin": pl.col("originatingCommand"),
-        "shape": pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash"),
-        "cursor": cursor(pl.col("cursorid")),
+        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
         "returned": number(pl.col("nreturned")),
         "written": pl.when(some).then(written),
         "bytes": number(pl.col("reslen")),

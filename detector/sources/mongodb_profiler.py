@@ -14,14 +14,14 @@ import polars as pl
 
 from detector.reading import json_entries, rejects, times
 from detector.reading.json_entries import Objects
-from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number
+from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number, with_commands
 from detector.reading.source import Batch, Sample, Source, Tail
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
 
 _SCHEMA: Final = dict.fromkeys(
     (
-        *("op", "ns", "command", "originatingCommand", "cursorid", "cursorExhausted", "nreturned"),
+        *("op", "ns", "cursorid", "cursorExhausted", "nreturned"),
         *("responseLength", "millis", "ts", "client", "appName", "user", "allUsers", "errCode"),
         *("queryHash", "planCacheShapeHash", "queryShapeHash", "ninserted", "nModified", "ndeleted"),
     ),
@@ -76,17 +76,16 @@ def _batch(found: Objects, cursors: Cursors, path: Path) -> Batch:
 
 
 def _operations(frame: pl.DataFrame) -> pl.DataFrame:
-    # Inserts, updates and removals of old are told by op alone.
-    verb = pl.concat_str(pl.lit('{"'), pl.col("op"), pl.lit('": ""}'))
+    hashed = pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash")
+    frame = with_commands(frame, hashed)
+    # What op says of these, the command does not.
     bare = pl.col("op").is_in(["insert", "update", "remove"])
     changed = ("ninserted", "nModified", "ndeleted")
     made = {
         "address": pl.col("client"),
         "application": pl.col("appName"),
-        "command": pl.when(bare).then(verb).otherwise(pl.coalesce("command", verb)),
-        "origin": pl.col("originatingCommand"),
-        "shape": pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash"),
-        "cursor": cursor(pl.col("cursorid")),
+        "verb": pl.when(bare).then("op").otherwise(pl.coalesce("verb", "op")),
+        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
         "returned": number(pl.col("nreturned")),
         "written": pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in changed)).then(
             pl.sum_horizontal(number(pl.col(name)) for name in changed)
