@@ -150,7 +150,8 @@ def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
     named = pl.col("user_name").fill_null("") != ""
     # What is nested within another statement has a context, and so has what SQL raised.
     plan = message.str.contains(pg_plans.PLAN) & ~failed
-    text = message.str.contains(pg_plans.STATEMENT) & ~failed
+    fetch = message.str.contains(pg_plans.FETCH)
+    text = message.str.contains(pg_plans.STATEMENT) & ~fetch & ~failed
     cases = (
         (audit & forged, "forged"),
         (audit, "audit"),

@@ -57,7 +57,7 @@ TOLD: Final = {
 
 PLAN: Final = r"^duration: [\d.]+ ms  plan:\s"
 STATEMENT: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): "
-_FETCH: Final = r"^(?:duration: [\d.]+ ms  )?execute fetch from "
+FETCH: Final = r"^(?:duration: [\d.]+ ms  )?execute fetch from "
 _DURATION: Final = r"^duration: ([\d.]+) ms"
 _STATED: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): ((?s:.*))$"
 #: In JSON a newline within a text is escaped, so a line of its own is the plan's; the top node is
@@ -95,9 +95,9 @@ def plans(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def statements(raw: pl.DataFrame) -> pl.DataFrame:
-    """``TOLD`` of rows whose message is a statement's text; fetches tell nothing new."""
+    """``TOLD`` of rows whose message is a statement's text."""
     none = pl.lit(None, pl.List(pl.String))
-    frame = raw.filter(~pl.col("message").str.contains(_FETCH)).with_columns(
+    frame = raw.with_columns(
         pl.col("message").str.extract(_STATED).alias("_text"),
         pl.lit(None, pl.Int64).alias("rows"),
         pl.lit(value=False).alias("_modify"),
