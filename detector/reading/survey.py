@@ -75,7 +75,10 @@ class Survey:
                 "record them (PostgreSQL needs pgaudit for that)"
             )
         elif self.unknown_rows == self.reads:
-            said.append("the log has no row counts: how much was read can only be guessed")
+            said.append(
+                "the log has no row counts: how much was read is unknown, not 0, and can only be "
+                "guessed from the number of statements"
+            )
         elif self.unknown_share > UNKNOWN_SHARE:
             said.append(f"{share(self.unknown_share)} of reading statements have no row count")
         if rejected > REJECT_SHARE * (self.events + rejected):
@@ -86,7 +89,8 @@ class Survey:
             name = most[0] if most else ""
             said.append(
                 f"account {name!r} makes most of the statements: people who share it, such as "
-                "through a connection pool, cannot be told apart"
+                "through a connection pool, cannot be told apart; say in [identity] where the "
+                "application names the person, see docs/identity.md"
             )
         return said
 
