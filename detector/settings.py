@@ -223,7 +223,9 @@ def _validate_identity(settings: Settings, where: str | Path | None) -> None:
     if not isinstance(accounts, list) or not all(isinstance(name, str) for name in accounts):
         refuse("accounts must be a list of names", 'such as ["app_rw"]')
     if rules and not (accounts and len(rules) > 1):
-        refuse("needs accounts, and a rule", 'such as accounts = ["app_rw"] and session = "app.user"')
+        refuse(
+            "needs accounts, and a rule", 'such as accounts = ["app_rw"] and session = "app.user"'
+        )
     for name in ("application", "comment"):
         if name in rules and not _has_group(rules[name]):
             what = f"{name} must be a regular expression with a group that is the person"

@@ -84,13 +84,15 @@ def silent(hours: pl.DataFrame) -> str:
     """
     reads = hours.filter(pl.col("action").is_in(READING))
     worked = (pl.col("statements") - pl.col("failures")).sum()
-    statements, unknown = (int(n) for n in reads.select(worked, pl.col("unknown_rows").sum()).row(0))
+    statements, unknown = (
+        int(n) for n in reads.select(worked, pl.col("unknown_rows").sum()).row(0)
+    )
     if not statements or unknown < UNKNOWN_SHARE * statements:
         return ""
     if unknown == statements:
         return (
-            "the logs have no row counts: how much was read is unknown, not 0, and is judged by the "
-            "number of statements alone; docs/sources.md says how to switch them on"
+            "the logs have no row counts: how much was read is unknown, not 0, and is judged by "
+            "the number of statements alone; docs/sources.md says how to switch them on"
         )
     part = share(unknown / statements)
     return f"{part} of reading statements have no row count: how much they read is unknown, not 0"

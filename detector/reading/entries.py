@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -103,8 +104,8 @@ def _series(data: bytes, bounds: Places) -> pl.Series:
         try:
             data.decode()
         except UnicodeDecodeError:
-            pairs = zip(bounds[:-1], bounds[1:], strict=True)
-            return pl.Series([_text(data[start:end]) for start, end in pairs], dtype=pl.String)
+            pieces = [_text(data[start:end]) for start, end in pairwise(bounds.tolist())]
+            return pl.Series(pieces, dtype=pl.String)
     offsets, bytes_ = pa.py_buffer(np.ascontiguousarray(bounds, np.int64)), pa.py_buffer(data)
     array = pa.LargeStringArray.from_buffers(len(bounds) - 1, offsets, bytes_)
     series = pl.from_arrow(array)

@@ -30,7 +30,9 @@ _MOST: Final = 200_000
 _FIRST: Final = r"^\s*/\*((?s:.*?))\*/"
 _LAST: Final = r"/\*((?:[^*]|\*+[^*/])*)\*+/[\s;]*$"
 _TEXT: Final = r"(?:'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"|([\w.@-]+))"
-_ROLE: Final = rf"(?i)^\s*(?:set\s+(?:session\s+|local\s+)?(?:role|session\s+authorization)\s+{_TEXT}"
+_ROLE: Final = (
+    rf"(?i)^\s*(?:set\s+(?:session\s+|local\s+)?(?:role|session\s+authorization)\s+{_TEXT}"
+)
 _RESET: Final = r"(?i)^\s*(?:reset\s+(?:role|session\s+authorization|all)|discard\s+all)\b"
 
 

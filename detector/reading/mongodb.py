@@ -30,18 +30,13 @@ OPERATIONS: Final = {
     "failed": pl.Boolean(),
 }
 
-_ACTIONS: Final = {
-    **dict.fromkeys("find query aggregate count distinct mapreduce getmore group".split(), "read"),
-    **dict.fromkeys(
-        "insert update delete remove findandmodify bulkwrite q deletes updates".split(), "write"
-    ),
-    **dict.fromkeys(
-        "create createindexes drop dropdatabase dropindexes collmod renamecollection createuser "
-        "updateuser dropuser createrole updaterole droprole grantrolestouser "
-        "revokerolesfromuser".split(),
-        "schema",
-    ),
+_COMMANDS: Final = {
+    "read": "find query aggregate count distinct mapreduce getmore group",
+    "write": "insert update delete remove findandmodify bulkwrite q deletes updates",
+    "schema": "create createindexes drop dropdatabase dropindexes collmod renamecollection "
+    "createuser updateuser dropuser createrole updaterole droprole grantrolestouser revokerolesfromuser",
 }
+_ACTIONS: Final = {verb: action for action, verbs in _COMMANDS.items() for verb in verbs.split()}
 #: A cursor that was not asked for longer than this is told as far as it went; the server's own
 #: limit (cursorTimeoutMillis) is the same.
 _IDLE: Final = timedelta(minutes=10)
@@ -55,7 +50,9 @@ _BEHIND: Final = (
     r"|responseLength|locks|remote|protocol|durationMillis|millis)\":|$)"
 )
 #: Keys stay, values go.
-_VALUE: Final = r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
+_VALUE: Final = (
+    r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
+)
 _LOOKUP: Final = (
     r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
     r'|"\$unionWith":\s*(?:\{[^{}]*?"coll":\s*)?"([^"\\]*)"'
@@ -119,7 +116,7 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
         .when("copied").then(None)
         .otherwise(pl.coalesce("returned", counted))
     )  # fmt: skip
-    made = {
+    made: dict[str, pl.Expr | pl.Series] = {
         "client_address": pl.col("address").str.replace(r":\d{1,5}$", ""),
         "other_objects": _others(found.select("database", "joined")),
         "rows": rows,

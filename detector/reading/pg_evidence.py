@@ -10,7 +10,6 @@ wait for the next block; a cursor's plan comes when it is closed, however late.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
 from typing import Final
 
 import polars as pl
@@ -19,7 +18,6 @@ from detector.reading import pg_statements
 from detector.reading.pg_plans import TOLD
 from detector.reading.pgaudit import LINES, text_key
 from detector.schema import EVENTS, empty
-
 
 #: More lines than this do not wait, and more sessions are not remembered.
 _MOST: Final = 200_000

@@ -1,7 +1,7 @@
 r"""Statements that PostgreSQL logs without pgaudit: by auto_explain, log_statement and durations.
 
-auto_explain (https://www.postgresql.org/docs/current/auto-explain.html) logs a plan when a statement
-ends, with ``log_analyze`` the rows that it gave:
+auto_explain (https://www.postgresql.org/docs/current/auto-explain.html) logs a plan when a
+statement ends, with ``log_analyze`` the rows that it gave:
 
     duration: 0.802 ms  plan:
     {
@@ -19,8 +19,8 @@ log_min_duration_statement log the text alone:
     duration: 0.802 ms  statement: SELECT 1
     duration: 0.010 ms  execute stmt/portal: SELECT * FROM person WHERE id = $1
 
-``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was logged,
-and a duration without text belongs to the line before it.
+``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was
+logged, and a duration without text belongs to the line before it.
 """
 
 from __future__ import annotations
@@ -71,12 +71,13 @@ _TABLE_PARTS: Final = re.compile(r'"(?:Relation Name|Schema)": ("(?:[^"\\]|\\.)*
 #: A node of a text plan. What was never executed gave no rows.
 _NODE: Final = (
     r"(?m)^(?P<node>\S.*?)  \(cost=[\d.]+ rows=\d+ width=\d+\)"
-    r"(?: \((?:actual (?:time=[\d.]+ )?rows=(?P<rows>[\d.]+) loops=(?P<loops>\d+)|never executed)\))?$"
+    r"(?: \((?:actual (?:time=[\d.]+ )?rows=(?P<rows>[\d.]+) loops=(?P<loops>\d+)"
+    r"|never executed)\))?$"
 )
 _IDENTIFIER: Final = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _SCANNED: Final = (
-    r"(?m)^ *(?:-> +)?(?:Parallel )?(?:(?:Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range|Sample|Foreign"
-    rf"|Custom) Scan(?: Backward)?(?: using {_IDENTIFIER})?|Insert|Update|Delete|Merge) on "
+    r"(?m)^ *(?:-> +)?(?:Parallel )?(?:(?:Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range|Sample"
+    rf"|Foreign|Custom) Scan(?: Backward)?(?: using {_IDENTIFIER})?|Insert|Update|Delete|Merge) on "
     rf"({_IDENTIFIER}(?:\.{_IDENTIFIER})?)(?: {_IDENTIFIER})?  \(cost="
 )
 _LAST_PART: Final = re.compile(rf"{_IDENTIFIER}$")
@@ -236,7 +237,7 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 
 def _with_objects(frame: pl.DataFrame) -> pl.DataFrame:
-    """Adds ``object``, ``other_objects`` and ``hidden``: what the plan names, a view by its name."""
+    """Adds ``object``, ``other_objects`` and ``hidden``: what the plan and the text name."""
     distinct = frame.select("tables", "_relations").unique()
     named = [_objects(tables, relations) for tables, relations in distinct.iter_rows()]
     distinct = distinct.with_columns(
@@ -251,9 +252,7 @@ def _with_objects(frame: pl.DataFrame) -> pl.DataFrame:
 def _objects(tables: list[str] | None, relations: list[str] | None) -> list[str]:
     """The statement's tables with the plan's schemas, and what else the plan reads."""
     read = {_bare(name): name for name in relations or []}
-    names = [
-        read.get(_bare(name), name) if "." not in name else name for name in tables or []
-    ]
+    names = [read.get(_bare(name), name) if "." not in name else name for name in tables or []]
     bare = {_bare(name) for name in names}
     return list(dict.fromkeys([*names, *(full for own, full in read.items() if own not in bare)]))
 

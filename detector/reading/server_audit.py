@@ -61,7 +61,9 @@ def parsed(lines: pl.Series) -> pl.DataFrame:
     frame = frame.unnest("_line")
     query = pl.col("operation") == "QUERY"
     rest = pl.col("rest")
-    said = pl.when(query).then(rest.str.extract_groups(_STATEMENT).struct.rename_fields(list("btc")))
+    said = pl.when(query).then(
+        rest.str.extract_groups(_STATEMENT).struct.rename_fields(list("btc"))
+    )
     table = rest.str.extract_groups(_TABLE).struct.rename_fields(list("btc"))
     fields = said.otherwise(table).alias("_rest")
     frame = frame.with_columns(fields)
@@ -120,9 +122,7 @@ class Statements:
     def finish(self) -> tuple[pl.DataFrame, int, dict[str, str]]:
         """(events of what is held, further lines, the tail)."""
         events = self._events(self._in_runs(self.held))
-        tail = {
-            connection: query for connection, query in self.held.select("connection", "query").rows()
-        }
+        tail = dict(self.held.select("connection", "query").rows())
         return events, self.held.height - events.height, tail
 
     def _in_runs(self, lines: pl.DataFrame) -> pl.DataFrame:
@@ -160,23 +160,12 @@ class Statements:
 
 def _finished(folded: pl.DataFrame) -> pl.DataFrame:
     login = pl.col("operation").is_in(_LOGINS)
-    by_table = (
-        pl.when(pl.any_horizontal("DROP", "ALTER", "RENAME")).then(pl.lit("schema"))
-        .when("WRITE").then(pl.lit("write")).when("READ").then(pl.lit("read"))
-        .otherwise(pl.lit("schema"))
-    )  # fmt: skip
-    action = (
-        pl.when(login).then(pl.lit("login"))
-        .when(pl.col("operation") == "QUERY").then("action")
-        .otherwise(by_table)
-    )  # fmt: skip
-    folded = folded.with_columns(
-        action.alias("action"),
-        pl.col("base").alias("database"),
-    )
+    folded = folded.with_columns(_action().alias("action"), pl.col("base").alias("database"))
     # What a statement writes to is its object, what it reads for that the others.
-    lines = pl.when(pl.col("action") == "write").then(pl.concat_list("written", "named")).otherwise(
-        "named"
+    lines = (
+        pl.when(pl.col("action") == "write")
+        .then(pl.concat_list("written", "named"))
+        .otherwise("named")
     )
     logged = lines.list.unique(maintain_order=True)
     folded = mysql.with_objects(folded).with_columns(logged.alias("logged"))
@@ -201,3 +190,16 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         made.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in EVENTS.items()
     )
 
+
+def _action() -> pl.Expr:
+    """By the SQL, where the log has it, else by what was done to tables."""
+    by_table = (
+        pl.when(pl.any_horizontal("DROP", "ALTER", "RENAME")).then(pl.lit("schema"))
+        .when("WRITE").then(pl.lit("write")).when("READ").then(pl.lit("read"))
+        .otherwise(pl.lit("schema"))
+    )  # fmt: skip
+    return (
+        pl.when(pl.col("operation").is_in(_LOGINS)).then(pl.lit("login"))
+        .when(pl.col("operation") == "QUERY").then("action")
+        .otherwise(by_table)
+    )  # fmt: skip

@@ -113,9 +113,7 @@ def _end(texts: pl.Series) -> int:
     return 0
 
 
-def joined(
-    texts: pl.Series, found: dict[int, int]
-) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
+def joined(texts: pl.Series, found: dict[int, int]) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
     """(``texts`` with what belongs together joined, which of them begin an entry)."""
     begun = np.ones(len(texts), dtype=bool)
     for row, end in found.items():
@@ -157,4 +155,4 @@ def parsed(texts: pl.Series) -> pl.DataFrame:
 
 def is_banner(text: str) -> bool:
     """Whether what stands before the first entry is what a server writes when it starts."""
-    return pl.Series([text]).str.contains(rf"^(?:{_BANNER}|\s)*$").item()
+    return bool(pl.Series([text]).str.contains(rf"^(?:{_BANNER}|\s)*$").item())

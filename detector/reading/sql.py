@@ -33,14 +33,13 @@ _MOST: Final = 20_000
 _LONGEST: Final = 20_000
 
 #: Statements by their first word, where the parser has nothing to add.
-_BY_VERB: Final = {
-    **dict.fromkeys("select with table values call fetch handler execute declare".split(), "read"),
-    **dict.fromkeys("insert update delete replace merge truncate load import".split(), "write"),
-    **dict.fromkeys(
-        "create alter drop grant revoke rename comment reindex refresh security".split(), "schema"
-    ),
-    **dict.fromkeys(("copy", "unload"), "export"),
+_VERBS: Final = {
+    "read": "select with table values call fetch handler execute declare",
+    "write": "insert update delete replace merge truncate load import",
+    "schema": "create alter drop grant revoke rename comment reindex refresh security",
+    "export": "copy unload",
 }
+_BY_VERB: Final = {verb: action for action, verbs in _VERBS.items() for verb in verbs.split()}
 _NAMING: Final = ("read", "write", "export")
 _WEIGHT: Final = ("other", "schema", "write", "read", "export")
 
@@ -50,7 +49,9 @@ _WRAPPED: Final = (
     (re.compile(r"(?is)^prepare\s+\S+?\s*(?:\([^)]*\)\s*)?as\s+"), "other"),
     (re.compile(r"(?is)^(?:explain|describe|desc|analyze)\s+(?=.*\bselect\b)"), "other"),
 )
-_EXPLAIN_OPTIONS: Final = re.compile(r"(?is)^(?:analyze\s+|verbose\s+|format\s*=\s*\S+\s+|\(.*?\)\s*)*")
+_EXPLAIN_OPTIONS: Final = re.compile(
+    r"(?is)^(?:analyze\s+|verbose\s+|format\s*=\s*\S+\s+|\(.*?\)\s*)*"
+)
 #: https://dev.mysql.com/doc/refman/8.4/en/select-into.html
 _OUTFILE: Final = re.compile(r"(?is)\s+into\s+(?:outfile|dumpfile)\s+''.*?(?=\s+from\b|\s+for\b|$)")
 _VARIABLES: Final = re.compile(r"(?i)\s+into\s+@[\w$.]+(?:\s*,\s*@[\w$.]+)*")
@@ -107,7 +108,7 @@ def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
     key = ["shape", "clear", "rival"]
     found = found.select(key)
     distinct = found.unique(maintain_order=True)
-    looked = [_meaning(*row, dialect) for row in distinct.iter_rows()]
+    looked = [_meaning(row, dialect) for row in distinct.iter_rows()]
     distinct = distinct.with_columns(
         pl.Series("fingerprint", [_hash(shape) for shape in distinct["shape"]], pl.String),
         pl.Series("verb", [_verb(shape or "") for shape in distinct["shape"]], pl.String),
@@ -133,15 +134,17 @@ def _verb(shape: str) -> str:
     return word[1].lower() if word else ""
 
 
-def _meaning(shape: str | None, clear: bool, rival: str | None, dialect: Dialect) -> _Meaning:
+def _meaning(found: tuple[str | None, bool, str | None], dialect: Dialect) -> _Meaning:
     """Where the server's setting decides what is a literal, only one reading may make sense."""
+    shape, clear, rival = found
     if shape is None:
         return _Meaning("other", None, parsed=False)
-    found = _known.meaning(shape, dialect) if clear else _blind(shape)
-    if rival is not None and clear:
-        alone = found.parsed and not _known.meaning(rival, dialect).parsed
-        return found if alone else _blind(shape)
-    return found
+    if not clear:
+        return _blind(shape)
+    known = _known.meaning(shape, dialect)
+    if rival is None or (known.parsed and not _known.meaning(rival, dialect).parsed):
+        return known
+    return _blind(shape)
 
 
 def _blind(shape: str) -> _Meaning:
@@ -173,7 +176,7 @@ def _look(shape: str, dialect: Dialect) -> _Meaning:
     return _Meaning(action, tuple(tables) or None, parsed=True)
 
 
-def _parsed(text: str, dialect: Dialect) -> list[exp.Expression] | None:
+def _parsed(text: str, dialect: Dialect) -> list[exp.Expr] | None:
     """The statements in ``text``; None where the parser does not know one of them."""
     if len(text) > _LONGEST:
         return None
@@ -189,14 +192,14 @@ def _parsed(text: str, dialect: Dialect) -> list[exp.Expression] | None:
     return roots if known else None
 
 
-def _action(root: exp.Expression) -> str:
+def _action(root: exp.Expr) -> str:
     if isinstance(root, exp.Copy):
         return "write" if root.args.get("kind") else "export"
     if isinstance(root, exp.Create) and isinstance(root.expression, exp.Query):
         return "schema" if str(root.args.get("kind")).upper() == "VIEW" else "write"
     if isinstance(root, exp.Select) and root.args.get("into") is not None:
         return "write"
-    kinds: tuple[tuple[tuple[type[exp.Expression], ...], str], ...] = (
+    kinds: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
         ((exp.Query, exp.Values), "read"),
         ((exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable), "write"),
         ((exp.Create, exp.Alter, exp.Drop, exp.Grant, exp.Revoke, exp.Comment), "schema"),
@@ -204,7 +207,7 @@ def _action(root: exp.Expression) -> str:
     return next((action for types, action in kinds if isinstance(root, types)), "other")
 
 
-def _tables(root: exp.Expression) -> Iterator[exp.Table]:
+def _tables(root: exp.Expr) -> Iterator[exp.Table]:
     """Tables in the order of the text; none that a WITH around them defines."""
     for table in root.find_all(exp.Table, bfs=False):
         if isinstance(table.this, exp.Identifier) and not _is_defined(table):
@@ -218,7 +221,7 @@ def _is_defined(table: exp.Table) -> bool:
     """
     if table.args.get("db") is not None:
         return False
-    child: exp.Expression = table
+    child: exp.Expr = table
     while (parent := child.parent) is not None:
         clause = parent if isinstance(parent, exp.With) else parent.args.get("with_")
         if isinstance(clause, exp.With) and clause is not child:
@@ -250,7 +253,7 @@ def _part(name: str, *, quoted: bool, dialect: Dialect) -> str:
 def _unquoted(text: str, dialect: Dialect) -> str:
     names = []
     for part in _PART.findall(text):
-        quote = part[0] if part[0] in "`\"" else ""
+        quote = part[0] if part[0] in '`"' else ""
         name = part[1:-1].replace(quote * 2, quote) if quote else part
         names.append(_part(name, quoted=bool(quote), dialect=dialect))
     return ".".join(names)

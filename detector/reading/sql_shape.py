@@ -78,12 +78,12 @@ POSTGRESQL: Final = Dialect(
 
 
 def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
-    """``shape`` (String) of each of ``texts``, ``clear`` and ``open`` (Boolean), ``rival`` (String).
+    """``shape``, ``rival`` (String), ``clear`` and ``open`` (Boolean) of each of ``texts``.
 
     A shape has ``''`` in place of each literal and of each list of them, and nothing in place of
-    comments. It is not clear where a literal never ends (it is ``open``) or its end
-    is beyond a regular expression: then a word of it may be part of someone's data. ``rival`` is the shape that a server with the other setting for backslashes
-    would see, where that is another one.
+    comments. It is not clear where a literal never ends (it is ``open``) or its end is beyond a
+    regular expression: then a word of it may be part of someone's data. ``rival`` is the shape
+    that a server with the other setting for backslashes would see, where that is another one.
     """
     if dialect.runs_comments:
         texts = texts.str.replace_all(_RUN, " ${1} ")
@@ -102,9 +102,7 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
         same = (read == frame["shape"].gather(rows)) | read.str.contains(_OPEN)
         rival = rival.scatter(rows, read.set(same, None))
     clear, opened = clear.fill_null(value=False), frame["open"].fill_null(value=False)
-    return pl.DataFrame(
-        {"shape": frame["shape"], "clear": clear, "open": opened, "rival": rival}
-    )
+    return pl.DataFrame({"shape": frame["shape"], "clear": clear, "open": opened, "rival": rival})
 
 
 def _marked(texts: pl.Series, dialect: Dialect, literals: str) -> pl.Series:

@@ -39,13 +39,17 @@ class WallClock:
             self._remember(local, again=False)
             return first
         frame = pl.DataFrame({"local": local, "twice": twice})
-        before = pl.col("local").forward_fill().shift(1).fill_null(pl.lit(self.last, pl.Datetime("us")))
+        before = (
+            pl.col("local").forward_fill().shift(1).fill_null(pl.lit(self.last, pl.Datetime("us")))
+        )
         back = (pl.col("local") < before - pl.lit(_BACK)).fill_null(value=False)
         run = (pl.col("twice") != pl.col("twice").shift(1)).fill_null(value=False).cum_sum()
         frame = frame.with_columns(back.alias("back"), run.alias("run"))
         again = pl.col("back").cast(pl.Int8).cum_max().over("run").cast(pl.Boolean)
         going_on = pl.col("run") == 0
-        chosen = frame.select((again | (going_on & pl.lit(self.again))) & pl.col("twice")).to_series()
+        chosen = frame.select(
+            (again | (going_on & pl.lit(self.again))) & pl.col("twice")
+        ).to_series()
         self._remember(local, again=bool(chosen[-1]))
         return second.zip_with(chosen, first)
 

@@ -28,7 +28,9 @@ _NOBODY: Final = "names no user"
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether one of the sample's lines is one of server_audit."""
     del settings
-    return _LINE.search(sample.head.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")) is not None
+    return (
+        _LINE.search(sample.head.replace(b"\r\n", b"\n").removeprefix(b"\xef\xbb\xbf")) is not None
+    )
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:

@@ -137,7 +137,9 @@ def _reason() -> pl.Expr:
 
 
 def _operations(frame: pl.DataFrame) -> pl.DataFrame:
-    written = pl.sum_horizontal(number(pl.col(name)) for name in ("ninserted", "nModified", "ndeleted"))
+    written = pl.sum_horizontal(
+        number(pl.col(name)) for name in ("ninserted", "nModified", "ndeleted")
+    )
     some = pl.any_horizontal(
         pl.col(name).is_not_null() for name in ("ninserted", "nModified", "ndeleted")
     )

@@ -23,7 +23,14 @@ _SCHEMA: Final = dict.fromkeys(
     (
         *("op", "ns", "cursorid", "cursorExhausted", "nreturned"),
         *("responseLength", "millis", "ts", "client", "appName", "user", "allUsers", "errCode"),
-        *("queryHash", "planCacheShapeHash", "queryShapeHash", "ninserted", "nModified", "ndeleted"),
+        *(
+            "queryHash",
+            "planCacheShapeHash",
+            "queryShapeHash",
+            "ninserted",
+            "nModified",
+            "ndeleted",
+        ),
     ),
     pl.String(),
 )

@@ -122,7 +122,9 @@ def _lines(frame: pl.DataFrame) -> pl.DataFrame:
         "bytes": statistics.field("bytes_sent").cast(pl.Int64, strict=False),
         "duration_ms": statistics.field("query_time").cast(pl.Float64, strict=False) * 1000,
     }
-    return frame.select("line", *(made[name].cast(kind).alias(name) for name, kind in LINES.items()))
+    return frame.select(
+        "line", *(made[name].cast(kind).alias(name) for name, kind in LINES.items())
+    )
 
 
 def _fields(*names: str) -> list[pl.Expr]:

@@ -23,7 +23,11 @@ SECRET = "S3CRET"
 PLANTED = {
     "mysql_slow_log": ["mariadb10.11-full.log.gz", "mysql8-extra.log", "percona.log"],
     "mariadb_server_audit": ["mariadb10.11-full.log.gz"],
-    "mysql_audit_json": ["mysql-enterprise-open.json", "percona-filter.jsonl", "percona-plugin.log"],
+    "mysql_audit_json": [
+        "mysql-enterprise-open.json",
+        "percona-filter.jsonl",
+        "percona-plugin.log",
+    ],
     "mongodb_log": ["mongod.log"],
     "mongodb_profiler": ["system.profile.json"],
 }

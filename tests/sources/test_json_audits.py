@@ -59,7 +59,9 @@ def test_the_batches_of_a_cursor_are_one_read():
         events = read(name, path).events
         assert events["rows"].max() == 10_000
         largest = events.filter(pl.col("rows") == 10_000)
-        assert largest.select("account", "object", "action").rows() == [("alice", "hr.person", "read")]
+        assert largest.select("account", "object", "action").rows() == [
+            ("alice", "hr.person", "read")
+        ]
 
 
 def test_a_cursor_cut_by_a_rotation_counts_its_rows_once(tmp_path):
@@ -117,9 +119,7 @@ def test_queries_that_differ_in_values_alone_have_one_fingerprint(tmp_path):
     assert events["statement"].head(4).n_unique() == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), [("mongodb_log", MONGOD), ("mongodb_profiler", PROFILE)]
-)
+@pytest.mark.parametrize(("name", "path"), [("mongodb_log", MONGOD), ("mongodb_profiler", PROFILE)])
 def test_canonical_extended_json_gives_the_same(tmp_path, name, path):
     def canonical(value):
         if isinstance(value, bool) or value is None or isinstance(value, str):

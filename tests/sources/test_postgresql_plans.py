@@ -26,7 +26,8 @@ def plan(text=TEXT, rows=7, node="Seq Scan", relation="person", **changes):
 
 
 def text_plan(text=TEXT, rows=7, more="", **changes):
-    node = f"Seq Scan on person  (cost=0.00..9.00 rows=5 width=4) (actual time=0.1..0.2 rows={rows} loops=1)"
+    node = "Seq Scan on person  (cost=0.00..9.00 rows=5 width=4) "
+    node += f"(actual time=0.1..0.2 rows={rows} loops=1)"
     return entry(f"duration: 0.802 ms  plan:\nQuery Text: {text}\n{node}\n{more}", **changes)
 
 
@@ -72,7 +73,11 @@ def test_no_read_is_left_unknown_where_both_speak():
 
 
 def test_a_plan_beside_pgaudit_is_the_same_statement(tmp_path):
-    for parts in ([plan(), audited(), stated()], [audited(), plan()], [stated(), audited(), plan()]):
+    for parts in (
+        [plan(), audited(), stated()],
+        [audited(), plan()],
+        [stated(), audited(), plan()],
+    ):
         assert told(tmp_path, *parts) == [("read", "public.person", 7)]
 
 
@@ -176,11 +181,15 @@ def test_an_audited_session_counts_no_catalogue_and_no_texts(tmp_path):
         stated("SELECT * FROM other"),
         plan("SELECT * FROM unaudited", 50, relation="unaudited"),
     ]
-    assert sorted(told(tmp_path, *parts)) == [("read", "public.person", 7), ("read", "unaudited", 50)]
+    assert sorted(told(tmp_path, *parts)) == [
+        ("read", "public.person", 7),
+        ("read", "unaudited", 50),
+    ]
 
 
 @pytest.mark.parametrize(
-    "name", ["auto_explain_json", "pgaudit_plus_autoexplain", "min_duration0", "log_statement_duration"]
+    "name",
+    ["auto_explain_json", "pgaudit_plus_autoexplain", "min_duration0", "log_statement_duration"],
 )
 def test_blocks_do_not_matter(monkeypatch, name):
     from detector.reading import pg_csv

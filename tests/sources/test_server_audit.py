@@ -17,7 +17,9 @@ FAST = settings(
 )
 
 
-def line(operation, rest, query=6, connection=3, user="alice", time="20240206 10:00:00", host="10.1.2.3"):
+def line(
+    operation, rest, query=6, connection=3, user="alice", time="20240206 10:00:00", host="10.1.2.3"
+):
     return f"{time},vm,{user},{host},{connection},{query},{operation},{rest}\n"
 
 
@@ -82,7 +84,8 @@ def test_statements_of_connections_may_be_mixed(tmp_path):
 
 @pytest.mark.parametrize("cut", range(1, 6))
 def test_a_log_split_at_any_line_gives_the_same_statements(tmp_path, cut):
-    lines = (statement(tables=("person", "note")) + statement("select 2 from x", 7)).splitlines(True)
+    log = statement(tables=("person", "note")) + statement("select 2 from x", 7)
+    lines = log.splitlines(keepends=True)
     before = read(SOURCE, tmp_path / "1", "".join(lines[:cut]))
     after = read(SOURCE, tmp_path / "2", "".join(lines[cut:]), before.tail)
     assert before.events.height + after.events.height == 2

@@ -56,7 +56,10 @@ def test_a_real_log_says_who_read_what_and_how_much():
 def test_a_dump_reads_each_table_whole_and_an_outfile_is_an_export():
     events = read(SOURCE, DATA / "mariadb10.11-full.log.gz").events
     dump = events.filter((pl.col("account") == "root") & (pl.col("rows") > 1000))
-    assert dump.select("object", "rows").rows() == [("sales.customers", 5000), ("sales.orders", 20000)]
+    assert dump.select("object", "rows").rows() == [
+        ("sales.customers", 5000),
+        ("sales.orders", 20000),
+    ]
     out = events.filter(pl.col("action") == "export")
     assert out.select("object", "rows", "bytes").rows() == [("sales.customers", 60, 11)]
 
