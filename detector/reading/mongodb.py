@@ -34,7 +34,8 @@ _COMMANDS: Final = {
     "read": "find query aggregate count distinct mapreduce getmore group",
     "write": "insert update delete remove findandmodify bulkwrite q deletes updates",
     "schema": "create createindexes drop dropdatabase dropindexes collmod renamecollection "
-    "createuser updateuser dropuser createrole updaterole droprole grantrolestouser revokerolesfromuser",
+    "createuser updateuser dropuser createrole updaterole droprole grantrolestouser "
+    "revokerolesfromuser",
 }
 _ACTIONS: Final = {verb: action for action, verbs in _COMMANDS.items() for verb in verbs.split()}
 #: A cursor that was not asked for longer than this is told as far as it went; the server's own
