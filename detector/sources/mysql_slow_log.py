@@ -26,9 +26,9 @@ _HEAD: Final = (
 _BROKEN: Final = "is not a whole entry of the slow query log"
 _NOBODY: Final = "names no user"
 _CUT: Final = "is the rest of an entry that begins in another file"
-#: The session can set its own clock (SET timestamp), and with it the time of its entries. What
-#: the log says in its own name wins where the two differ by more than any time zone.
-_APART: Final = 26 * 3600
+#: A session can set its own clock, and with it the time of its entries; 0 and DEFAULT end that.
+_SETS_CLOCK: Final = r"(?i)^\s*set\b[^;]*\btimestamp`?\s*:?="
+_ENDS_CLOCK: Final = r"(?i)\btimestamp`?\s*:?=\s*(?:default|0)\s*;?\s*$"
 #: MySQL dates the end of a statement in UTC; reading slower than its clock costs seconds.
 _SLACK: Final = 60
 
@@ -54,7 +54,7 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
     del path, settings
     return {
-        "timestamp": "SET timestamp; the log's own Time where they contradict each other",
+        "timestamp": "SET timestamp; what the log says in its own name where that differs",
         "account": "User@Host: the name of the login",
         "client_address": "User@Host: address, else host",
         "database": "Schema, or the last use",
@@ -78,6 +78,8 @@ class _Reader:
         self.use: str | None = None
         self.time: str | None = None
         self.sessions = Sessions(settings.identity)
+        self.clocks: set[str] = set()
+        self.trusted: datetime | None = None
         self.held = pl.Series("text", [], dtype=pl.String)
         self.held_lines = np.empty(0, np.int64)
 
@@ -142,19 +144,39 @@ class _Reader:
             local.dt.convert_time_zone("UTC").alias("local"),
         )
         frame = frame.join(distinct, on="time", how="left", maintain_order="left")
-        said = pl.from_epoch("epoch", time_unit="s").cast(pl.Datetime("us", "UTC"))
+        frame = self._clocked(frame)
         took = pl.duration(microseconds=(pl.col("query_time").fill_null(0) * 1e6).cast(pl.Int64))
         begun = pl.col("iso") - took
-        off = (begun - said).abs() > pl.duration(seconds=_SLACK)
-        far = (pl.col("local") - said).abs() > pl.duration(seconds=_APART)
-        when = (
-            pl.when(off)
-            .then(begun)
-            .when(far)
-            .then(pl.col("local"))
-            .otherwise(pl.coalesce(said, begun, pl.col("local")))
-        )
+        off = (begun - pl.col("said")).abs() > pl.duration(seconds=_SLACK)
+        when = pl.when(off).then(begun).otherwise(pl.coalesce("said", begun, "local"))
         return frame.with_columns(when.alias("timestamp"))
+
+    def _clocked(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Adds ``said``: the entry's own time, or where its session set the clock itself, that of
+        the last entry whose session did not.
+        """
+        text, key = pl.col("text"), pl.coalesce("thread", "login").fill_null("")
+        sets = text.str.contains(_SETS_CLOCK)
+        own = pl.when(sets).then(~text.str.contains(_ENDS_CLOCK))
+        frame = frame.with_columns(key.alias("_key"), own.alias("_own"))
+        if self.clocks or frame["_own"].any():
+            before = pl.DataFrame({"_key": sorted(self.clocks)}, schema={"_key": pl.String})
+            before = before.with_columns(pl.lit(value=True).alias("_before"))
+            frame = frame.join(before, on="_key", how="left", maintain_order="left")
+            filled = pl.col("_own").forward_fill().over("_key").fill_null(pl.col("_before"))
+            frame = frame.with_columns(filled.alias("_own"))
+            last = frame.unique("_key", keep="last").select("_key", "_own")
+            ended = set(last.filter(~pl.col("_own").fill_null(value=False))["_key"])
+            self.clocks = (self.clocks | set(last.filter("_own")["_key"])) - ended
+        said = pl.from_epoch("epoch", time_unit="s").cast(pl.Datetime("us", "UTC"))
+        trusted = pl.when(~pl.col("_own").fill_null(value=False)).then(said)
+        filled = trusted.forward_fill().fill_null(pl.lit(self.trusted, pl.Datetime("us", "UTC")))
+        frame = frame.with_columns(filled.alias("_trusted"))
+        if frame.height:
+            self.trusted = frame["_trusted"][-1]
+        doubted = pl.col("_own").fill_null(value=False)
+        chosen = pl.when(doubted).then(pl.coalesce("_trusted", said)).otherwise(said)
+        return frame.with_columns(chosen.alias("said"))
 
     def _reason(self) -> pl.Expr:
         now = datetime.now(UTC)

@@ -124,9 +124,24 @@ def test_a_session_that_sets_its_clock_back_is_dated_by_the_log(tmp_path):
     stamp = "2024-02-06T10:00:01.000000Z"
     mysql = read(SOURCE, tmp_path / "1", entry(epoch=1500000000, time=stamp)).events
     assert str(mysql["timestamp"][0]) == "2024-02-06 10:00:00.500000+00:00"
-    log = entry(time="240206 10:00:01") + entry(epoch=1500000000)
-    mariadb = read(SOURCE, tmp_path / "2", log).events
-    assert mariadb["timestamp"].dt.date().cast(str).to_list() == ["2024-02-06"] * 2
+
+
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_a_clock_that_the_log_saw_being_set_is_not_believed(monkeypatch, tmp_path, block):
+    from detector.reading import entries
+
+    monkeypatch.setattr(entries, "_BLOCK", block)
+    mine = {"epoch": 1500000000, "user": "eve[eve] @ x []  Id: 66"}
+    log = (
+        entry()
+        + entry("SET @@session.timestamp = 1500000000;", **mine)
+        + entry(epoch=1707213660)
+        + entry("SELECT 5;", **mine)
+        + entry("SET timestamp = DEFAULT;", epoch=1707213700, user=mine["user"])
+        + entry("SELECT 6;", epoch=1707213705, user=mine["user"])
+    )
+    found = read(SOURCE, tmp_path / "log", log).events["timestamp"].dt.epoch("s").to_list()
+    assert found == [*(1707213600, 1707213600, 1707213660, 1707213660, 1707213700, 1707213705)]
 
 
 @pytest.mark.parametrize("written", ["240206 10:00:00", "240206  9:59:59", "2024-02-06T10:00:00Z"])
