@@ -35,7 +35,8 @@ def test_score_finds_the_thief(name, office, request, tmp_path, detector):
         *("score", tmp_path / "night.log", *places, "--out", tmp_path / "out", "--format", "native")
     )
     assert scored.code == 0, scored.err
-    alerts = [json.loads(line) for line in (tmp_path / "out" / "alerts.ndjson").open()]
+    written = (tmp_path / "out" / "alerts.ndjson").read_text()
+    alerts = [json.loads(line) for line in written.splitlines()]
     found = [alert for alert in alerts if alert["entity"] == THIEF]
     assert found, scored.err
     assert found[0]["time"].startswith("2024-02-05T02:00")
