@@ -31,7 +31,8 @@ _LONGEST: Final = 32 * MIB
 class Entries:
     """Consecutive entries: ``texts`` (String) and the ``lines`` they begin on, from 1.
 
-    ``before`` is what stands before the first entry of a file, empty elsewhere.
+    ``before`` is what stands before the first entry of a file, empty elsewhere; ``data`` are the
+    bytes of all entries, as they are in the file.
     """
 
     texts: pl.Series
@@ -39,6 +40,7 @@ class Entries:
     raw_bytes: int
     before: str = ""
     rejects: list[Reject] = field(default_factory=list)
+    data: bytes = b""
 
 
 #: Where entries begin in some bytes, given those bytes and where its lines begin.
@@ -93,7 +95,7 @@ def _cut(
     before = _text(held[: places[0]]) if first else ""
     texts = _series(held[:end], bounds) if end > places[0] else _series(b"", places[:0])
     numbers = line + np.searchsorted(line_ends, bounds[:-1])
-    return Entries(texts, numbers, raw, before), end
+    return Entries(texts, numbers, raw, before, data=held[places[0] : end]), end
 
 
 def _series(data: bytes, bounds: Places) -> pl.Series:

@@ -86,18 +86,26 @@ def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
 
 def _parsed(found: Entries, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataFrame, list[Reject]]:
     lines = pl.Series("line", found.lines, dtype=pl.Int64)
-    texts = found.texts.str.strip_chars(" \t\r\n,[]")
-    if not len(texts):
+    if not len(found.texts):
         return pl.DataFrame(schema={**schema, **_MORE}), []
+    frame = _quickly(found.data, len(lines), schema)
+    if frame is not None:  # one object a line, nothing between them
+        return frame.with_columns(lines, found.texts.alias("raw")), []
+    texts = found.texts.str.strip_chars(" \t\r\n,[]")
     flat = texts.str.replace_all("\n", " ", literal=True)
-    try:
-        data = flat.str.join("\n").item().encode()
-        frame = pl.read_ndjson(data, schema=dict(schema), ignore_errors=False)
-    except (pl.exceptions.PolarsError, ValueError):
-        frame = None
-    if frame is not None and frame.height == len(texts):
+    frame = _quickly(flat.str.join("\n").item().encode(), len(lines), schema)
+    if frame is not None:
         return frame.with_columns(lines, flat.alias("raw")), []
     return _slowly(texts, lines, schema)
+
+
+def _quickly(data: bytes, count: int, schema: Mapping[str, pl.DataType]) -> pl.DataFrame | None:
+    """All of ``data`` at once; None where it is not ``count`` objects, one a line."""
+    try:
+        frame = pl.read_ndjson(data, schema=dict(schema), ignore_errors=False)
+    except (pl.exceptions.PolarsError, ValueError):
+        return None
+    return frame if frame.height == count else None
 
 
 def _slowly(
