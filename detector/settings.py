@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import polars as pl
+
 from detector.errors import SettingsError
 from detector.schema import EVENTS
 
@@ -23,6 +25,8 @@ MOST_RECORDS = 2**53
 #: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
 VARIABLE = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
 SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+#: What [identity] may say.
+IDENTITY = ("accounts", "application", "comment", "session", "role")
 #: What grew a hundredfold is not what was accepted.
 MOST_GROWTH = 100.0
 
@@ -43,7 +47,8 @@ class Settings:
     pseudonyms, of the key in the variable or file that ``pseudonym_key_env`` and
     ``pseudonym_key_file`` name; ``reveal_audit`` is the file that tells who turned one back.
     ``allow_list`` is a file of expected alerts; what is expected is held back up to
-    ``expected_growth`` times what was accepted.
+    ``expected_growth`` times what was accepted. ``identity`` says where the people behind shared
+    accounts are told, see ``detector.reading.identity``.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -63,6 +68,7 @@ class Settings:
     reveal_audit: str | None = None
     allow_list: str | None = None
     expected_growth: float = 2.0
+    identity: dict[str, Any] = field(default_factory=dict)
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -139,6 +145,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     _validate_sinks(settings, where)
     _validate_pseudonyms(settings, where)
     _validate_expected(settings, where)
+    _validate_identity(settings, where)
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
@@ -198,3 +205,43 @@ def _validate_tables(settings: Settings, where: str | Path | None) -> None:
         raise SettingsError(
             "sensitive must be a list of objects", where=where, hint='such as ["public.person"]'
         )
+
+
+def _validate_identity(settings: Settings, where: str | Path | None) -> None:
+    """The rules for shared accounts. Raises SettingsError."""
+
+    def refuse(what: str, hint: str) -> None:
+        raise SettingsError(f"[identity] {what}", where=where, hint=hint)
+
+    rules = settings.identity
+    if not isinstance(rules, dict):
+        refuse("must be a table", 'such as [identity] and, below it, accounts = ["app"]')
+    unknown = next((name for name in rules if name not in IDENTITY), None)
+    if unknown is not None:
+        refuse(f"has no setting {unknown!r}", f"known are {', '.join(IDENTITY)}")
+    accounts = rules.get("accounts", [])
+    if not isinstance(accounts, list) or not all(isinstance(name, str) for name in accounts):
+        refuse("accounts must be a list of names", 'such as ["app_rw"]')
+    if rules and not (accounts and len(rules) > 1):
+        refuse(
+            "needs accounts, and a rule", 'such as accounts = ["app_rw"] and session = "app.user"'
+        )
+    for name in ("application", "comment"):
+        if name in rules and not _has_group(rules[name]):
+            what = f"{name} must be a regular expression with a group that is the person"
+            refuse(what, 'such as "user=([\\w.@-]+)"')
+    if not isinstance(rules.get("session", "a"), str) or not rules.get("session", "a"):
+        refuse("session must be the name of a variable", 'such as "app.user"')
+    if not isinstance(rules.get("role", True), bool):
+        refuse("role must be true or false", "whether SET ROLE names a person")
+
+
+def _has_group(pattern: object) -> bool:
+    """Whether polars, whose regular expressions are Rust's, can extract a group by ``pattern``."""
+    if not isinstance(pattern, str):
+        return False
+    try:
+        pl.Series([""]).str.extract(pattern, 1)
+        return re.compile(pattern).groups > 0
+    except (pl.exceptions.PolarsError, re.error):
+        return False

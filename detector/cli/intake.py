@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -13,12 +14,16 @@ from detector import registry
 from detector.cli import screen
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
+from detector.ledger.summary import silent
 from detector.phrases import counted
 from detector.pseudonyms.names import check_of
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
 from detector.schema import REJECTS
 from detector.settings import Settings
+
+#: Whether logs have row counts shows within a month of them.
+LOOKED_AT = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,10 @@ def take_in(
         + "".join(f", {counted(n, 'file')} {state}" for state, n in sorted(states.items()))
         + (f"; {counted(done.rejects, 'record')} rejected, {kept}" if done.rejects else "")
     )
+    if done.days:
+        since = max(done.days[0], done.days[-1] - LOOKED_AT)
+        if words := silent(ledger.hours(since, done.days[-1])):
+            screen.say(words)
     left_out = [
         {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)
     ]

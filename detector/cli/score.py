@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +24,9 @@ from detector.forests import store
 from detector.forests.model import Model
 from detector.ledger.ingest import Ingested
 from detector.ledger.store import Ledger
-from detector.ledger.summary import unknown_share
-from detector.phrases import counted, share
+from detector.phrases import counted
 from detector.pseudonyms.names import check_of
 from detector.reading import veil
-from detector.reading.survey import UNKNOWN_SHARE
 
 #: Incidents, and entities of each, shown on screen; all alerts are in alerts.ndjson.
 SHOWN = 10
@@ -87,7 +84,6 @@ def score(
     if as_json:
         typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), "held": held}))
     _say(scores, alerts, found, learned, out)
-    _say_unknown(book, days)
     heed.say(held, out)
     way_out.send()
     if fail_on_alert and alerts:
@@ -145,16 +141,6 @@ def _say(
         screen.say(drift)
     if found:
         _show(scores, found)
-
-
-def _say_unknown(book: Ledger, days: list[date]) -> None:
-    """Where the log does not say how much was read, a quiet day proves little."""
-    part = unknown_share(book.hours(days[0], days[-1])) if days else None
-    if part is not None and part > UNKNOWN_SHARE:
-        screen.say(
-            f"{share(part)} of reading statements on these days have no row count: how much they "
-            "read is unknown, and a theft among them can go unseen"
-        )
 
 
 def _accounts(scores: pl.DataFrame) -> int:

@@ -82,11 +82,6 @@ def train(
     if people is None:
         _say_groups(found)
     _say_contaminated(found)
-    if found.rows_known < 0.5:
-        screen.say(
-            "most row counts are unknown: thefts that do not change the number of statements "
-            "will not be seen; switch row counts on in the database's log"
-        )
 
 
 def _say_left_out(days: pl.DataFrame) -> None:

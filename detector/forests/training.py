@@ -45,6 +45,8 @@ FEWEST_ACCOUNT_DAYS = 40
 FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
 #: Honest days from which on trees do not learn the single day by heart.
 FEWEST_TO_KNOW = 20_000
+#: How much of what counts is said by voices that saw the entity; the rest by strangers.
+KNOWN_COUNTS = 2 / 3
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
 #: Fits of one judge that run side by side.
@@ -164,7 +166,7 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, joining.Points]:
     """The judge of one kind of entity, and the joint scores of its honest days.
 
-    Each is the mean of what strangers (fitted on the other half) and the judge itself say; of
+    Each is a mean of what strangers (fitted on the other half) and the judge itself say; of
     few days, which trees learn by heart, the strangers' word alone.
     """
     half = own["entity"].map_elements(
@@ -184,7 +186,8 @@ def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, 
             rows, fitted.surprises(rows), data.families
         )
     if len(own) >= FEWEST_TO_KNOW:
-        scores = (scores + voices.joint(own, voices.surprises(own), data.families)) / 2
+        known = voices.joint(own, voices.surprises(own), data.families)
+        scores = scores + KNOWN_COUNTS * (known - scores)
     return Judge(voices, tails.fit(scores, JOINT_SCALE)), scores
 
 

@@ -25,6 +25,7 @@ from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
 from detector.pseudonyms import names
+from detector.reading import identity as persons
 from detector.reading import veil
 from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
@@ -109,7 +110,7 @@ def ingest(
             size = path.stat().st_size
             shifted = partial(_shift, advance, done)
             try:
-                behind = veil.veiled(source, found)
+                behind = veil.veiled(persons.mapped(source, settings), found)
                 reports.append(_one(path, behind, ledger, settings, known, shifted))
             except InputError as error:
                 first = first or error

@@ -68,8 +68,10 @@ def stem(part_id: str, reading: str) -> str:
 
 def fingerprint(source: str, settings: Settings) -> str:
     """16 hex digits of everything that decides how a log's bytes become events."""
-    told = [source, sorted(settings.columns.items()), settings.log_timezone]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    told: list[object] = [source, sorted(settings.columns.items()), settings.log_timezone]
+    if settings.identity:  # without rules, as before there were any
+        told.append(settings.identity)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def encode(part: Part) -> dict[str, Any]:

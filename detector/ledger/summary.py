@@ -10,7 +10,11 @@ import polars as pl
 
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
+from detector.phrases import share
 from detector.schema import READING
+
+#: Above this share of reads without a row count, a person is told.
+UNKNOWN_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,24 @@ def most_used(touched: pl.DataFrame, dimension: str) -> pl.DataFrame:
         .group_by("account", maintain_order=True)
         .agg(pl.col("value").first().alias(dimension))
     )
+
+
+def silent(hours: pl.DataFrame) -> str:
+    """What to say of HOURS whose reads have no row counts; "" where it is not worth a word.
+
+    A log without them is scored by the number of statements alone: that is never left unsaid.
+    """
+    reads = hours.filter(pl.col("action").is_in(READING))
+    worked = (pl.col("statements") - pl.col("failures")).sum()
+    statements, unknown = (
+        int(n) for n in reads.select(worked, pl.col("unknown_rows").sum()).row(0)
+    )
+    if not statements or unknown < UNKNOWN_SHARE * statements:
+        return ""
+    if unknown == statements:
+        return (
+            "the logs have no row counts: how much was read is unknown, not 0, and is judged by "
+            "the number of statements alone; docs/sources.md says how to switch them on"
+        )
+    part = share(unknown / statements)
+    return f"{part} of reading statements have no row count: how much they read is unknown, not 0"

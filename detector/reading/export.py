@@ -23,6 +23,7 @@ from detector.reading.folding import Folding
 from detector.reading.glimpse import Glimpse
 from detector.reading.pieces import Bad, Piece, Wanted
 from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.sql_shape import POSTGRESQL, Dialect
 from detector.schema import EVENTS
 from detector.settings import Settings
 
@@ -41,9 +42,10 @@ class Preset:
     text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
     in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
     are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
-    with a statement's text, from which ``sql_tables`` is made. ``utc`` says that times which name
-    no zone are UTC. ``made`` are columns of ours that are made of others first. ``by_settings`` are
-    the canonical names that [columns] may give instead, in the order of ``needs``.
+    with a statement's text, from which ``sql_tables`` is made by the rules of ``dialect``. ``utc``
+    says that times which name no zone are UTC. ``made`` are columns of ours that are made of
+    others first. ``by_settings`` are the canonical names that [columns] may give instead, in
+    the order of ``needs``.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Preset:
     fold: pl.Expr | None = None
     rank: pl.Expr | None = None
     sql: str = ""
+    dialect: Dialect = POSTGRESQL
     utc: bool = False
     made: Mapping[str, pl.Expr] = field(default_factory=dict)
     by_settings: tuple[str, ...] = ()
@@ -161,7 +164,7 @@ class _Reader:
         if self.preset.made:
             raw = raw.with_columns(made.alias(name) for name, made in self.preset.made.items())
         if self.preset.sql:
-            raw = verbs.with_tables(raw, self.preset.sql)
+            raw = verbs.with_tables(raw, self.preset.sql, self.preset.dialect)
         result = self.conformed(raw)
         bad: Bad = list(piece.bad)
         if len(result.rejected):

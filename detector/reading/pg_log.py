@@ -9,9 +9,13 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import pg_time, pgaudit
+from detector.reading import pg_plans, pg_time, pgaudit
 from detector.reading.fingerprint import fingerprint
+from detector.reading.identity import Sessions
+from detector.reading.pg_evidence import Evidence
+from detector.reading.pg_plans import TOLD
 from detector.reading.pg_statements import Statements
+from detector.reading.pgaudit import LINES
 from detector.reading.records import Reject
 from detector.reading.source import Batch, Tail
 from detector.schema import EVENTS, REJECTS, empty
@@ -68,16 +72,28 @@ def batches(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail)
     Each record counts once: as an event, as a reject, or in ``skipped`` (so do the further
     lines of a statement that is one event).
     """
-    statements = Statements(dict(tail))
+    reader = _Reader(Statements(dict(tail)), Evidence(), Sessions(settings.identity))
     done = 0
     for piece in pieces:
         done = piece.bytes_read
-        yield _batch(piece, statements, path, settings)
-    events, skipped, left = statements.finish()
-    yield Batch(events, empty(REJECTS), skipped, done, left)
+        yield _batch(piece, reader, path, settings)
+    lines, told, skipped = reader.evidence.add(empty(LINES), empty(TOLD), last=True)
+    audited, folded = reader.statements.add(lines)
+    events, further, left = reader.statements.finish()
+    everything = pl.concat([told, audited, events])
+    yield Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
 
 
-def _batch(piece: Piece, statements: Statements, path: Path, settings: Settings) -> Batch:
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What is carried from block to block."""
+
+    statements: Statements
+    evidence: Evidence
+    sessions: Sessions
+
+
+def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Batch:
     sorted_out = _sorted(piece.frame)
     kept = pg_time.with_timestamp(
         sorted_out.filter(pl.col("sort") != "skipped"), settings.log_timezone
@@ -86,36 +102,64 @@ def _batch(piece: Piece, statements: Statements, path: Path, settings: Settings)
     kept = kept.with_columns(_reason().alias("reason"))
     bad = [kept.filter(pl.col("reason").is_not_null()).select("row", "reason")]
     kept = kept.filter(pl.col("reason").is_null())
+    kept = _with_persons(kept, reader.sessions)
     lines, wrong = pgaudit.parse(kept.filter(pl.col("sort") == "audit"))
     bad.append(wrong.select("row", pl.lit(_MALFORMED).alias("reason")))
-    audited, folded = statements.add(lines)
+    lines, told, further = reader.evidence.add(lines, _told(kept))
+    audited, folded = reader.statements.add(lines)
     parts = [
         audited,
+        told,
         _logins(kept.filter(pl.col("sort").is_in(["login", "refused"]))),
         _failures(kept.filter(pl.col("sort") == "failed")),
     ]
     return Batch(
         pl.concat(parts),
         _rejects(path, piece, pl.concat(bad)),
-        skipped + folded,
+        skipped + further + folded,
         piece.bytes_read,
     )
 
 
+def _told(kept: pl.DataFrame) -> pl.DataFrame:
+    """``TOLD``: plans, texts, and what failed."""
+    parts = [
+        pg_plans.plans(kept.filter(pl.col("sort") == "plan")),
+        pg_plans.statements(kept.filter(pl.col("sort") == "statement")),
+        pg_plans.failed(kept.filter(pl.col("sort") == "failed")),
+    ]
+    return pl.concat(parts).sort("row")
+
+
+def _with_persons(kept: pl.DataFrame, sessions: Sessions) -> pl.DataFrame:
+    """``kept`` with the person in place of a shared account, where the settings have rules."""
+    if not sessions.asked:
+        return kept
+    kept = kept.with_columns(pg_plans.text_of_line().alias("_sql"))
+    kept = sessions.persons(kept, "user_name", text="_sql", session="session_id")
+    return kept.with_columns(pl.col("person").alias("user_name")).drop("person", "_sql")
+
+
 def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
-    """Adds ``sort``: audit, forged, login, refused, failed or skipped."""
+    """Adds ``sort``: audit, forged, login, refused, failed, plan, statement or skipped."""
     message = pl.col("message").fill_null("")
     failed = pl.col("error_severity").is_in(_FAILED)
     forged = pgaudit.forged()
     audit = message.str.starts_with("AUDIT: ") & ~failed
     login = message.str.starts_with("connection authorized: user=") & ~failed & ~forged
     named = pl.col("user_name").fill_null("") != ""
+    # What is nested within another statement has a context, and so has what SQL raised.
+    plan = message.str.contains(pg_plans.PLAN) & ~failed
+    fetch = message.str.contains(pg_plans.FETCH)
+    text = message.str.contains(pg_plans.STATEMENT) & ~fetch & ~failed
     cases = (
         (audit & forged, "forged"),
         (audit, "audit"),
         (login & named, "login"),
         (failed & pl.col("sql_state_code").is_in(_NO_ENTRY) & named & ~forged, "refused"),
         (failed & named & (pl.col("query").fill_null("") != ""), "failed"),
+        (plan & ~forged, "plan"),
+        (text & ~forged, "statement"),
     )
     chosen: pl.Expr = pl.lit("skipped")
     for condition, name in reversed(cases):

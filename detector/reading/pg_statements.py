@@ -158,8 +158,6 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         .then("copied")
         .when("has_block")
         .then(pl.when(pl.col("any_rows").is_not_null()).then(0))
-        .when("has_cursor")
-        .then(None)
         .when("counted")
         .then("last")
         .when("has_function")

@@ -76,7 +76,18 @@ _FOREIGN_KEY: Final = (
     r"WHERE [^;()']*(?:OPERATOR\([^;()']*\)[^;()']*)+ FOR KEY SHARE OF x$"
 )
 _EXPLAIN: Final = r"(?i)^(?:\s|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*explain\b"
+_PREPARE: Final = r"(?i)^\s*prepare\b"
 _REPEATED: Final = ("<previously logged>", "<not logged>")
+
+
+#: The key of what a session prepared: executed, it is logged with the text of PREPARE by some
+#: and of EXECUTE by others, and since its lines come in order, one key for all is enough.
+PREPARED: Final = 1
+
+
+def text_key(text: pl.Expr) -> pl.Expr:
+    """What tells texts apart within this process, however they end."""
+    return text.str.strip_chars("; \t\r\n").hash(seed=1)
 
 
 def forged() -> pl.Expr:
@@ -105,6 +116,11 @@ def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     frame = frame.with_columns(_kind().alias("kind"))
     frame = _with_sql_tables(_with_fingerprints(frame))
     return frame.select(*_columns()), wrong
+
+
+def text_of(message: pl.Expr) -> pl.Expr:
+    """The statement's text in a message of pgaudit, null in any other."""
+    return _plain(message.str.extract_groups(_MESSAGE).struct.field("text"))
 
 
 def _plain(field: pl.Expr) -> pl.Expr:
@@ -156,8 +172,14 @@ def _with_fingerprints(frame: pl.DataFrame) -> pl.DataFrame:
     text = frame.select(pl.when(said).then(pl.col("_text")))["_text"] if frame.height else None
     prints = fingerprint(text) if text is not None else pl.Series([], dtype=pl.String)
     return frame.with_columns(
-        prints.cast(pl.String).alias("fingerprint"), pl.col("_text").hash(seed=1).alias("text_key")
+        prints.cast(pl.String).alias("fingerprint"), _text_key().alias("text_key")
     )
+
+
+def _text_key() -> pl.Expr:
+    """EXECUTE is logged with the text of PREPARE."""
+    executed = pl.col("kind").is_in(["read", "write"]) & pl.col("_text").str.contains(_PREPARE)
+    return pl.when(executed).then(PREPARED).otherwise(text_key(pl.col("_text")))
 
 
 def _with_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:

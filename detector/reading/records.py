@@ -85,7 +85,7 @@ class _Cutter:
                 pieces, length = [held], len(held)
                 for data, raw in chunks:  # noqa: B007 - used below
                     if first:
-                        data, first = _start(data, path), False  # noqa: PLW2901
+                        data, first = started(data, path), False  # noqa: PLW2901
                     pieces.append(data)
                     length += len(data)
                     if length >= block:
@@ -179,7 +179,7 @@ def count(data: bytes | memoryview, byte: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte[0]))
 
 
-def _start(data: bytes, path: Path) -> bytes:
+def started(data: bytes, path: Path) -> bytes:
     """The first chunk without its byte order mark. Raises InputError for UTF-16."""
     even, odd = data[:200:2], data[1:200:2]
     if data.startswith(UTF_16) or (even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4):

@@ -15,7 +15,7 @@ import polars as pl
 from detector.errors import InputError
 from detector.phrases import share
 from detector.pseudonyms import names
-from detector.reading import veil
+from detector.reading import identity, veil
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import READING
 from detector.settings import Settings
@@ -75,7 +75,10 @@ class Survey:
                 "record them (PostgreSQL needs pgaudit for that)"
             )
         elif self.unknown_rows == self.reads:
-            said.append("the log has no row counts: how much was read can only be guessed")
+            said.append(
+                "the log has no row counts: how much was read is unknown, not 0, and can only be "
+                "guessed from the number of statements"
+            )
         elif self.unknown_share > UNKNOWN_SHARE:
             said.append(f"{share(self.unknown_share)} of reading statements have no row count")
         if rejected > REJECT_SHARE * (self.events + rejected):
@@ -86,7 +89,8 @@ class Survey:
             name = most[0] if most else ""
             said.append(
                 f"account {name!r} makes most of the statements: people who share it, such as "
-                "through a connection pool, cannot be told apart"
+                "through a connection pool, cannot be told apart; say in [identity] where the "
+                "application names the person, see docs/identity.md"
             )
         return said
 
@@ -166,7 +170,8 @@ def survey(
         trial = deepcopy(sums)
         try:
             told = partial(_shift, advance, done)
-            one = _one(path, veil.veiled(source, found), settings, trial, told)
+            behind = veil.veiled(identity.mapped(source, settings), found)
+            one = _one(path, behind, settings, trial, told)
         except InputError as error:
             first = first or error
             left_out.append((path, error.reason))

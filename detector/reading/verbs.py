@@ -1,8 +1,8 @@
 """Phrases of presets: polars expressions over text columns of an export.
 
 None of them can fail on any text: what does not fit gives null. What a statement does and
-touches, where only its text says so, is told by its first word and by ``pg_sql``: this file is
-the one place where that is asked.
+touches, where only its text says so, is told by its first word and by ``sql``: this file is the one
+place where that is asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import pg_sql
+from detector.reading import sql
+from detector.reading.sql_shape import Dialect
 
 #: The first word of a statement, behind comments and brackets.
 _FIRST: Final = r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
@@ -104,17 +105,16 @@ def address(column: str) -> pl.Expr:
     )
 
 
-def with_tables(frame: pl.DataFrame, text: str) -> pl.DataFrame:
+def with_tables(frame: pl.DataFrame, text: str, dialect: Dialect) -> pl.DataFrame:
     """``frame`` with ``sql_tables`` (list of names, null where unclear) of the SQL in ``text``.
 
-    Each distinct text is looked at once.
+    By ``dialect``'s rules for literals and names; each distinct shape is looked at once.
     """
     distinct = frame.select(pl.col(text)).drop_nulls().unique()
     if distinct.is_empty():
         return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
     unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
     plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
-    tables = pg_sql.with_tables(distinct.with_columns(plain.alias("_plain")), "_plain").drop(
-        "_plain"
-    )
+    told = sql.told(distinct.select(plain).to_series(), dialect)
+    tables = distinct.with_columns(told["tables"].alias("sql_tables"))
     return frame.join(tables, on=text, how="left", maintain_order="left")

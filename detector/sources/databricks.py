@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _TABLES: Final = pl.coalesce("sql_tables", verbs.items("tables"))
@@ -36,6 +36,7 @@ PRESET: Final = Preset(
     needs=("statement_id", "executed_by", "execution_status", "statement_type"),
     made={"sql": pl.when(pl.col("tables").is_null()).then(pl.col("text"))},
     sql="sql",
+    dialect=sql_shape.DATABRICKS,
     utc=True,
     # What still runs comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "started", "compiling"),

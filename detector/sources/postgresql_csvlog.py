@@ -33,7 +33,7 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 -
 
 SOURCE = Source(
     name="postgresql_csvlog",
-    title="PostgreSQL csvlog with pgaudit",
+    title="PostgreSQL csvlog, with pgaudit or auto_explain",
     accepts=accepts,
     read=read,
     mapping=mapping,

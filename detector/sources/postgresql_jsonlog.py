@@ -127,7 +127,7 @@ def _text(value: object) -> str | None:
 
 SOURCE = Source(
     name="postgresql_jsonlog",
-    title="PostgreSQL jsonlog with pgaudit",
+    title="PostgreSQL jsonlog, with pgaudit or auto_explain",
     accepts=accepts,
     read=read,
     mapping=mapping,

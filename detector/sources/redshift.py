@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 #: What COPY does here is load a table.
@@ -40,6 +40,7 @@ PRESET: Final = Preset(
     },
     needs=("query_id", "query_type", "returned_rows", "returned_bytes", "start_time"),
     sql="text",
+    dialect=sql_shape.REDSHIFT,
     utc=True,
     # What still runs comes again when it is over.
     skip=verbs.one_of("status", "planning", "queued", "running", "returning"),

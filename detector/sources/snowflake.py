@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _ACTIONS: Final = {
@@ -48,6 +48,7 @@ PRESET: Final = Preset(
     needs=("QUERY_ID", "USER_NAME", "START_TIME", "QUERY_TYPE", "EXECUTION_STATUS"),
     made={"sql": pl.when(pl.col("base").is_null()).then(pl.col("text"))},
     sql="sql",
+    dialect=sql_shape.SNOWFLAKE,
     utc=True,
     # INFORMATION_SCHEMA lists what still runs; it comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "blocked", "resuming_warehouse"),

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _WHOLE: Final = ("sql_batch_completed", "rpc_completed")
@@ -42,6 +42,7 @@ PRESET: Final = Preset(
         "client_app_name client_hostname client_ip",
     ),
     sql="sql",
+    dialect=sql_shape.TSQL,
     utc=True,
     skip=verbs.none_of("event", *_WHOLE, "login"),
     made={"sql": pl.coalesce("batch", "text")},

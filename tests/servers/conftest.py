@@ -1,22 +1,59 @@
-"""A real PostgreSQL with pgaudit for each test that asks for one."""
+"""A real PostgreSQL or MariaDB for each test that asks for one."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from office import mariadb as office_mariadb
+from office.mariadb import MariaDB
 from office.server import Server, UnavailableError, running
+
+Started = TypeVar("Started")
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     """Skips without PostgreSQL and pgaudit; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
+    with _started(running) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """Skips without MariaDB; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
+    with _started(office_mariadb.running) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def explaining() -> Iterator[Server]:
+    """A PostgreSQL with auto_explain beside pgaudit, which some roles are not audited by."""
+    settings = {
+        "shared_preload_libraries": "pgaudit,auto_explain",
+        "log_min_duration_statement": "0",
+        "auto_explain__log_min_duration": "0",
+        "auto_explain__log_analyze": "on",
+        "auto_explain__log_timing": "off",
+        "auto_explain__log_format": "json",
+        "auto_explain__log_verbose": "on",
+    }
+    with _started(running, **settings) as server:
+        yield server
+
+
+@contextmanager
+def _started(
+    run: Callable[..., AbstractContextManager[Started]], **settings: str
+) -> Iterator[Started]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        context = running(Path(folder) / "server")
+        context = run(Path(folder) / "server", **settings)
         try:
             server = context.__enter__()
         except UnavailableError as error:

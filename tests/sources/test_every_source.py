@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from detector import registry, schema
 from detector.errors import InputError
 from detector.reading import recognise
+from detector.reading.opening import chunks
 from detector.reading.source import Sample
 from detector.settings import Settings
 
@@ -53,6 +54,20 @@ def jsonlog_bytes():
     return json.dumps(entry).encode() + b"\n"
 
 
+def located():
+    """Samples by where they stand: ``tests/data/<source>/``, the first of each."""
+    found = {}
+    for name in SOURCES:
+        paths = [path for path in sorted((DATA / name).glob("*.*")) if path.suffix != ".md"]
+        if paths:
+            found[key(name)] = b"".join(data for data, _ in chunks(paths[0]))
+    return found
+
+
+def key(name):
+    return name.replace("_", "-")
+
+
 #: A sample of each format, by the name of the source that alone must accept it.
 SAMPLES = {
     "parquet": parquet_bytes(),
@@ -61,6 +76,7 @@ SAMPLES = {
     "postgresql-csvlog": csvlog_bytes(),
     "postgresql-jsonlog": jsonlog_bytes(),
     **{name.replace("_", "-"): ndjson(plain(name)) for name in PRESETS},
+    **located(),
 }
 #: What no source may accept.
 FOREIGN = {
@@ -79,10 +95,6 @@ FOREIGN = {
 def accepting(data):
     sample = Sample(Path("log"), data[: 1 << 16])
     return [source.name for source in recognise.accepting(sample, SOURCES, Settings())]
-
-
-def key(name):
-    return name.replace("_", "-")
 
 
 def test_every_source_has_a_sample_here():
@@ -111,7 +123,7 @@ def test_every_source_reads_its_sample_into_the_schema(tmp_path, name):
     path.write_bytes(SAMPLES[key(name)])
     events, rejects, _ = read(SOURCES[name], path)  # checks the schemas of all batches
     assert len(events) > 0
-    assert len(rejects) == 0
+    assert len(rejects) == (key(name) == "mongodb-log")  # one connection began before the log
     assert events["account"].null_count() == 0
     assert events["timestamp"].null_count() == 0
     assert set(events["action"]) <= set(schema.ACTIONS)

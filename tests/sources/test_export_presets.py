@@ -148,7 +148,7 @@ def test_a_log_without_counts_is_told_so_and_never_shows_zero(name):
     events, _, _ = read(SOURCES[name], path)
     assert events["rows"].null_count() == len(events)
     told = survey([(path, SOURCES[name])], Settings())
-    assert "the log has no row counts: how much was read can only be guessed" in told.warnings()
+    assert any("no row counts" in said for said in told.warnings())
     assert "unknown" in told.files[0].mapping["rows"]
 
 

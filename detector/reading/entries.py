@@ -1,0 +1,125 @@
+"""Cuts a text log into entries of several lines each, with memory that does not grow with it.
+
+No entry is copied: Arrow takes the block's bytes as they are, with the places where entries begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from detector.reading import opening, records
+from detector.reading.opening import MIB
+from detector.reading.records import Reject
+
+Places: TypeAlias = npt.NDArray[np.int64]
+
+_BLOCK: Final = 8 * MIB
+#: Of an entry longer than this, the rest is left out: its head says all but the end of its text.
+_LONGEST: Final = 32 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Consecutive entries: ``texts`` (String) and the ``lines`` they begin on, from 1.
+
+    ``before`` is what stands before the first entry of a file, empty elsewhere; ``data`` are the
+    bytes of all entries, as they are in the file.
+    """
+
+    texts: pl.Series
+    lines: Places
+    raw_bytes: int
+    before: str = ""
+    rejects: list[Reject] = field(default_factory=list)
+    data: bytes = b""
+
+
+#: Where entries begin in some bytes, given those bytes and where its lines begin.
+Starts: TypeAlias = Callable[[npt.NDArray[np.uint8], Places], Places]
+
+
+def entries(path: Path, starts: Starts) -> Iterator[Entries]:
+    """The entries of ``path``, some thousands at a time.
+
+    Bytes that are no UTF-8 become the replacement character: a literal may hold any. Raises
+    InputError where the file is unreadable or UTF-16.
+    """
+    held, line, raw, first = b"", 1, 0, True
+    broken: str | None = None
+    chunks = opening.chunks(path, _BLOCK)
+    while True:
+        try:
+            data, raw = next(chunks, (b"", raw))
+        except opening.Truncated as error:
+            data, broken = b"", error.reason
+        if first and data:
+            data = records.started(data, path)
+        last = not data
+        held += data
+        found, used = _cut(held, line, starts, raw, first=first, last=last)
+        if broken is not None:
+            end = line + records.count(held, b"\n")
+            found.rejects.append(Reject(end, f"file ends early: {broken}"))
+        if len(found.texts) or found.before or found.rejects or last:
+            yield found
+            first = False
+        if last:
+            return
+        line += records.count(memoryview(held)[:used], b"\n")
+        held = held[used:]
+        if len(held) > _LONGEST:
+            held, line = _shortened(held, line)
+
+
+def _cut(
+    held: bytes, line: int, starts: Starts, raw: int, *, first: bool, last: bool
+) -> tuple[Entries, int]:
+    """(the whole entries of ``held``, how many of its bytes they and what is before them take)."""
+    data = np.frombuffer(held, np.uint8)
+    line_ends = np.flatnonzero(data == ord("\n"))
+    places = starts(data, np.concatenate(([0], line_ends + 1)))
+    if not len(places):
+        before = _text(held) if last and first else ""
+        return Entries(_series(held[:0], places), places, raw, before), 0
+    end = len(held) if last else int(places[-1])
+    bounds = np.append(places, end) if last else places
+    before = _text(held[: places[0]]) if first else ""
+    texts = _series(held[:end], bounds) if end > places[0] else _series(b"", places[:0])
+    numbers = line + np.searchsorted(line_ends, bounds[:-1])
+    return Entries(texts, numbers, raw, before, data=held[places[0] : end]), end
+
+
+def _series(data: bytes, bounds: Places) -> pl.Series:
+    """The pieces of ``data`` between each two of ``bounds``."""
+    if len(bounds) < 2:
+        return pl.Series([], dtype=pl.String)
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            pieces = [_text(data[start:end]) for start, end in pairwise(bounds.tolist())]
+            return pl.Series(pieces, dtype=pl.String)
+    offsets, bytes_ = pa.py_buffer(np.ascontiguousarray(bounds, np.int64)), pa.py_buffer(data)
+    array = pa.LargeStringArray.from_buffers(len(bounds) - 1, offsets, bytes_)
+    series = pl.from_arrow(array)
+    assert isinstance(series, pl.Series)
+    return series
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _shortened(held: bytes, line: int) -> tuple[bytes, int]:
+    """An entry that is too long, without its middle; its line numbers stay about right."""
+    kept = held[: MIB // 2] + b"\n" + held[-MIB // 2 :]
+    return kept, line + held.count(b"\n") - kept.count(b"\n")

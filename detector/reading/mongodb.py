@@ -1,0 +1,210 @@
+"""MongoDB's operations, from its log or its profiler, as events: a cursor's batches are one.
+
+https://www.mongodb.com/docs/manual/reference/log-messages/ and
+https://www.mongodb.com/docs/manual/reference/database-profiler/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from detector.schema import EVENTS, empty
+
+#: One logged operation. ``verb`` is the command's, for a getMore that of its cursor; ``shape`` is
+#: the server's own hash of the query, else the command's keys; ``joined`` are the collections that
+#: a pipeline reads besides, ``copied`` marks one that writes what it finds.
+OPERATIONS: Final = {
+    "timestamp": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(("account", "address", "application", "ns", "verb"), pl.String()),
+    **dict.fromkeys(("shape", "cursor"), pl.String()),
+    "joined": pl.List(pl.String()),
+    "copied": pl.Boolean(),
+    **dict.fromkeys(("returned", "written", "bytes"), pl.Int64()),
+    "duration_ms": pl.Float64(),
+    "exhausted": pl.Boolean(),
+    "failed": pl.Boolean(),
+}
+
+_COMMANDS: Final = {
+    "read": "find query aggregate count distinct mapreduce getmore group",
+    "write": "insert update delete remove findandmodify bulkwrite q deletes updates",
+    "schema": "create createindexes drop dropdatabase dropindexes collmod renamecollection "
+    "createuser updateuser dropuser createrole updaterole droprole grantrolestouser "
+    "revokerolesfromuser",
+}
+_ACTIONS: Final = {verb: action for action, verbs in _COMMANDS.items() for verb in verbs.split()}
+#: A cursor that was not asked for longer than this is told as far as it went; the server's own
+#: limit (cursorTimeoutMillis) is the same.
+_IDLE: Final = timedelta(minutes=10)
+_MOST: Final = 200_000
+#: In JSON a quote within a text is escaped, so none of these can begin inside one.
+_VERB: Final = r'"command":\s*\{\s*"(\w+)"'
+_ORIGIN: Final = r'"originatingCommand":\s*\{\s*"(\w+)"'
+_GET_MORE: Final = r'"command":\s*\{\s*"getMore":\s*(?:\{\s*"\$numberLong":\s*")?(-?\d+)'
+_BEHIND: Final = (
+    r"(.*?)(?:,\s*\"(?:planSummary|originatingCommand|cursorid|keysExamined|nreturned|numYields|reslen"
+    r"|responseLength|locks|remote|protocol|durationMillis|millis)\":|$)"
+)
+#: Keys stay, values go.
+_VALUE: Final = (
+    r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
+)
+_LOOKUP: Final = (
+    r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
+    r'|"\$unionWith":\s*(?:\{[^{}]*?"coll":\s*)?"([^"\\]*)"'
+)
+_OUT: Final = r'"\$(?:out|merge)":'
+
+
+@dataclass(slots=True)
+class Cursors:
+    """Folds ``OPERATIONS`` into events, holding those of open cursors back."""
+
+    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OPERATIONS))
+    newest: datetime | None = None
+
+    def add(self, found: pl.DataFrame, *, last: bool = False) -> tuple[pl.DataFrame, int]:
+        """(events, operations that are none of their own)."""
+        before = self.held.height + found.height
+        alone = found.filter(pl.col("cursor").is_null())
+        open_ = pl.concat([self.held, found.filter(pl.col("cursor").is_not_null())])
+        folded = open_.group_by("cursor", maintain_order=True).agg(_folded())
+        latest = found["timestamp"].max()
+        if isinstance(latest, datetime):
+            self.newest = max(latest, self.newest or latest)
+        idle = pl.col("seen") < pl.lit(self.newest, OPERATIONS["timestamp"]) - _IDLE
+        done = pl.col("exhausted") | idle | pl.lit(last or folded.height > _MOST)
+        folded = folded.with_columns(done.fill_null(value=True).alias("done"))
+        self.held = folded.filter(~pl.col("done")).select(list(OPERATIONS))
+        ended = folded.filter("done").select(list(OPERATIONS))
+        events = _events(pl.concat([alone, ended]))
+        return events, before - self.held.height - events.height
+
+
+def _folded() -> list[pl.Expr]:
+    """A cursor's operations as one: what opened it, and what all of them gave."""
+    same = ("timestamp", "account", "address", "application", "ns", "verb")
+    sums = ("returned", "written", "bytes", "duration_ms")
+    known = (pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in sums)
+    return [
+        *(pl.col(name).first() for name in same),
+        *(pl.col(name).drop_nulls().first() for name in ("shape", "joined")),
+        *(each.alias(name) for name, each in zip(sums, known, strict=True)),
+        pl.col("exhausted").fill_null(value=False).any(),
+        pl.col("failed").fill_null(value=False).any(),
+        pl.col("copied").any(),
+        pl.col("timestamp").max().alias("seen"),
+    ]
+
+
+def _events(found: pl.DataFrame) -> pl.DataFrame:
+    if found.is_empty():
+        return empty(EVENTS)
+    action = pl.col("verb").replace_strict(_ACTIONS, default="other", return_dtype=pl.String)
+    found = found.with_columns(
+        pl.when("copied").then(pl.lit("export")).otherwise(action).alias("action"),
+        pl.when(~pl.col("ns").str.ends_with(".$cmd")).then("ns").alias("object"),
+        pl.col("ns").str.extract(r"^([^.]+)").alias("database"),
+    )
+    counted = pl.when(pl.col("verb") == "count").then(1)
+    rows = (
+        pl.when(pl.col("action") == "write").then("written")
+        .when("copied").then(None)
+        .otherwise(pl.coalesce("returned", counted))
+    )  # fmt: skip
+    made: dict[str, pl.Expr | pl.Series] = {
+        "client_address": pl.col("address").str.replace(r":\d{1,5}$", ""),
+        "other_objects": _others(found.select("database", "joined")),
+        "rows": rows,
+        "statement": _fingerprints(found),
+        "success": ~pl.col("failed").fill_null(value=False),
+    }
+    return found.select(
+        _expression(made.get(name, pl.col(name))).cast(kind).alias(name)
+        for name, kind in EVENTS.items()
+    )
+
+
+def _expression(made: pl.Expr | pl.Series) -> pl.Expr:
+    return pl.lit(made) if isinstance(made, pl.Series) else made
+
+
+def _others(frame: pl.DataFrame) -> pl.Series:
+    """The collections that a pipeline joins, with their database."""
+    if not (frame["joined"].list.len() > 0).any():
+        return pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, frame.height)
+    named = [
+        [f"{database}.{name}" for name in dict.fromkeys(joined)] or None if joined else None
+        for database, joined in frame.iter_rows()
+    ]
+    return pl.Series(named, dtype=pl.List(pl.String))
+
+
+def _fingerprints(found: pl.DataFrame) -> pl.Series:
+    """16 hex digits of what an operation does."""
+    told = found.select(
+        pl.concat_str(pl.col("ns", "verb", "shape").fill_null(""), separator="\n")
+    ).to_series()
+    distinct = told.unique()
+    hashes = [hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in distinct]
+    return told.replace_strict(distinct, pl.Series(hashes, dtype=pl.String), return_dtype=pl.String)
+
+
+def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
+    """Adds ``verb``, ``asked`` (a getMore's cursor), ``shape``, ``joined`` and ``copied``.
+
+    From the operation's JSON in ``raw``; ``shape`` is the server's hash, null where it has none.
+    """
+    raw = pl.col("raw")
+    frame = frame.with_columns(raw.str.extract(_GET_MORE).alias("asked"), shape.alias("shape"))
+    own, origin = raw.str.extract(_VERB), raw.str.extract(_ORIGIN)
+    verb = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(origin, own)).otherwise(own)
+    frame = frame.with_columns(verb.str.to_lowercase().alias("verb"))
+    frame = frame.with_row_index("_row")
+    looked = raw.str.extract_all(_LOOKUP).list.eval(
+        pl.coalesce(pl.element().str.extract(_LOOKUP, n) for n in (1, 2)).drop_nulls()
+    )
+    pipelines = frame.filter(pl.col("verb") == "aggregate").select(
+        "_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied")
+    )
+    first, second = (
+        raw.str.extract(rf'"{name}":\s*{_BEHIND}') for name in ("originatingCommand", "command")
+    )
+    text = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(first, second)).otherwise(second)
+    keys = (
+        text.str.replace_all(_VALUE, "${1}?").str.replace_all(r"\?(?:\s*,\s*\?)+", "?")
+        .str.replace_all(r"\s+", "")
+    )  # fmt: skip
+    blind = frame.filter(pl.col("shape").is_null()).select("_row", keys.alias("_keys"))
+    for part in (pipelines, blind):
+        frame = frame.join(part, on="_row", how="left", maintain_order="left")
+    return frame.with_columns(
+        pl.coalesce("shape", "_keys").alias("shape"), pl.col("copied").fill_null(value=False)
+    ).drop("_keys", "_row")
+
+
+def number(value: pl.Expr) -> pl.Expr:
+    """An Int64 of a number as it is, or of extended JSON: ``{"$numberLong": "5"}``."""
+    return value.str.extract(r"(-?\d{1,18})(?:\.\d+)?\D*$").cast(pl.Int64, strict=False)
+
+
+def cursor(value: pl.Expr) -> pl.Expr:
+    """A cursor's number, as text: it can be as large as 64 bits are."""
+    return value.str.extract(r"(-?\d{2,20})\D*$")
+
+
+def instant(value: pl.Expr) -> pl.Expr:
+    """The instant of ``{"$date": ...}``: ISO 8601, or milliseconds since 1970."""
+    text = value.str.extract(r'"(\d{4}-\d\d-\d\dT[^"]*)"').str.replace(r"Z$", "+00:00")
+    text = text.str.replace(r"([+-]\d\d)(\d\d)$", "${1}:${2}")
+    parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
+    millis = value.str.extract(r'"\$(?:numberLong|date)":\s*"?(-?\d{1,15})\b').cast(pl.Int64)
+    return pl.coalesce(
+        parsed.dt.convert_time_zone("UTC"),
+        pl.from_epoch(millis, time_unit="ms").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+    )

@@ -1,0 +1,266 @@
+r"""Statements that PostgreSQL logs without pgaudit: by auto_explain, log_statement and durations.
+
+auto_explain (https://www.postgresql.org/docs/current/auto-explain.html) logs a plan when a
+statement ends, with ``log_analyze`` the rows that it gave:
+
+    duration: 0.802 ms  plan:
+    {
+      "Query Text": "SELECT * FROM person",
+      "Plan": {
+        "Node Type": "Seq Scan",
+        ...
+        "Actual Rows": 500,
+        "Actual Loops": 1
+
+or as text, whose first line without indentation is the top node. log_statement and
+log_min_duration_statement log the text alone:
+
+    statement: SELECT 1
+    duration: 0.802 ms  statement: SELECT 1
+    duration: 0.010 ms  execute stmt/portal: SELECT * FROM person WHERE id = $1
+
+``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was
+logged, and a duration without text belongs to the line before it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import polars as pl
+
+from detector.reading import sql
+from detector.reading.pgaudit import PREPARED, text_key, text_of
+from detector.reading.sql_shape import POSTGRESQL, shapes
+
+#: One statement that a line tells. ``kind`` is plan or statement; ``text_key`` tells texts apart
+#: within this process; ``cursor`` marks the declaration of a cursor, ``hidden`` a plan of nothing
+#: but the catalogue or of no table at all.
+TOLD: Final = {
+    "timestamp": pl.Datetime("us", "UTC"),
+    **dict.fromkeys(
+        ("session_id", "account", "client_address", "application", "database", "kind"), pl.String()
+    ),
+    "text_key": pl.UInt64(),
+    "cursor": pl.Boolean(),
+    "hidden": pl.Boolean(),
+    "object": pl.String(),
+    "other_objects": pl.List(pl.String()),
+    "action": pl.String(),
+    "rows": pl.Int64(),
+    "duration_ms": pl.Float64(),
+    "statement": pl.String(),
+    "row": pl.Int64(),
+}
+
+PLAN: Final = r"^duration: [\d.]+ ms  plan:\s"
+STATEMENT: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): "
+FETCH: Final = r"^(?:duration: [\d.]+ ms  )?execute fetch from "
+_DURATION: Final = r"^duration: ([\d.]+) ms"
+_STATED: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): ((?s:.*))$"
+#: In JSON a newline within a text is escaped, so a line of its own is the plan's; the top node is
+#: indented by four.
+_JSON_TEXT: Final = r'\{\s*"Query Text": ("(?:[^"\\]|\\.)*")'
+_JSON_ROWS: Final = r'\n    "Actual Rows": ([\d.]+)'
+_JSON_LOOPS: Final = r'\n    "Actual Loops": ([\d.]+)'
+_JSON_MODIFY: Final = r'\n    "Node Type": "ModifyTable"'
+_JSON_TABLE: Final = r'\n +"Relation Name": "(?:[^"\\]|\\.)*"(?:,\n +"Schema": "(?:[^"\\]|\\.)*")?'
+_TABLE_PARTS: Final = re.compile(r'"(?:Relation Name|Schema)": ("(?:[^"\\]|\\.)*")')
+#: A node of a text plan. What was never executed gave no rows.
+_NODE: Final = (
+    r"(?m)^(?P<node>\S.*?)  \(cost=[\d.]+ rows=\d+ width=\d+\)"
+    r"(?: \((?:actual (?:time=[\d.]+ )?rows=(?P<rows>[\d.]+) loops=(?P<loops>\d+)"
+    r"|never executed)\))?$"
+)
+_IDENTIFIER: Final = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_SCANNED: Final = (
+    r"(?m)^ *(?:-> +)?(?:Parallel )?(?:(?:Seq|Index|Index Only|Bitmap Heap|Tid|Tid Range|Sample"
+    rf"|Foreign|Custom) Scan(?: Backward)?(?: using {_IDENTIFIER})?|Insert|Update|Delete|Merge) on "
+    rf"({_IDENTIFIER}(?:\.{_IDENTIFIER})?)(?: {_IDENTIFIER})?  \(cost="
+)
+_LAST_PART: Final = re.compile(rf"{_IDENTIFIER}$")
+_TEXT_HEAD: Final = r"^Query Text: "
+_CATALOGUE: Final = ("pg_catalog.", "information_schema.", "pg_toast.")
+
+
+def plans(raw: pl.DataFrame) -> pl.DataFrame:
+    """``TOLD`` of rows of ``pgaudit.RAW`` with ``timestamp`` whose message is a plan."""
+    body = pl.col("message").str.replace(PLAN, "")
+    frame = raw.with_columns(body.alias("_body"))
+    json_ = pl.col("_body").str.starts_with("{")
+    parts = [_of_json(frame.filter(json_)), _of_text(frame.filter(~json_))]
+    frame = pl.concat(part for part in parts if part.height) if frame.height else parts[0]
+    return _told(frame.sort("row"), "plan")
+
+
+def statements(raw: pl.DataFrame) -> pl.DataFrame:
+    """``TOLD`` of rows whose message is a statement's text."""
+    none = pl.lit(None, pl.List(pl.String))
+    frame = raw.with_columns(
+        pl.col("message").str.extract(_STATED).alias("_text"),
+        pl.lit(None, pl.Int64).alias("rows"),
+        pl.lit(value=False).alias("_modify"),
+        none.alias("_relations"),
+    )
+    return _told(frame, "statement")
+
+
+def failed(raw: pl.DataFrame) -> pl.DataFrame:
+    """``TOLD`` of statements that ended in an error: which text was counted so, and no more."""
+    text = pl.col("query")
+    executed = text.str.contains(r"(?i)^\s*execute\b")
+    made = {
+        "kind": pl.lit("failed"),
+        "text_key": pl.when(executed).then(PREPARED).otherwise(text_key(text)),
+        "cursor": pl.lit(value=False),
+    }
+    have = {"timestamp", "session_id", "row"}
+    return raw.select(
+        made.get(name, pl.col(name) if name in have else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in TOLD.items()
+    )
+
+
+def text_of_line() -> pl.Expr:
+    """The SQL that a row of ``pgaudit.RAW`` is about, as far as a rule for people needs it."""
+    message = pl.col("message")
+    return pl.coalesce(
+        text_of(message),
+        message.str.extract(_STATED),
+        message.str.extract(r'^duration: [\d.]+ ms  plan:\s\{\s*"Query Text": "((?:[^"\\]|\\.)*)"'),
+        message.str.extract(r"^duration: [\d.]+ ms  plan:\sQuery Text: ((?s:.*))$"),
+        "query",
+    )
+
+
+def _of_json(frame: pl.DataFrame) -> pl.DataFrame:
+    body = pl.col("_body")
+    rows, loops = (body.str.extract(each).cast(pl.Float64) for each in (_JSON_ROWS, _JSON_LOOPS))
+    frame = frame.with_columns(
+        body.str.extract(_JSON_TEXT).alias("_text"),
+        (rows * loops).round().cast(pl.Int64).alias("rows"),
+        body.str.contains(_JSON_MODIFY).alias("_modify"),
+        body.str.extract_all(_JSON_TABLE).alias("_found"),
+    )
+    texts = [json.loads(text) if text else None for text in frame["_text"]]
+    clean = [text and text.encode("utf-8", "replace").decode() for text in texts]
+    frame = frame.with_columns(pl.Series("_text", clean, pl.String))
+    found = frame.select("_found").unique()
+    named = [[_relation(part) for part in parts] for parts in found["_found"].to_list()]
+    found = found.with_columns(pl.Series("_relations", named, pl.List(pl.String)))
+    return frame.join(found, on="_found", how="left", maintain_order="left").drop("_found")
+
+
+def _relation(found: str) -> str:
+    """``schema.name`` of a relation in a plan of JSON; its schema is told by log_verbose only."""
+    names = [json.loads(part) for part in _TABLE_PARTS.findall(found)]
+    return ".".join(_quoted(name) for name in reversed(names))
+
+
+def _quoted(name: str) -> str:
+    plain = re.fullmatch(r"[a-z_][a-z0-9_$]*", name)
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """A literal can look like a node, in the statement and again in the plan: where more than one
+    line does, the top node is the first that no literal and no comment holds.
+    """
+    body = frame["_body"]
+    nodes = body.str.count_matches(_NODE)
+    split = [_split(text, count) for text, count in zip(body, nodes, strict=True)]
+    frame = frame.with_columns(
+        pl.Series("_text", [text for text, _ in split], pl.String),
+        pl.Series("_plan", [plan for _, plan in split], pl.String),
+    )
+    node = pl.col("_plan").str.extract_groups(_NODE).struct
+    rows = node.field("rows").cast(pl.Float64) * node.field("loops").cast(pl.Float64)
+    return frame.with_columns(
+        rows.round().cast(pl.Int64).alias("rows"),
+        pl.col("_plan").str.contains(r"^(?:Insert|Update|Delete|Merge) on ").alias("_modify"),
+        pl.col("_plan").str.extract_all(_SCANNED).list.eval(pl.element().str.extract(_SCANNED))
+        .alias("_relations"),
+    ).drop("_plan")  # fmt: skip
+
+
+def _split(body: str | None, nodes: int) -> tuple[str | None, str | None]:
+    """(the statement, its plan) of a plan as text."""
+    if body is None:
+        return None, None
+    head = re.match(_TEXT_HEAD, body)
+    start = head.end() if head else 0
+    for number, node in enumerate(re.finditer(_NODE, body), start=1):
+        text = body[start : node.start()].rstrip("\n")
+        if number == nodes == 1 or _is_whole(text):
+            return _without_parameters(text), body[node.start() :]
+    return body[start:], None
+
+
+def _is_whole(text: str) -> bool:
+    shape = shapes(pl.Series([text]), POSTGRESQL).row(0, named=True)
+    return not shape["open"] and "/*" not in shape["shape"]
+
+
+def _without_parameters(text: str) -> str:
+    return re.sub(r"\nQuery Parameters: .*\Z", "", text, flags=re.DOTALL)
+
+
+def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
+    means = sql.told(frame["_text"], POSTGRESQL)
+    frame = pl.concat([frame, means], how="horizontal")
+    frame = _with_objects(frame)
+    verb, plan = pl.col("verb"), kind == "plan"
+    write, explain = pl.col("action") == "write", (verb == "explain")
+    prepared = (verb == "prepare") & plan
+    # EXECUTE's plan has the text of PREPARE, and is what that text reads or writes.
+    inner = pl.when(prepared).then(pl.lit("read")).otherwise("action")
+    known = pl.when(explain).then(0).when(write & pl.col("_modify")).then(None).otherwise("rows")
+    made = {
+        "account": pl.col("user_name"),
+        "application": pl.col("application_name"),
+        "database": pl.col("database_name"),
+        "kind": pl.lit(kind),
+        "text_key": pl.when(prepared | (verb == "execute"))
+        .then(PREPARED)
+        .otherwise(text_key(pl.col("_text"))),
+        "cursor": verb == "declare",
+        "action": pl.when(verb == "fetch").then(pl.lit("other")).otherwise(inner),
+        "rows": known if plan else pl.lit(None),
+        "duration_ms": pl.col("message").str.extract(_DURATION).cast(pl.Float64),
+        "statement": pl.col("fingerprint"),
+    }
+    return frame.select(
+        made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in TOLD.items()
+    )
+
+
+def _with_objects(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``object``, ``other_objects`` and ``hidden``: what the plan and the text name."""
+    distinct = frame.select("tables", "_relations").unique()
+    named = [_objects(tables, relations) for tables, relations in distinct.iter_rows()]
+    distinct = distinct.with_columns(
+        pl.Series("object", [names[0] if names else None for names in named], pl.String),
+        pl.Series("other_objects", [names[1:] or None for names in named], pl.List(pl.String)),
+        pl.Series("hidden", [all(_is_hidden(name) for name in names) for names in named]),
+    )
+    keys = ["tables", "_relations"]
+    return frame.join(distinct, on=keys, how="left", maintain_order="left", nulls_equal=True)
+
+
+def _objects(tables: list[str] | None, relations: list[str] | None) -> list[str]:
+    """The statement's tables with the plan's schemas, and what else the plan reads."""
+    read = {_bare(name): name for name in relations or []}
+    names = [read.get(_bare(name), name) if "." not in name else name for name in tables or []]
+    bare = {_bare(name) for name in names}
+    return list(dict.fromkeys([*names, *(full for own, full in read.items() if own not in bare)]))
+
+
+def _bare(name: str) -> str:
+    last = _LAST_PART.search(name)
+    return last[0] if last else name
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(_CATALOGUE) or ("." not in name and name.startswith("pg_"))

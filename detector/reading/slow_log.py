@@ -1,0 +1,158 @@
+r"""Entries of the slow query log of MariaDB, MySQL and Percona Server, as columns.
+
+    # Time: 261123 19:26:34                          (MySQL: 2019-03-24T14:04:53.713951Z, always)
+    # User@Host: root[root] @ localhost [127.0.0.1]  Id: 8
+    # Thread_id: 3  Schema: o  QC_hit: No            (MariaDB; Percona: # Schema: o  Last_errno: 0)
+    # Query_time: 0.000105  Lock_time: 0.000000  Rows_sent: 49  Rows_examined: 49
+    # Rows_affected: 0  Bytes_sent: 637              (MariaDB; MySQL: at the end of the line before)
+    use `o`;
+    SET timestamp=1795463896;
+    select * from person where id < 50;
+
+https://mariadb.com/kb/en/slow-query-log-extended-statistics/,
+https://dev.mysql.com/doc/refman/8.4/en/slow-query-log.html (log_slow_extra) and
+https://docs.percona.com/percona-server/8.0/slow-extended.html. Further lines with ``#`` come and go
+with the settings, so a field is found by its name, on the line it belongs to.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from detector.reading.entries import Places
+from detector.reading.sql_shape import MYSQL, shapes
+
+_USER: Final = np.frombuffer(b"# User@Host: ", np.uint8)
+_TIME: Final = np.frombuffer(b"# Time: ", np.uint8)
+
+_TIME_LINE: Final = r"(?:# Time: (?P<time>[^\n]*)\n)?"
+_USER_LINE: Final = r"# User@Host: (?P<user>[^\n]*)\n"
+_ENTRY: Final = (
+    rf"^{_TIME_LINE}{_USER_LINE}(?P<head>(?:#[^\n]*\n)*)"
+    r"(?:use (?P<use>[^\n]*);\r?\n)?"
+    r"(?:SET (?:last_insert_id=\d+,)?(?:insert_id=\d+,)?timestamp=(?P<epoch>\d{1,12})[.\d]*;\r?\n)?"
+    r"(?P<text>(?s:.*))"
+)
+_BANNER: Final = (
+    r"[^\n]*, Version: [^\n]*started with:\r?\nTcp port: [^\n]*\r?\n"
+    r"Time\s+Id\s+Command\s+Argument\r?\n"
+)
+#: account[login] @ host [address]: names may hold brackets, so the last ones count.
+_LOGIN: Final = r"^(?P<owner>.*)\[(?P<login>.*)\] @ +(?P<host>[^\[]*?) *\[(?P<address>[^\]\[]*)\]"
+_QUERY: Final = r"(?m)^# Query_time: +"
+_FIELDS: Final = {
+    "schema": r"(?m)^# (?:Thread_id: +\d+ +)?Schema: ?(.*?) +(?:QC_hit|Last_errno|Killed): ",
+    "seconds": rf"{_QUERY}(\d+\.?\d*)",
+    "sent": rf"{_QUERY}[\d.]+ +Lock_time: +[\d.]+ +Rows_sent: +(\d{{1,18}})",
+    "affected": r"(?m)^# (?:Query_time: .*)?Rows_affected: +(\d{1,18})",
+    "bytes": r"(?m)^# (?:Query_time: .*|Rows_affected: .*)?Bytes_sent: +(\d{1,18})",
+    "errno": r"(?m)^# (?:Query_time: .*|Schema: .*)(?:Last_errno|Errno): +(\d{1,9})",
+    "killed": r"(?m)^# (?:Query_time: .*|Schema: .*)Killed: +(\d{1,9})",
+    "thread": r"(?m)(?:^# Thread_id: +|^# Query_time: .*Thread_id: +)(\d{1,18})",
+}
+#: An entry that leaves a literal open may hold some that are none; further ones are its own.
+_FURTHER: Final = 16
+
+
+def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
+    """Where lines with User@Host begin, with the line of time before them."""
+    found = _beginning(data, lines, _USER)
+    before = np.maximum(found - 1, 0)
+    timed = _beginning(data, lines[before], _TIME, which=found > 0)
+    places = lines[found]
+    places[timed] = lines[before[timed]]
+    return places
+
+
+def _beginning(
+    data: npt.NDArray[np.uint8],
+    lines: Places,
+    words: npt.NDArray[np.uint8],
+    which: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Indices of the ``lines`` (of those of them that are ``which``) that begin with ``words``."""
+    fit = lines + len(words) <= len(data)
+    if which is not None:
+        fit &= which
+    index = np.flatnonzero(fit)
+    for at in (0, 2, *range(len(words))):  # what differs most is looked at first
+        index = index[data[lines[index] + at] == words[at]]
+    return index
+
+
+def inside(texts: pl.Series, opened: pl.Series) -> tuple[dict[int, int], int]:
+    """Where a head stands in a literal of the entry before: that entry's row to how many it is.
+
+    ``opened`` says which of ``texts`` leave a literal open. Nobody but the lexer can tell such
+    lines from entries: whoever may send statements can send them. An entry whose statement was
+    wrong leaves a literal open too, and then what follows does not close it. With it, the row
+    from which on that cannot be told before more entries are known.
+    """
+    found: dict[int, int] = {}
+    past, doubt = 0, len(texts)
+    for row in opened.arg_true().to_list():
+        end = _end(texts[row : row + _FURTHER]) if row >= past else 0
+        if end:
+            found[row] = end
+            past = row + end
+        elif row >= past and row + _FURTHER > len(texts):
+            doubt = min(doubt, row)
+    return found, doubt
+
+
+def _end(texts: pl.Series) -> int:
+    """How many of ``texts``, joined, make a statement whose literals all end; 0 if none do."""
+    for end in range(2, len(texts) + 1):
+        body = pl.Series(["".join(texts[:end])]).str.extract_groups(_ENTRY).struct.field("text")
+        if not shapes(body, MYSQL)["open"].item():
+            return end
+    return 0
+
+
+def joined(texts: pl.Series, found: dict[int, int]) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
+    """(``texts`` with what belongs together joined, which of them begin an entry)."""
+    begun = np.ones(len(texts), dtype=bool)
+    for row, end in found.items():
+        begun[row + 1 : row + end] = False
+    whole = ["".join(texts[row : row + end]) for row, end in found.items()]
+    return texts.scatter(list(found), whole).filter(pl.Series(begun)), begun
+
+
+def parsed(texts: pl.Series) -> pl.DataFrame:
+    """Columns of entries, null where an entry lacks the field; ``query_time`` is in seconds.
+
+    ``time``, ``use``, ``schema``, ``login``, ``address`` and ``text`` are String, the others
+    numbers. An entry whose head is broken has no ``sent``.
+    """
+    frame = texts.to_frame("entry")
+    groups = pl.col("entry").str.extract_groups(_ENTRY).alias("_groups")
+    frame = frame.select(groups).unnest("_groups")
+    login = pl.col("user").str.extract_groups(_LOGIN).alias("_login")
+    frame = frame.with_columns(
+        login,
+        pl.col("user").str.extract(r"\] +Id: +(\d{1,18})\s*$").alias("_id"),
+        *(pl.col("head").str.extract(pattern).alias(name) for name, pattern in _FIELDS.items()),
+    ).unnest("_login")
+    return frame.select(
+        pl.col("time").str.strip_chars(),
+        pl.col("use").str.strip_chars().str.strip_prefix("`").str.strip_suffix("`")
+        .str.replace_all("``", "`", literal=True),
+        "schema",
+        pl.when(pl.col("login") != "").then("login").otherwise("owner").alias("login"),
+        pl.when(pl.col("address") != "").then("address").otherwise("host").alias("address"),
+        pl.col("text").str.replace(_BANNER + "$", "").str.strip_chars_end("\r\n ").alias("text"),
+        pl.col("epoch").cast(pl.Int64),
+        pl.col("seconds").cast(pl.Float64).alias("query_time"),
+        *(pl.col(name).cast(pl.Int64) for name in ("sent", "affected", "bytes", "errno", "killed")),
+        pl.coalesce("thread", "_id").alias("thread"),
+        pl.col("text").str.contains(_BANNER + "$").alias("restarts"),
+    )  # fmt: skip
+
+
+def is_banner(text: str) -> bool:
+    """Whether what stands before the first entry is what a server writes when it starts."""
+    return bool(pl.Series([text]).str.contains(rf"^(?:{_BANNER}|\s)*$").item())

@@ -1,0 +1,259 @@
+"""What a statement does and to which tables, where the log does not say: told by sqlglot.
+
+The parser sees shapes (``detector.reading.sql_shape``), each of them once, never a literal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+import sqlglot
+from sqlglot import exp
+
+from detector.reading.sql_shape import Dialect, shapes
+
+#: What each text gets: ``fingerprint`` is of its shape in lower case; ``verb`` is its first word
+#: in lower case; ``action`` is one of ``schema.ACTIONS``; ``tables`` is null where unclear.
+COLUMNS: Final = {
+    "fingerprint": pl.String(),
+    "verb": pl.String(),
+    "action": pl.String(),
+    "tables": pl.List(pl.String()),
+}
+
+#: Shapes known to a process; beyond that it starts afresh, so that memory stays flat.
+_MOST: Final = 20_000
+#: Longer shapes are generated, and not worth the time.
+_LONGEST: Final = 20_000
+
+#: Statements by their first word, where the parser has nothing to add.
+_VERBS: Final = {
+    "read": "select with table values call fetch handler execute declare",
+    "write": "insert update delete replace merge truncate load import",
+    "schema": "create alter drop grant revoke rename comment reindex refresh security",
+    "export": "copy unload",
+}
+_BY_VERB: Final = {verb: action for action, verbs in _VERBS.items() for verb in verbs.split()}
+_NAMING: Final = ("read", "write", "export")
+_WEIGHT: Final = ("other", "schema", "write", "read", "export")
+
+#: What stands before another statement, and what the statement then is; None: what the inner is.
+_WRAPPED: Final = (
+    (re.compile(r"(?is)^declare\s.*?\scursor\b.*?\sfor\s+"), None),
+    (re.compile(r"(?is)^prepare\s+\S+?\s*(?:\([^)]*\)\s*)?as\s+"), "other"),
+    (re.compile(r"(?is)^(?:explain|describe|desc|analyze)\s+(?=.*\bselect\b)"), "other"),
+)
+_EXPLAIN_OPTIONS: Final = re.compile(
+    r"(?is)^(?:analyze\s+|verbose\s+|format\s*=\s*\S+\s+|\(.*?\)\s*)*"
+)
+#: https://dev.mysql.com/doc/refman/8.4/en/select-into.html
+_OUTFILE: Final = re.compile(r"(?is)\s+into\s+(?:outfile|dumpfile)\s+''.*?(?=\s+from\b|\s+for\b|$)")
+_VARIABLES: Final = re.compile(r"(?i)\s+into\s+@[\w$.]+(?:\s*,\s*@[\w$.]+)*")
+#: For what the parser cannot read. No literal is left in a shape that is clear.
+_NAME: Final = r'(?:`(?:[^`]|``)+`|"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_NAMED: Final = re.compile(
+    rf"(?i)(?:\b(?:from|join|into(?:\s+table)?|update)|^\s*(?:handler|truncate(?:\s+table)?))\s+"
+    rf"(?:only\s+)?({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})(?!\s*[(.]|[\w$])"
+)
+_MADE: Final = re.compile(r"(?is)^create\s(?!.*\bview\b).*?\bas\s*\(?\s*(?:select|with|table)\b")
+_PART: Final = re.compile(_NAME)
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_$]*")
+_FAULTS: Final = (
+    *(sqlglot.errors.SqlglotError, RecursionError, ValueError, TypeError),
+    *(AttributeError, LookupError),  # a parser of every dialect has corners nobody was in
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a shape means; ``parsed`` is whether the parser could read it."""
+
+    action: str
+    tables: tuple[str, ...] | None
+    parsed: bool
+
+
+@dataclass(slots=True)
+class _Known:
+    """The shapes that were looked at, by dialect and text."""
+
+    found: dict[tuple[str, str], _Meaning] = field(default_factory=dict)
+
+    def meaning(self, shape: str, dialect: Dialect) -> _Meaning:
+        key = (dialect.name, shape)
+        known = self.found.get(key)
+        if known is None:
+            if len(self.found) >= _MOST:
+                self.found.clear()
+            known = self.found[key] = _look(shape, dialect)
+        return known
+
+
+_known: Final = _Known()
+
+
+def told(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
+    """``COLUMNS`` of each of ``texts`` (String; null gives nulls), in their order."""
+    return meanings(shapes(texts, dialect), dialect)
+
+
+def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
+    """``COLUMNS`` of each of the ``sql_shape.shapes`` of some texts, in their order."""
+    key = ["shape", "clear", "rival"]
+    found = found.select(key)
+    distinct = found.unique(maintain_order=True)
+    looked = [_meaning(row, dialect) for row in distinct.iter_rows()]
+    distinct = distinct.with_columns(
+        pl.Series("fingerprint", [_hash(shape) for shape in distinct["shape"]], pl.String),
+        pl.Series("verb", [_verb(shape or "") for shape in distinct["shape"]], pl.String),
+        pl.Series("action", [meaning.action for meaning in looked], pl.String),
+        pl.Series(
+            "tables",
+            [None if m.tables is None else list(m.tables) for m in looked],
+            pl.List(pl.String),
+        ),
+    )
+    joined = found.join(distinct, on=key, how="left", maintain_order="left", nulls_equal=True)
+    return joined.select(list(COLUMNS))
+
+
+def _hash(shape: str | None) -> str | None:
+    if shape is None:
+        return None
+    return hashlib.blake2b(shape.lower().encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def _verb(shape: str) -> str:
+    word = re.match(r"[\s(;]*([A-Za-z]+)", shape)
+    return word[1].lower() if word else ""
+
+
+def _meaning(found: tuple[str | None, bool, str | None], dialect: Dialect) -> _Meaning:
+    """Where the server's setting decides what is a literal, only one reading may make sense."""
+    shape, clear, rival = found
+    if shape is None:
+        return _Meaning("other", None, parsed=False)
+    if not clear:
+        return _blind(shape)
+    known = _known.meaning(shape, dialect)
+    if rival is None or (known.parsed and not _known.meaning(rival, dialect).parsed):
+        return known
+    return _blind(shape)
+
+
+def _blind(shape: str) -> _Meaning:
+    return _Meaning(_BY_VERB.get(_verb(shape), "other"), None, parsed=False)
+
+
+def _look(shape: str, dialect: Dialect) -> _Meaning:
+    said: str | None = None
+    text = shape
+    for beginning, action in _WRAPPED:
+        inner = beginning.sub("", text, count=1)
+        if inner != text:
+            text, said = _EXPLAIN_OPTIONS.sub("", inner), action or said
+    if dialect.name == "mysql":
+        text, exported = _OUTFILE.subn("", text)
+        said = "export" if exported and said is None else said
+        text = _VARIABLES.sub("", re.sub(r"(?i)^replace\s+(?:into\s+)?", "insert into ", text))
+    roots = _parsed(text, dialect)
+    if roots is None:
+        action = "write" if _MADE.match(text) else _BY_VERB.get(_verb(text), "other")
+        found = _NAMED.finditer(text) if action in _NAMING and _verb(text) != "fetch" else ()
+        names = tuple(dict.fromkeys(_unquoted(match[1], dialect) for match in found))
+        return _Meaning(said or action, names or None, parsed=False)
+    actions = [_action(root) for root in roots]
+    tables = dict.fromkeys(
+        _named(table, dialect) for root in roots for table in _tables(root) if table.name
+    )
+    action = said or max(actions, key=_WEIGHT.index, default="other")
+    return _Meaning(action, tuple(tables) or None, parsed=True)
+
+
+def _parsed(text: str, dialect: Dialect) -> list[exp.Expr] | None:
+    """The statements in ``text``; None where the parser does not know one of them."""
+    if len(text) > _LONGEST:
+        return None
+    logger = logging.getLogger("sqlglot")
+    before, logger.disabled = logger.disabled, True  # it tells the screen what it cannot parse
+    try:
+        roots = [root for root in sqlglot.parse(text, read=dialect.name) if root is not None]
+    except _FAULTS:
+        return None
+    finally:
+        logger.disabled = before
+    known = roots and not any(isinstance(root, exp.Command | exp.Alias) for root in roots)
+    return roots if known else None
+
+
+def _action(root: exp.Expr) -> str:
+    if isinstance(root, exp.Copy):
+        return "write" if root.args.get("kind") else "export"
+    if isinstance(root, exp.Create) and isinstance(root.expression, exp.Query):
+        return "schema" if str(root.args.get("kind")).upper() == "VIEW" else "write"
+    if isinstance(root, exp.Select) and root.args.get("into") is not None:
+        return "write"
+    kinds: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
+        ((exp.Query, exp.Values), "read"),
+        ((exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable), "write"),
+        ((exp.Create, exp.Alter, exp.Drop, exp.Grant, exp.Revoke, exp.Comment), "schema"),
+    )
+    return next((action for types, action in kinds if isinstance(root, types)), "other")
+
+
+def _tables(root: exp.Expr) -> Iterator[exp.Table]:
+    """Tables in the order of the text; none that a WITH around them defines."""
+    for table in root.find_all(exp.Table, bfs=False):
+        if isinstance(table.this, exp.Identifier) and not _is_defined(table):
+            yield table
+
+
+def _is_defined(table: exp.Table) -> bool:
+    """Whether a common table expression that is in sight has the table's name.
+
+    Within a WITH without RECURSIVE, a name means itself only behind its definition.
+    """
+    if table.args.get("db") is not None:
+        return False
+    child: exp.Expr = table
+    while (parent := child.parent) is not None:
+        clause = parent if isinstance(parent, exp.With) else parent.args.get("with_")
+        if isinstance(clause, exp.With) and clause is not child:
+            inside = clause is parent
+            for cte in clause.expressions:
+                if inside and cte is child:
+                    if clause.args.get("recursive") and cte.alias == table.name:
+                        return True
+                    break
+                if cte.alias == table.name:
+                    return True
+        child = parent
+    return False
+
+
+def _named(table: exp.Table, dialect: Dialect) -> str:
+    parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
+    return ".".join(_part(part.name, quoted=bool(part.quoted), dialect=dialect) for part in parts)
+
+
+def _part(name: str, *, quoted: bool, dialect: Dialect) -> str:
+    """PostgreSQL folds names without quotes, and its logs quote what needs it; MySQL's do not."""
+    if dialect.name == "mysql":
+        return name
+    name = name if quoted else name.lower()
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _unquoted(text: str, dialect: Dialect) -> str:
+    names = []
+    for part in _PART.findall(text):
+        quote = part[0] if part[0] in '`"' else ""
+        name = part[1:-1].replace(quote * 2, quote) if quote else part
+        names.append(_part(name, quoted=bool(quote), dialect=dialect))
+    return ".".join(names)

@@ -1,0 +1,206 @@
+"""MongoDB's structured log (4.4 and later): slow queries, with ``slowms`` -1 all of them.
+
+https://www.mongodb.com/docs/manual/reference/log-messages/. The user of an operation is told by the
+login of its connection, so a log that begins in the middle lacks some of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.reading import json_entries, rejects, times
+from detector.reading.json_entries import Objects
+from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number, with_commands
+from detector.reading.source import Batch, Sample, Source, Tail
+from detector.schema import EVENTS, REJECTS, empty
+from detector.settings import Settings
+
+_ATTRIBUTES: Final = (
+    *("ns", "appName", "nreturned", "reslen", "remote", "client"),
+    *("durationMillis", "cursorid", "cursorExhausted", "queryHash", "planCacheShapeHash"),
+    *("queryShapeHash", "errCode", "user", "principalName", "isFromUserConnection"),
+    *("ninserted", "nModified", "ndeleted"),
+)
+_SCHEMA: Final = {
+    **dict.fromkeys(("t", "s", "c", "id", "ctx", "msg"), pl.String()),
+    "attr": pl.Struct(dict.fromkeys(_ATTRIBUTES, pl.String)),
+}
+_SLOW: Final = "51803"
+#: 20250 and 20249 up to 4.4, the others since.
+_LOGGED_IN: Final = ("5286306", "20250")
+_REFUSED: Final = ("5286307", "20249")
+_ENDED: Final = "22944"
+_FOREIGN: Final = "is no entry of MongoDB's log"
+_NOBODY: Final = "names no user: the login of its connection is not in the log"
+#: Connections whose user is handed on to the next file.
+_MOST: Final = 20_000
+
+
+def accepts(sample: Sample, settings: Settings) -> bool:
+    """Whether the first objects are entries of the log."""
+    del settings
+    found = json_entries.first(sample.head)
+    return any({"t", "s", "c", "id", "ctx", "msg"} <= set(each) for each in found)
+
+
+def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """The file's batches. Raises InputError where it cannot be read at all."""
+    del settings  # all of it is in the log
+    reader = _Reader({ctx: user for user, ctxs in tail.items() for ctx in ctxs.split()})
+    done = 0
+    for found in json_entries.objects(path, _SCHEMA):
+        done = found.raw_bytes
+        yield reader.batch(found, path)
+    events, skipped = reader.cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
+    yield Batch(events, empty(REJECTS), skipped, done, reader.tail())
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Who is behind each connection, and which cursors are open."""
+
+    users: dict[str, str]
+    cursors: Cursors = field(default_factory=Cursors)
+
+    def batch(self, found: Objects, path: Path) -> Batch:
+        frame = found.frame.with_columns(
+            instant(pl.col("t")).alias("timestamp"), pl.col("attr").struct.unnest()
+        )
+        frame = self._known(frame)
+        slow = (pl.col("id") == _SLOW) | (pl.col("msg") == "Slow query")
+        inner = pl.col("isFromUserConnection") == "false"
+        login = pl.col("id").is_in([*_LOGGED_IN, *_REFUSED])
+        sort = (
+            pl.when(slow & ~inner.fill_null(value=False)).then(pl.lit("slow"))
+            .when(login).then(pl.lit("login"))
+            .otherwise(pl.lit(""))
+        )  # fmt: skip
+        frame = frame.with_columns(sort.alias("sort")).with_columns(_reason().alias("reason"))
+        bad: list[tuple[int | None, str]] = [*found.rejects]
+        bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
+        sound = frame.filter(pl.col("reason").is_null())
+        slow_ones = sound.filter(pl.col("sort") == "slow")
+        events, skipped = self.cursors.add(_operations(slow_ones))
+        logins = _logins(sound.filter(pl.col("sort") == "login"))
+        skipped += sound.filter(pl.col("sort") == "").height
+        everything = pl.concat([logins, events])
+        return Batch(everything, rejects.frame(path, bad), skipped, found.raw_bytes)
+
+    def _known(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Adds ``account``: the user that last logged in on the connection."""
+        named = pl.coalesce("user", "principalName")
+        said = (
+            pl.when(pl.col("id").is_in(_LOGGED_IN)).then(named)
+            .when(pl.col("id") == _ENDED).then(pl.lit(""))
+        )  # fmt: skip
+        before = pl.DataFrame(
+            {"ctx": list(self.users), "_before": list(self.users.values())},
+            schema={"ctx": pl.String, "_before": pl.String},
+        )
+        frame = frame.with_columns(said.alias("_said"))
+        frame = frame.join(before, on="ctx", how="left", maintain_order="left")
+        known = pl.col("_said").forward_fill().over("ctx").fill_null(pl.col("_before"))
+        refused = pl.col("id").is_in(_REFUSED)
+        frame = frame.with_columns(pl.when(refused).then(named).otherwise(known).alias("account"))
+        said_last = frame.filter(pl.col("_said").is_not_null()).unique("ctx", keep="last")
+        for ctx, user in said_last.select("ctx", "_said").iter_rows():
+            self.users.pop(ctx, None)
+            if user:
+                self.users[ctx] = user
+        return frame
+
+    def tail(self) -> dict[str, str]:
+        """User to connections: a key of a tail is kept as a pseudonym where accounts are."""
+        found: dict[str, list[str]] = {}
+        for ctx, user in list(self.users.items())[-_MOST:]:
+            found.setdefault(user, []).append(ctx)
+        return {user: " ".join(ctxs) for user, ctxs in found.items()}
+
+
+def _reason() -> pl.Expr:
+    access = pl.col("sort") != ""
+    return pl.coalesce(
+        pl.when(pl.col("msg").is_null() | pl.col("t").is_null()).then(pl.lit(_FOREIGN)),
+        pl.when(access & pl.col("timestamp").is_null()).then(pl.lit(times.UNREADABLE)),
+        pl.when(access & (pl.col("timestamp") < times.EARLIEST)).then(pl.lit(times.EARLY)),
+        pl.when(access & (pl.col("timestamp") > datetime.now(UTC) + times.AHEAD)).then(
+            pl.lit(times.LATE)
+        ),
+        pl.when(access & (pl.col("account").fill_null("") == "")).then(pl.lit(_NOBODY)),
+    )
+
+
+def _operations(frame: pl.DataFrame) -> pl.DataFrame:
+    written = pl.sum_horizontal(
+        number(pl.col(name)) for name in ("ninserted", "nModified", "ndeleted")
+    )
+    some = pl.any_horizontal(
+        pl.col(name).is_not_null() for name in ("ninserted", "nModified", "ndeleted")
+    )
+    hashed = pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash")
+    frame = with_commands(frame, hashed)
+    made = {
+        "address": pl.col("remote"),
+        "application": pl.col("appName"),
+        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
+        "returned": number(pl.col("nreturned")),
+        "written": pl.when(some).then(written),
+        "bytes": number(pl.col("reslen")),
+        "duration_ms": number(pl.col("durationMillis")),
+        "exhausted": pl.col("cursorExhausted") == "true",
+        "failed": pl.col("errCode").is_not_null(),
+    }
+    return frame.select(
+        made.get(name, pl.col(name) if name in frame.columns else pl.lit(None))
+        .cast(kind).alias(name)
+        for name, kind in OPERATIONS.items()
+    )  # fmt: skip
+
+
+def _logins(frame: pl.DataFrame) -> pl.DataFrame:
+    made = {
+        "timestamp": pl.col("timestamp"),
+        "account": pl.col("account"),
+        "client_address": pl.coalesce("remote", "client").str.replace(r":\d{1,5}$", ""),
+        "action": pl.lit("login"),
+        "rows": pl.lit(0),
+        "success": pl.col("id").is_in(_LOGGED_IN),
+    }
+    return frame.select(
+        made.get(name, pl.lit(None)).cast(kind).alias(name) for name, kind in EVENTS.items()
+    )
+
+
+def mapping(path: Path, settings: Settings) -> dict[str, str]:
+    """Canonical columns and where they come from."""
+    del path, settings
+    return {
+        "timestamp": "t of the first operation of a cursor",
+        "account": "the user that logged in on the connection (ctx)",
+        "client_address": "attr.remote without the port",
+        "application": "attr.appName",
+        "database": "attr.ns",
+        "object": "attr.ns, as database.collection",
+        "other_objects": "collections that an aggregation joins",
+        "action": "the command",
+        "rows": "attr.nreturned, all batches of a cursor together",
+        "bytes": "attr.reslen, likewise",
+        "duration_ms": "attr.durationMillis, likewise",
+        "statement": "the server's hash of the query's shape, else its keys without values",
+        "success": "whether there is no attr.errCode",
+    }
+
+
+SOURCE = Source(
+    name="mongodb_log",
+    title="MongoDB structured log with slow queries",
+    accepts=accepts,
+    read=read,
+    mapping=mapping,
+)

@@ -1,0 +1,155 @@
+"""Starts a private MariaDB in a folder of its own, for samples and tests."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from office.server import UnavailableError
+
+SETTINGS = {
+    "slow_query_log": "1",
+    "slow_query_log_file": "slow.log",
+    "log_output": "FILE",
+    "long_query_time": "0",
+    "log_slow_admin_statements": "1",
+    "log_slow_filter": "",
+    "plugin_load_add": "server_audit",
+    "server_audit_logging": "ON",
+    "server_audit_output_type": "file",
+    "server_audit_file_path": "server_audit.log",
+    "server_audit_query_log_limit": "100000",
+    "skip_name_resolve": "1",
+    "innodb_flush_log_at_trx_commit": "0",
+    "bind_address": "*",
+}
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class MariaDB:
+    """A running server: root has no password on its socket, all of loopback may log in."""
+
+    data: Path
+    socket: Path
+    port: int
+
+    @property
+    def slow_log(self) -> Path:
+        """Where all statements are logged, with their rows."""
+        return self.data / "slow.log"
+
+    @property
+    def audit_log(self) -> Path:
+        """Where server_audit writes."""
+        return self.data / "server_audit.log"
+
+    def run(
+        self,
+        script: str,
+        *,
+        user: str = "root",
+        host: str = "",
+        port: int = 0,
+        password: str = "",
+        database: str = "office",
+        options: tuple[str, ...] = (),
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a script of the client in one session; its output goes nowhere but the result."""
+        way = ["-h", host, "-P", str(port or self.port)] if host else ["-S", str(self.socket)]
+        secret = [f"--password={password}"] if password else []
+        return subprocess.run(
+            ["mariadb", "--no-defaults", "-u", user, *way, *secret, *options, "-N", database],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=check,
+        )
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[MariaDB]:
+    """A fresh server in ``folder`` with database ``office``; stopped at the end.
+
+    ``settings`` are added to SETTINGS. Raises UnavailableError. As root the server runs as user
+    mysql or nobody, who then owns ``folder`` and must be able to reach it.
+    """
+    binary = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/libexec")
+    if binary is None or shutil.which("mariadb-install-db") is None:
+        raise UnavailableError("no MariaDB server is installed (mariadbd was not found)")
+    folder.mkdir(parents=True, exist_ok=True)
+    server = MariaDB(folder / "data", folder / "s", _free_port())
+    config = folder / "my.cnf"
+    wanted = SETTINGS | settings
+    lines = [f"{name}={value}" for name, value in wanted.items()]
+    lines += [f"datadir={server.data}", f"socket={server.socket}", f"port={server.port}"]
+    lines += [f"pid_file={folder / 'pid'}", f"log_error={folder / 'error.log'}"]
+    config.write_text("[mariadbd]\n" + "\n".join(lines) + "\n")
+    prefix = _unprivileged(folder)
+    _install(prefix, config, server)
+    process = subprocess.Popen(
+        [*prefix, binary, f"--defaults-file={config}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        _wait(process, server, folder / "error.log")
+        server.run("CREATE DATABASE office", database="mysql")
+        yield server
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _install(prefix: tuple[str, ...], config: Path, server: MariaDB) -> None:
+    command = [*prefix, "mariadb-install-db", f"--defaults-file={config}", "--skip-test-db"]
+    command += ["--auth-root-authentication-method=normal", f"--datadir={server.data}"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        words = " ".join((done.stderr or done.stdout).split())[-300:]
+        raise UnavailableError(f"mariadb-install-db failed: {words}")
+
+
+def _wait(process: subprocess.Popen[bytes], server: MariaDB, errors: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        done = server.run("SELECT 1", database="mysql", check=False)
+        if done.returncode == 0:
+            return
+        time.sleep(0.1)
+    said = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
+    raise UnavailableError(f"MariaDB did not start: {' '.join(said.split())}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _unprivileged(folder: Path) -> tuple[str, ...]:
+    """What to put before a command so that it does not run as root; gives ``folder`` away."""
+    if os.geteuid() != 0:
+        return ()
+    for name in ("mysql", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        folder.chmod(0o755)
+        own = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
+        return ("setpriv", *own, "env", "HOME=/", "LC_ALL=C.UTF-8")
+    raise UnavailableError("MariaDB refuses to run as root, and there is no other user to be")

@@ -1,0 +1,61 @@
+"""Breaks one entry of a real log, for tests that all others must survive."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+
+import polars as pl
+from hypothesis import strategies as st
+
+from detector import registry
+from detector.settings import Settings
+
+
+@dataclass(frozen=True)
+class Read:
+    events: pl.DataFrame
+    rejects: pl.DataFrame
+    skipped: int
+    tail: dict
+
+    @property
+    def told(self):
+        """All entries that were accounted for."""
+        return self.events.height + self.rejects.height + self.skipped
+
+
+def read(name, path, data=None, tail=None, **settings):
+    """A log read by the source ``name``; ``data`` is written to ``path`` first."""
+    if data is not None:
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    batches = list(registry.sources()[name].read(path, Settings(**settings), tail or {}))
+    return Read(
+        pl.concat([batch.events for batch in batches]),
+        pl.concat([batch.rejects for batch in batches]),
+        sum(batch.skipped for batch in batches),
+        dict(batches[-1].tail),
+    )
+
+
+def content(path):
+    data = path.read_bytes()
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+
+
+#: What happens to an entry: a byte flips, its end is cut off, two are joined, one is repeated.
+FAULTS = st.sampled_from(["flip", "cut", "join", "repeat"])
+
+
+def broken(entry, fault, at, byte):
+    """``entry`` (bytes with its newline) after a ``fault`` at ``at`` (0 to 1)."""
+    place = min(int(at * len(entry)), len(entry) - 2)
+    if fault == "flip":
+        changed = bytearray(entry)
+        changed[place] = byte
+        return bytes(changed)
+    if fault == "cut":
+        return entry[:place] + b"\n"
+    if fault == "join":
+        return entry[:-1] + entry
+    return entry * 3
