@@ -40,6 +40,15 @@ def expand(arguments: Sequence[str]) -> list[Path]:
     return list(found.values())
 
 
+def present(arguments: Sequence[str]) -> list[Path]:
+    """As ``expand``, of what is there now: nothing where an argument names nothing."""
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        for path in _files(argument):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their size."""
     return [

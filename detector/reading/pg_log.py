@@ -13,7 +13,7 @@ from detector.reading import pg_time, pgaudit
 from detector.reading.fingerprint import fingerprint
 from detector.reading.pg_statements import Statements
 from detector.reading.records import Reject
-from detector.reading.source import Batch, Tail
+from detector.reading.source import HELD, Batch, Tail, nothing
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
@@ -73,8 +73,30 @@ def batches(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail)
     for piece in pieces:
         done = piece.bytes_read
         yield _batch(piece, statements, path, settings)
+    yield _last(statements, done)
+
+
+def follow(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """The batches of one piece of a file: what is held back goes into the tail."""
+    statements = _opened(tail)
+    for piece in pieces:
+        yield _batch(piece, statements, path, settings)
+    yield nothing({HELD: statements.kept()})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """What was held back, once the file has ended."""
+    del settings
+    return _last(_opened(tail), 0)
+
+
+def _opened(tail: Tail) -> Statements:
+    return Statements.of(tail[HELD]) if HELD in tail else Statements(dict(tail))
+
+
+def _last(statements: Statements, done: int) -> Batch:
     events, skipped, left = statements.finish()
-    yield Batch(events, empty(REJECTS), skipped, done, left)
+    return Batch(events, empty(REJECTS), skipped, done, left)
 
 
 def _batch(piece: Piece, statements: Statements, path: Path, settings: Settings) -> Batch:
