@@ -103,6 +103,15 @@ def _read(
             raise InputError(error.what, where=log.path, hint=error.hint) from None
 
 
+def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
+    """What the beginning of a log tells the pieces after it. Raises InputError."""
+    tail: Tail = {}
+    with _in_memory(data) as path:
+        for batch in growing.read(path, settings, {}):
+            tail = batch.tail
+    return tail
+
+
 def _placed(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
     if rejects.is_empty():
         return rejects

@@ -21,9 +21,10 @@ from detector.errors import InputError
 from detector.ledger.store import Ledger
 from detector.schema import SCORES, check
 from detector.watch import sealing, state
-from detector.watch.calendar import Calendar, believed
+from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
 from detector.watch.judging import Judging
+from detector.watch.live import Live
 from detector.watch.shelf import Shelf
 from detector.watch.state import Rows, State
 from detector.watch.sums import Books, OpenDays, fold
@@ -37,6 +38,8 @@ MANY_REJECTS: Final = 10_000
 #: behind then.
 SILENCE: Final = 60.0
 LINGER: Final = timedelta(minutes=15)
+#: Seconds that scoring the day so far rests at most, however long it took.
+LONGEST_REST: Final = 5.0
 #: Seconds before a day that was scored is scored anew for late events.
 ANEW: Final = 60.0
 
@@ -78,6 +81,9 @@ class Watcher:
     calendar: Calendar = field(init=False)
     newest: datetime | None = None
     raised: list[Alert] = field(init=False)
+    live: Live = field(init=False)
+    _fresh: bool = True
+    _live_next: float = float("-inf")
     _ids: set[str] = field(init=False)
     _facts: dict[str, str] = field(init=False)
     _rejects: int = 0
@@ -94,6 +100,7 @@ class Watcher:
         self.intake = Intake(self.shelf, self.ledger.parts())
         self.raised = self.state.box().alerts()
         self._ids = self.state.box().ids()
+        self.live = Live(self.judging)
         self._sealed = self._moved = self.clock()
         self._reconcile()
         self._believe()
@@ -118,6 +125,8 @@ class Watcher:
         if pieces:
             self._moved = now
         scored = self._score(now, finish=finish and not pieces)
+        if not finish and not scored:
+            scored = self._live(now)
         self._seal(now)
         return Cycle(
             len(pieces),
@@ -165,6 +174,8 @@ class Watcher:
             self.shelf.put(piece.log)
         self.shelf.changed.clear()
         self.open.put(sums)
+        self._fresh = self._fresh or bool(sums)
+        self.live.forget([each.day for each in sums])
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()
@@ -216,6 +227,41 @@ class Watcher:
             self._rescored = now
         some = next(self.judging.days(self.books, days))
         return [(some, self._raise(some, now))]
+
+    def _live(self, now: float) -> list[tuple[Scored, list[Alert]]]:
+        """The day so far, where it is today's and events came in: no oftener than half the time."""
+        day = self._today(now)
+        if day is None or not self._fresh or now < self._live_next:
+            return []
+        self._fresh = False
+        some = self.live.score(self.books, day)
+        self._live_next = self.clock() + min(self.clock() - now, LONGEST_REST)
+        new = self.judging.raised(some.alerts, self.raised, self._ids, now)
+        if not new:
+            return []
+        self.tell(new)
+        return [(replace(some, days=[]), new)]
+
+    def _today(self, now: float) -> date | None:
+        """The day that runs, if what is read is of it."""
+        low = self.intake.low or self.newest
+        if low is None or abs(datetime.fromtimestamp(now, UTC) - low) > AHEAD:
+            return None
+        day = self.calendar.day_of(low)
+        return day if day in self.calendar.dirty else None
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """Keeps alerts for the sinks."""
+        with self.state.transaction() as rows:
+            self.state.box(self.names).keep(rows, alerts)
+        self.raised += alerts
+        self._ids |= {alert["id"] for alert in alerts}
+
+    def judge_by(self, judging: Judging) -> None:
+        """From now on."""
+        self.judging = judging
+        self.live = Live(judging)
+        self._fresh = True
 
     def _raise(self, some: Scored, now: float) -> list[Alert]:
         """Keeps scores on disk, then alerts and that the days are done in one transaction."""
