@@ -192,7 +192,7 @@ class Intake:
             return age >= self.shelf.looks.settle
         if not quiet:
             return False
-        if not self.shelf.is_live(log):
+        if log.renamed or not self.shelf.is_live(log):
             return True
         return any(
             self._is_tied(other) and not other.position and log in self._ties(other)

@@ -43,6 +43,7 @@ class Log:
     form: Form
     stage: Stage = "open"
     reason: str = ""
+    renamed: bool = False
     position: int = 0
     line: int = 0
     tail: Tail = field(default_factory=dict)

@@ -130,6 +130,7 @@ class Service:
         if newest is None:
             return
         since = newest - RATED
+        since = max(since, self.watcher.judging.model.last_day)
         days = sum(day > since for day in self.watcher.calendar.scored)
         rang = sum(since.isoformat() < alert["date"] <= newest.isoformat()
                    for alert in self.watcher.raised if alert["entity_kind"] != "log")  # fmt: skip

@@ -159,7 +159,7 @@ class Shelf:
             self._again[(log.device, log.inode)] = log.id
             return False
         if log.path != str(path):
-            self.put(replace(log, path=str(path)))
+            self.put(replace(log, path=str(path), renamed=True))
         return True
 
     def _changed(self, log: Log, path: Path, size: int) -> bool:

@@ -21,6 +21,7 @@ from typing import Final, Self, TypeAlias
 
 import polars as pl
 
+from detector.alerts.alert import Alert
 from detector.errors import DetectorError, OutboxError, StateError
 from detector.outbox import tables as outbox
 from detector.outbox.store import Outbox
@@ -190,6 +191,13 @@ class State:
             self._demand(body, digest, f"rejects {seq}")
             parts.append(check(_frame(body), REJECTS, "rejects"))
         return pl.concat(parts)
+
+    def alerts(self) -> list[Alert]:
+        """All that were raised and not forgotten, in order. Raises StateError."""
+        try:
+            return self.box().alerts()
+        except ValueError as error:
+            raise _damage(self.folder, f"an alert: {error}") from error
 
     def _demand(self, data: bytes, digest: str, what: str) -> None:
         if logs.digest(data) != digest:

@@ -98,7 +98,7 @@ class Watcher:
         self._rejects = self.state.rejects().height
         self.calendar = Calendar.of(self._facts, self.ledger.timezone)
         self.intake = Intake(self.shelf, self.ledger.parts())
-        self.raised = self.state.box().alerts()
+        self.raised = self.state.alerts()
         self._ids = self.state.box().ids()
         self.live = Live(self.judging)
         self._sealed = self._moved = self.clock()
