@@ -94,6 +94,7 @@ def watch(
         stack.callback(shelf.close)
         sinks = tuple(route.name for route in routes)
         watcher = Watcher(kept, book, judging, shelf, out, sinks, time.time)
+        stack.callback(watcher.close)
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
         if once:

@@ -147,6 +147,18 @@ def _together(
     return merge(pl.concat([known, *fresh])).sort(keys)
 
 
+def merged(
+    base: tuple[pl.DataFrame, pl.DataFrame], sums: list[Sums], dimensions: Collection[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions."""
+    if not sums:
+        return base
+    chosen = pl.col("dimension").is_in(sorted(dimensions))
+    hours = merge_hours(pl.concat([base[0], *(each.hours for each in sums)]))
+    touched = [each.touched.filter(chosen) for each in sums]
+    return hours, merge_touched(pl.concat([base[1], *touched]))
+
+
 def day_sums(sums: list[Sums]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """HOURS and TOUCHED of sums of one day."""
     if not sums:

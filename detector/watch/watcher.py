@@ -38,8 +38,6 @@ MANY_REJECTS: Final = 10_000
 #: behind then.
 SILENCE: Final = 60.0
 LINGER: Final = timedelta(minutes=15)
-#: Seconds that scoring the day so far rests at most, however long it took.
-LONGEST_REST: Final = 5.0
 #: Seconds before a day that was scored is scored anew for late events.
 ANEW: Final = 60.0
 
@@ -83,7 +81,6 @@ class Watcher:
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
     _fresh: bool = True
-    _live_next: float = float("-inf")
     _ids: set[str] = field(init=False)
     _facts: dict[str, str] = field(init=False)
     _rejects: int = 0
@@ -125,17 +122,22 @@ class Watcher:
         if pieces:
             self._moved = now
         scored = self._score(now, finish=finish and not pieces)
-        if not finish and not scored:
-            scored = self._live(now)
+        alerts = [alert for some in scored for alert in some[1]]
+        if not finish:
+            alerts += self._live(now)
         self._seal(now)
         return Cycle(
             len(pieces),
             sum(batch.events.height for piece in pieces for batch in piece.batches),
             sum(piece.log.position - before.get(piece.log.id, 0) for piece in pieces),
             len(self.intake.behind),
-            tuple(alert for some in scored for alert in some[1]),
+            tuple(alerts),
             tuple(day for some in scored for day in some[0].days),
         )
+
+    def close(self) -> None:
+        """Ends what goes on beside."""
+        self.live.close()
 
     def finish(self) -> list[Alert]:
         """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""
@@ -175,7 +177,8 @@ class Watcher:
         self.shelf.changed.clear()
         self.open.put(sums)
         self._fresh = self._fresh or bool(sums)
-        self.live.forget([each.day for each in sums])
+        for each in sums:
+            self.live.touch(each.day, each.hours["account"].unique())
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()
@@ -228,19 +231,17 @@ class Watcher:
         some = next(self.judging.days(self.books, days))
         return [(some, self._raise(some, now))]
 
-    def _live(self, now: float) -> list[tuple[Scored, list[Alert]]]:
-        """The day so far, where it is today's and events came in: no oftener than half the time."""
+    def _live(self, now: float) -> list[Alert]:
+        """The day so far, where it is today's and events came in."""
         day = self._today(now)
-        if day is None or not self._fresh or now < self._live_next:
+        if day is None or not self._fresh:
             return []
-        self._fresh = False
-        some = self.live.score(self.books, day)
-        self._live_next = self.clock() + min(self.clock() - now, LONGEST_REST)
-        new = self.judging.raised(some.alerts, self.raised, self._ids, now)
-        if not new:
-            return []
-        self.tell(new)
-        return [(replace(some, days=[]), new)]
+        found = self.live.score(self.books, day, now)
+        self._fresh = self.live.is_preparing
+        new = self.judging.raised(found, self.raised, self._ids, self.clock())
+        if new:
+            self.tell(new)
+        return new
 
     def _today(self, now: float) -> date | None:
         """The day that runs, if what is read is of it."""
@@ -260,6 +261,7 @@ class Watcher:
     def judge_by(self, judging: Judging) -> None:
         """From now on."""
         self.judging = judging
+        self.live.close()
         self.live = Live(judging)
         self._fresh = True
 

@@ -69,9 +69,11 @@ class Kit:
             shelf = Shelf(looks, known, before.known)
             judging = Judging(self.model, None, self.settings, FAMILIES)
             with ledger.writing():
-                yield Watcher(
+                watcher = Watcher(
                     state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0
                 )
+                yield watcher
+            watcher.close()
             shelf.close()
 
 
