@@ -62,15 +62,11 @@ def train(
     people = veil.directory(directory, rules)
     confirmed = load_book(path_of(verdicts, ledger), rules).confirmed_days()
     options.demand_writable(model, "--model")
-    if from_ledger == bool(logs):
-        raise SettingsError("name logs, or --from-ledger, and not both", where="detector train")
+    _demand_either(logs, from_ledger=from_ledger)
     if logs:
         take_in(logs, source, ledger, rules, "see detector check")
     book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=check_of(rules))
-    last = until.date() if until else date.max
-    days = [day for day in book.days() if day <= last]
-    if not days:
-        raise NotEnoughHistory("no day with data to learn from", where=ledger)
+    days = _days(book, until)
     screen.say(f"learning from {days[0]} to {days[-1]}")
     clean = without(
         book.hours(days[0], days[-1]),
@@ -101,6 +97,20 @@ def train(
             "most row counts are unknown: thefts that do not change the number of statements "
             "will not be seen; switch row counts on in the database's log"
         )
+
+
+def _demand_either(logs: list[str] | None, *, from_ledger: bool) -> None:
+    if from_ledger == bool(logs):
+        raise SettingsError("name logs, or --from-ledger, and not both", where="detector train")
+
+
+def _days(book: Ledger, until: datetime | None) -> list[date]:
+    """The days to learn from. Raises NotEnoughHistory where there is none."""
+    last = until.date() if until else date.max
+    days = [day for day in book.days() if day <= last]
+    if not days:
+        raise NotEnoughHistory("no day with data to learn from", where=book.path)
+    return days
 
 
 def _say_left_out(days: pl.DataFrame) -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from detector.errors import InputError
 from detector.ledger.ingest import TAILS
 from detector.ledger.manifest import Part
@@ -19,6 +21,7 @@ from detector.watch import pieces
 from detector.watch.content import Content, Packed, Plain
 from detector.watch.log import Log
 from detector.watch.shelf import Shelf
+from detector.watch.sums import Days, fold, together
 
 #: Bytes of a micro-batch: what a transaction holds, and so what memory does.
 MOST: Final = 16 * MIB
@@ -29,10 +32,12 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some of a log: the log as it is then, and what was in it."""
+    """Some of a log: the log as it is then, and what was in it; of a whole file, its ``sums``."""
 
     log: Log
     batches: list[Batch]
+    sums: Days = field(default_factory=dict)
+    rejects: tuple[pl.DataFrame, ...] = ()
 
 
 class _Gone:
@@ -53,6 +58,8 @@ class _Whole:
 
     log: Log
     batches: Iterator[Batch]
+    sums: Days = field(default_factory=dict)
+    rejects: list[pl.DataFrame] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -64,6 +71,7 @@ class Intake:
 
     shelf: Shelf
     parts: list[Part]
+    timezone: str
     most: int = MOST
     behind: list[Log] = field(default_factory=list)
     _quiet: dict[int, float] = field(default_factory=dict)
@@ -133,9 +141,13 @@ class Intake:
         if step is None:
             del self._whole[log.id]
             content = opening.identity(Path(log.path)).sha256
-            return Piece(replace(reading.log, stage="ended", content=content), [])
-        reading.log = step[0]
-        return Piece(step[0], [step[1]])
+            ended = replace(reading.log, stage="ended", content=content)
+            return Piece(ended, [], reading.sums, tuple(reading.rejects))
+        reading.log, batch = step
+        reading.sums = together(reading.sums, fold([batch], self.timezone))
+        if batch.rejects.height:
+            reading.rejects.append(batch.rejects)
+        return None
 
     def _told(self, log: Log) -> Tail:
         """What earlier logs of the same format left open; the latest word wins."""

@@ -9,6 +9,14 @@ from typing import Any, Final
 from detector.errors import SettingsError
 
 HOST: Final = "127.0.0.1"
+GAUGES: Final = {
+    "lag_bytes": "Bytes of logs that were not read yet",
+    "last_event_time_seconds": "Time of the newest event",
+    "events_per_second": "Events taken in lately",
+    "open_days": "Days that are not in the ledger yet",
+    "days_to_score": "Days to be scored, or scored anew",
+    "logs": "Logs that are followed",
+}
 
 
 def serve(port: int) -> Callable[[dict[str, Any]], None]:
@@ -22,15 +30,7 @@ def serve(port: int) -> Callable[[dict[str, Any]], None]:
         ) from None
     registry = CollectorRegistry()
     gauges = {
-        name: Gauge(f"detector_{name}", words, registry=registry)
-        for name, words in (
-            ("lag_bytes", "Bytes of logs that were not read yet"),
-            ("last_event_time_seconds", "Time of the newest event"),
-            ("events_per_second", "Events taken in lately"),
-            ("open_days", "Days that are not in the ledger yet"),
-            ("days_to_score", "Days to be scored, or scored anew"),
-            ("logs", "Logs that are followed"),
-        )
+        name: Gauge(f"detector_{name}", words, registry=registry) for name, words in GAUGES.items()
     }
     events = Counter("detector_events", "Events taken in", registry=registry)
     alerts = Counter("detector_alerts", "Alerts raised", registry=registry)

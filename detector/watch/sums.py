@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -31,10 +31,12 @@ from detector.watch.state import Sums
 #: Sums of one level that are merged into one of the next.
 FAN: Final = 16
 
-Merge = Callable[[pl.DataFrame], pl.DataFrame]
+Merge: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
+#: HOURS and TOUCHED by day.
+Days: TypeAlias = dict[date, tuple[pl.DataFrame, pl.DataFrame]]
 
 
-def fold(batches: Iterable[Batch], timezone: str) -> dict[date, tuple[pl.DataFrame, pl.DataFrame]]:
+def fold(batches: Iterable[Batch], timezone: str) -> Days:
     """HOURS and TOUCHED of all events, by day."""
     events = [coded(batch.events, timezone) for batch in batches if batch.events.height]
     if not events:
@@ -49,6 +51,18 @@ def fold(batches: Iterable[Batch], timezone: str) -> dict[date, tuple[pl.DataFra
         )
         for key, part in hours.partition_by("day", as_dict=True).items()
     }
+
+
+def together(one: Days, other: Days) -> Days:
+    """The sums of both."""
+    found = {**one, **other}
+    for day in one.keys() & other.keys():
+        (hours, touched), (more, touched_more) = one[day], other[day]
+        found[day] = (
+            merge_hours(pl.concat([hours, more])),
+            merge_touched(pl.concat([touched, touched_more])),
+        )
+    return found
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from detector.watch.judging import Judging
 from detector.watch.live import Live
 from detector.watch.shelf import Shelf
 from detector.watch.state import Rows, State
-from detector.watch.sums import Books, OpenDays, fold
+from detector.watch.sums import Books, OpenDays, fold, together
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
 MANY: Final = 3_000_000
@@ -94,7 +94,7 @@ class Watcher:
         self.open = OpenDays.of(self.state.sums())
         self._rejects = self.state.rejects().height
         self.calendar = Calendar.of(self._facts, self.ledger.timezone)
-        self.intake = Intake(self.shelf, self.ledger.parts())
+        self.intake = Intake(self.shelf, self.ledger.parts(), self.ledger.timezone)
         self.raised = self.state.alerts()
         self._ids = self.state.box().ids()
         self.live = Live(self.judging)
@@ -116,7 +116,7 @@ class Watcher:
         if finish or now - self._looked >= self.look_every:
             self.shelf.look(now)
             self._looked = now
-        before = {log.id: log.position for log in self.shelf.logs.values()}
+        before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
         pieces = self.intake.take(now, finish=finish)
         self._keep(pieces)
         if pieces:
@@ -128,8 +128,8 @@ class Watcher:
         self._seal(now)
         return Cycle(
             len(pieces),
-            sum(batch.events.height for piece in pieces for batch in piece.batches),
-            sum(piece.log.position - before.get(piece.log.id, 0) for piece in pieces),
+            sum(piece.log.events - before.get(piece.log.id, (0, 0))[0] for piece in pieces),
+            sum(piece.log.position - before.get(piece.log.id, (0, 0))[1] for piece in pieces),
             len(self.intake.behind),
             tuple(alerts),
             tuple(day for some in scored for day in some[0].days),
@@ -158,11 +158,12 @@ class Watcher:
         if not changed:
             return
         batches = [batch for piece in pieces for batch in piece.batches]
-        sums = [
-            self.open.next(day, *tables)
-            for day, tables in sorted(fold(batches, self.ledger.timezone).items())
-        ]
+        days = fold(batches, self.ledger.timezone)
+        for piece in pieces:
+            days = together(days, piece.sums)
+        sums = [self.open.next(day, *tables) for day, tables in sorted(days.items())]
         rejects = [batch.rejects for batch in batches if batch.rejects.height]
+        rejects += [each for piece in pieces for each in piece.rejects]
         self.calendar.touch(each.day for each in sums)
         with self.state.transaction() as rows:
             for log in changed.values():

@@ -7,6 +7,7 @@ import os
 import shutil
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from watched import Kit, append, as_csv, as_lines, counted, events_on
 
@@ -178,6 +179,17 @@ def test_a_dump_counts_once_however_often_it_is_dropped(kit: Kit) -> None:
         shutil.copy(kit.logs / "dump.parquet", kit.logs / "again.parquet")
         shutil.copy(kit.logs / "dump.csv.gz", kit.logs / "again.csv.gz")
         assert read_all(watcher) == BOTH
+
+
+def test_a_dump_that_breaks_off_or_is_interrupted_counts_once_or_not_at_all(kit: Kit) -> None:
+    many = pl.concat([FIRST] * 2000)  # several batches
+    many.write_parquet(kit.logs / "dump.parquet")
+    with kit.watching() as watcher:
+        watcher.cycle()
+        watcher.cycle()
+        assert counted(watcher) == 0
+    with kit.watching() as watcher:
+        assert read_all(watcher) == many.height
 
 
 def test_a_dump_that_is_still_written_waits(kit: Kit) -> None:
