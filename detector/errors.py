@@ -6,6 +6,7 @@
     |-- LedgerError            a ledger folder that is damaged, foreign or newer
     |-- ModelError             a model folder that is damaged, foreign or newer
     |-- OutboxError            an outbox that is damaged, foreign or newer
+    |-- StateError             a watcher's state that is damaged, foreign, newer or in use
     |-- VerdictError           a verdict that cannot be taken, or a damaged file of them
     `-- NotEnoughHistory       the log is too short to learn from
 
@@ -59,6 +60,10 @@ class ModelError(DetectorError):
 
 class OutboxError(DetectorError):
     """The outbox is damaged, was made by a newer version, or is no outbox."""
+
+
+class StateError(DetectorError):
+    """The state folder of ``detector watch`` is damaged, newer, in use, or cannot be written."""
 
 
 class VerdictError(DetectorError):

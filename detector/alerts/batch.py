@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Protocol
 
 import polars as pl
 
@@ -15,12 +16,21 @@ from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK, Covers, Scorer
-from detector.ledger.store import Ledger
 from detector.schema import SCORES, empty
 from detector.settings import Settings
 
 #: Days scored together: enough to share the reading of the past, few enough for memory.
 TOGETHER = 7
+
+
+class Tables(Protocol):
+    """What is scored: a ledger, or one with what a watcher has not put there yet."""
+
+    def hours(self, since: date, until: date) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+
+    def touched(self, since: date, until: date, dimensions: Collection[str]) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ class Hush:
 
 
 def score_days(
-    ledger: Ledger,
+    ledger: Tables,
     days: Sequence[date],
     model: Model,
     directory: pl.DataFrame | None,
@@ -64,18 +74,29 @@ def score_days(
         hours = ledger.hours(since, until)
         touched = ledger.touched(since, until, DIMENSIONS)
         scored = scorer.score(hours, touched, some)
-        if scored.is_empty():
-            yield Scored(some, empty(SCORES), [], [])
-            continue
-        raised = pl.concat([alert.raised(scored), alert.raised(scored, "held")])
-        raised = raised.sort("hour", "entity_kind", "entity")
-        context = Context.of(raised, hours, touched, directory, model, settings)
-        made = alert.alerts(raised, model, families, context)
-        held = [
-            each
-            for each, quiet in zip(made, raised["held"], strict=True)
-            if quiet and hush and hush.holds(each)
-        ]
-        ids = {each["id"] for each in held}
-        ringing = [each for each in made if each["id"] not in ids]
-        yield Scored(some, alert.scores(scored, ringing), ringing, held)
+        yield told(scorer, scored, hours, touched, some, hush)
+
+
+def told(
+    scorer: Scorer,
+    scored: pl.DataFrame,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    days: list[date],
+    hush: Hush | None,
+) -> Scored:
+    """What ``scored``, which ``scorer`` made of ``hours`` and ``touched``, says of ``days``."""
+    if scored.is_empty():
+        return Scored(days, empty(SCORES), [], [])
+    raised = pl.concat([alert.raised(scored), alert.raised(scored, "held")])
+    raised = raised.sort("hour", "entity_kind", "entity")
+    context = Context.of(raised, hours, touched, scorer.directory, scorer.model, scorer.settings)
+    made = alert.alerts(raised, scorer.model, scorer.families, context)
+    held = [
+        each
+        for each, quiet in zip(made, raised["held"], strict=True)
+        if quiet and hush and hush.holds(each)
+    ]
+    ids = {each["id"] for each in held}
+    ringing = [each for each in made if each["id"] not in ids]
+    return Scored(days, alert.scores(scored, ringing), ringing, held)

@@ -18,8 +18,10 @@ from detector.cli.outbox import outbox
 from detector.cli.reveal import reveal
 from detector.cli.score import score
 from detector.cli.sinks import sinks
+from detector.cli.status import status
 from detector.cli.train import train
 from detector.cli.verdict import verdict
+from detector.cli.watch import watch
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -29,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (check, train, score, drill, evaluate, ledger, verdict, deliver, reveal):
+for command in (
+    *(check, train, score, watch, status, drill, evaluate, ledger, verdict, deliver, reveal),
+):
     app.command()(command)
 app.add_typer(sinks, name="sinks")
 app.add_typer(outbox, name="outbox")

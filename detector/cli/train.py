@@ -15,12 +15,13 @@ from detector import registry
 from detector.cli import options, screen
 from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
-from detector.errors import NotEnoughHistory
+from detector.errors import NotEnoughHistory, SettingsError
 from detector.forests import store
 from detector.forests.model import Model
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
 from detector.phrases import counted, share
+from detector.pseudonyms.names import check_of
 from detector.reading import veil
 from detector.verdicts.history import History
 
@@ -29,7 +30,10 @@ SHOWN = 10
 
 
 def train(
-    logs: options.Logs,
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LOG]...", help="Files, folders or globs of access logs."),
+    ] = None,
     source: options.SourceName = None,
     directory: options.DirectoryFile = None,
     until: Annotated[
@@ -41,6 +45,10 @@ def train(
     alerts_per_day: options.Budget = None,
     verdicts: VerdictsFile = None,
     settings: options.SettingsFile = None,
+    from_ledger: Annotated[
+        bool,
+        typer.Option("--from-ledger", help="Read no logs: learn from what the ledger holds."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Learn from historical logs what each account normally reads.
@@ -52,12 +60,11 @@ def train(
     people = veil.directory(directory, rules)
     confirmed = load_book(path_of(verdicts, ledger), rules).confirmed_days()
     options.demand_writable(model, "--model")
-    take_in(logs, source, ledger, rules, "see detector check")
-    book = Ledger.open(ledger, rules.timezone)
-    last = until.date() if until else date.max
-    days = [day for day in book.days() if day <= last]
-    if not days:
-        raise NotEnoughHistory("no day with data to learn from", where=ledger)
+    _demand_either(logs, from_ledger=from_ledger)
+    if logs:
+        take_in(logs, source, ledger, rules, "see detector check")
+    book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=check_of(rules))
+    days = _days(book, until)
     screen.say(f"learning from {days[0]} to {days[-1]}")
     past = History(book, days[0], days[-1], confirmed, people, rules)
     data, left_out = past.data(registry.families())
@@ -82,6 +89,20 @@ def train(
     if people is None:
         _say_groups(found)
     _say_contaminated(found)
+
+
+def _demand_either(logs: list[str] | None, *, from_ledger: bool) -> None:
+    if from_ledger == bool(logs):
+        raise SettingsError("name logs, or --from-ledger, and not both", where="detector train")
+
+
+def _days(book: Ledger, until: datetime | None) -> list[date]:
+    """The days to learn from. Raises NotEnoughHistory where there is none."""
+    last = until.date() if until else date.max
+    days = [day for day in book.days() if day <= last]
+    if not days:
+        raise NotEnoughHistory("no day with data to learn from", where=book.path)
+    return days
 
 
 def _say_left_out(days: pl.DataFrame) -> None:

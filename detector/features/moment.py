@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,7 @@ def signs(
         pl.col("day").is_between(panel.days[0], panel.days[-1])
     )
     new = novelty.weighed(firsts, networked, learned.known, groups, learned.used)
-    order = pl.DataFrame(
-        {"account": panel.entities, "at": np.arange(len(panel.entities))},
-        schema={"account": pl.String, "at": pl.Int64},
-    )
-    placed = with_slots(new, "hour", settings).join(order, on="account", how="inner")
+    placed = placed_in(panel, new, settings)
     by_day = {key[0]: part for key, part in placed.partition_by("day", as_dict=True).items()}
     known_groups = set(learned.habits["entity"].drop_nulls())
     of = dict(groups.iter_rows())
@@ -86,6 +83,15 @@ def signs(
         habit,
         rhythm.by_day(seen, habit, panel),
     )
+
+
+def placed_in(panel: Panel, new: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """``novelty.weighed`` with the account's place ``at`` and ``slot``."""
+    order = pl.DataFrame(
+        {"account": panel.entities, "at": np.arange(len(panel.entities))},
+        schema={"account": pl.String, "at": pl.Int64},
+    )
+    return with_slots(new, "hour", settings).join(order, on="account", how="inner")
 
 
 def _by_day(placed: pl.DataFrame, panel: Panel, peers: Peers) -> dict[str, Floats]:
@@ -135,9 +141,15 @@ class Day:
 
 
 def figures(
-    day: date, hourly: pl.DataFrame, history: History, signs: Signs | None, *, ends: bool
+    day: date,
+    hourly: pl.DataFrame,
+    history: History,
+    signs: Signs | None,
+    *,
+    ends: bool,
+    only: Collection[str] | None = None,
 ) -> pl.DataFrame:
-    """One row per entity and hour of ``day`` with activity, of one kind.
+    """One row per entity (of ``only``, where given) and hour of ``day`` with activity, of one kind.
 
     ``hourly`` is HOURLY of the day. Columns: entity, group, day, slot, hour_rows; per measure its
     sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
@@ -149,6 +161,10 @@ def figures(
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
     now = _day(day, history, here, (row, slot), ends=ends)
+    if only is not None:
+        asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
+        kept = asked[now.cells[0]]
+        now = replace(now, cells=(now.cells[0][kept], now.cells[1][kept]))
     sums = _so_far(hourly, row, slot, len(here))
     logs = _logs(sums, now, history)
     found = {

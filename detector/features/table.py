@@ -74,7 +74,7 @@ class Kind:
         return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
 
 
-def _kinds(
+def kinds_of(
     hours: pl.DataFrame, touched: pl.DataFrame, accounts: pl.DataFrame, settings: Settings
 ) -> Iterator[Kind]:
     """Each kind of entity in the ledger's tables; ``accounts`` is (account, group)."""
@@ -115,20 +115,12 @@ def table(
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
     parts = []
     new: dict[date, pl.DataFrame] = {}
-    for kind in _kinds(hours, touched, accounts, settings):
-        kind = _scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
+    for kind in kinds_of(hours, touched, accounts, settings):
+        kind = scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
         panel = kind.panel(since, until, settings)
         if not panel.entities:
             continue
-        groups = kind.groups(panel.entities)
-        of_kind = pl.col("entity_kind") == kind.name
-        frozen = levels.of(
-            panel,
-            groups,
-            learned.levels.filter(of_kind).drop("entity_kind"),
-            learned.peers.filter(of_kind).drop("entity_kind"),
-        )
-        history = History.of(panel, frozen, groups, levels.floor(kind.name))
+        history = history_of(kind, panel, learned)
         signs = (
             moment.signs(panel, touched, learned, accounts, settings)
             if kind.name == ACCOUNT
@@ -148,10 +140,23 @@ def table(
                 new = signs.new
     if not parts:
         return pl.DataFrame()
-    return _features(_finished(pl.concat(parts, how="diagonal"), new, settings), families)
+    return with_features(finished(pl.concat(parts, how="diagonal"), new, settings), families)
 
 
-def _finished(
+def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:
+    """The past of a kind of entity, beside what was learned of it."""
+    groups = kind.groups(panel.entities)
+    of_kind = pl.col("entity_kind") == kind.name
+    frozen = levels.of(
+        panel,
+        groups,
+        learned.levels.filter(of_kind).drop("entity_kind"),
+        learned.peers.filter(of_kind).drop("entity_kind"),
+    )
+    return History.of(panel, frozen, groups, levels.floor(kind.name))
+
+
+def finished(
     frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
 ) -> pl.DataFrame:
     """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
@@ -180,7 +185,7 @@ def _finished(
     return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
 
 
-def _scorable(kind: Kind, learned: Learned) -> Kind:
+def scorable(kind: Kind, learned: Learned) -> Kind:
     """The kind without groups too small in training to be judged by themselves."""
     if kind.name != GROUP:
         return kind
@@ -193,7 +198,8 @@ def _scorable(kind: Kind, learned: Learned) -> Kind:
     return Kind(kind.name, kept, kind.group_of)
 
 
-def _features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
+def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
+    """Adds the features."""
     # Rounded: an engine may divide by a constant column in another way than by a varying one,
     # and the last bit must not decide in which leaf of a tree a point falls.
     return frame.with_columns(

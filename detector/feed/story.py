@@ -12,18 +12,22 @@ from detector.alerts.damage import LADDER
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 PRODUCT: Final = "detector"
+#: The kind of an alert that is of no entity: what is in a log cannot be judged, or not wholly.
+LOG: Final = "log"
 #: What a rule is to a SIEM: one per kind of entity. Never renamed, since people filter by it.
 RULES: Final = {
     ACCOUNT: ("unusual_reading.account", "Unusual reading by an account"),
     ADDRESS: ("unusual_reading.client_address", "Unusual reading from a client address"),
     GROUP: ("unusual_reading.group", "Unusual reading by a group"),
     OBJECT: ("unusual_reading.object", "Unusual reading of a table"),
+    LOG: ("watching.log", "A log that cannot be judged"),
 }
 _TITLES: Final = {
     ACCOUNT: "Unusual reading by account",
     ADDRESS: "Unusual reading from client address",
     GROUP: "Unusual reading by group",
     OBJECT: "Unusual reading of table",
+    LOG: "Not judged: log",
 }
 #: A name in a title is cut there; its own field has it whole.
 _IN_TITLE: Final = 100

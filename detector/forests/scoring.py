@@ -71,8 +71,17 @@ class Scorer:
         scored = self._judged(hours, touched, days, ends=False)
         if scored.is_empty():
             return scored
+        return self.ring(scored, self.earlier(hours, touched, days))
+
+    def earlier(
+        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
+    ) -> pl.DataFrame:
+        """The judged ends of the days before ``days`` that may have begun runs."""
         week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
-        earlier = self._judged(hours, touched, sorted(week - set(days)), ends=True)
+        return self._judged(hours, touched, sorted(week - set(days)), ends=True)
+
+    def ring(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+        """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""
         worth = material(self.settings.minimum_records)
         ends = [day_ends(part).filter(worth) for part in (earlier, scored) if not part.is_empty()]
         loud = budget.rings("surprise", self.model.threshold) & worth
@@ -112,6 +121,10 @@ class Scorer:
             hours, touched, days, self.model.learned, self.directory, self.settings,
             self.families, ends=ends,
         )  # fmt: skip
+        return self.judge(frame)
+
+    def judge(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A feature table with what the model makes of each row it can judge."""
         if frame.is_empty():
             return frame
         kinds = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)

@@ -13,6 +13,7 @@ from detector.alerts.alert import Alert
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.feed import attack, story
 from detector.feed.format import JSON, Format
+from detector.feed.story import LOG
 from detector.feed.text import json_line
 
 NEWEST: Final = "1.8.0"
@@ -162,7 +163,7 @@ def _entity(alert: Alert) -> dict[str, Any]:
         user = {"name": name, "groups": [{"name": alert["group"]}]}
         return {"actor": {"user": user}}
     # The schema has no evidence for a group of people: the figures name it.
-    of: dict[str, Any] = {ADDRESS: _endpoint(name), OBJECT: _table(name), GROUP: {}}
+    of: dict[str, Any] = {ADDRESS: _endpoint(name), OBJECT: _table(name), GROUP: {}, LOG: {}}
     return dict(of[alert["entity_kind"]])
 
 

@@ -100,24 +100,37 @@ class Outbox:
         An id that is here already stays as it was raised; a sink that never had it gets it. Gives
         how many were new.
         """
-        now = time.time()
         with self.transaction() as rows:
             before = rows.execute("SELECT count(*) FROM alerts").fetchone()[0]
-            for alert in alerts:
-                entity = json.dumps([alert["entity_kind"], alert["entity"]])
-                row = (alert["id"], entity, alert["severity"], json.dumps(alert), now)
-                rows.execute(
-                    "INSERT INTO alerts (id, entity, severity, body, put_at) VALUES (?, ?, ?, ?, ?)"
-                    " ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE alerts.body = ''",
-                    row,
-                )
-                rows.executemany(
-                    "INSERT INTO deliveries (sink, seq)"
-                    " SELECT ?, seq FROM alerts WHERE id = ? ON CONFLICT DO NOTHING",
-                    [(name, alert["id"]) for name in self._names],
-                )
+            self.keep(rows, alerts)
             rows.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress.items())
             return int(rows.execute("SELECT count(*) FROM alerts").fetchone()[0] - before)
+
+    def keep(self, rows: sqlite3.Connection, alerts: Iterable[Alert]) -> None:
+        """As ``put``, within a transaction that is under way."""
+        now = time.time()
+        for alert in alerts:
+            entity = json.dumps([alert["entity_kind"], alert["entity"]])
+            row = (alert["id"], entity, alert["severity"], json.dumps(alert), now)
+            rows.execute(
+                "INSERT INTO alerts (id, entity, severity, body, put_at) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE alerts.body = ''",
+                row,
+            )
+            rows.executemany(
+                "INSERT INTO deliveries (sink, seq)"
+                " SELECT ?, seq FROM alerts WHERE id = ? ON CONFLICT DO NOTHING",
+                [(name, alert["id"]) for name in self._names],
+            )
+
+    def alerts(self) -> list[Alert]:
+        """All that were put and not forgotten, in order."""
+        found = self._connection.execute("SELECT body FROM alerts WHERE body <> '' ORDER BY seq")
+        return [json.loads(body) for (body,) in found]
+
+    def ids(self) -> set[str]:
+        """Of all that were ever put."""
+        return {each for (each,) in self._connection.execute("SELECT id FROM alerts")}
 
     def progress(self) -> dict[str, str]:
         """What was put with the alerts."""

@@ -55,11 +55,15 @@ class Pseudonyms:
         """The pseudonym of a name."""
         found = self._known.get(name)
         if found is None:
-            found = PREFIX + _written(self._cipher.encrypt(_filled(name.encode()), _ACCOUNT))
+            found = self.once(name)
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[name] = found
         return found
+
+    def once(self, text: str) -> str:
+        """As ``of``, without remembering it: for text that comes but once."""
+        return PREFIX + _written(self._cipher.encrypt(_filled(text.encode()), _ACCOUNT))
 
     def name(self, pseudonym: str) -> str | None:
         """The name behind a pseudonym; None where it is none, is altered, or of another key."""

@@ -86,7 +86,7 @@ def shape(head: bytes) -> Shape:
             kind = _type(value)
             if kind is not None and keys[name] == path:
                 before = types.get(name, kind)
-                types[name] = kind if before == kind else _wider(before, kind)
+                types[name] = kind if before == kind else wider(before, kind)
     return Shape(keys, types)
 
 
@@ -252,7 +252,8 @@ def _type(value: object) -> pa.DataType | None:
     return pa.null()
 
 
-def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+def wider(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type that holds both of two; ``pa.null()`` where there is none."""
     return pa.float64() if {one, other} == {pa.int64(), pa.float64()} else pa.null()
 
 

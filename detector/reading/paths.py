@@ -47,6 +47,15 @@ def is_local(path: Path) -> bool:
     return not isinstance(path, stores.ObjectPath)
 
 
+def present(arguments: Sequence[str]) -> list[Path]:
+    """As ``expand``, of what is there now: nothing where an argument names nothing."""
+    found: dict[Path, Path] = {}
+    for argument in arguments:
+        for path in _files(argument):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their size."""
     return [

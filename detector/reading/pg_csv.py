@@ -79,6 +79,11 @@ def pieces(path: Path) -> Iterator[Piece]:
     yield Piece(found.frame, rejects + found.rejects, done, found.lines)
 
 
+def whole(data: bytes) -> int:
+    """How many bytes at the beginning of ``data`` are whole records, or broken ones before them."""
+    return _parsed(data, 1, last=False).used
+
+
 @dataclass(slots=True)
 class _Found:
     """Records at the start of some bytes: how many bytes they take, and what became of them."""

@@ -9,12 +9,14 @@ wait for the next block; a cursor's plan comes when it is closed, however late.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Self
 
 import polars as pl
 
 from detector.reading import pg_statements
+from detector.reading.frame_text import frame_of, text_of
 from detector.reading.pg_plans import TOLD
 from detector.reading.pgaudit import LINES, text_key
 from detector.schema import EVENTS, empty
@@ -23,6 +25,8 @@ from detector.schema import EVENTS, empty
 _MOST: Final = 200_000
 _KEY: Final = ("session_id", "text_key")
 _ACCESS: Final = ("read", "write", "export", "schema")
+#: The frames in which lines wait.
+_HELD: Final = ("lines", "told", "cursor_lines", "cursors")
 #: Where pgaudit does not log texts, its lines and plans cannot be put together.
 _MUTE: Final = "<not logged>"
 
@@ -70,6 +74,26 @@ class Evidence:
         closed = self._closed(told.filter(closing), last=last)
         events = pl.concat([_events(left.filter(~opens)), closed])
         return lines, events, before - self._waiting - lines.height - events.height
+
+    def kept(self) -> dict[str, Any]:
+        """All that is known, as plain JSON."""
+        return {
+            "seen": self.seen,
+            "planned": self.planned,
+            "audited": list(self.audited),
+            **{name: text_of(getattr(self, name)) for name in _HELD},
+        }
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Self:
+        """What ``kept`` told."""
+        frames = {name: frame_of(raw[name]) for name in _HELD}
+        return cls(
+            seen=raw["seen"],
+            planned=raw["planned"],
+            audited=dict.fromkeys(raw["audited"]),
+            **frames,
+        )
 
     @property
     def _waiting(self) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from detector.reading.pg_plans import TOLD
 from detector.reading.pg_statements import Statements
 from detector.reading.pgaudit import LINES
 from detector.reading.records import Reject
-from detector.reading.source import Batch, Tail
+from detector.reading.source import HELD, Batch, Tail, nothing
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
@@ -72,16 +73,39 @@ def batches(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail)
     Each record counts once: as an event, as a reject, or in ``skipped`` (so do the further
     lines of a statement that is one event).
     """
-    reader = _Reader(Statements(dict(tail)), Evidence(), Sessions(settings.identity))
+    reader = _opened(settings, tail)
     done = 0
     for piece in pieces:
         done = piece.bytes_read
         yield _batch(piece, reader, path, settings)
+    yield _last(reader, done)
+
+
+def follow(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """The batches of one piece of a file: what is held back goes into the tail."""
+    reader = _opened(settings, tail)
+    for piece in pieces:
+        yield _batch(piece, reader, path, settings)
+    yield nothing({HELD: reader.kept()})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """What was held back, once the file has ended."""
+    return _last(_opened(settings, tail), 0)
+
+
+def _opened(settings: Settings, tail: Tail) -> _Reader:
+    if HELD in tail:
+        return _Reader.of(tail[HELD], settings)
+    return _Reader(Statements(dict(tail)), Evidence(), Sessions(settings.identity))
+
+
+def _last(reader: _Reader, done: int) -> Batch:
     lines, told, skipped = reader.evidence.add(empty(LINES), empty(TOLD), last=True)
     audited, folded = reader.statements.add(lines)
     events, further, left = reader.statements.finish()
     everything = pl.concat([told, audited, events])
-    yield Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
+    return Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,26 @@ class _Reader:
     statements: Statements
     evidence: Evidence
     sessions: Sessions
+
+    def kept(self) -> str:
+        """All of it, as text."""
+        return json.dumps(
+            {
+                "statements": self.statements.kept(),
+                "evidence": self.evidence.kept(),
+                "sessions": list(self.sessions.known.items()),
+            }
+        )
+
+    @classmethod
+    def of(cls, text: str, settings: Settings) -> Self:
+        """What ``kept`` told."""
+        raw = json.loads(text)
+        return cls(
+            Statements.of(raw["statements"]),
+            Evidence.of(raw["evidence"]),
+            Sessions(settings.identity, dict(raw["sessions"])),
+        )
 
 
 def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Batch:

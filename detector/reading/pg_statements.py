@@ -7,14 +7,16 @@ one block, nor in one file of a rotated log: the last statement of each session 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
+from detector.reading.frame_text import frame_of, text_of
 from detector.reading.pgaudit import LINES
 from detector.schema import EVENTS, empty
 
@@ -77,6 +79,30 @@ class Statements:
             still = {key: self.told[key] for key, seen in self.seen_told.items() if seen >= recent}
             tail = {**still, **tail}
         return found, self.held.height - found.height, tail
+
+    def kept(self) -> str:
+        """All that is known, as text; None of it is told to other files."""
+        return json.dumps(
+            {
+                "told": dict(self.told),
+                "held": text_of(self.held),
+                "oldest": self.oldest and self.oldest.isoformat(),
+                "newest": self.newest and self.newest.isoformat(),
+                "seen_told": {key: seen.isoformat() for key, seen in self.seen_told.items()},
+            }
+        )
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """What ``kept`` told."""
+        raw = json.loads(text)
+        return cls(
+            raw["told"],
+            frame_of(raw["held"]),
+            raw["oldest"] and datetime.fromisoformat(raw["oldest"]),
+            raw["newest"] and datetime.fromisoformat(raw["newest"]),
+            {key: datetime.fromisoformat(seen) for key, seen in raw["seen_told"].items()},
+        )
 
     def _clock(self, lines: pl.DataFrame) -> None:
         low, high = lines["timestamp"].min(), lines["timestamp"].max()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import polars as pl
 
+from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
 #: What a file leaves open for the next one of the same log, as plain JSON: for pgaudit, the
@@ -46,6 +47,35 @@ class Batch:
     tail: Tail = field(default_factory=dict)
 
 
+#: What the tail of a piece calls what is held back of accounts: text that is for no eye where
+#: names are pseudonyms.
+HELD: Final = "held"
+#: All that pieces of one file tell each other; other keys are for the files after it.
+KEPT: Final = frozenset({HELD, "header", "shape", "seen"})
+
+
+def nothing(tail: Tail | None = None) -> Batch:
+    """A batch without events."""
+    return Batch(empty(EVENTS), empty(REJECTS), tail=tail or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """How a log that is still being written is read: in pieces of whole entries.
+
+    Cut anywhere between entries, the pieces of a file give the events and rejects that it gives
+    when it is read at once. ``cut(data)`` says how many bytes from the beginning of ``data`` are
+    whole entries. ``read`` is ``Source.read`` of one piece, whose lines count from 1: ``tail`` is
+    what the piece before it left open, for the first what earlier files did. ``close(settings,
+    tail)`` is what was open when the file ended, with the tail for the files after it; without it
+    nothing is ever open.
+    """
+
+    cut: Callable[[bytes], int]
+    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
+    close: Callable[[Settings, Tail], Batch] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One log format.
@@ -55,7 +85,8 @@ class Source:
     where the file as a whole is unusable; ``tail`` is what earlier files left open.
     ``mapping`` tells people how the columns of this file become canonical ones, canonical
     name to a phrase (shown by ``detector check``). A ``general`` format (any CSV) stands back
-    where another accepts the same sample.
+    where another accepts the same sample. ``growing`` says how to follow a file; without it, a file
+    is read once it is complete.
     """
 
     name: str
@@ -64,3 +95,4 @@ class Source:
     read: Callable[[Path, Settings, Tail], Iterator[Batch]]
     mapping: Callable[[Path, Settings], dict[str, str]]
     general: bool = False
+    growing: Growing | None = None

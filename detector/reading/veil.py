@@ -21,7 +21,7 @@ from detector.reading import directory as directories
 from detector.reading import incidents as known
 from detector.reading.columns import ALIASES
 from detector.reading.dialect import DELIMITERS
-from detector.reading.source import Batch, Source, Tail
+from detector.reading.source import HELD, KEPT, Batch, Growing, Source, Tail
 from detector.schema import DIRECTORY, EVENTS, INCIDENTS
 from detector.settings import Settings
 
@@ -62,7 +62,40 @@ def veiled(source: Source, found: Pseudonyms | None) -> Source:
         except InputError as error:
             raise unquoted(error, settings) from None
 
-    return replace(source, read=read)
+    growing = None if source.growing is None else _behind(source.growing, found)
+    return replace(source, read=read, growing=growing)
+
+
+def _behind(growing: Growing, found: Pseudonyms) -> Growing:
+    """``growing`` likewise. What pieces hold back of accounts is kept encrypted."""
+
+    def hidden(batch: Batch) -> Batch:
+        tail = {
+            key if key in KEPT else found.of(key): found.once(text) if key == HELD else text
+            for key, text in batch.tail.items()
+        }
+        account = found.column(batch.events["account"])
+        return replace(batch, events=batch.events.with_columns(account), tail=tail)
+
+    def opened(tail: Tail) -> dict[str, str]:
+        return {
+            key if key in KEPT else found.name(key) or key: (found.name(text) or text)
+            if key == HELD
+            else text
+            for key, text in tail.items()
+        }
+
+    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        try:
+            for batch in growing.read(path, settings, opened(tail)):
+                yield replace(hidden(batch), rejects=_quiet(batch.rejects, settings))
+        except InputError as error:
+            raise unquoted(error, settings) from None
+
+    inner = growing.close
+    if inner is None:
+        return Growing(growing.cut, read)
+    return Growing(growing.cut, read, lambda settings, tail: hidden(inner(settings, opened(tail))))
 
 
 def directory(path: Path | None, settings: Settings) -> pl.DataFrame | None:

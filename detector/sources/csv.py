@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Self
 
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import columns, dialect, opening, rejects
+from detector.reading import columns, dialect, opening, records, rejects
 from detector.reading.conform import conform
 from detector.reading.records import Block, csv_blocks
 from detector.reading.rows import Rows, parse
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import Batch, Growing, Sample, Source, Tail, nothing
+from detector.schema import EVENTS, empty
 from detector.settings import Settings
+
+#: What the tail of a piece calls the header.
+HEADER: Final = "header"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -28,7 +33,23 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """A batch per block of some 16 MiB. Raises InputError."""
     del tail  # a CSV record stands alone
-    reader: _Reader | None = None
+    reader = yield from _read(path, settings, None)
+    if reader is None:
+        raise InputError("holds no CSV header", where=path, hint="is it empty, or cut off?")
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file; the tail is the header. Raises InputError."""
+    kept = tail.get(HEADER)
+    known = None if kept is None else _Reader.of(kept.encode(), path, settings)
+    reader = yield from _read(path, settings, known)
+    yield nothing({} if reader is None else {HEADER: reader.text})
+
+
+def _read(
+    path: Path, settings: Settings, reader: _Reader | None
+) -> Generator[Batch, None, _Reader | None]:
+    """The batches of a file, or of what follows the header that ``reader`` has."""
     for block in csv_blocks(path):
         here = block
         if reader is None:
@@ -36,17 +57,15 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
                 if block.rejects:
                     yield Batch(*_nothing(path, block))
                 continue
-            header, found = dialect.demand(block.data, settings, path)
-            reader = _Reader(path, settings, header, found)
+            reader = _Reader.of(block.data, path, settings)
             here = Block(
-                block.data[header.size :],
-                block.first_line + header.lines,
+                block.data[reader.header.size :],
+                block.first_line + reader.header.lines,
                 block.raw_bytes,
                 block.rejects,
             )
         yield reader.batch(here)
-    if reader is None:
-        raise InputError("holds no CSV header", where=path, hint="is it empty, or cut off?")
+    return reader
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
@@ -61,6 +80,13 @@ class _Reader:
     settings: Settings
     header: dialect.Header
     found: columns.Columns
+    text: str
+
+    @classmethod
+    def of(cls, data: bytes, path: Path, settings: Settings) -> Self:
+        """Of the header that ``data`` begins with. Raises InputError."""
+        header, found = dialect.demand(data, settings, path)
+        return cls(path, settings, header, found, data[: header.size].decode("utf-8", "replace"))
 
     def batch(self, block: Block) -> Batch:
         rows: Rows = parse(block, self.header, self.found)
@@ -74,9 +100,15 @@ class _Reader:
 
 
 def _nothing(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:
-    from detector.schema import EVENTS, empty
-
     return empty(EVENTS), rejects.frame(path, block.rejects), 0, block.raw_bytes
 
 
-SOURCE = Source("csv", "CSV with a header line", accepts, read, mapping, general=True)
+SOURCE = Source(
+    "csv",
+    "CSV with a header line",
+    accepts,
+    read,
+    mapping,
+    general=True,
+    growing=Growing(records.quoted_end, follow),
+)

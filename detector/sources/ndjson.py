@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
-from detector.reading import columns, nested, opening, records, rejects
+from detector.reading import columns, nested, opening, records, rejects, shape_kept
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import Batch, Growing, Sample, Source, Tail, nothing
 from detector.settings import Settings
 
 #: How much of a log is looked at to learn its keys: rare ones may come late.
@@ -18,6 +18,9 @@ HEAD: Final = MIB
 #: Keys of a server's own log (PostgreSQL's jsonlog): it names users and times too, but its
 #: records are not accesses.
 SERVER_LOG: Final = frozenset({"error_severity", "backend_type"})
+#: What the tail of a piece calls the shape of the file's beginning, and how much of that it saw.
+SHAPE: Final = "shape"
+SEEN: Final = "seen"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -34,7 +37,26 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """A batch per block of some 32 MiB. Raises InputError."""
     del tail  # a line stands alone
-    seen, found = _columns(path, settings)
+    yield from _read(path, settings, *_columns(path, settings))
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. The tail is the shape of the file's beginning, and how much
+    of that was seen. Raises InputError.
+    """
+    at = int(tail.get(SEEN, "0"))
+    seen = shape_kept.decode(tail[SHAPE]) if SHAPE in tail else nested.Shape({}, {})
+    if at < HEAD:
+        head = opening.head(path, HEAD - at)
+        at += len(head)
+        seen = shape_kept.joined(seen, nested.shape(head.removeprefix(records.BOM)))
+    yield from _read(path, settings, seen, columns.demand(seen.names, settings, path))
+    yield nothing({SEEN: str(at), SHAPE: shape_kept.encode(seen)})
+
+
+def _read(
+    path: Path, settings: Settings, seen: nested.Shape, found: columns.Columns
+) -> Iterator[Batch]:
     for block in records.line_blocks(path):
         objects = nested.parse(block, found, seen)
         result = conform(objects.table, found, settings)
@@ -59,4 +81,12 @@ def _columns(path: Path, settings: Settings) -> tuple[nested.Shape, columns.Colu
     return seen, columns.demand(seen.names, settings, path)
 
 
-SOURCE = Source("ndjson", "NDJSON, one JSON object a line", accepts, read, mapping, general=True)
+SOURCE = Source(
+    "ndjson",
+    "NDJSON, one JSON object a line",
+    accepts,
+    read,
+    mapping,
+    general=True,
+    growing=Growing(records.lines_end, follow),
+)

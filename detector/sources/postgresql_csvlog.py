@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detector.reading import pg_csv, pg_log
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import Batch, Growing, Sample, Source, Tail
 from detector.settings import Settings
 
 
@@ -26,6 +26,11 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     return pg_log.batches(pg_csv.pieces(path), path, settings, tail)
 
 
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    return pg_log.follow(pg_csv.pieces(path), path, settings, tail)
+
+
 def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
     """Canonical columns and where they come from."""
     return dict(pg_log.MAPPING)
@@ -37,4 +42,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(pg_csv.whole, follow, pg_log.close),
 )

@@ -16,8 +16,8 @@ import polars as pl
 from detector.reading import pg_log
 from detector.reading.pg_log import Piece
 from detector.reading.pgaudit import RAW
-from detector.reading.records import Block, Reject, line_blocks
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.records import Block, Reject, line_blocks, lines_end
+from detector.reading.source import Batch, Growing, Sample, Source, Tail
 from detector.settings import Settings
 
 _KEYS: Final = {
@@ -53,6 +53,11 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     return pg_log.batches(map(_piece, line_blocks(path, 8 << 20)), path, settings, tail)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    return pg_log.follow(map(_piece, line_blocks(path, 8 << 20)), path, settings, tail)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
@@ -131,4 +136,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(lines_end, follow, pg_log.close),
 )

@@ -29,6 +29,7 @@ ORDER = (
     ("formats",),
     ("sinks",),
     ("outbox",),
+    ("watch",),
     ("registry",),
     ("cli",),
 )

@@ -1,0 +1,86 @@
+"""``detector status``: how a watcher stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from detector.cli import options, screen
+from detector.cli.watch import STATE, StateFolder
+from detector.outbox import review
+from detector.outbox.store import Outbox
+from detector.phrases import counted
+from detector.watch import standing
+
+#: Seconds without a word after which a watcher is taken for gone.
+LATE = 30.0
+#: Logs shown on screen, those that are furthest behind first; ``--json`` has them all.
+SHOWN = 20
+
+
+def status(
+    state: StateFolder = STATE,
+    as_json: options.Json = False,
+    fail_when_late: Annotated[
+        bool,
+        typer.Option("--fail-when-late", help="Exit with 1 when no watcher gave word lately."),
+    ] = False,
+) -> None:
+    """Show how a watcher stands: logs and their lag, events, alerts, sinks, the model."""
+    found = standing.load(state)
+    age = time.time() - float(found.get("time", 0.0))
+    with Outbox.open(state, create=False) as box:
+        sinks = [count.plain() for count in review.counts(box)]
+    if as_json:
+        typer.echo(json.dumps({**found, "seconds_since": round(age, 1), "sinks": sinks}))
+    else:
+        _show(found, age, sinks)
+    if fail_when_late and age > LATE:
+        raise typer.Exit(1)
+
+
+def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> None:
+    figures = ["events", "rejected", "bytes behind"]
+    logs = sorted(found["logs"], key=lambda log: (-log["lag_bytes"], log["path"]))
+    screen.say(
+        screen.table(
+            f"{counted(len(logs), 'log')} followed",
+            ["log", "format", *figures, "last event"],
+            [
+                [log["path"], log["source"], log["events"], log["rejects"], log["lag_bytes"],
+                 _time(log["last_event"])] for log in logs[:SHOWN]
+            ],
+            set(figures),
+        )
+    )  # fmt: skip
+    for path, reason in found["left_out"].items():
+        screen.say(f"left out {path}: {reason}")
+    running = "running" if age <= LATE else f"no word since {_ago(age)}"
+    last = date.fromisoformat(found["model_last_day"])
+    old = (datetime.now(UTC).date() - last).days
+    newest = screen.show(_time(found["last_event"]))
+    screen.say(
+        f"watcher {found['pid']}: {running}; {found['events_per_second']:,} events/s, "
+        f"{found['lag_bytes']:,} bytes behind, last event {newest}",
+        f"{counted(found['alerts'], 'alert')} raised; "
+        f"{counted(found['days_to_score'], 'day')} to be scored, "
+        f"{counted(len(found['open_days']), 'day')} not in the ledger yet",
+        f"model {found['model']}, trained to {last} ({counted(old, 'day')} ago)",
+    )
+    for sink in sinks:
+        screen.say(
+            f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "
+            f"{sink['aside']:,} set aside"
+        )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _ago(seconds: float) -> str:
+    return f"{seconds:,.0f} seconds" if seconds < 600 else f"{seconds / 3600:,.1f} hours"

@@ -1,0 +1,188 @@
+"""``detector watch``: follow logs while they are written, and alert while a theft is under way."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detector import registry
+from detector.alerts.alert import Alert
+from detector.cli import options, outlet, screen
+from detector.cli.feedback import AllowList, Feedback, VerdictsFile
+from detector.forests import store
+from detector.ledger.store import Ledger
+from detector.phrases import counted
+from detector.pseudonyms import names
+from detector.reading import veil
+from detector.settings import Settings
+from detector.watch.before import Before
+from detector.watch.health import Health
+from detector.watch.judging import Judging
+from detector.watch.metrics import serve
+from detector.watch.sending import Sending
+from detector.watch.service import Service
+from detector.watch.shelf import Looks, Shelf
+from detector.watch.state import State
+from detector.watch.watcher import Watcher
+
+STATE = Path("state")
+
+StateFolder = Annotated[
+    Path, typer.Option("--state", help="Folder of the watcher's state; also its outbox.")
+]
+
+
+def watch(
+    logs: options.Logs,
+    state: StateFolder = STATE,
+    source: options.SourceName = None,
+    directory: options.DirectoryFile = None,
+    ledger: options.LedgerFolder = options.LEDGER,
+    model: options.ModelFolder = options.MODEL,
+    out: Annotated[Path, typer.Option(help="Folder for what is found.")] = Path("out"),
+    sink: outlet.SinkUrls = None,
+    verdicts: VerdictsFile = None,
+    allow_list: AllowList = None,
+    settings: options.SettingsFile = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Read and score what is there, then end.")
+    ] = False,
+    settle: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds without change after which a file is complete."),
+    ] = 5.0,
+    silent_after: Annotated[
+        float,
+        typer.Option(min=0, help="Minutes without an event that are told as an alert; 0 never."),
+    ] = 60.0,
+    metrics: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port on 127.0.0.1 for Prometheus; none by default."),
+    ] = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Say everything as JSON, a line each, on stderr.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each alert as a line of JSON on stdout.")
+    ] = False,
+) -> None:
+    """Follow logs while they are written, and alert while a theft is under way.
+
+    Ends on SIGTERM; started again, it goes on where it was. SIGHUP looks at the model anew.
+    """
+    options.demand_writable(out, "--out")
+    makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
+    rules, judging = makes.judging()
+    routes = outlet.configured(rules, sink)
+    say = voice(as_json=log_json)
+    with ExitStack() as stack:
+        kept = stack.enter_context(State.open(state))
+        check = names.check_of(rules)
+        book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
+        book.demand_pseudonyms(check)
+        stack.enter_context(book.writing())
+        shelf = _shelf(logs, source, rules, kept, book, settle)
+        stack.callback(shelf.close)
+        sinks = tuple(route.name for route in routes)
+        watcher = Watcher(kept, book, judging, shelf, out, sinks, time.time)
+        stack.callback(watcher.close)
+        sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
+        rang = _ring(say, sending, as_json=as_json)
+        if once:
+            rang(watcher.finish())
+            _say_done(watcher, say)
+            return
+        told = serve(metrics) if metrics is not None else lambda _: None
+        health = Health(silent_after * 60, judging.model.id)
+        service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
+        say("started", f"following {', '.join(logs)}; model {judging.model.id}", {})
+        service.run()
+
+
+@dataclass(frozen=True, slots=True)
+class Makes:
+    """Where what days are judged by is made from, at the start and when the model changes."""
+
+    model: Path
+    directory: Path | None
+    ledger: Path
+    settings: Path | None
+    verdicts: Path | None
+    allow_list: Path | None
+
+    def judging(self) -> tuple[Settings, Judging]:
+        """From the files as they are now. Raises DetectorError."""
+        families = registry.families()
+        learned = store.load(self.model, families)
+        rules = options.settings_of(self.settings, base=learned.settings)
+        store.demand_pseudonyms(learned, names.check_of(rules), self.model)
+        heed = Feedback.of(rules, self.verdicts, self.allow_list, self.ledger)
+        people = veil.directory(self.directory, rules)
+        return rules, Judging(
+            learned, people, rules, families, heed.hush, heed.explained, heed.stand
+        )
+
+
+def _shelf(
+    logs: Sequence[str],
+    source: str | None,
+    rules: Settings,
+    kept: State,
+    book: Ledger,
+    settle: float,
+) -> Shelf:
+    """What is followed, and what is known of it."""
+    found = names.of(rules)
+    sources = {name: veil.veiled(each, found) for name, each in registry.sources().items()}
+    known = {log.id: log for log in kept.logs()}
+    before = Before(book.parts(), known, rules)
+    return Shelf(Looks(logs, sources, rules, source, settle), known, before.known)
+
+
+def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:
+    """How the service speaks: lines for people, or JSON for machines; both on stderr."""
+
+    def say(event: str, words: str, figures: Mapping[str, Any]) -> None:
+        if not as_json:
+            screen.say(words)
+            return
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": at, "event": event, "message": words, **figures}
+        sys.stderr.write(f"{json.dumps(line, ensure_ascii=True)}\n")
+        sys.stderr.flush()
+
+    return say
+
+
+def _ring(
+    say: Callable[[str, str, Mapping[str, Any]], None], sending: Sending, *, as_json: bool
+) -> Callable[[Sequence[Alert]], None]:
+    def rang(alerts: Sequence[Alert]) -> None:
+        sending.wake()
+        for alert in alerts:
+            if as_json:
+                typer.echo(json.dumps(alert))
+            kind = alert["entity_kind"].replace("_", " ")
+            words = f"alert {alert['id']}: {kind} {alert['entity']}, severity {alert['severity']}"
+            say("alert", f"{words}: {'; '.join(alert['reasons'])}", {"alert": alert["id"]})
+
+    return rang
+
+
+def _say_done(watcher: Watcher, say: Callable[[str, str, Mapping[str, Any]], None]) -> None:
+    for words in watcher.shelf.said:
+        say("log", words, {})
+    logs = watcher.shelf.logs.values()
+    events, rejects = sum(log.events for log in logs), sum(log.rejects for log in logs)
+    more = f"; {counted(rejects, 'record')} rejected" if rejects else ""
+    words = f"{counted(events, 'event')} in all, {counted(len(watcher.raised), 'alert')}{more}"
+    say("done", words, {"events": events, "rejects": rejects, "alerts": len(watcher.raised)})

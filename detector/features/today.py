@@ -1,0 +1,134 @@
+"""The feature table of a day that runs: what lies before it is prepared once.
+
+What accounts and groups are expected to do depends on earlier days alone; of the day itself only
+its own sums are needed. The last hour of each entity's day so far comes out as ``table.table``
+gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import polars as pl
+
+from detector.features import measures, moment, novelty
+from detector.features import table as tables
+from detector.features.expected import History
+from detector.features.feature import Family
+from detector.features.groups import groups as peer_groups
+from detector.features.measures import ACCOUNT, GROUP
+from detector.features.moment import Signs
+from detector.features.table import LOOKBACK, Kind, Learned
+from detector.settings import Settings
+
+KEYS = ("account", "dimension", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """``accounts`` is (account, group). ``networked`` (addresses and networks) and ``known``
+    are what was touched before the day (see ``novelty``).
+    """
+
+    day: date
+    learned: Learned
+    settings: Settings
+    families: Sequence[Family]
+    accounts: pl.DataFrame
+    kinds: dict[str, tuple[Kind, History]]
+    signs: Signs
+    networked: pl.DataFrame
+    known: pl.DataFrame
+    members: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        hours: pl.DataFrame,
+        touched: pl.DataFrame,
+        day: date,
+        learned: Learned,
+        directory: pl.DataFrame | None,
+        settings: Settings,
+        families: Sequence[Family],
+    ) -> Today | None:
+        """From HOURS and TOUCHED of the days before and the day so far; None where nobody was
+        active.
+        """
+        accounts = peer_groups(hours["account"], directory, learned.groups)
+        since = day - timedelta(days=LOOKBACK)
+        kinds: dict[str, tuple[Kind, History]] = {}
+        signs = None
+        each = measures.of_accounts(hours, touched, settings)
+        groups = measures.of_groups(each, accounts)
+        for kind in (Kind(ACCOUNT, each, dict(accounts.iter_rows())), Kind(GROUP, groups, {})):
+            fit = tables.scorable(kind, learned)
+            panel = fit.panel(since, day, settings)
+            if not panel.entities:
+                continue
+            kinds[kind.name] = (fit, tables.history_of(fit, panel, learned))
+            if kind.name == ACCOUNT:
+                signs = moment.signs(panel, touched, learned, accounts, settings)
+        if signs is None:
+            return None
+        before = novelty.with_networks(touched.filter(pl.col("day") < day))
+        return cls(
+            day, learned, settings, families, accounts, kinds, signs,
+            before.filter(pl.col("dimension").is_in(["client_address", "network"])),
+            _remembered(before, learned, day), frozenset(accounts["account"]),
+        )  # fmt: skip
+
+    def table(
+        self,
+        hours: pl.DataFrame,
+        touched: pl.DataFrame,
+        new: pl.DataFrame,
+        entities: Collection[str],
+        *,
+        ends: bool = True,
+    ) -> pl.DataFrame:
+        """The last hour so far of the accounts among ``entities``, and of all groups.
+
+        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``hours`` and ``touched``
+        are the whole day so far, of no account that is not a member; ``new`` is ``new(touched)``.
+        """
+        each = measures.of_accounts(hours, touched, self.settings)
+        parts = []
+        for name, (kind, history) in self.kinds.items():
+            hourly = each if name == ACCOUNT else measures.of_groups(each, self.accounts)
+            fit = tables.scorable(Kind(name, hourly, kind.group_of), self.learned)
+            signs = replace(self.signs, new={self.day: new}) if name == ACCOUNT else None
+            if fit.hourly.is_empty():
+                continue
+            only = entities if name == ACCOUNT or not ends else None
+            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only)
+            if figures.is_empty():
+                continue
+            parts.append(figures.with_columns(entity_kind=pl.lit(name)))
+        if not parts:
+            return pl.DataFrame()
+        whole = tables.finished(pl.concat(parts, how="diagonal"), {self.day: new}, self.settings)
+        return tables.with_features(whole, self.families)
+
+    def new(self, touched: pl.DataFrame) -> pl.DataFrame:
+        """What is new today, as ``moment.signs`` has it of each day."""
+        networked = novelty.with_networks(touched)
+        mine = self.known.join(networked.select(KEYS).unique(), on=KEYS, how="semi")
+        firsts = novelty.firsts(networked, mine)
+        groups = self.accounts
+        new = novelty.weighed(firsts, self.networked, self.learned.known, groups, self.learned.used)
+        panel = self.kinds[ACCOUNT][1].panel
+        return moment.placed_in(panel, new, self.settings)
+
+
+def _remembered(before: pl.DataFrame, learned: Learned, day: date) -> pl.DataFrame:
+    """When each account last touched each value, as far as firsts of ``day`` look back."""
+    late = novelty.known(before, day - timedelta(days=1))
+    return (
+        pl.concat([late, learned.known.select(late.columns)])
+        .filter(pl.col("day") < day)
+        .group_by(KEYS)
+        .agg(pl.col("day").max())
+    )

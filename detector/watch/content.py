@@ -1,0 +1,108 @@
+"""The content of a log as it is on disk: bytes of a growing file, or of a compressed one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from detector.reading import opening
+from detector.reading.opening import GZIP, MIB, ZSTD, Truncated
+
+
+class Content(Protocol):
+    """``broken`` says why it breaks off, once its end was reached."""
+
+    @property
+    def broken(self) -> str:
+        """Empty where the file is in order so far as it was read."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the content, fewer at its end."""
+
+    def close(self) -> None:
+        """Lets the file go."""
+
+
+@dataclass(slots=True)
+class Plain:
+    """An open file. It stays readable when it is renamed or deleted."""
+
+    handle: int
+    broken: str = ""
+
+    @classmethod
+    def open(cls, path: Path) -> Plain:
+        """Raises OSError."""
+        return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``."""
+        found = []
+        while length > 0 and (data := os.pread(self.handle, min(length, 8 * MIB), offset)):
+            found.append(data)
+            offset += len(data)
+            length -= len(data)
+        return b"".join(found)
+
+    @property
+    def status(self) -> os.stat_result:
+        """Of the open file, whatever its name is now."""
+        return os.fstat(self.handle)
+
+    def close(self) -> None:
+        """Lets the file go."""
+        with contextlib.suppress(OSError):
+            os.close(self.handle)
+
+
+@dataclass(slots=True)
+class Packed:
+    """A compressed file, read forwards; to go back costs reading it anew."""
+
+    path: Path
+    broken: str = ""
+    _chunks: Iterator[tuple[bytes, int]] | None = None
+    _at: int = 0
+    _held: bytearray = field(default_factory=bytearray)
+
+    #: Bytes kept behind the furthest one read, for an anchor.
+    KEPT: Final = 1 << 17
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from ``offset``. Raises InputError."""
+        if self._chunks is None or offset < self._at:
+            self._chunks, self._at = opening.chunks(self.path, MIB), 0
+            self._held.clear()
+        while self._at + len(self._held) < offset + length:
+            data = self._next()
+            if not data:
+                break
+            self._held += data
+            if (spare := offset - self.KEPT - self._at) > 0:
+                spare = min(spare, len(self._held))
+                del self._held[:spare]
+                self._at += spare
+        start = offset - self._at
+        return bytes(self._held[start : start + length])
+
+    def _next(self) -> bytes:
+        assert self._chunks is not None
+        try:
+            return next(self._chunks, (b"", 0))[0]
+        except Truncated as error:
+            self.broken = error.reason
+            return b""
+
+    def close(self) -> None:
+        """Lets the file go."""
+        self._chunks = None
+        self._held.clear()
+
+
+def is_packed(beginning: bytes) -> bool:
+    """Whether a file that begins so is compressed."""
+    return beginning.startswith((GZIP, ZSTD))

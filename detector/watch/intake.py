@@ -1,0 +1,236 @@
+"""Takes the next micro-batch from the logs on the shelf: at most so many bytes, oldest first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.errors import InputError
+from detector.ledger.ingest import TAILS
+from detector.ledger.manifest import Part
+from detector.reading import opening
+from detector.reading.opening import MIB
+from detector.reading.source import KEPT, Batch, Tail
+from detector.watch import pieces
+from detector.watch.content import Content, Packed, Plain
+from detector.watch.log import Log
+from detector.watch.shelf import Shelf
+from detector.watch.sums import Days, fold, together
+
+#: Bytes of a micro-batch: what a transaction holds, and so what memory does.
+MOST: Final = 16 * MIB
+#: A log whose first entries lack columns may show them in so many bytes.
+PATIENCE: Final = MIB
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of a log: the log as it is then, and what was in it; of a whole file, its ``sums``."""
+
+    log: Log
+    batches: list[Batch]
+    sums: Days = field(default_factory=dict)
+    rejects: tuple[pl.DataFrame, ...] = ()
+
+
+class _Gone:
+    """The content of a file that is gone."""
+
+    broken = ""
+
+    def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
+        return b""
+
+    def close(self) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class _Whole:
+    """A file read as a whole: all of it counts at once, when it has come to its end."""
+
+    log: Log
+    batches: Iterator[Batch]
+    sums: Days = field(default_factory=dict)
+    rejects: list[pl.DataFrame] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Intake:
+    """``parts`` are the ledger's, for what logs before these left open.
+
+    ``behind`` are logs that have more than was taken, None where one of them was not begun.
+    """
+
+    shelf: Shelf
+    parts: list[Part]
+    timezone: str
+    most: int = MOST
+    behind: list[Log] = field(default_factory=list)
+    _quiet: dict[int, float] = field(default_factory=dict)
+    _whole: dict[int, _Whole] = field(default_factory=dict)
+
+    def take(self, now: float, *, finish: bool) -> list[Piece]:
+        """The next pieces. With ``finish``, what is at its end has ended."""
+        found: list[Piece] = []
+        left = self.most
+        self.behind = []
+        for log in self._order():
+            if left <= 0 or not self._may_begin(log, now, finish=finish):
+                self.behind.append(log)
+                continue
+            try:
+                piece, more = self._next(log, left, now, finish=finish)
+            except InputError as error:
+                self._unfit(log, error, finish=finish)
+                continue
+            if piece is not None:
+                found.append(piece)
+                left -= max(1, piece.log.position - log.position)
+                self._quiet[log.id] = now
+            if more:
+                self.behind.append(log if piece is None else piece.log)
+        return found
+
+    @property
+    def low(self) -> datetime | None:
+        """The time that all that is behind has reached; None where nothing is."""
+        return min((log.last or _LONG_AGO for log in self.behind), default=None)
+
+    def _order(self) -> list[Log]:
+        """Begun logs by where they are, then the others as they were found."""
+        logs = self.shelf.open_logs()
+        begun = [log for log in logs if log.position or log.id in self._whole]
+        fresh = [log for log in logs if not (log.position or log.id in self._whole)]
+        return [*sorted(begun, key=lambda log: (log.last or _LONG_AGO, log.id)), *fresh]
+
+    def _next(self, log: Log, most: int, now: float, *, finish: bool) -> tuple[Piece | None, bool]:
+        if log.form == "whole":
+            return self._batch(log), log.id in self._whole
+        content = self.shelf.contents.get(log.id) or _Gone()
+        taken = pieces.next_piece(
+            log, content, self.shelf.source(log), self.shelf.looks.settings, most,
+            self._told(log), ended=self._has_ended(log, now, finish=finish),
+        )  # fmt: skip
+        if taken is None:
+            return None, False
+        after = taken.log
+        if after.stage == "ended":
+            after = replace(after, content=_content(after, content))
+        return Piece(after, taken.batches), taken.more
+
+    def _batch(self, log: Log) -> Piece | None:
+        """The next batch of a whole file, which counts for nothing until the last has come."""
+        reading = self._whole.get(log.id)
+        if reading is None:
+            looks = self.shelf.looks
+            batches = self.shelf.source(log).read(Path(log.path), looks.settings, self._told(log))
+            reading = self._whole[log.id] = _Whole(log, batches)
+        try:
+            step = pieces.next_batch(reading.log, reading.batches)
+        except InputError:
+            del self._whole[log.id]
+            raise
+        if step is None:
+            del self._whole[log.id]
+            content = opening.identity(Path(log.path)).sha256
+            ended = replace(reading.log, stage="ended", content=content)
+            return Piece(ended, [], reading.sums, tuple(reading.rejects))
+        reading.log, batch = step
+        reading.sums = together(reading.sums, fold([batch], self.timezone))
+        if batch.rejects.height:
+            reading.rejects.append(batch.rejects)
+        return None
+
+    def _told(self, log: Log) -> Tail:
+        """What earlier logs of the same format left open; the latest word wins."""
+        ended = [
+            (other.last, str(other.id), other.tail)
+            for other in self.shelf.logs.values()
+            if other.stage == "ended" and other.source == log.source and other.last is not None
+        ]
+        parts = [
+            (part.last, part.id, part.tail)
+            for part in self.parts
+            if part.source == log.source and part.last is not None
+        ]
+        recent = sorted([*ended, *parts], key=lambda each: (each[0], each[1]))[-TAILS:]
+        return {
+            name: value for _, _, tail in recent for name, value in tail.items() if name not in KEPT
+        }
+
+    def _ties(self, log: Log) -> list[Log]:
+        """Begun logs whose end says how ``log`` is to be read: its source tells from file to file,
+        and they stand in the same folder.
+        """
+        folder = Path(log.path).parent
+        return [
+            other
+            for other in self.shelf.open_logs()
+            if other.id != log.id
+            and other.source == log.source
+            and other.position
+            and Path(other.path).parent == folder
+        ]
+
+    def _may_begin(self, log: Log, now: float, *, finish: bool) -> bool:
+        """A log begins when those it may continue have ended, or go on all the same."""
+        if log.position or not self._is_tied(log):
+            return True
+        others = self._ties(log)
+        waited = now - self._quiet.setdefault(-log.id, now) > 10 * self.shelf.looks.settle
+        return not others or (waited and not finish)
+
+    def _is_tied(self, log: Log) -> bool:
+        growing = self.shelf.source(log).growing
+        return growing is not None and growing.close is not None
+
+    def _has_ended(self, log: Log, now: float, *, finish: bool) -> bool:
+        """Whether nothing more is to come: the file is gone, or another goes on where it was."""
+        quiet = now - self._quiet.setdefault(log.id, now) >= self.shelf.looks.settle
+        if log.form == "packed":
+            return True
+        if finish:
+            # What is still being written may be half an entry.
+            content = self.shelf.contents.get(log.id)
+            age = now - content.status.st_mtime if isinstance(content, Plain) else now
+            return age >= self.shelf.looks.settle
+        if not quiet:
+            return False
+        if log.renamed or not self.shelf.is_live(log):
+            return True
+        return any(
+            self._is_tied(other) and not other.position and log in self._ties(other)
+            for other in self.shelf.open_logs()
+        )
+
+    def _unfit(self, log: Log, error: InputError, *, finish: bool) -> None:
+        """A log that cannot be read is left out; one that has but begun may yet show columns."""
+        content = self.shelf.contents.get(log.id)
+        short = content is not None and len(content.read(0, PATIENCE)) < PATIENCE
+        if log.position == 0 and short and not finish and self.shelf.is_live(log):
+            return
+        self.shelf.put(replace(log, stage="left out", reason=error.reason))
+        self.shelf.said.append(f"left out {log.path}: {error.reason}")
+
+
+def _content(log: Log, content: Content) -> str:
+    """The sha256 of all that was read, empty where the file is gone."""
+    if isinstance(content, Packed):
+        return opening.identity(content.path).sha256
+    digest = hashlib.sha256()
+    at = 0
+    while at < log.position:
+        data = content.read(at, min(8 * MIB, log.position - at))
+        if not data:
+            return ""
+        digest.update(data)
+        at += len(data)
+    return digest.hexdigest()

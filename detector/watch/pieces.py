@@ -1,0 +1,168 @@
+"""Reads the next piece of a log through its source, the very code that reads whole files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.errors import InputError
+from detector.reading.opening import MIB
+from detector.reading.source import Batch, Growing, Source, Tail, nothing
+from detector.schema import READING, REJECTS
+from detector.settings import Settings
+from detector.watch import log as logs
+from detector.watch.content import Content
+from detector.watch.log import Log
+
+#: An entry longer than this is no entry: what is there is read as if the file ended.
+LONGEST: Final = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """``log`` as it is after the piece. ``more``: whether there was more than was asked for."""
+
+    log: Log
+    batches: list[Batch]
+    more: bool
+
+
+def next_piece(
+    log: Log,
+    content: Content,
+    source: Source,
+    settings: Settings,
+    most: int,
+    told: Tail,
+    *,
+    ended: bool,
+) -> Taken | None:
+    """The whole entries among the next ``most`` bytes; None where there is none yet.
+
+    ``told`` is what other files left open, for the first piece. Where the log has ``ended``, the
+    rest of it is an entry too. Raises InputError where it cannot be read.
+    """
+    growing = source.growing
+    assert growing is not None
+    data = content.read(log.position, most + 1)
+    while not (end := growing.cut(data[:most])) and most < len(data) and most < LONGEST:
+        most *= 2
+        data = content.read(log.position, most + 1)
+    more = len(data) > most
+    data = data[:most]
+    if not end and len(data) >= LONGEST:
+        end = len(data)
+    if ended and not more and not content.broken:
+        end = len(data)
+    if not end and not (ended and not more):
+        return None
+    tail = log.tail if log.position else told
+    batches = list(_read(data[:end], growing, settings, tail, log)) if end else []
+    tail = batches[-1].tail if batches else tail
+    line = log.line + data.count(b"\n", 0, end)
+    if ended and not more:
+        batches.append(_closing(growing, settings, tail, log, line, content.broken))
+        tail = batches[-1].tail
+    position = log.position + end
+    after = replace(
+        _counted(log, batches),
+        position=position,
+        line=line,
+        tail=tail,
+        stage="ended" if ended and not more else "open",
+        **(logs.marks(content.read, position) if end else {}),
+    )
+    return Taken(after, batches, more)
+
+
+def next_batch(log: Log, batches: Iterator[Batch]) -> tuple[Log, Batch] | None:
+    """The next batch of a log that is read as a whole; None at its end. Raises InputError."""
+    batch = next(batches, None)
+    if batch is None:
+        return None
+    named = replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(log.path)))
+    return replace(_counted(log, [named]), position=log.position + 1, tail=batch.tail), named
+
+
+def _read(
+    data: bytes, growing: Growing, settings: Settings, tail: Tail, log: Log
+) -> Iterator[Batch]:
+    """The batches of a piece, with the log's name and lines in its rejects."""
+    with _in_memory(data) as path:
+        try:
+            for batch in growing.read(path, settings, tail):
+                yield replace(batch, rejects=_placed(batch.rejects, log))
+        except InputError as error:
+            raise InputError(error.what, where=log.path, hint=error.hint) from None
+
+
+def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
+    """What the beginning of a log tells the pieces after it. Raises InputError."""
+    tail: Tail = {}
+    with _in_memory(data) as path:
+        for batch in growing.read(path, settings, {}):
+            tail = batch.tail
+    return tail
+
+
+def _placed(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
+    if rejects.is_empty():
+        return rejects
+    return rejects.with_columns(file=pl.lit(log.path), line=pl.col("line") + log.line)
+
+
+def _closing(
+    growing: Growing, settings: Settings, tail: Tail, log: Log, line: int, broken: str
+) -> Batch:
+    last = nothing(tail) if growing.close is None else growing.close(settings, tail)
+    if not broken:
+        return last
+    why = (log.path, line + 1, f"file ends early: {broken}")
+    return replace(last, rejects=pl.DataFrame([why], schema=dict(REJECTS), orient="row"))
+
+
+@contextmanager
+def _in_memory(data: bytes) -> Iterator[Path]:
+    """A file that is nowhere on disk: sources read paths."""
+    handle = os.memfd_create("piece", os.MFD_CLOEXEC)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+
+
+def _counted(log: Log, batches: list[Batch]) -> Log:
+    """``log`` with what the batches hold added up."""
+    first, last = log.first, log.last
+    unknown = log.unknown
+    for batch in batches:
+        events = batch.events
+        if events.is_empty():
+            continue
+        low, high = events["timestamp"].min(), events["timestamp"].max()
+        if not isinstance(low, datetime) or not isinstance(high, datetime):
+            raise TypeError("a source yielded an event without a timestamp")
+        first = low if first is None else min(first, low)
+        last = high if last is None else max(last, high)
+        reading = pl.col("action").cast(pl.String).is_in(READING)
+        failed = pl.col("success").eq(other=False).fill_null(value=False)
+        unknown += events.filter(pl.col("rows").is_null() & reading & ~failed).height
+    return replace(
+        log,
+        events=log.events + sum(batch.events.height for batch in batches),
+        rejects=log.rejects + sum(batch.rejects.height for batch in batches),
+        skipped=log.skipped + sum(batch.skipped for batch in batches),
+        unknown=unknown,
+        first=first,
+        last=last,
+    )

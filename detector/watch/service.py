@@ -1,0 +1,168 @@
+"""The loop around a watcher: signals, models that change, health, and word of how it stands."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from detector.alerts.alert import Alert
+from detector.alerts.drift import drifting
+from detector.errors import DetectorError
+from detector.watch import standing
+from detector.watch.health import Health
+from detector.watch.judging import Judging
+from detector.watch.notify import notify
+from detector.watch.watcher import Cycle, Watcher
+
+#: Seconds between two looks for something to read while there is nothing.
+PAUSE: Final = 0.1
+#: Seconds between two words of how it stands, and two looks at health and at the model.
+TELL: Final = 2.0
+CHECK: Final = 5.0
+#: Days over which the rate of alerts is held against the budget.
+RATED: Final = timedelta(days=14)
+
+#: Of one event of the service: its name, words for people, and figures.
+Say = Callable[[str, str, Mapping[str, Any]], None]
+
+
+@dataclass(slots=True)
+class Service:
+    """``reload`` makes a judging of the model folder as it is now, and raises DetectorError;
+    ``model`` is that folder. ``rang`` is told of new alerts, ``told`` of how it stands.
+    """
+
+    watcher: Watcher
+    health: Health
+    reload: Callable[[], Judging]
+    model: Path
+    say: Say
+    rang: Callable[[Sequence[Alert]], None]
+    told: Callable[[dict[str, Any]], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+    hup: threading.Event = field(default_factory=threading.Event)
+    _seen: float = 0.0
+    _told_at: float = 0.0
+    _checked: float = 0.0
+    _events: int = 0
+    _rate: float = 0.0
+    _drift: str = ""
+
+    def run(self) -> None:
+        """Until it is told to stop. Raises DetectorError, and sqlite3.Error."""
+        self._seen = _stamp(self.model)
+        self._told_at = time.monotonic()
+        with _signals(self.stop, self.hup):
+            notify("READY=1", "STATUS=following")
+            while not self.stop.is_set():
+                done = self.watcher.cycle()
+                self._after(done)
+                if done.idle and not done.alerts:
+                    self.stop.wait(PAUSE)
+            notify("STOPPING=1")
+        self._tell(time.monotonic())
+        self.say("stopped", "stopped; what was read is kept", {})
+
+    def _after(self, done: Cycle) -> None:
+        self._events += done.events
+        self._ring(done.alerts)
+        for words in self.watcher.shelf.said:
+            self.say("log", words, {})
+        self.watcher.shelf.said.clear()
+        now = time.monotonic()
+        if now - self._told_at >= TELL:
+            self._tell(now)
+        if now - self._checked >= CHECK or self.hup.is_set():
+            self._checked = now
+            self._look_after()
+
+    def _ring(self, alerts: Sequence[Alert]) -> None:
+        if alerts:
+            self.rang(alerts)
+
+    def _tell(self, now: float) -> None:
+        self._rate = self._events / max(now - self._told_at, 1e-9)
+        self._events, self._told_at = 0, now
+        found = standing.standing(self.watcher, self._rate, time.time())
+        standing.write(self.watcher.state.folder, found)
+        self.told(found)
+        words = f"{found['events_per_second']:g} events/s, {found['lag_bytes']} bytes behind"
+        notify("WATCHDOG=1", f"STATUS={words}")
+
+    def _look_after(self) -> None:
+        self._look_at_model()
+        new = self.health.check(self.watcher.shelf.logs.values(), time.time())
+        if new:
+            self.watcher.tell(new)
+            self._ring(new)
+        self._look_at_rate()
+
+    def _look_at_model(self) -> None:
+        """A new model is taken over once it was checked; a bad one is said, and changes nothing."""
+        stamp = _stamp(self.model)
+        if stamp == self._seen and not self.hup.is_set():
+            return
+        self.hup.clear()
+        self._seen = stamp
+        kept = self.watcher.judging.model.id
+        try:
+            judging = self.reload()
+        except DetectorError as error:
+            self.say("model", f"{error}; model {kept} goes on", {"model": kept})
+            return
+        self.watcher.judge_by(judging)
+        self.health.model = judging.model.id
+        self.say(
+            "model", f"model {judging.model.id} in place of {kept}", {"model": judging.model.id}
+        )
+
+    def _look_at_rate(self) -> None:
+        """Whether alerts come at another rate than was promised."""
+        newest = max(self.watcher.calendar.scored, default=None)
+        if newest is None:
+            return
+        since = newest - RATED
+        since = max(since, self.watcher.judging.model.last_day)
+        days = sum(day > since for day in self.watcher.calendar.scored)
+        rang = sum(since.isoformat() < alert["date"] <= newest.isoformat()
+                   for alert in self.watcher.raised if alert["entity_kind"] != "log")  # fmt: skip
+        words = drifting(rang, days, self.watcher.judging.model.alerts_per_day)
+        if words and words != self._drift:
+            self.say("drift", words, {"alerts": rang, "days": days})
+        self._drift = words
+
+
+def _stamp(model: Path) -> float:
+    """When the model folder was written."""
+    try:
+        return (model / "model.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+@contextmanager
+def _signals(stop: threading.Event, hup: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT stop; SIGHUP looks at the model."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del frame
+        (hup if number == signal.SIGHUP else stop).set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, ask)
+              for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}  # fmt: skip
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,83 @@
+"""How a watcher stands, as a small file beside its state: for ``detector status`` and metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from detector.errors import StateError
+from detector.watch.content import Plain
+from detector.watch.watcher import Watcher
+
+FILE: Final = "status.json"
+
+
+def lag(watcher: Watcher, number: int) -> int:
+    """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
+    content = watcher.shelf.contents.get(number)
+    if not isinstance(content, Plain):
+        return 0
+    return max(0, content.status.st_size - watcher.shelf.logs[number].position)
+
+
+def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
+    """As plain JSON: what is followed, how far, and how fast."""
+    logs = [
+        {
+            "path": log.path,
+            "source": log.source,
+            "events": log.events,
+            "rejects": log.rejects,
+            "last_event": log.last.isoformat() if log.last else None,
+            "lag_bytes": lag(watcher, log.id),
+        }
+        for log in watcher.shelf.open_logs()
+    ]
+    return {
+        "pid": os.getpid(),
+        "time": now,
+        "events": sum(log.events for log in watcher.shelf.logs.values()),
+        "events_per_second": round(rate, 1),
+        "last_event": watcher.newest.isoformat() if watcher.newest else None,
+        "lag_bytes": sum(log["lag_bytes"] for log in logs if isinstance(log["lag_bytes"], int)),
+        "logs": logs,
+        "left_out": {
+            log.path: log.reason for log in watcher.shelf.logs.values() if log.stage == "left out"
+        },
+        "open_days": [day.isoformat() for day in sorted(watcher.open.parts)],
+        "days_to_score": len(watcher.calendar.dirty),
+        "alerts": len(watcher.raised),
+        "model": watcher.judging.model.id,
+        "model_last_day": watcher.judging.model.last_day.isoformat(),
+    }
+
+
+def write(folder: Path, found: dict[str, Any]) -> None:
+    """The whole file or the old one. Raises StateError."""
+    path = folder / FILE
+    fresh = path.with_name(f".{FILE}.tmp")
+    try:
+        fresh.write_text(json.dumps(found), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        hint = "free space there, and start again: nothing is lost"
+        raise StateError(what, where=folder, hint=hint) from error
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """What the watcher of a folder said last. Raises StateError."""
+    path = folder / FILE
+    hint = "delete it: a running watcher writes it anew"
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        mend = "detector watch makes one"
+        raise StateError("no watcher was here", where=folder, hint=mend) from None
+    except (OSError, ValueError) as error:
+        raise StateError(f"cannot be read ({error})", where=path, hint=hint) from error
+    if not isinstance(found, dict):
+        raise StateError("damaged: it is no JSON object", where=path, hint=hint)
+    return found

@@ -1,0 +1,293 @@
+"""The state folder: one SQLite database, in which all that a watcher knows changes together.
+
+It is the outbox's database with tables of its own beside, so that an alert, its message and the
+events it came from are on disk together or not at all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+import polars as pl
+
+from detector.alerts.alert import Alert
+from detector.errors import DetectorError, OutboxError, StateError
+from detector.outbox import tables as outbox
+from detector.outbox.store import Outbox
+from detector.schema import HOURS, REJECTS, TOUCHED, check
+from detector.watch import log as logs
+from detector.watch.log import Log
+
+#: A transaction that is under way.
+Rows: TypeAlias = sqlite3.Connection
+
+LOCK: Final = "watch.lock"
+VERSION: Final = "1"
+MEND: Final = "move the folder away to begin anew, with another ledger"
+
+#: Every row bears the sha256 of what it says: what was altered on disk is not used.
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS watch_facts (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS watch_logs (
+    id INTEGER PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS watch_sums (
+    seq INTEGER PRIMARY KEY, day TEXT NOT NULL, level INTEGER NOT NULL,
+    hours BLOB NOT NULL, touched BLOB NOT NULL, digest TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS watch_rejects (
+    seq INTEGER PRIMARY KEY, body BLOB NOT NULL, digest TEXT NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Some of a day's HOURS and TOUCHED; ``level`` counts how often parts were merged into it."""
+
+    seq: int
+    day: date
+    level: int
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+
+
+class State:
+    """Of one folder, for one thread of one process. Leaving it as a context closes it."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Raises StateError where it is damaged, newer, or another watcher has it."""
+        lock = _locked(folder)
+        try:
+            connection = outbox.connect(folder, create=True)
+        except OutboxError as error:
+            os.close(lock)
+            raise StateError(error.what, where=error.where, hint=error.hint or MEND) from error
+        made = cls(folder, connection, lock)
+        try:
+            made._prepare()
+        except sqlite3.Error as error:
+            made.close()
+            raise _damage(folder, str(error)) from error
+        except DetectorError:
+            made.close()
+            raise
+        return made
+
+    def close(self) -> None:
+        """Lets another watcher in."""
+        self._connection.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """A database that fails is one line to the user. Raises StateError."""
+        self.close()
+        if isinstance(error, sqlite3.Error):
+            raise failed(self.folder, error) from error
+
+    def _prepare(self) -> None:
+        # What is deleted here goes into the ledger, account names and all: no need to wipe it.
+        self._connection.execute("PRAGMA secure_delete = OFF")
+        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise _damage(self.folder, str(found))
+        with self.transaction() as rows:
+            for statement in TABLES.split(";\n"):
+                rows.execute(statement)
+        version = self.facts().get("version")
+        if version is None:
+            with self.transaction() as rows:
+                keep(rows, {"version": VERSION, "id": uuid.uuid4().hex})
+        elif version != VERSION:
+            what = f"is a state of version {version}; this detector knows {VERSION}"
+            raise StateError(
+                what, where=self.folder, hint="update detector, or name another folder"
+            )
+
+    def box(self, names: tuple[str, ...] = ()) -> Outbox:
+        """The outbox in the same database, over the same connection."""
+        return Outbox(self.folder, self._connection, names)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing, on disk when it ends."""
+        with self.box().transaction() as rows:
+            yield rows
+
+    def facts(self) -> dict[str, str]:
+        """What is known beside logs and sums. Raises StateError."""
+        found = self._connection.execute("SELECT key, value, digest FROM watch_facts").fetchall()
+        for key, value, digest in found:
+            self._demand(f"{key}\0{value}".encode(), digest, f"its fact {key!r}")
+        return {key: value for key, value, _ in found}
+
+    def logs(self) -> list[Log]:
+        """All logs, in the order they were found. Raises StateError."""
+        found = []
+        rows = self._connection.execute("SELECT id, body, digest FROM watch_logs ORDER BY id")
+        for number, body, digest in rows:
+            self._demand(body.encode(), digest, f"what it knows of log {number}")
+            try:
+                found.append(logs.decode(body))
+            except (ValueError, TypeError, KeyError) as error:
+                raise _damage(self.folder, f"log {number}: {error}") from error
+        return found
+
+    def sums(self) -> list[Sums]:
+        """What is not in the ledger yet, in order. Raises StateError."""
+        rows = self._connection.execute(
+            "SELECT seq, day, level, hours, touched, digest FROM watch_sums ORDER BY seq"
+        )
+        found = []
+        for seq, day, level, hours, touched, digest in rows:
+            what = f"sums {seq} of {day}"
+            self._demand(_told(day, hours, touched), digest, what)
+            try:
+                found.append(
+                    Sums(
+                        seq,
+                        date.fromisoformat(day),
+                        level,
+                        check(_frame(hours), HOURS, what),
+                        check(_frame(touched), TOUCHED, what),
+                    )
+                )
+            except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+                raise _damage(self.folder, f"{what}: {error}") from error
+        return found
+
+    def rejects(self) -> pl.DataFrame:
+        """REJECTS that are not in the ledger yet. Raises StateError."""
+        parts = [pl.DataFrame(schema=dict(REJECTS))]
+        rows = self._connection.execute("SELECT seq, body, digest FROM watch_rejects ORDER BY seq")
+        for seq, body, digest in rows:
+            self._demand(body, digest, f"rejects {seq}")
+            parts.append(check(_frame(body), REJECTS, "rejects"))
+        return pl.concat(parts)
+
+    def alerts(self) -> list[Alert]:
+        """All that were raised and not forgotten, in order. Raises StateError."""
+        try:
+            return self.box().alerts()
+        except ValueError as error:
+            raise _damage(self.folder, f"an alert: {error}") from error
+
+    def _demand(self, data: bytes, digest: str, what: str) -> None:
+        if logs.digest(data) != digest:
+            raise _damage(self.folder, f"{what} was altered")
+
+
+def keep(rows: Rows, facts: Mapping[str, str]) -> None:
+    """Keeps facts in a transaction."""
+    rows.executemany(
+        "INSERT OR REPLACE INTO watch_facts VALUES (?, ?, ?)",
+        [(key, value, logs.digest(f"{key}\0{value}".encode())) for key, value in facts.items()],
+    )
+
+
+def keep_log(rows: Rows, log: Log) -> None:
+    """Keeps what is known of a log."""
+    body = logs.encode(log)
+    rows.execute(
+        "INSERT OR REPLACE INTO watch_logs VALUES (?, ?, ?)",
+        (log.id, body, logs.digest(body.encode())),
+    )
+
+
+def keep_sums(rows: Rows, sums: Sums) -> None:
+    """Keeps sums."""
+    day, hours, touched = sums.day.isoformat(), _bytes(sums.hours), _bytes(sums.touched)
+    rows.execute(
+        "INSERT INTO watch_sums VALUES (?, ?, ?, ?, ?, ?)",
+        (sums.seq, day, sums.level, hours, touched, logs.digest(_told(day, hours, touched))),
+    )
+
+
+def drop_sums(rows: Rows, sums: list[Sums]) -> None:
+    """Forgets sums that were merged, or are in the ledger."""
+    rows.executemany("DELETE FROM watch_sums WHERE seq = ?", [(each.seq,) for each in sums])
+
+
+def keep_rejects(rows: Rows, rejects: pl.DataFrame) -> None:
+    """Keeps REJECTS."""
+    body = _bytes(rejects)
+    rows.execute(
+        "INSERT INTO watch_rejects (body, digest) VALUES (?, ?)", (body, logs.digest(body))
+    )
+
+
+def drop_rejects(rows: Rows) -> None:
+    """Forgets rejects that are in the ledger."""
+    rows.execute("DELETE FROM watch_rejects")
+
+
+def failed(folder: Path, error: Exception) -> StateError:
+    """The error that says why the state cannot be used any more."""
+    hint = "free space there, and start again: nothing is lost"
+    if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
+        hint = MEND
+    return StateError(f"cannot be written ({error})", where=folder, hint=hint)
+
+
+def _locked(folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        what = f"cannot be made ({error.strerror or error})"
+        raise StateError(what, where=folder, hint="name another folder for --state") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StateError(
+            "another detector watch has this state",
+            where=folder,
+            hint="stop it, or name another folder for --state",
+        ) from None
+    return lock
+
+
+def _damage(folder: Path, what: str) -> StateError:
+    return StateError(f"damaged: {what}", where=folder / outbox.FILE, hint=MEND)
+
+
+def _told(day: str, hours: bytes, touched: bytes) -> bytes:
+    return day.encode() + len(hours).to_bytes(8, "big") + hours + touched
+
+
+def _bytes(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_ipc(out, compression="zstd")
+    return out.getvalue()
+
+
+def _frame(data: bytes) -> pl.DataFrame:
+    return pl.read_ipc(io.BytesIO(data))

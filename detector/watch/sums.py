@@ -1,0 +1,181 @@
+"""The days that are still open: sums of what was read and is not in the ledger yet.
+
+Each micro-batch adds small sums; sixteen of a day are merged into one of the next level, so that
+both what a transaction writes and what a reader merges stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, TypeAlias
+
+import polars as pl
+
+from detector.ledger.fold import (
+    HOUR_KEYS,
+    TOUCHED_KEYS,
+    coded,
+    hours_of,
+    merge_hours,
+    merge_touched,
+    plain,
+    touched_of,
+)
+from detector.ledger.store import Ledger
+from detector.reading.source import Batch
+from detector.schema import HOURS, TOUCHED, empty
+from detector.watch.state import Sums
+
+#: Sums of one level that are merged into one of the next.
+FAN: Final = 16
+
+Merge: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
+#: HOURS and TOUCHED by day.
+Days: TypeAlias = dict[date, tuple[pl.DataFrame, pl.DataFrame]]
+
+
+def fold(batches: Iterable[Batch], timezone: str) -> Days:
+    """HOURS and TOUCHED of all events, by day."""
+    events = [coded(batch.events, timezone) for batch in batches if batch.events.height]
+    if not events:
+        return {}
+    whole = pl.concat(events)
+    hours, touched = pl.collect_all([hours_of(whole), touched_of(whole)])
+    by_day = {key[0]: part for key, part in touched.partition_by("day", as_dict=True).items()}
+    return {
+        key[0]: (
+            plain(part, HOURS, "hours"),
+            plain(by_day.get(key[0], touched.clear()), TOUCHED, "touched"),
+        )
+        for key, part in hours.partition_by("day", as_dict=True).items()
+    }
+
+
+def together(one: Days, other: Days) -> Days:
+    """The sums of both."""
+    found = {**one, **other}
+    for day in one.keys() & other.keys():
+        (hours, touched), (more, touched_more) = one[day], other[day]
+        found[day] = (
+            merge_hours(pl.concat([hours, more])),
+            merge_touched(pl.concat([touched, touched_more])),
+        )
+    return found
+
+
+@dataclass(slots=True)
+class OpenDays:
+    """What is not in the ledger yet, by day."""
+
+    parts: dict[date, list[Sums]] = field(default_factory=dict)
+    _last: int = 0
+
+    @classmethod
+    def of(cls, sums: Iterable[Sums]) -> OpenDays:
+        """Of what the state kept."""
+        made = cls()
+        for each in sums:
+            made.put([each])
+        return made
+
+    @property
+    def rows(self) -> int:
+        """Of both tables."""
+        return sum(
+            each.hours.height + each.touched.height for day in self.parts.values() for each in day
+        )
+
+    def next(self, day: date, hours: pl.DataFrame, touched: pl.DataFrame, level: int = 0) -> Sums:
+        """New sums, numbered; they count once they are ``put``."""
+        self._last += 1
+        return Sums(self._last, day, level, hours, touched)
+
+    def put(self, sums: Iterable[Sums]) -> None:
+        """Takes sums in."""
+        for each in sums:
+            self.parts.setdefault(each.day, []).append(each)
+            self._last = max(self._last, each.seq)
+
+    def drop(self, sums: Iterable[Sums]) -> None:
+        """Lets sums go."""
+        gone = {each.seq for each in sums}
+        for day in {each.day for each in sums}:
+            self.parts[day] = [each for each in self.parts[day] if each.seq not in gone]
+            if not self.parts[day]:
+                del self.parts[day]
+
+    def ripe(self) -> list[list[Sums]]:
+        """Sums that are many enough to be merged into one, each list of one day and level."""
+        found = []
+        for sums in self.parts.values():
+            for level in {each.level for each in sums}:
+                alike = [each for each in sums if each.level == level]
+                if len(alike) >= FAN:
+                    found.append(alike)
+        return found
+
+    def joined(self, sums: list[Sums]) -> Sums:
+        """One of several of a day, of the next level."""
+        hours = merge_hours(pl.concat(each.hours for each in sums))
+        touched = merge_touched(pl.concat(each.touched for each in sums))
+        return self.next(sums[0].day, hours, touched, max(each.level for each in sums) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The ledger with the open days: what ``alerts.batch`` reads, as if all were in the ledger."""
+
+    ledger: Ledger
+    open: OpenDays
+
+    def hours(self, since: date, until: date) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+        fresh = [each.hours for each in self._between(since, until)]
+        known = self.ledger.hours(since, until)
+        return _together(known, fresh, merge_hours, HOUR_KEYS)
+
+    def touched(self, since: date, until: date, dimensions: Collection[str]) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
+        chosen = pl.col("dimension").is_in(sorted(dimensions))
+        fresh = [each.touched.filter(chosen) for each in self._between(since, until)]
+        known = self.ledger.touched(since, until, dimensions)
+        return _together(known, fresh, merge_touched, TOUCHED_KEYS)
+
+    def days(self) -> list[date]:
+        """All that have data, in order."""
+        return sorted({*self.ledger.days(), *self.open.parts})
+
+    def _between(self, since: date, until: date) -> list[Sums]:
+        return [
+            each for day, sums in self.open.parts.items() if since <= day <= until for each in sums
+        ]
+
+
+def _together(
+    known: pl.DataFrame, fresh: list[pl.DataFrame], merge: Merge, keys: tuple[str, ...]
+) -> pl.DataFrame:
+    if not fresh:
+        return known
+    return merge(pl.concat([known, *fresh])).sort(keys)
+
+
+def merged(
+    base: tuple[pl.DataFrame, pl.DataFrame], sums: list[Sums], dimensions: Collection[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions."""
+    if not sums:
+        return base
+    chosen = pl.col("dimension").is_in(sorted(dimensions))
+    hours = merge_hours(pl.concat([base[0], *(each.hours for each in sums)]))
+    touched = [each.touched.filter(chosen) for each in sums]
+    return hours, merge_touched(pl.concat([base[1], *touched]))
+
+
+def day_sums(sums: list[Sums]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """HOURS and TOUCHED of sums of one day."""
+    if not sums:
+        return empty(HOURS), empty(TOUCHED)
+    hours = merge_hours(pl.concat(each.hours for each in sums))
+    return hours, merge_touched(pl.concat(each.touched for each in sums))

@@ -1,0 +1,340 @@
+"""One watcher: reads, counts, scores and raises, a micro-batch at a time.
+
+What a micro-batch changes is one transaction: positions, sums, rejects and days to be scored.
+Scores and alerts of the days it touched follow in another; killed between the two, the next start
+finds those days marked and scores them then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.alerts.alert import Alert
+from detector.alerts.batch import Scored
+from detector.errors import InputError
+from detector.ledger.store import Ledger
+from detector.schema import SCORES, check
+from detector.watch import sealing, state
+from detector.watch.calendar import AHEAD, Calendar, believed
+from detector.watch.intake import Intake, Piece
+from detector.watch.judging import Judging
+from detector.watch.live import Live
+from detector.watch.shelf import Shelf
+from detector.watch.state import Rows, State
+from detector.watch.sums import Books, OpenDays, fold, together
+
+#: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
+MANY: Final = 3_000_000
+RARELY: Final = 600.0
+#: Rejects that are put into the ledger at once.
+MANY_REJECTS: Final = 10_000
+#: Seconds of silence after which the wall clock says which days are over, and how far it is
+#: behind then.
+SILENCE: Final = 60.0
+LINGER: Final = timedelta(minutes=15)
+#: Seconds before a day that was scored is scored anew for late events.
+ANEW: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What one turn did."""
+
+    pieces: int = 0
+    events: int = 0
+    bytes: int = 0
+    behind: int = 0
+    alerts: tuple[Alert, ...] = ()
+    scored: tuple[date, ...] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.pieces or self.behind or self.scored)
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Everything a watcher has at hand. ``clock`` is the wall's; ``names`` are the sinks'.
+
+    The final scores of each day are written to ``out``.
+    """
+
+    state: State
+    ledger: Ledger
+    judging: Judging
+    shelf: Shelf
+    out: Path
+    names: tuple[str, ...]
+    clock: Callable[[], float]
+    look_every: float = 1.0
+    intake: Intake = field(init=False)
+    open: OpenDays = field(init=False)
+    calendar: Calendar = field(init=False)
+    newest: datetime | None = None
+    raised: list[Alert] = field(init=False)
+    live: Live = field(init=False)
+    _fresh: bool = True
+    _ids: set[str] = field(init=False)
+    _facts: dict[str, str] = field(init=False)
+    _rejects: int = 0
+    _looked: float = float("-inf")
+    _sealed: float = field(init=False)
+    _moved: float = field(init=False)
+    _rescored: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._facts = self.state.facts()
+        self.open = OpenDays.of(self.state.sums())
+        self._rejects = self.state.rejects().height
+        self.calendar = Calendar.of(self._facts, self.ledger.timezone)
+        self.intake = Intake(self.shelf, self.ledger.parts(), self.ledger.timezone)
+        self.raised = self.state.alerts()
+        self._ids = self.state.box().ids()
+        self.live = Live(self.judging)
+        self._sealed = self._moved = self.clock()
+        self._reconcile()
+        self._believe()
+
+    @property
+    def books(self) -> Books:
+        """The ledger, with the days that are still open."""
+        return Books(self.ledger, self.open)
+
+    def cycle(self, *, finish: bool = False) -> Cycle:
+        """One turn. With ``finish``, what is at its end has ended, and its days are over.
+
+        Raises DetectorError, and sqlite3.Error where the state cannot be written.
+        """
+        now = self.clock()
+        if finish or now - self._looked >= self.look_every:
+            self.shelf.look(now)
+            self._looked = now
+        before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
+        pieces = self.intake.take(now, finish=finish)
+        self._keep(pieces)
+        if pieces:
+            self._moved = now
+        scored = self._score(now, finish=finish and not pieces)
+        alerts = [alert for some in scored for alert in some[1]]
+        if not finish:
+            alerts += self._live(now)
+        self._seal(now)
+        return Cycle(
+            len(pieces),
+            sum(piece.log.events - before.get(piece.log.id, (0, 0))[0] for piece in pieces),
+            sum(piece.log.position - before.get(piece.log.id, (0, 0))[1] for piece in pieces),
+            len(self.intake.behind),
+            tuple(alerts),
+            tuple(day for some in scored for day in some[0].days),
+        )
+
+    def close(self) -> None:
+        """Ends what goes on beside."""
+        self.live.close()
+
+    def finish(self) -> list[Alert]:
+        """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""
+        found: list[Alert] = []
+        while not (done := self.cycle(finish=True)).idle:
+            found += done.alerts
+        self._put_away(sorted(self.open.parts))
+        return found
+
+    def _keep(self, pieces: Sequence[Piece]) -> None:
+        """Counts the pieces: all of it in one transaction."""
+        changed = {piece.log.id: piece.log for piece in pieces}
+        changed |= {
+            number: self.shelf.logs[number]
+            for number in self.shelf.changed
+            if number not in changed
+        }
+        if not changed:
+            return
+        batches = [batch for piece in pieces for batch in piece.batches]
+        days = fold(batches, self.ledger.timezone)
+        for piece in pieces:
+            days = together(days, piece.sums)
+        sums = [self.open.next(day, *tables) for day, tables in sorted(days.items())]
+        rejects = [batch.rejects for batch in batches if batch.rejects.height]
+        rejects += [each for piece in pieces for each in piece.rejects]
+        self.calendar.touch(each.day for each in sums)
+        with self.state.transaction() as rows:
+            for log in changed.values():
+                state.keep_log(rows, log)
+            for each in sums:
+                state.keep_sums(rows, each)
+            if rejects:
+                state.keep_rejects(rows, pl.concat(rejects))
+            self._keep_facts(rows)
+        for piece in pieces:
+            self.shelf.put(piece.log)
+        self.shelf.changed.clear()
+        self.open.put(sums)
+        self._fresh = self._fresh or bool(sums)
+        for each in sums:
+            self.live.touch(each.day, each.hours["account"].unique())
+        self._rejects += sum(each.height for each in rejects)
+        self._believe()
+        self._merge()
+
+    def _keep_facts(self, rows: Rows) -> None:
+        """What changed of what is known beside logs and sums."""
+        facts = self.calendar.facts()
+        new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
+        state.keep(rows, new)
+        self._facts |= new
+
+    def _merge(self) -> None:
+        """Small sums become larger ones."""
+        for sums in self.open.ripe():
+            whole = self.open.joined(sums)
+            with self.state.transaction() as rows:
+                state.drop_sums(rows, sums)
+                state.keep_sums(rows, whole)
+            self.open.drop(sums)
+            self.open.put([whole])
+
+    def _believe(self) -> None:
+        times = [log.last for log in self.shelf.logs.values() if log.last is not None]
+        self.newest = believed(times, self.clock())
+
+    def _over(self, now: float, *, finish: bool) -> list[date]:
+        """Days to be scored for good: no log that is behind can add to them any more."""
+        if finish:
+            return sorted(self.calendar.dirty)
+        low = self.intake.low
+        if low is None:
+            low = self.newest
+            if now - self._moved >= SILENCE:
+                late = datetime.fromtimestamp(now, UTC) - LINGER
+                low = late if low is None else max(low, late)
+        if low is None:
+            return []
+        days = self.calendar.over(low)
+        if now - self._rescored < ANEW:
+            days = [day for day in days if day not in self.calendar.scored]
+        return days
+
+    def _score(self, now: float, *, finish: bool) -> list[tuple[Scored, list[Alert]]]:
+        """The final word on the first week of days that are over."""
+        days = self._over(now, finish=finish)
+        if not days:
+            return []
+        if any(day in self.calendar.scored for day in days):
+            self._rescored = now
+        some = next(self.judging.days(self.books, days))
+        return [(some, self._raise(some, now))]
+
+    def _live(self, now: float) -> list[Alert]:
+        """The day so far, where it is today's and events came in."""
+        day = self._today(now)
+        if day is None or not self._fresh:
+            return []
+        found = self.live.score(self.books, day, now)
+        self._fresh = self.live.is_preparing
+        new = self.judging.raised(found, self.raised, self._ids, self.clock())
+        if new:
+            self.tell(new)
+        return new
+
+    def _today(self, now: float) -> date | None:
+        """The day that runs, if what is read is of it."""
+        low = self.intake.low or self.newest
+        if low is None or abs(datetime.fromtimestamp(now, UTC) - low) > AHEAD:
+            return None
+        day = self.calendar.day_of(low)
+        return day if day in self.calendar.dirty else None
+
+    def tell(self, alerts: Sequence[Alert]) -> None:
+        """Keeps alerts for the sinks."""
+        with self.state.transaction() as rows:
+            self.state.box(self.names).keep(rows, alerts)
+        self.raised += alerts
+        self._ids |= {alert["id"] for alert in alerts}
+
+    def judge_by(self, judging: Judging) -> None:
+        """From now on."""
+        self.judging = judging
+        self.live.close()
+        self.live = Live(judging)
+        self._fresh = True
+
+    def _raise(self, some: Scored, now: float) -> list[Alert]:
+        """Keeps scores on disk, then alerts and that the days are done in one transaction."""
+        new = self.judging.raised(some.alerts, self.raised, self._ids, now)
+        for day in some.days:
+            _write(self.out, day, some.scores.filter(pl.col("date") == day))
+        self.calendar.settle(some.days)
+        with self.state.transaction() as rows:
+            self.state.box(self.names).keep(rows, new)
+            self._keep_facts(rows)
+        self.raised += new
+        self._ids |= {alert["id"] for alert in new}
+        return new
+
+    def _seal(self, now: float) -> None:
+        """Days that are over go into the ledger."""
+        if self.newest is None:
+            return
+        many = self.open.rows > MANY or self._rejects > MANY_REJECTS
+        if many or now - self._sealed >= RARELY:
+            self._sealed = now
+            days = self.calendar.sealable(self.open.parts, self.newest)
+            if days or self._rejects > MANY_REJECTS:
+                self._put_away(days)
+
+    def _put_away(self, days: Sequence[date]) -> None:
+        """Into the ledger, then out of the state."""
+        if not days and not self._rejects:
+            return
+        contents = {
+            log.content for log in self.shelf.logs.values() if log.content and not log.listed
+        }
+        known = {part.id for part in self.intake.parts}
+        seal = sealing.Seal(self.ledger, self._next_part())
+        seal.write(self.open, days, self.state.rejects(), contents - known)
+        self._forget(days, contents)
+
+    def _next_part(self) -> str:
+        return sealing.part_id(self._facts["id"], int(self._facts.get("seals", "0")))
+
+    def _forget(self, days: Sequence[date], contents: Collection[str]) -> None:
+        """What a sealed part holds."""
+        logs = [log for log in self.shelf.logs.values() if log.content in contents]
+        seals = {"seals": str(int(self._facts.get("seals", "0")) + 1)}
+        sums = [each for day in days for each in self.open.parts.get(day, [])]
+        with self.state.transaction() as rows:
+            state.drop_sums(rows, sums)
+            state.drop_rejects(rows)
+            state.keep(rows, seals)
+            for log in logs:
+                self.shelf.logs[log.id] = replace(log, listed=True)
+                state.keep_log(rows, self.shelf.logs[log.id])
+        self._facts |= seals
+        self.open.drop(sums)
+        self._rejects = 0
+
+    def _reconcile(self) -> None:
+        """A part whose manifest is there was sealed just before a kill."""
+        part = next((part for part in self.intake.parts if part.id == self._next_part()), None)
+        if part is not None:
+            self._forget(part.days, part.replaces)
+
+
+def _write(out: Path, day: date, scores: pl.DataFrame) -> None:
+    """SCORES of one day, the whole file or the old one. Raises InputError."""
+    path = out / "scores" / f"{day.isoformat()}.parquet"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.tmp")
+        check(scores, SCORES, "scores").write_parquet(fresh, compression="zstd")
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error

@@ -1,0 +1,1 @@
+"""What scripts/prove_watch is made of."""

@@ -1,0 +1,183 @@
+"""Kills, and then the count: see scripts/prove_watch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from detector.cli import main as command
+from watching.writer import Writer
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENCY = ROOT / "data" / "sample" / "agency"
+#: Seconds that a watcher lives.
+SHORTEST, LONGEST = 0.05, 3.0
+#: What is no event, one in so many lines.
+BAD = 997
+LAST = 900.0
+
+
+def prepare(place: Path, events: int) -> None:
+    """The log as one file. In a process of its own: what forks must not have used threads."""
+    code = f"""
+import polars as pl
+log = pl.read_parquet({str(AGENCY / "2024-02a.parquet")!r}).sort("timestamp")
+log.head({events}).write_ndjson({str(place / "clean.ndjson")!r})
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    lines = (place / "clean.ndjson").read_bytes().splitlines(keepends=True)
+    whole = [
+        piece
+        for number, line in enumerate(lines)
+        for piece in ([line, b'{"account": "nobody"}\n'] if number % BAD == BAD - 1 else [line])
+    ]
+    (place / "one").mkdir()
+    (place / "one" / "audit.ndjson").write_bytes(b"".join(whole))
+
+
+def watcher(place: Path, name: str, logs: str, *more: str) -> int:
+    """A process that watches; its id. It seals and rescores in seconds what else takes minutes."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        from detector.watch import watcher as constants
+
+        constants.RARELY = constants.ANEW = 0.5  # type: ignore[misc]
+        os.chdir(place)
+        with (place / f"{name}.err").open("a") as said:
+            os.dup2(said.fileno(), 2)
+        folder = place / name
+        sys.argv = [
+            "detector", "watch", str(place / logs), "--state", str(folder / "state"),
+            "--ledger", str(folder / "ledger"), "--out", str(folder / "out"),
+            "--model", str(ROOT / "models" / "agency"),
+            "--directory", str(AGENCY / "directory.csv"),
+            "--settings", str(AGENCY / "detector.toml"), "--settle", "0.3",
+            "--sink", f"file://{folder / 'alerts.ndjson'}", *more,
+        ]  # fmt: skip
+        command.run()
+    except SystemExit as stop:
+        os._exit(int(stop.code or 0))
+    finally:
+        os._exit(0)
+
+
+def ended(child: int) -> int:
+    """Waits for a child; its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill(child: int) -> None:
+    """SIGKILL, if it has not ended by itself."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+
+
+def rounds(place: Path, kills: int, seed: int) -> Writer:
+    """All rounds; the writer, who has written everything."""
+    chance = random.Random(seed)
+    logs = place / "logs"
+    logs.mkdir()
+    data = (place / "one" / "audit.ndjson").read_bytes()
+    writer = Writer(logs, data, random.Random(seed + 1))
+    for number in range(kills):
+        child = watcher(place, "killed", "logs")
+        seconds = chance.uniform(SHORTEST, LONGEST)
+        end = time.monotonic() + seconds
+        writer.write(seconds, len(data) * (number + 1) // kills)
+        time.sleep(max(0.0, end - time.monotonic()))
+        kill(child)
+        code = ended(child)
+        if code != -signal.SIGKILL:
+            said = (place / "killed.err").read_text().splitlines()[-3:]
+            raise SystemExit(f"a watcher ended by itself with {code}: {said}")
+    writer.write(0.0, len(data))
+    return writer
+
+
+def counted(place: Path, name: str) -> dict[str, Any]:
+    """What a run left behind."""
+    import polars as pl
+
+    from detector.ledger.store import Ledger
+
+    folder = place / name
+    ledger = Ledger.open(folder / "ledger", None)
+    days = ledger.days()
+    scores = [pl.read_parquet(path) for path in sorted((folder / "out/scores").glob("*.parquet"))]
+    out = folder / "alerts.ndjson"
+    sink = out.read_bytes().splitlines() if out.exists() else []
+    return {
+        "hours": ledger.hours(),
+        "touched": ledger.touched(days[0], days[-1]),
+        "rejects": ledger.rejects([part.id for part in ledger.parts()]).collect().height,
+        "scores": pl.concat(scores),
+        "alerts": _alerts(folder),
+        "sink": sorted({json.loads(line)["finding_info"]["uid"] for line in sink}),
+        "sent": len(sink),
+    }
+
+
+def _alerts(folder: Path) -> list[str]:
+    from detector.outbox.store import Outbox
+
+    with Outbox.open(folder / "state", create=False) as box:
+        return sorted(box.ids())
+
+
+def judge(killed: dict[str, Any], whole: dict[str, Any], events: int, bad: int) -> dict[str, bool]:
+    """What must hold."""
+    return {
+        "events": int(killed["hours"]["statements"].sum()) == events,
+        "rejects": killed["rejects"] == bad,
+        **{name: killed[name].equals(whole[name]) for name in ("hours", "touched", "scores")},
+        "alerts": killed["alerts"] == whole["alerts"] and len(killed["alerts"]) > 0,
+        "sink": killed["sink"] == killed["alerts"],
+    }
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description="See the script's first lines.")
+    arguments.add_argument("--kills", type=int, default=500)
+    arguments.add_argument("--events", type=int, default=60_000)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--keep", type=Path)
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        place = asked.keep or Path(scratch)
+        place.mkdir(parents=True, exist_ok=True)
+        prepare(place, asked.events)
+        import pyod.models.iforest  # noqa: F401 - so that no child has to
+
+        begun = time.monotonic()
+        writer = rounds(place, asked.kills, asked.seed)
+        time.sleep(0.5)  # what is complete when it is older than --settle
+        codes = [ended(watcher(place, "killed", "logs", "--once")),
+                 ended(watcher(place, "whole", "one", "--once"))]  # fmt: skip
+        killed, whole = counted(place, "killed"), counted(place, "whole")
+        lines = (place / "one" / "audit.ndjson").read_bytes().count(b"\n")
+        bad = asked.events // BAD
+        sound = judge(killed, whole, lines - bad, bad)
+    told = {
+        "kills": asked.kills,
+        "seconds": round(time.monotonic() - begun),
+        "events": lines - bad,
+        "rotations": writer.rotations,
+        "alerts": len(killed["alerts"]),
+        "sent": killed["sent"],
+        "exit codes": codes,
+        "sound": sound,
+    }
+    print(json.dumps(told))
+    return 0 if all(sound.values()) and codes == [0, 0] else 1

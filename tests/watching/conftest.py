@@ -1,0 +1,35 @@
+"""A model of the small office, and a folder to watch in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "detecting"))
+
+from small_office import CUT, SCORED, Office, honest_events, joined, pages
+from watched import Clock, Kit
+
+from detector.forests.model import Model
+from detector.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def office_log() -> pl.DataFrame:
+    """Two weeks that the model does not know, in which agent00 is drained by pages."""
+    log = joined(honest_events(until=77), pages(0, SCORED, 900))
+    return log.filter(pl.col("timestamp").dt.date() >= CUT).drop("other_objects")
+
+
+@pytest.fixture(scope="session")
+def office_model() -> Model:
+    return Office.of(honest_events()).before(CUT).model()
+
+
+@pytest.fixture
+def kit(tmp_path: Path, office_model: Model) -> Kit:
+    (tmp_path / "logs").mkdir()
+    return Kit(tmp_path, office_model, Settings(), Clock())

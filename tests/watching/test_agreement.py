@@ -1,0 +1,174 @@
+"""Watch ends where batch ends, however the log came in."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from watched import (
+    Kit,
+    append,
+    as_csv,
+    as_lines,
+    counted,
+    events_on,
+    of_batch,
+    of_watch,
+)
+
+from detector import registry
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.reading.recognise import recognise
+from detector.watch.watcher import Watcher
+
+DATA = Path(__file__).parents[1] / "data" / "postgresql"
+START = datetime(2024, 3, 4, 23, 50, tzinfo=UTC)
+SOME = events_on(START, 400, timedelta(seconds=37))
+BAD = b'{"timestamp": "yesterday", "account": "x"}\nno json at all\n'
+
+
+def samples() -> dict[str, bytes]:
+    lines = as_lines(SOME)
+    found = {
+        "lines.ndjson": lines[: len(lines) // 2 + 1] + b"\n" + BAD + lines[len(lines) // 2 + 1 :],
+        "table.csv": as_csv(SOME) + b"half,a,record",
+    }
+    for path in sorted(DATA.rglob("*")):
+        if path.suffix in {".csv", ".json"} and path.is_file():
+            found[path.name] = path.read_bytes()
+    return found
+
+
+SAMPLES = samples()
+
+
+@pytest.fixture
+def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting alone, so that many examples can be tried."""
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+
+
+def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return (data[one:other] for one, other in pairwise(places))
+
+
+def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) -> None:
+    """Appends the pieces of all logs in any interleaving, with kills between."""
+    with ExitStack() as stack:
+        watcher = stack.enter_context(kit.watching())
+        while logs:
+            name = chance.choice(sorted(logs))
+            piece = next(logs[name], None)
+            if piece is None:
+                del logs[name]
+                continue
+            append(kit.logs / name, piece)
+            if chance.random() < 0.7:
+                watcher.cycle()
+            if chance.random() < 0.3:
+                stack.close()
+                watcher = stack.enter_context(kit.watching())
+        watcher.finish()
+
+
+@pytest.mark.usefixtures("unscored")
+@given(
+    names=st.lists(st.sampled_from(sorted(SAMPLES)), min_size=1, max_size=2, unique=True),
+    cuts=st.lists(st.integers(0, 1 << 20), max_size=12),
+    seed=st.integers(0, 1 << 16),
+)
+@settings(
+    max_examples=40, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
+    kit: Kit, names: list[str], cuts: list[int], seed: int
+) -> None:
+    for part in ("state", "ledger", "logs", "batch", "out"):
+        shutil.rmtree(kit.folder / part, ignore_errors=True)
+    kit.logs.mkdir()
+    follow(kit, {name: pieces(SAMPLES[name], cuts) for name in names}, random.Random(seed))
+    wanted = of_ledger_alone(kit, sorted(names))
+    with kit.watching() as watcher:
+        days = watcher.books.days()
+        assert wanted[0].equals(watcher.books.hours(days[0], days[-1]))
+        assert wanted[1] == sorted(
+            watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
+            .collect().select("line", "reason").rows(), key=repr,
+        )  # fmt: skip
+
+
+def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
+    ledger = Ledger.open(kit.folder / "batch", "UTC")
+    found, _ = recognise([kit.logs / name for name in names], registry.sources(), kit.settings)
+    done = ingest(found, ledger, kit.settings, lambda *_: None)
+    rejects = ledger.rejects(done.part_ids).collect().select("line", "reason").rows()
+    return ledger.hours(), sorted(rejects, key=repr)
+
+
+@pytest.mark.parametrize("encode", [as_lines, lambda log: log.write_csv().encode()])
+def test_a_robbed_office_gives_the_same_ledger_scores_and_alerts(
+    kit: Kit, office_log: pl.DataFrame, encode
+) -> None:
+    data = encode(office_log)
+    chance = random.Random(3)
+    cuts = [chance.randrange(len(data)) for _ in range(25)]
+    follow(kit, {"office.log": pieces(data, cuts)}, chance)
+    wanted = of_batch(kit, [kit.logs / "office.log"])
+    assert wanted.alerts
+    of_watch(kit).demand(wanted)
+
+
+def test_days_that_arrive_late_are_scored_anew(kit: Kit, office_log: pl.DataFrame) -> None:
+    late = pl.col("account").str.ends_with("7") & (pl.col("timestamp").dt.day() % 3 == 0)
+    append(kit.logs / "a.ndjson", as_lines(office_log.filter(~late)))
+    with kit.watching() as watcher:
+        while not watcher.cycle().idle:
+            pass
+        before = {alert["id"] for alert in watcher.raised}
+        append(kit.logs / "b.ndjson", as_lines(office_log.filter(late)))
+        watcher.finish()
+        after = {alert["id"] for alert in watcher.raised}
+    wanted = of_batch(kit, [kit.logs / "a.ndjson", kit.logs / "b.ndjson"])
+    found = of_watch(kit)
+    assert found.scores.drop("alert_id").equals(wanted.scores.drop("alert_id"))
+    assert found.hours.equals(wanted.hours)
+    assert before <= after
+    assert {alert["id"] for alert in wanted.alerts} <= after
+
+
+@pytest.mark.usefixtures("unscored")
+def test_what_batch_took_in_before_is_not_counted_again(kit: Kit) -> None:
+    data = as_csv(SOME)
+    cut = data.index(b"\n2024-03-05T00:") + 1
+    append(kit.logs / "a.csv", data[:cut])
+    found, _ = recognise([kit.logs / "a.csv"], registry.sources(), kit.settings)
+    ledger = Ledger.open(kit.folder / "ledger", "UTC")
+    begun = ingest(found, ledger, kit.settings, lambda *_: None)
+    assert 0 < begun.events < SOME.height
+    append(kit.logs / "a.csv", data[cut:])
+    with kit.watching() as watcher:
+        watcher.finish()
+        assert counted(watcher) == SOME.height
+
+
+@pytest.mark.usefixtures("unscored")
+def test_batch_knows_a_file_that_was_watched_to_its_end(kit: Kit) -> None:
+    append(kit.logs / "a.ndjson", as_lines(SOME))
+    with kit.watching() as watcher:
+        watcher.finish()
+        ledger = watcher.ledger
+    found, _ = recognise([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
+    done = ingest(found, ledger, kit.settings, lambda *_: None)
+    assert [file.state for file in done.files] == ["known"]

@@ -1,0 +1,129 @@
+"""An alert while the day runs, and that the end of the day takes nothing back."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from small_office import SCORED
+from watched import Clock, Kit, append, as_lines, of_batch, of_watch
+
+from detector.forests.model import Model
+from detector.settings import Settings
+from detector.watch.health import WINDOW, Health
+from detector.watch.log import Log
+from detector.watch.watcher import Watcher
+
+DAY = SCORED[9]
+
+
+def at(day: date, hour: float) -> float:
+    return (datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour)).timestamp()
+
+
+@pytest.fixture
+def today(tmp_path, office_model: Model) -> Kit:
+    (tmp_path / "logs").mkdir()
+    return Kit(tmp_path, office_model, Settings(), Clock(at(DAY, 14)))
+
+
+def ready(watcher: Watcher) -> None:
+    while not watcher.cycle().idle:
+        pass
+    watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+
+
+def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    noon = datetime.fromtimestamp(at(DAY, 14), UTC)
+    mine = (pl.col("account") == "agent07") & (pl.col("timestamp").dt.date() == DAY)
+    day = office_log.filter(~mine, pl.col("timestamp").dt.date() <= DAY)
+    past, later = day.filter(pl.col("timestamp") < noon), day.filter(pl.col("timestamp") >= noon)
+    theft = past.tail(1).with_columns(
+        timestamp=pl.lit(noon + timedelta(minutes=5)).cast(past.schema["timestamp"]),
+        account=pl.lit("agent07"), action=pl.lit("export"), object=pl.lit("person"),
+        rows=pl.lit(400_000, pl.Int64),
+    )  # fmt: skip
+    log = today.logs / "audit.ndjson"
+    append(log, as_lines(past))
+    with today.watching() as watcher:
+        ready(watcher)
+        append(log, as_lines(theft))
+        today.clock.now = at(DAY, 14.2)
+        rang = list(watcher.cycle().alerts)
+        (alert,) = (each for each in rang if each["entity"] == "agent07")
+        assert (alert["date"], alert["rows"]) == (DAY.isoformat(), 400_000)
+        assert alert["raised"] == f"{DAY}T14:12:00Z"
+        assert alert["new_objects"] is not None
+        append(log, as_lines(later))
+        watcher.finish()
+    wanted, found = of_batch(today, [log]), of_watch(today)
+    assert found.scores.drop("alert_id").equals(wanted.scores.drop("alert_id"))
+    ids = [{each["id"] for each in outcome.alerts} for outcome in (wanted, found)]
+    assert ids[0] <= ids[1]
+    assert alert in watcher.raised
+
+
+def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    noon = datetime.fromtimestamp(at(DAY, 14), UTC)
+    append(today.logs / "a.ndjson", as_lines(office_log.filter(pl.col("timestamp") < noon)))
+    with today.watching() as watcher:
+        ready(watcher)
+        live = watcher.live
+        hours, touched = live._day(watcher.open, DAY)
+        new = live.ready.today.new(touched)
+        mine = live._scored(live.ready.today.table(hours, touched, new, live.ready.today.members))
+        whole = watcher.judging.scorer.score(
+            watcher.books.hours(SCORED[0], DAY),
+            watcher.books.touched(SCORED[0], DAY, ("object", "client_address", "application")),
+            [DAY],
+        )
+    kinds = pl.col("entity_kind").is_in(["account", "group"])
+    last = whole.filter(kinds).sort("hour").group_by("entity_kind", "entity").last()
+    columns = [name for name in mine.columns if name not in {"alarming", "held"}]
+    order = ["entity_kind", "entity"]
+    assert mine.select(columns).sort(order).equals(last.select(columns).sort(order))
+
+
+def log_of(**more: object) -> Log:
+    return Log(1, "audit.log", 1, 1, "ndjson", "growing", **more)
+
+
+def test_a_log_that_falls_silent_is_told_once_and_again_after_it_spoke() -> None:
+    health = Health(600, "m")
+    last = datetime(1970, 1, 1, tzinfo=UTC)
+    times = [(1, 0.0), (1, 500.0), (1, 700.0), (1, 900.0), (2, 1000.0), (2, 1700.0)]
+    told = [
+        [alert["reasons"][0] for alert in health.check([log_of(events=n, last=last)], now)]
+        for n, now in times
+    ]
+    assert [len(each) for each in told] == [0, 0, 1, 0, 0, 1]
+    assert "no event for 12 minutes" in told[2][0]
+
+
+def test_a_clock_in_the_future_is_told() -> None:
+    health = Health(0, "m")
+    ahead = datetime(2024, 3, 9, tzinfo=UTC)
+    found = health.check([log_of(events=1, last=ahead)], at(date(2024, 3, 4), 0))
+    assert "lie in the future" in found[0]["reasons"][0]
+
+
+def test_a_log_that_loses_its_row_counts_is_told() -> None:
+    health = Health(0, "m")
+    health.check([log_of(events=WINDOW, unknown=0)], 0.0)
+    found = health.check([log_of(events=2 * WINDOW, unknown=WINDOW)], 5.0)
+    assert "lack the number of rows" in found[0]["reasons"][0]
+
+
+def test_health_goes_out_in_every_format() -> None:
+    from detector import registry
+
+    health = Health(0, "m")
+    ahead = datetime(2024, 3, 9, tzinfo=UTC)
+    (alert,) = health.check([log_of(events=1, last=ahead)], at(date(2024, 3, 4), 0))
+    for each in registry.formats().values():
+        assert b"\n" not in each.encode(alert)

@@ -1,0 +1,180 @@
+"""A watcher over a test's folder, a batch run over the same logs, and what both agree in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from detector import registry
+from detector.alerts import incidents
+from detector.alerts.alert import Alert
+from detector.alerts.batch import score_days
+from detector.forests.model import Model
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.reading.recognise import recognise
+from detector.schema import DIMENSIONS
+from detector.settings import Settings
+from detector.watch.before import Before
+from detector.watch.judging import Judging
+from detector.watch.shelf import Looks, Shelf
+from detector.watch.state import State
+from detector.watch.watcher import Watcher
+
+FAMILIES = registry.families()
+#: Long after anything that tests write: no day of theirs is today's.
+LATER = datetime(2031, 1, 1, tzinfo=UTC).timestamp()
+
+
+class Clock:
+    """A wall clock that goes when it is told."""
+
+    def __init__(self, now: float = LATER) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What watchers of a test share; ``folder`` holds state, ledger, out and logs."""
+
+    folder: Path
+    model: Model
+    settings: Settings
+    clock: Clock
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @contextmanager
+    def watching(
+        self, *arguments: str, settle: float = 0.0, source: str | None = None
+    ) -> Iterator[Watcher]:
+        with State.open(self.folder / "state") as state:
+            ledger = Ledger.open(self.folder / "ledger", self.settings.timezone)
+            known = {log.id: log for log in state.logs()}
+            before = Before(ledger.parts(), known, self.settings)
+            looks = Looks(
+                arguments or [str(self.logs)], registry.sources(), self.settings, source, settle
+            )
+            shelf = Shelf(looks, known, before.known)
+            judging = Judging(self.model, None, self.settings, FAMILIES)
+            with ledger.writing():
+                watcher = Watcher(
+                    state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0
+                )
+                yield watcher
+            watcher.close()
+            shelf.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that batch and watch must agree in."""
+
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+    rejects: list[tuple[int | None, str]]
+    scores: pl.DataFrame
+    alerts: list[Alert]
+
+    def demand(self, other: Outcome) -> None:
+        assert self.hours.equals(other.hours)
+        assert self.touched.equals(other.touched)
+        assert self.rejects == other.rejects
+        assert self.scores.equals(other.scores)
+        assert self.alerts == other.alerts
+
+
+def _whole(tables: object, days: Sequence) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if not days:
+        return pl.DataFrame(), pl.DataFrame()
+    return tables.hours(days[0], days[-1]), tables.touched(days[0], days[-1], DIMENSIONS)
+
+
+def _reasons(rejects: pl.DataFrame) -> list[tuple[int | None, str]]:
+    return sorted(rejects.select("line", "reason").rows(), key=repr)
+
+
+def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
+    """One ``score`` over the files."""
+    folder = kit.folder / "batch"
+    ledger = Ledger.open(folder, kit.settings.timezone)
+    found, _ = recognise(files, registry.sources(), kit.settings)
+    done = ingest(found, ledger, kit.settings, lambda *_: None)
+    scored = list(score_days(ledger, done.days, kit.model, None, kit.settings, FAMILIES))
+    alerts, _ = incidents.join([alert for some in scored for alert in some.alerts])
+    return Outcome(
+        *_whole(ledger, ledger.days()),
+        _reasons(ledger.rejects(done.part_ids).collect()),
+        pl.concat([some.scores for some in scored]),
+        alerts,
+    )
+
+
+def of_watch(kit: Kit) -> Outcome:
+    """What watchers left behind: from their files alone."""
+    ledger = Ledger.open(kit.folder / "ledger", None)
+    parts = [part.id for part in ledger.parts()]
+    files = sorted((kit.folder / "out" / "scores").glob("*.parquet"))
+    with State.open(kit.folder / "state") as state:
+        assert not state.sums()
+        alerts = state.box().alerts()
+    return Outcome(
+        *_whole(ledger, ledger.days()),
+        _reasons(ledger.rejects(parts).collect()),
+        pl.concat([pl.read_parquet(file) for file in files]),
+        sorted(
+            ({key: each for key, each in alert.items() if key != "raised"} for alert in alerts),
+            key=lambda alert: (alert["time"], alert["entity_kind"], alert["entity"]),
+        ),
+    )
+
+
+def events_on(first: datetime, count: int, step: timedelta) -> pl.DataFrame:
+    """``count`` reads of one record each by three people, every ``step``."""
+    return pl.DataFrame(
+        {
+            "timestamp": [first + n * step for n in range(count)],
+            "account": [("ann", "bob", "cy")[n % 3] for n in range(count)],
+            "client_address": [f"10.0.0.{n % 5}" for n in range(count)],
+            "object": [("person", "claim")[n % 2] for n in range(count)],
+            "action": ["read"] * count,
+            "rows": list(range(count)),
+        }
+    )
+
+
+def as_lines(events: pl.DataFrame) -> bytes:
+    """NDJSON."""
+    return events.write_ndjson().encode()
+
+
+def as_csv(events: pl.DataFrame) -> bytes:
+    """CSV with quotes and line breaks in it."""
+    named = events.with_columns(account=pl.col("account") + '\n"x", y')
+    return named.write_csv().encode()
+
+
+def statements(tables: pl.DataFrame) -> int:
+    return int(tables["statements"].sum())
+
+
+def counted(watcher: Watcher) -> int:
+    """Events in the ledger and the open days."""
+    days = watcher.books.days()
+    return statements(watcher.books.hours(days[0], days[-1])) if days else 0
+
+
+def append(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(data)
