@@ -209,6 +209,8 @@ def _without_parameters(text: str) -> str:
 
 def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     means = sql.told(frame["_text"], POSTGRESQL)
+    if kind == "plan":  # each of several statements has a plan of its own, and all have one text
+        means = means.with_columns(pl.when(~pl.col("many")).then("tables").alias("tables"))
     frame = pl.concat([frame, means], how="horizontal")
     frame = _with_objects(frame)
     verb, plan = pl.col("verb"), kind == "plan"

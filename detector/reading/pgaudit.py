@@ -17,8 +17,9 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import pg_sql
+from detector.reading import sql
 from detector.reading.fingerprint import fingerprint
+from detector.reading.sql_shape import POSTGRESQL
 
 #: What both formats of PostgreSQL's log are brought to: all text as logged, null or "" where
 #: absent; ``row`` counts the records of a block from 0.
@@ -192,7 +193,13 @@ def _with_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:
     texts = frame.filter(silent).select("_text").unique()
     if texts.is_empty():
         return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
-    tables = pg_sql.with_tables(texts, "_text")
+    means = sql.told(texts["_text"], POSTGRESQL)
+    # What is made has a line of its own, and so has each of several statements, all of one text.
+    made = pl.col("verb").is_in(["create", "select", "with"]) & (pl.col("action") == "write")
+    read = pl.when(made).then(pl.col("tables").list.slice(1)).otherwise("tables")
+    tables = texts.with_columns(
+        means.select(pl.when(~pl.col("many")).then(read)).to_series().alias("sql_tables")
+    )
     frame = frame.join(tables, on="_text", how="left", maintain_order="left")
     return frame.with_columns(pl.when(silent).then(pl.col("sql_tables")))
 

@@ -19,12 +19,14 @@ from sqlglot import exp
 from detector.reading.sql_shape import Dialect, shapes
 
 #: What each text gets: ``fingerprint`` is of its shape in lower case; ``verb`` is its first word
-#: in lower case; ``action`` is one of ``schema.ACTIONS``; ``tables`` is null where unclear.
+#: in lower case; ``action`` is one of ``schema.ACTIONS``; ``tables`` is null where unclear;
+#: ``many`` is whether the text is more than one statement.
 COLUMNS: Final = {
     "fingerprint": pl.String(),
     "verb": pl.String(),
     "action": pl.String(),
     "tables": pl.List(pl.String()),
+    "many": pl.Boolean(),
 }
 
 #: Shapes known to a process; beyond that it starts afresh, so that memory stays flat.
@@ -77,6 +79,7 @@ class _Meaning:
     action: str
     tables: tuple[str, ...] | None
     parsed: bool
+    many: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
             [None if m.tables is None else list(m.tables) for m in looked],
             pl.List(pl.String),
         ),
+        pl.Series("many", [meaning.many for meaning in looked], pl.Boolean),
     )
     joined = found.join(distinct, on=key, how="left", maintain_order="left", nulls_equal=True)
     return joined.select(list(COLUMNS))
@@ -126,7 +130,8 @@ def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
 def _hash(shape: str | None) -> str | None:
     if shape is None:
         return None
-    return hashlib.blake2b(shape.lower().encode("utf-8", "replace"), digest_size=8).hexdigest()
+    plain = " ".join(shape.lower().split())
+    return hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _verb(shape: str) -> str:
@@ -173,7 +178,7 @@ def _look(shape: str, dialect: Dialect) -> _Meaning:
         _named(table, dialect) for root in roots for table in _tables(root) if table.name
     )
     action = said or max(actions, key=_WEIGHT.index, default="other")
-    return _Meaning(action, tuple(tables) or None, parsed=True)
+    return _Meaning(action, tuple(tables) or None, parsed=True, many=len(roots) > 1)
 
 
 def _parsed(text: str, dialect: Dialect) -> list[exp.Expr] | None:

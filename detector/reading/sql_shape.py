@@ -88,10 +88,10 @@ TSQL: Final = replace(POSTGRESQL, name="tsql")
 def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     """``shape``, ``rival`` (String), ``clear`` and ``open`` (Boolean) of each of ``texts``.
 
-    A shape has ``''`` in place of each literal and of each list of them, and nothing in place of
-    comments. It is not clear where a literal never ends (it is ``open``) or its end is beyond a
-    regular expression: then a word of it may be part of someone's data. ``rival`` is the shape
-    that a server with the other setting for backslashes would see, where that is another one.
+    A shape is the text with ``''`` in place of each literal and of each list of them, and nothing
+    in place of comments. It is not clear where a literal never ends (it is ``open``) or its end is
+    beyond a regular expression: then a word of it may be part of someone's data. ``rival`` is the
+    shape that a server with the other setting for backslashes would see, where it is another one.
     """
     if dialect.runs_comments:
         texts = texts.str.replace_all(_RUN, " ${1} ")
@@ -138,6 +138,5 @@ def _finished(half: pl.Expr) -> pl.Expr:
         .str.replace_all("--", "- -", literal=True)
         .str.replace_all(_LIST, "${1}''")
         .str.replace_all(rf"{_ROW}(?:\s*,\s*{_ROW})+", "('')")
-        .str.replace_all(r"\s+", " ")
-        .str.strip_chars(" ;")
+        .str.strip_chars("; \t\r\n")
     )
