@@ -105,6 +105,8 @@ def marks(read: Bytes, position: int) -> dict[str, Any]:
 
 def is_anchored(log: Log, read: Bytes) -> bool:
     """Whether what stands before the position is what was read there."""
+    if not log.position:
+        return True
     return digest(read(log.position - log.anchor_size, log.anchor_size)) == log.anchor
 
 

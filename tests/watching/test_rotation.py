@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from detector.watch.watcher import Watcher
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
 THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 200, timedelta(seconds=5))
 BOTH = FIRST.height + THEN.height
+DATA = Path(__file__).parents[1] / "data" / "postgresql"
 ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv])
 
 
@@ -205,3 +207,20 @@ def test_what_is_no_log_is_left_out_and_said(kit: Kit) -> None:
         assert read_all(watcher) == FIRST.height
         assert len(watcher.shelf.said) == 1
         assert "notes.log" in watcher.shelf.said[0]
+
+
+def test_a_log_that_waits_for_the_one_before_it_is_not_lost(kit: Kit) -> None:
+    sample = (DATA / "pg18.csv").read_bytes()
+    append(kit.logs / "postgresql-1.csv", sample)
+    append(kit.logs / "postgresql-2.csv", sample.replace(b"2026-", b"2027-"))
+    with kit.watching(settle=60.0) as watcher:
+        watcher.cycle()
+        watcher.cycle()
+        first, second = watcher.shelf.logs.values()
+        assert (first.position > 0, second.position, second.inode > 0) == (True, 0, True)
+        kit.clock.now += 61.0
+        read_all(watcher)
+        kit.clock.now += 61.0
+        read_all(watcher)
+        first, second = watcher.shelf.logs.values()
+        assert second.events > 0

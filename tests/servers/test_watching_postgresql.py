@@ -1,0 +1,81 @@
+"""A real PostgreSQL with pgaudit writes its log while it is watched, and the watcher is killed."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("watching", "detecting")]
+
+from office.server import Server, UnavailableError, running
+from small_office import CUT, Office, honest_events
+from watched import Clock, Kit, counted
+
+from detector import registry
+from detector.ledger.ingest import ingest
+from detector.ledger.store import Ledger
+from detector.reading.recognise import recognise
+from detector.settings import Settings
+from detector.watch.watcher import Watcher
+
+SECONDS = 8
+
+
+@pytest.fixture
+def rotating(tmp_path_factory: pytest.TempPathFactory, postgresql: Server) -> Iterator[Server]:
+    """One that begins another file every 64 kB; ``postgresql`` tells whether there can be one."""
+    del postgresql
+    folder = tmp_path_factory.mktemp("rotating")
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    name = {"log_rotation_size": "64", "log_filename": "postgresql-%H%M%S"}
+    try:
+        with running(folder / "server", **name) as server:
+            yield server
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+def test_all_that_pgbench_did_counts_as_in_batch(
+    rotating: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    model = Office.of(honest_events()).before(CUT).model()
+    kit = Kit(tmp_path, model, Settings(), Clock(time.time()))
+    logs = [str(rotating.csvlog.parent / "*.csv")]
+    bench, environment = rotating.bin / "pgbench", rotating.environment("postgres")
+    subprocess.run([bench, "-i", "-q"], env=environment, check=True, capture_output=True)
+    chance = random.Random(4)
+    with ExitStack() as stack:
+        watcher = stack.enter_context(kit.watching(*logs, settle=1.0))
+        with subprocess.Popen(
+            [bench, "-c", "4", "-T", str(SECONDS)], env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as client:  # fmt: skip
+            while client.poll() is None:
+                kit.clock.now = time.time()
+                watcher.cycle()
+                if chance.random() < 0.1:
+                    stack.close()
+                    watcher = stack.enter_context(kit.watching(*logs, settle=1.0))
+                time.sleep(0.05)
+        time.sleep(2.0)  # the log collector writes on its own time
+        kit.clock.now = time.time() + 10
+        watcher.finish()
+        found = counted(watcher)
+        hours = watcher.books.hours(watcher.books.days()[0], watcher.books.days()[-1])
+    files = sorted(rotating.csvlog.parent.glob("*.csv"))
+    assert len(files) > 3
+    ledger = Ledger.open(tmp_path / "batch", "UTC")
+    known, _ = recognise(files, registry.sources(), kit.settings)
+    done = ingest(known, ledger, kit.settings, lambda *_: None)
+    assert found == done.events > 1000
+    assert hours.equals(ledger.hours())
