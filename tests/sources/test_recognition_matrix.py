@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from detector import registry
+from detector.reading import recognise
 from detector.reading.opening import head
 from detector.reading.records import BOM
 from detector.reading.source import Sample
@@ -26,7 +27,7 @@ def samples():
         (name, path)
         for name in SOURCES
         for path in sorted((DATA / name).glob("*"))
-        if path.suffix not in NO_LOG
+        if path.is_file() and path.suffix not in NO_LOG
     ]
     return found + [
         (FORMS[suffix], path)
@@ -41,7 +42,7 @@ SAMPLES = samples()
 
 def accepting(path, data=None):
     sample = Sample(path, head(path) if data is None else data)
-    return [name for name, source in SOURCES.items() if source.accepts(sample, Settings())]
+    return [source.name for source in recognise.accepting(sample, SOURCES, Settings())]
 
 
 def test_there_are_samples():
