@@ -43,7 +43,7 @@ from detector.reading import directory
 from detector.settings import Settings
 
 #: Seeds on which detection was chosen, or that were reported before.
-TAKEN = {*range(1, 13), *range(101, 111), *range(301, 306)}
+TAKEN = {*range(1, 13), *range(101, 111), *range(301, 307), 311, 312}
 #: Lessons that teach much the same, held out together.
 HELD_OUT = {
     "more of the own work (fold, mimic, ramp, poisoned, newcomer)": (
@@ -200,7 +200,7 @@ def variants(families: Sequence[Family]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=311)
+    parser.add_argument("--seed", type=int, default=313)
     parser.add_argument("--accounts", type=int, default=1500)
     parser.add_argument("--budget", type=float, default=3.0)
     parser.add_argument(

@@ -22,7 +22,7 @@ from detector.forests import store
 from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.pseudonyms import names
-from detector.reading import veil
+from detector.reading import identity, veil
 from detector.settings import Settings
 from detector.watch.before import Before
 from detector.watch.health import Health
@@ -142,7 +142,10 @@ def _shelf(
 ) -> Shelf:
     """What is followed, and what is known of it."""
     found = names.of(rules)
-    sources = {name: veil.veiled(each, found) for name, each in registry.sources().items()}
+    sources = {
+        name: veil.veiled(identity.mapped(each, rules), found)
+        for name, each in registry.sources().items()
+    }
     known = {log.id: log for log in kept.logs()}
     before = Before(book.parts(), known, rules)
     return Shelf(Looks(logs, sources, rules, source, settle), known, before.known)

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.reading.source import Batch, Source, Tail
+from detector.reading.source import Batch, Growing, Source, Tail
 from detector.settings import Settings
 
 #: Sessions whose person is remembered; the oldest are forgotten first.
@@ -43,16 +43,30 @@ def mapped(source: Source, settings: Settings) -> Source:
         return source
     shared = settings.identity["accounts"]
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        for batch in source.read(path, settings, tail):
-            person = pl.col("application").cast(pl.String).str.extract(pattern, 1)
-            account = pl.col("account").cast(pl.String)
-            told = account.is_in(shared) & (person.fill_null("") != "")
-            kept = batch.events.schema["account"]
-            chosen = pl.when(told).then(person).otherwise(account).cast(kept)
-            yield replace(batch, events=batch.events.with_columns(chosen.alias("account")))
+    def named(batch: Batch) -> Batch:
+        person = pl.col("application").cast(pl.String).str.extract(pattern, 1)
+        account = pl.col("account").cast(pl.String)
+        told = account.is_in(shared) & (person.fill_null("") != "")
+        kept = batch.events.schema["account"]
+        chosen = pl.when(told).then(person).otherwise(account).cast(kept)
+        return replace(batch, events=batch.events.with_columns(chosen.alias("account")))
 
-    return replace(source, read=read)
+    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        yield from map(named, source.read(path, settings, tail))
+
+    growing = source.growing
+    if growing is None:
+        return replace(source, read=read)
+    inner, close = growing.read, growing.close
+
+    def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        yield from map(named, inner(path, settings, tail))
+
+    if close is None:
+        return replace(source, read=read, growing=Growing(growing.cut, follow))
+    end = close
+    closing = Growing(growing.cut, follow, lambda settings, tail: named(end(settings, tail)))
+    return replace(source, read=read, growing=closing)
 
 
 @dataclass(slots=True)

@@ -86,8 +86,9 @@ def test_an_application_s_name_can_hold_the_person_in_every_format(tmp_path):
     )
     settings = from_mapping({"identity": {"accounts": POOL, "application": r"^casefile/(\w+)$"}})
     source = identity.mapped(registry.sources()["csv"], settings)
-    events = pl.concat([batch.events for batch in source.read(path, settings, {})])
-    assert events["account"].cast(pl.String).to_list() == ["eve", "app_rw", "bob"]
+    for read in (source.read, source.growing.read):
+        events = pl.concat([batch.events for batch in read(path, settings, {})])
+        assert events["account"].cast(pl.String).to_list() == ["eve", "app_rw", "bob"]
 
 
 def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
