@@ -1,5 +1,6 @@
 """A real PostgreSQL with pgaudit writes its log while it is watched, and the watcher is killed."""
 
+# ruff: noqa: E402 - what other folders of tests share is found by sys.path
 from __future__ import annotations
 
 import random
