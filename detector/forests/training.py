@@ -1,22 +1,16 @@
 """Learning a model from the ledger's tables: pure, and from the training span alone.
 
 The span is cut in time. Baselines learned on the earlier part make the features of the later,
-*held-out* part, which calibrates the voices and sets the threshold. Voices that were fitted on
-an entity's days think them too usual, and voices that never saw the entity think them too odd;
-days to come are other days of entities that were seen. So each held-out day is scored both ways,
-the second by voices fitted on the other half of the entities, and counts with the mean. Last,
-the baselines are learned anew on the whole span.
+*held-out* part, on which judges are taught and tried (``trial``) and the threshold is set.
+Baselines learned anew on the whole span are what days to come are held against.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 
 from detector.errors import NotEnoughHistory
@@ -25,13 +19,10 @@ from detector.features.feature import Family
 from detector.features.learning import Shards, learn, learn_shards
 from detector.features.measures import ACCOUNT, local_day
 from detector.features.table import Learned
-from detector.forests import budget, scoring
-from detector.forests import tail as tails
-from detector.forests import voices as joining
+from detector.forests import budget
 from detector.forests.lessons import lessons
-from detector.forests.model import Judge, Model
-from detector.forests.scoring import material
-from detector.forests.voices import Voices
+from detector.forests.model import Model
+from detector.forests.trial import Trial, tried
 from detector.phrases import counted
 from detector.schema import READING
 from detector.settings import Settings
@@ -41,16 +32,6 @@ HELD_OUT = 0.4
 FEWEST_DAYS = 14
 #: Account-days below which no tail can be told; kinds of entity with fewer are not judged.
 FEWEST_ACCOUNT_DAYS = 40
-#: Honest days and campaign days below which trees would learn chance.
-FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
-#: Honest days from which on trees do not learn the single day by heart.
-FEWEST_TO_KNOW = 20_000
-#: How much of what counts is said by voices that saw the entity; the rest by strangers.
-KNOWN_COUNTS = 2 / 3
-#: Least scale of the joint score's tail: a tenth of a factor of ten.
-JOINT_SCALE = 0.1
-#: Fits of one judge that run side by side.
-CORES = 2
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
 CONTAMINATED = 2.0
 
@@ -97,27 +78,25 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         )
     held_out = days[round(len(days) * (1 - HELD_OUT)) :]
     progress("what is usual")
-    honest = _held_out(data, held_out)
+    older = _held_out(data, held_out)
+    whole = _whole(data)
+    newer = _by_kind(_ends(data, held_out, whole))
     progress("campaigns to learn from")
     staged = lessons(
         data.hours, data.touched, held_out, data.directory, data.settings, data.families
     )
-    judges, alarms = {}, []
-    for kind, own in _by_kind(honest).items():
+    trials = {}
+    for kind, own in _by_kind(older).items():
         if len(own) < FEWEST_ACCOUNT_DAYS:
             continue
-        progress(f"judging {kind}s")
+        progress(f"judging {kind.replace('_', ' ')}s")
         taught = staged.filter(pl.col("entity_kind") == kind) if len(staged) else staged
-        judge, scores = _judge(own, taught, data)
-        judges[kind] = judge
-        alarms.append(_alarms(own, judge.joint.surprise(scores), data.settings.minimum_records))
-    progress("what is usual now")
-    whole = _whole(data)
+        trials[kind] = tried(own, newer.get(kind, own), taught, data.families, data.settings)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
-        judges=judges,
-        threshold=_threshold(pl.concat(alarms), per_day * data.share, held_out),
+        judges={kind: trial.judge for kind, trial in trials.items()},
+        threshold=_threshold(list(trials.values()), per_day * data.share, held_out),
         learned=whole,
         settings=data.settings,
         alerts_per_day=per_day,
@@ -139,10 +118,7 @@ def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
         data.directory,
         data.settings,
     )
-    honest = features.table(
-        data.hours, data.touched, days, early, data.directory, data.settings, data.families,
-        ends=True,
-    )  # fmt: skip
+    honest = _ends(data, days, early)
     account_days = len(honest.filter(pl.col("entity_kind") == ACCOUNT))
     if account_days < FEWEST_ACCOUNT_DAYS:
         raise NotEnoughHistory(
@@ -150,6 +126,14 @@ def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
             hint=f"train on more days, or on more accounts (at least {FEWEST_ACCOUNT_DAYS})",
         )
     return honest
+
+
+def _ends(data: Data, days: Sequence[date], learned: Learned) -> pl.DataFrame:
+    """The feature table at the end of ``days``."""
+    return features.table(
+        data.hours, data.touched, days, learned, data.directory, data.settings, data.families,
+        ends=True,
+    )  # fmt: skip
 
 
 def _whole(data: Data) -> Learned:
@@ -163,55 +147,19 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in parts.items()}
 
 
-def _judge(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> tuple[Judge, joining.Points]:
-    """The judge of one kind of entity, and the joint scores of its honest days.
-
-    Each is a mean of what strangers (fitted on the other half) and the judge itself say; of
-    few days, which trees learn by heart, the strangers' word alone.
-    """
-    half = own["entity"].map_elements(
-        lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
-    )
-    if len(own) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
-        taught = pl.DataFrame()
-    rest = [own.filter(half != mine) for mine in (0, 1)]
-    fits = [own, *(others if len(others) else own for others in rest)]
-    # Each fit is on one core, and most of it lets others run (Cython without the interpreter).
-    with ThreadPoolExecutor(CORES) as pool:
-        voices, *strangers = pool.map(lambda days: _voices(days, taught, data), fits)
-    scores = np.zeros(len(own))
-    for mine, fitted in enumerate(strangers):
-        rows = own.filter(half == mine)
-        scores[(half == mine).to_numpy()] = fitted.joint(
-            rows, fitted.surprises(rows), data.families
-        )
-    if len(own) >= FEWEST_TO_KNOW:
-        known = voices.joint(own, voices.surprises(own), data.families)
-        scores = scores + KNOWN_COUNTS * (known - scores)
-    return Judge(voices, tails.fit(scores, JOINT_SCALE)), scores
-
-
-def _voices(own: pl.DataFrame, taught: pl.DataFrame, data: Data) -> Voices:
-    voices = joining.fit(own, data.families, data.settings.seed)
-    if taught.is_empty():
-        return voices
-    return joining.taught(voices, own, taught, data.families, data.settings.seed)
-
-
-def _alarms(own: pl.DataFrame, surprise: joining.Points, records: int) -> pl.DataFrame:
-    """The honest days that could alert."""
-    scored = own.with_columns(surprise=pl.Series(surprise))
-    return scoring.alarms(scored.filter(material(records)))
-
-
-def _threshold(alarms: pl.DataFrame, per_day: float, held_out: Sequence[date]) -> float:
-    """The bar that honest held-out days pass ``per_day`` times a day.
+def _threshold(trials: Sequence[Trial], per_day: float, held_out: Sequence[date]) -> float:
+    """Midway between the bars that honest held-out days pass ``per_day`` times a day, over older
+    and over newer levels.
 
     The first week only tells which runs had begun, unless there is little more.
     """
     begins = held_out[0] + timedelta(days=budget.RUN_DAYS)
     first = begins if len(held_out) >= 3 * budget.RUN_DAYS else held_out[0]
-    return budget.threshold(alarms, per_day, first)
+    bars = [
+        budget.threshold(pl.concat(alarms), per_day, first)
+        for alarms in ([trial.older for trial in trials], [trial.newer for trial in trials])
+    ]
+    return sum(bars) / len(bars)
 
 
 def _contaminated(whole: Learned) -> tuple[str, ...]:

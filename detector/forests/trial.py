@@ -1,0 +1,112 @@
+"""A judge of one kind of entity, tried on honest days that it must not find odd.
+
+Voices that were fitted on an entity's days think them too usual, and voices that never saw the
+entity think them too odd; days to come are other days of entities that were seen. So each day is
+scored both ways, the second by voices fitted on the other half of the entities. Likewise for what
+is usual: levels learned before the days are older than those that days to come will be held
+against, levels learned with them are too close. So the days are scored over both (``older``,
+``newer``), and the bar is set between the two.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from detector.features.feature import Family
+from detector.forests import scoring
+from detector.forests import tail as tails
+from detector.forests import voices as joining
+from detector.forests.model import Judge
+from detector.forests.scoring import material
+from detector.forests.voices import Points, Voices
+from detector.settings import Settings
+
+#: Honest days and campaign days below which trees would learn chance.
+FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
+#: Honest days from which on trees do not learn the single day by heart.
+FEWEST_TO_KNOW = 20_000
+#: How much of what counts is said by voices that saw the entity; the rest by strangers.
+KNOWN_COUNTS = 1 / 2
+#: Least scale of the joint score's tail: a tenth of a factor of ten.
+JOINT_SCALE = 0.1
+#: Fits of one judge that run side by side.
+CORES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The judge, and the alarms (``scoring.alarms``) of honest days over older and newer levels."""
+
+    judge: Judge
+    older: pl.DataFrame
+    newer: pl.DataFrame
+
+
+def tried(
+    older: pl.DataFrame,
+    newer: pl.DataFrame,
+    taught: pl.DataFrame,
+    families: Sequence[Family],
+    settings: Settings,
+) -> Trial:
+    """Of the feature table at the end of honest days, over levels learned before them and with
+    them; and of campaign days that teach it.
+    """
+    if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
+        taught = pl.DataFrame()
+    voices, strange = _both(older, taught, families, settings.seed)
+    known = voices.joint(older, voices.surprises(older), families)
+    # Of few days, which trees learn by heart, the strangers' word alone.
+    weight = KNOWN_COUNTS if len(older) >= FEWEST_TO_KNOW else 0.0
+    scores = strange + weight * (known - strange)
+    beyond = older.select("entity", "day", beyond=pl.Series(scores - known))
+    found = newer.select("entity", "day").join(
+        beyond, on=["entity", "day"], how="left", maintain_order="left"
+    )
+    later = voices.joint(newer, voices.surprises(newer), families)
+    later = later + found["beyond"].fill_null(0.0).to_numpy()
+    judge = Judge(voices, tails.fit(scores, JOINT_SCALE))
+    records = settings.minimum_records
+    return Trial(
+        judge, _alarms(older, scores, judge, records), _alarms(newer, later, judge, records)
+    )
+
+
+def _both(
+    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int
+) -> tuple[Voices, Points]:
+    """Voices of all of the days, and the joint score of each by voices of the other entities."""
+    half = own["entity"].map_elements(
+        lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
+    )
+    rest = [own.filter(half != mine) for mine in (0, 1)]
+    fits = [own, *(others if len(others) else own for others in rest)]
+    # Each fit is on one core, and most of it lets others run (Cython without the interpreter).
+    with ThreadPoolExecutor(CORES) as pool:
+        voices, *strangers = pool.map(lambda days: _voices(days, taught, families, seed), fits)
+    scores = np.zeros(len(own))
+    for mine, fitted in enumerate(strangers):
+        rows = own.filter(half == mine)
+        scores[(half == mine).to_numpy()] = fitted.joint(rows, fitted.surprises(rows), families)
+    return voices, scores
+
+
+def _voices(
+    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int
+) -> Voices:
+    voices = joining.fit(own, families, seed)
+    if taught.is_empty():
+        return voices
+    return joining.taught(voices, own, taught, families, seed)
+
+
+def _alarms(days: pl.DataFrame, scores: Points, judge: Judge, records: int) -> pl.DataFrame:
+    """The honest days that could alert."""
+    scored = days.with_columns(surprise=pl.Series(judge.joint.surprise(scores)))
+    return scoring.alarms(scored.filter(material(records)))
