@@ -76,6 +76,7 @@ class Intake:
     behind: list[Log] = field(default_factory=list)
     _quiet: dict[int, float] = field(default_factory=dict)
     _whole: dict[int, _Whole] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)
 
     def take(self, now: float, *, finish: bool) -> list[Piece]:
         """The next pieces. With ``finish``, what is at its end has ended."""
@@ -93,6 +94,7 @@ class Intake:
                 continue
             if piece is not None:
                 found.append(piece)
+                self._begun.add(log.id)
                 left -= max(1, piece.log.position - log.position)
                 self._quiet[log.id] = now
             if more:
@@ -176,7 +178,7 @@ class Intake:
             for other in self.shelf.open_logs()
             if other.id != log.id
             and other.source == log.source
-            and other.position
+            and (other.position or other.id in self._begun)
             and Path(other.path).parent == folder
         ]
 
@@ -206,6 +208,9 @@ class Intake:
             return False
         if log.renamed or not self.shelf.is_live(log):
             return True
+        content = self.shelf.contents.get(log.id)
+        if content is not None and content.read(log.position, 1):
+            return False  # half an entry: its end is still to come
         return any(
             self._is_tied(other) and not other.position and log in self._ties(other)
             for other in self.shelf.open_logs()

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("watching", "detecting")]
-
 from office.server import Server, UnavailableError, running
 from small_office import CUT, Office, honest_events
 from watched import Clock, Kit, counted

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "detecting"))
-
 from small_office import CUT, SCORED, Office, honest_events, joined, pages
 from watched import Clock, Kit
 

@@ -66,7 +66,7 @@ def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
 def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) -> None:
     """Appends the pieces of all logs in any interleaving, with kills between."""
     with ExitStack() as stack:
-        watcher = stack.enter_context(kit.watching())
+        watcher = stack.enter_context(kit.watching(settle=1.0))
         while logs:
             name = chance.choice(sorted(logs))
             piece = next(logs[name], None)
@@ -78,7 +78,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
                 watcher.cycle()
             if chance.random() < 0.3:
                 stack.close()
-                watcher = stack.enter_context(kit.watching())
+                watcher = stack.enter_context(kit.watching(settle=1.0))
         watcher.finish()
 
 

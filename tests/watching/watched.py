@@ -41,7 +41,7 @@ class Clock:
         return self.now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Kit:
     """What watchers of a test share; ``folder`` holds state, ledger, out and logs."""
 
@@ -49,6 +49,9 @@ class Kit:
     model: Model
     settings: Settings
     clock: Clock
+
+    def __repr__(self) -> str:
+        return f"Kit({self.folder})"
 
     @property
     def logs(self) -> Path:
