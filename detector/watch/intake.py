@@ -92,6 +92,10 @@ class Intake:
             except InputError as error:
                 self._unfit(log, error, finish=finish)
                 continue
+            except pieces.Changed:
+                self.shelf.lose(log, now)
+                self.behind.append(log)
+                continue
             if piece is not None:
                 found.append(piece)
                 self._begun.add(log.id)

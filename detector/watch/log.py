@@ -112,4 +112,6 @@ def is_anchored(log: Log, read: Bytes) -> bool:
 
 def begins_as(log: Log, read: Bytes) -> bool:
     """Whether some content begins with what was read of ``log``."""
+    if not log.position:
+        return True
     return digest(read(0, log.head_size)) == log.head and is_anchored(log, read)

@@ -25,6 +25,10 @@ from detector.watch.log import Log
 LONGEST: Final = 64 * MIB
 
 
+class Changed(Exception):  # noqa: N818 - the name is what happened
+    """The file was cut short or overwritten while it was read: what was read is nobody's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """``log`` as it is after the piece. ``more``: whether there was more than was asked for."""
@@ -47,7 +51,7 @@ def next_piece(
     """The whole entries among the next ``most`` bytes; None where there is none yet.
 
     ``told`` is what other files left open, for the first piece. Where the log has ``ended``, the
-    rest of it is an entry too. Raises InputError where it cannot be read.
+    rest of it is an entry too. Raises InputError where it cannot be read, and Changed.
     """
     growing = source.growing
     assert growing is not None
@@ -79,7 +83,16 @@ def next_piece(
         stage="ended" if ended and not more else "open",
         **(logs.marks(content.read, position) if end else {}),
     )
+    if end and not _still(log, content, data[:end]):
+        raise Changed
     return Taken(after, batches, more)
+
+
+def _still(log: Log, content: Content, data: bytes) -> bool:
+    """Whether the content, after ``data`` and its marks were read, is what it was before."""
+    last = data[-logs.ANCHOR :]
+    again = content.read(log.position + len(data) - len(last), len(last))
+    return again == last and logs.begins_as(log, content.read)
 
 
 def next_batch(log: Log, batches: Iterator[Batch]) -> tuple[Log, Batch] | None:

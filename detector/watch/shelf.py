@@ -79,8 +79,13 @@ class Shelf:
             return False
         return content is not None and (found.st_dev, found.st_ino) == (log.device, log.inode)
 
-    def look(self, now: float) -> None:
-        """Finds what is new, and what became of what is known. ``now`` is the wall clock."""
+    def look(self, now: float, *, finish: bool = False) -> None:
+        """Finds what is new, and what became of what is known. ``now`` is the wall clock.
+
+        With ``finish``, at files too that could not be used a moment ago.
+        """
+        if finish:
+            self._later.clear()
         self._check_open(now)
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
         for path in paths.present(self.looks.arguments):
@@ -117,7 +122,7 @@ class Shelf:
             elif isinstance(content, Plain) and log.form == "growing":
                 cut = content.status.st_size < log.position
                 if cut or not logs.is_anchored(log, content.read):
-                    self._lose(log, now)
+                    self.lose(log, now)
 
     def _reopen(self, log: Log, now: float) -> None:
         """After a start: the file under the log's name, if it is still the same one."""
@@ -130,9 +135,9 @@ class Shelf:
             self.contents[log.id] = content
         else:
             content.close()
-            self._lose(log, now)
+            self.lose(log, now)
 
-    def _lose(self, log: Log, now: float) -> None:
+    def lose(self, log: Log, now: float) -> None:
         """The file is another's now. What was not read of it may turn up in a copy."""
         self._let_go(log.id)
         self.lost[log.id] = now

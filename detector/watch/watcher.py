@@ -114,7 +114,7 @@ class Watcher:
         """
         now = self.clock()
         if finish or now - self._looked >= self.look_every:
-            self.shelf.look(now)
+            self.shelf.look(now, finish=finish)
             self._looked = now
         before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
         pieces = self.intake.take(now, finish=finish)

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from watched import Kit, append, as_csv, as_lines, counted, events_on
 
+from detector.watch import log as logs
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -94,6 +95,38 @@ def test_cut_short_and_longer_than_before_at_the_next_look(kit: Kit) -> None:
         os.truncate(log, 0)
         append(log, as_lines(THEN))
         assert read_all(watcher) == 50 + THEN.height
+
+
+def test_cut_short_and_regrown_between_two_looks(kit: Kit) -> None:
+    log = kit.logs / "audit.log"
+    append(log, as_lines(FIRST[:50]))
+    with kit.watching() as watcher:
+        read_all(watcher)
+        watcher.look_every = 1e9
+        append(log, as_lines(FIRST[50:]))
+        shutil.copy(log, kit.logs / "audit.log.1")
+        os.truncate(log, 0)
+        append(log, as_lines(THEN))
+        watcher.cycle()
+        watcher.look_every = 0.0
+        assert read_all(watcher) == BOTH
+
+
+def test_cut_short_while_a_piece_is_read(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = kit.logs / "audit.log"
+    append(log, as_lines(FIRST))
+    marks = logs.marks
+
+    def cut(read, position):
+        monkeypatch.setattr(logs, "marks", marks)
+        shutil.copy(log, kit.logs / "audit.log.1")
+        os.truncate(log, 0)
+        append(log, as_lines(THEN))
+        return marks(read, position)
+
+    monkeypatch.setattr(logs, "marks", cut)
+    with kit.watching() as watcher:
+        assert read_all(watcher) == BOTH
 
 
 @ENCODINGS
