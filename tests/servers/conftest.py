@@ -47,6 +47,14 @@ def explaining() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def rotating() -> Iterator[Server]:
+    """A PostgreSQL with pgaudit that begins another log every 64 kB."""
+    settings = {"log_rotation_size": "64", "log_filename": "postgresql-%H%M%S"}
+    with _started(running, **settings) as server:
+        yield server
+
+
 @contextmanager
 def _started(
     run: Callable[..., AbstractContextManager[Started]], **settings: str

@@ -1,17 +1,15 @@
 """A real PostgreSQL with pgaudit writes its log while it is watched, and the watcher is killed."""
 
-# ruff: noqa: E402 - what other folders of tests share is found by sys.path
 from __future__ import annotations
 
 import random
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from office.server import Server, UnavailableError, running
+from office.server import Server
 from small_office import CUT, Office, honest_events
 from watched import Clock, Kit, counted
 
@@ -23,21 +21,6 @@ from detector.settings import Settings
 from detector.watch.watcher import Watcher
 
 SECONDS = 8
-
-
-@pytest.fixture
-def rotating(tmp_path_factory: pytest.TempPathFactory, postgresql: Server) -> Iterator[Server]:
-    """One that begins another file every 64 kB; ``postgresql`` tells whether there can be one."""
-    del postgresql
-    folder = tmp_path_factory.mktemp("rotating")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
-    name = {"log_rotation_size": "64", "log_filename": "postgresql-%H%M%S"}
-    try:
-        with running(folder / "server", **name) as server:
-            yield server
-    except UnavailableError as error:
-        pytest.skip(str(error))
 
 
 def test_all_that_pgbench_did_counts_as_in_batch(
