@@ -16,10 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+from loopback import free_port
 from proof.receiver import receive
 from proof.run import forked, gone, mock_kafka
 from proof.story import SERVED, Place, alert
-from receivers.daemons import free_port
 
 from detector.feed.route import Route
 from detector.outbox.delivery import Patience, deliver

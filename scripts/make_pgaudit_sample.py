@@ -21,9 +21,10 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from loopback import UnavailableError
 from office.plan import ROLES, SCHEMA, Session, sessions
 from office.relay import relay
-from office.server import Server, UnavailableError, running
+from office.server import Server, running
 
 ROOT = Path(__file__).resolve().parent.parent
 STATEMENT = re.compile(r"AUDIT: (?:SESSION|OBJECT),(\d+),")

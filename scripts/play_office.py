@@ -21,9 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import make_pgaudit_sample
+from loopback import UnavailableError
 from office import mariadb, mariadb_plan
 from office.plan import LAST, Session, sessions
-from office.server import UnavailableError
 
 NIGHT = datetime(LAST.year, LAST.month, LAST.day, tzinfo=UTC)
 SERVERS = ("postgresql", "mariadb")

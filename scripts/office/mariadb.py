@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from office.server import UnavailableError
+from loopback import UnavailableError, free_port, unprivileged
 
 SETTINGS = {
     "slow_query_log": "1",
@@ -88,14 +85,14 @@ def running(folder: Path, **settings: str) -> Iterator[MariaDB]:
     if binary is None or shutil.which("mariadb-install-db") is None:
         raise UnavailableError("no MariaDB server is installed (mariadbd was not found)")
     folder.mkdir(parents=True, exist_ok=True)
-    server = MariaDB(folder / "data", folder / "s", _free_port())
+    server = MariaDB(folder / "data", folder / "s", free_port())
     config = folder / "my.cnf"
     wanted = SETTINGS | settings
     lines = [f"{name}={value}" for name, value in wanted.items()]
     lines += [f"datadir={server.data}", f"socket={server.socket}", f"port={server.port}"]
     lines += [f"pid_file={folder / 'pid'}", f"log_error={folder / 'error.log'}"]
     config.write_text("[mariadbd]\n" + "\n".join(lines) + "\n")
-    prefix = _unprivileged(folder)
+    prefix = unprivileged(folder, "MariaDB", "mysql", 0o755)
     _install(prefix, config, server)
     process = subprocess.Popen(
         [*prefix, binary, f"--defaults-file={config}"],
@@ -131,25 +128,3 @@ def _wait(process: subprocess.Popen[bytes], server: MariaDB, errors: Path) -> No
         time.sleep(0.1)
     said = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
     raise UnavailableError(f"MariaDB did not start: {' '.join(said.split())}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _unprivileged(folder: Path) -> tuple[str, ...]:
-    """What to put before a command so that it does not run as root; gives ``folder`` away."""
-    if os.geteuid() != 0:
-        return ()
-    for name in ("mysql", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-        folder.chmod(0o755)
-        own = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
-        return ("setpriv", *own, "env", "HOME=/", "LC_ALL=C.UTF-8")
-    raise UnavailableError("MariaDB refuses to run as root, and there is no other user to be")

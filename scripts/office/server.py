@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from loopback import UnavailableError, free_port, unprivileged
 
 SETTINGS = {
     "shared_preload_libraries": "pgaudit",
@@ -33,10 +33,6 @@ SETTINGS = {
     "max_connections": "40",
     "listen_addresses": "*",
 }
-
-
-class UnavailableError(RuntimeError):
-    """PostgreSQL or pgaudit is not installed, or will not start here; says which."""
 
 
 def binaries() -> Path:
@@ -131,7 +127,9 @@ def running(folder: Path, **settings: str) -> Iterator[Server]:
     and must be able to reach it: make it with tempfile, not below a private folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    server = Server(binaries(), folder / "data", _free_port(), _unprivileged(folder))
+    tools = binaries()
+    prefix = unprivileged(folder, "PostgreSQL", "postgres", 0o700)
+    server = Server(tools, folder / "data", free_port(), prefix)
     _run(server, "initdb", "-D", str(server.data), "-U", "postgres", "--auth=trust", "-E", "UTF8",
          "--locale=C.UTF-8", "--no-sync")  # fmt: skip
     wanted = SETTINGS | {name.replace("__", "."): value for name, value in settings.items()}
@@ -174,35 +172,3 @@ def _run(server: Server, tool: str, *arguments: str) -> None:
         raise UnavailableError(
             f"{tool} failed: {' '.join((error.stderr or '').split())}"
         ) from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _unprivileged(folder: Path) -> tuple[str, ...]:
-    """What to put before a command so that it does not run as root; gives ``folder`` away."""
-    if os.geteuid() != 0:
-        return ()
-    user = next((name for name in ("postgres", "nobody") if _known(name)), None)
-    if user is None or not shutil.which("setpriv"):
-        raise UnavailableError(
-            "PostgreSQL refuses to run as root, and there is no other user to be"
-        )
-    entry = pwd.getpwnam(user)
-    os.chown(folder, entry.pw_uid, entry.pw_gid)
-    folder.chmod(0o700)
-    return (
-        *("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"),
-        *("env", "HOME=/", "LC_ALL=C.UTF-8"),
-    )
-
-
-def _known(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True

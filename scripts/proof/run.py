@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from receivers.daemons import free_port
+from loopback import free_port
 
 from detector import registry
 from detector.outbox import backoff

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopback import UnavailableError, free_port
+
 SYSLOG_NG = Path("/opt/syslog-ng")
 VERSION = "3.38"
 
@@ -44,10 +46,6 @@ destination d {{
 log {{ source(s); destination(d); flags(flow-control); }};
 """
 SYSLOG_NG_TLS = 'tls(key-file("{key}") cert-file("{cert}") ca-file("{ca}") peer-verify({verify}))'
-
-
-class UnavailableError(RuntimeError):
-    """The server is not installed, or will not start here; says which."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +106,6 @@ class Daemon:
             self.process.send_signal(how)
             self.process.wait(20)
             self.process = None
-
-
-def free_port() -> int:
-    """One that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import json
 import os
 
 import pytest
-from receivers.daemons import UnavailableError, rsyslog, syslog_ng
+from loopback import UnavailableError
+from receivers.daemons import rsyslog, syslog_ng
 from receivers.elastic import Cluster
 from receivers.web import receiving
 from whole_alerts import HOSTILE, hostile, revealed

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from loopback import UnavailableError
 from office import mariadb as office_mariadb
 from office.mariadb import MariaDB
-from office.server import Server, UnavailableError, running
+from office.server import Server, running
 
 Started = TypeVar("Started")
 

@@ -6,7 +6,6 @@ import gzip
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from loopback import free_port
 
 from detector import registry
 from detector.errors import InputError
@@ -26,12 +26,6 @@ from detector.settings import Settings
 
 HEAD = "timestamp,account,rows\n"
 DATA = Path(__file__).parents[1] / "data"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

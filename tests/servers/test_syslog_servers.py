@@ -12,7 +12,8 @@ from contextlib import ExitStack
 
 import pytest
 import trustme
-from receivers.daemons import Pem, UnavailableError, rsyslog, syslog_ng
+from loopback import UnavailableError
+from receivers.daemons import Pem, rsyslog, syslog_ng
 
 from detector import registry
 from detector.feed.route import routes
