@@ -288,9 +288,7 @@ class _Writer:
         if events.is_empty():
             return
         self.events += events.height
-        first, last = events["timestamp"].min(), events["timestamp"].max()
-        if not isinstance(first, datetime) or not isinstance(last, datetime):
-            raise TypeError("a source yielded an event without a timestamp")
+        first, last = batch.span
         self.first = first if self.first is None else min(first, self.first)
         self.last = last if self.last is None else max(last, self.last)
         try:

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.durable import sync
+from detector.durable import sync_all
 from detector.ledger.fold import hours_of, plain, sum_hours, sum_touched, touched_of
 from detector.schema import HOURS, TOUCHED
 
@@ -24,9 +24,6 @@ HELD: Final = 1_000_000
 
 #: Days that are sorted and written at once: each keeps about one core busy.
 SAVING: Final = 4
-
-#: Files whose way to the disk is waited for at once: a disk writes many in the time of one.
-SYNCING: Final = 16
 
 _SCHEMAS: Final = {"hours": HOURS, "touched": TOUCHED}
 _SUMS: Final = {"hours": sum_hours, "touched": sum_touched}
@@ -58,10 +55,7 @@ class Spool:
         for day in self._files:
             for table in _SCHEMAS:
                 self._join(table, day)
-        made = {self.place(table, day) for table in _SCHEMAS for day in self._files}
-        folders = {folder for path in made for folder in (path.parent, path.parent.parent)}
-        with ThreadPoolExecutor(SYNCING) as pool:
-            list(pool.map(sync, [*made, *folders]))
+        sync_all(self.place(table, day) for table in _SCHEMAS for day in self._files)
         return sorted(self._files)
 
     def _write(self, ready: pl.Expr) -> None:

@@ -43,10 +43,12 @@ def fingerprint(texts: pl.Series) -> pl.Series:
     The same in every release and on every machine. Only distinct statements are hashed.
     """
     distinct = texts.drop_nulls().unique(maintain_order=True)
-    hashes = [
-        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
-        for text in normalise(distinct)
-    ]
+    hashes = [digest(text) for text in normalise(distinct)]
     return texts.replace_strict(
         distinct, pl.Series(hashes, dtype=pl.String), default=None, return_dtype=pl.String
     )
+
+
+def digest(text: str) -> str:
+    """16 hex digits of what is told of a statement without its literals."""
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).hexdigest()

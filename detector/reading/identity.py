@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from detector.reading.carried import carried, remember
 from detector.reading.source import Batch, Growing, Source, Tail
 from detector.settings import Settings
 
@@ -102,25 +103,14 @@ class Sessions:
         said = pl.coalesce(*(_said(pl.col(text), pattern) for pattern in self._patterns()))
         reset = pl.col(text).str.contains(_RESET)
         said = pl.when(reset & said.is_null()).then(pl.lit("")).otherwise(said)
-        key = pl.col(session).fill_null("")
-        frame = frame.with_columns(said.alias("_known"))
+        frame = frame.with_columns(
+            said.alias("_known"), pl.col(session).fill_null("").alias("_key")
+        )
         if frame["_known"].null_count() < frame.height or self.known:
-            before = pl.DataFrame(
-                {"_key": list(self.known), "_before": list(self.known.values())},
-                schema={"_key": pl.String, "_before": pl.String},
-            )
-            frame = frame.with_columns(key.alias("_key"))
-            frame = frame.join(before, on="_key", how="left", maintain_order="left")
-            filled = pl.col("_known").forward_fill().over("_key").fill_null(pl.col("_before"))
-            frame = frame.with_columns(filled.alias("_known"))
-            last = frame.filter(pl.col("_known").is_not_null()).unique("_key", keep="last")
-            for name, person in last.select("_key", "_known").iter_rows():
-                self.known.pop(name, None)
-                self.known[name] = person
-            while len(self.known) > _MOST:
-                self.known.pop(next(iter(self.known)))
-            frame = frame.drop("_key", "_before")
-        return frame
+            found, last = carried(frame, "_key", pl.col("_known"), self.known)
+            remember(self.known, last, _MOST)
+            frame = frame.with_columns(found.alias("_known"))
+        return frame.drop("_key")
 
     def _patterns(self) -> list[str]:
         patterns = []

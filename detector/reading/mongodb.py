@@ -6,13 +6,14 @@ https://www.mongodb.com/docs/manual/reference/database-profiler/.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import polars as pl
 
+from detector.reading.fingerprint import digest
 from detector.schema import EVENTS, empty
 
 #: One logged operation. ``verb`` is the command's, for a getMore that of its cursor; ``shape`` is
@@ -58,6 +59,8 @@ _LOOKUP: Final = (
     r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
     r'|"\$unionWith":\s*(?:\{[^{}]*?"coll":\s*)?"([^"\\]*)"'
 )
+#: Documents that an operation changed.
+_CHANGED: Final = ("ninserted", "nModified", "ndeleted")
 _OUT: Final = r'"\$(?:out|merge)":'
 
 
@@ -151,7 +154,7 @@ def _fingerprints(found: pl.DataFrame) -> pl.Series:
         pl.concat_str(pl.col("ns", "verb", "shape").fill_null(""), separator="\n")
     ).to_series()
     distinct = told.unique()
-    hashes = [hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for text in distinct]
+    hashes = [digest(text) for text in distinct]
     return told.replace_strict(distinct, pl.Series(hashes, dtype=pl.String), return_dtype=pl.String)
 
 
@@ -186,6 +189,48 @@ def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
     return frame.with_columns(
         pl.coalesce("shape", "_keys").alias("shape"), pl.col("copied").fill_null(value=False)
     ).drop("_keys", "_row")
+
+
+def operations(frame: pl.DataFrame, made: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """``OPERATIONS`` of what a log or a profiler tells, under the names that both have.
+
+    ``made`` are those columns that only one of the two has so.
+    """
+    frame = with_commands(frame, pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash"))
+    alike = {
+        "application": pl.col("appName"),
+        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
+        "returned": number(pl.col("nreturned")),
+        "written": pl.when(pl.any_horizontal(pl.col(_CHANGED).is_not_null())).then(
+            pl.sum_horizontal(number(pl.col(name)) for name in _CHANGED)
+        ),
+        "exhausted": pl.col("cursorExhausted") == "true",
+        "failed": pl.col("errCode").is_not_null(),
+    }
+    of = {**alike, **made}
+    return frame.select(
+        of.get(name, pl.col(name) if name in frame.columns else pl.lit(None))
+        .cast(kind).alias(name)
+        for name, kind in OPERATIONS.items()
+    )  # fmt: skip
+
+
+def mapping(*, attributes: str, size: str, millis: str, **others: str) -> dict[str, str]:
+    """Canonical columns and where they come from; names stand behind ``attributes``."""
+    found = {
+        "database": f"{attributes}ns",
+        "object": f"{attributes}ns, as database.collection",
+        "other_objects": "collections that an aggregation joins",
+        "action": "the command",
+        "application": f"{attributes}appName",
+        "rows": f"{attributes}nreturned, all batches of a cursor together",
+        "bytes": f"{attributes}{size}, likewise",
+        "duration_ms": f"{attributes}{millis}, likewise",
+        "statement": "the server's hash of the query's shape, else its keys without values",
+        "success": f"whether there is no {attributes}errCode",
+        **others,
+    }
+    return {name: found[name] for name in EVENTS if name in found}
 
 
 def number(value: pl.Expr) -> pl.Expr:

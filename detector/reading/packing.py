@@ -1,4 +1,4 @@
-"""Frames as text, for what a log read in pieces holds back between one piece and the next."""
+"""Frames as bytes and as text: what a log read in pieces holds back, and what a state keeps."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ import io
 import polars as pl
 
 
+def packed(frame: pl.DataFrame) -> bytes:
+    """The frame as Arrow IPC."""
+    out = io.BytesIO()
+    frame.write_ipc(out, compression="zstd")
+    return out.getvalue()
+
+
+def unpacked(data: bytes) -> pl.DataFrame:
+    """What ``packed`` made. Raises polars' errors, or ValueError, on anything else."""
+    return pl.read_ipc(io.BytesIO(data))
+
+
 def text_of(frame: pl.DataFrame) -> str:
-    """The frame as Arrow IPC in base 64."""
-    held = io.BytesIO()
-    frame.write_ipc(held)
-    return base64.b64encode(held.getvalue()).decode()
+    """The frame as text."""
+    return base64.b64encode(packed(frame)).decode()
 
 
 def frame_of(text: str) -> pl.DataFrame:
     """What ``text_of`` made."""
-    return pl.read_ipc(io.BytesIO(base64.b64decode(text)))
+    return unpacked(base64.b64decode(text))

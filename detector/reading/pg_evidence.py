@@ -16,7 +16,8 @@ from typing import Any, Final, Self
 import polars as pl
 
 from detector.reading import pg_statements
-from detector.reading.frame_text import frame_of, text_of
+from detector.reading.carried import remember
+from detector.reading.packing import frame_of, text_of
 from detector.reading.pg_plans import TOLD
 from detector.reading.pgaudit import LINES, text_key
 from detector.schema import EVENTS, empty
@@ -101,11 +102,8 @@ class Evidence:
         return held + _count(self.lines, self.told)
 
     def _remember(self, lines: pl.DataFrame) -> None:
-        for session in lines["session_id"].unique(maintain_order=True):
-            self.audited.pop(session, None)
-            self.audited[session] = None
-        while len(self.audited) > _MOST:
-            self.audited.pop(next(iter(self.audited)))
+        sessions = lines["session_id"].unique(maintain_order=True)
+        remember(self.audited, ((session, None) for session in sessions), _MOST)
 
     def _ripe(
         self, lines: pl.DataFrame, told: pl.DataFrame, *, last: bool

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from detector.reading.frame_text import frame_of, text_of
+from detector.reading.packing import frame_of, text_of
 from detector.reading.pgaudit import LINES
 from detector.schema import EVENTS, empty
 

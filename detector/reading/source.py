@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -45,6 +46,14 @@ class Batch:
     skipped: int = 0
     bytes_read: int = 0
     tail: Tail = field(default_factory=dict)
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The first and the last time of its events, of which there must be some."""
+        first, last = self.events["timestamp"].min(), self.events["timestamp"].max()
+        if not isinstance(first, datetime) or not isinstance(last, datetime):
+            raise TypeError("a source yielded an event without a timestamp")
+        return first, last
 
 
 #: What the tail of a piece calls what is held back of accounts: text that is for no eye where

@@ -5,7 +5,6 @@ The parser sees shapes (``detector.reading.sql_shape``), each of them once, neve
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from detector.reading.fingerprint import digest
 from detector.reading.sql_shape import Dialect, shapes
 
 #: What each text gets: ``fingerprint`` is of its shape in lower case; ``verb`` is its first word
@@ -131,7 +131,7 @@ def _hash(shape: str | None) -> str | None:
     if shape is None:
         return None
     plain = " ".join(shape.lower().split())
-    return hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return digest(plain)
 
 
 def _verb(shape: str) -> str:

@@ -14,9 +14,10 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import json_entries, rejects, times
+from detector.reading import json_entries, mongodb, rejects, times
+from detector.reading.carried import carried
 from detector.reading.json_entries import Objects
-from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number, with_commands
+from detector.reading.mongodb import OPERATIONS, Cursors, instant, number
 from detector.reading.source import Batch, Sample, Source, Tail
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
@@ -99,21 +100,13 @@ class _Reader:
             pl.when(pl.col("id").is_in(_LOGGED_IN)).then(named)
             .when(pl.col("id") == _ENDED).then(pl.lit(""))
         )  # fmt: skip
-        before = pl.DataFrame(
-            {"ctx": list(self.users), "_before": list(self.users.values())},
-            schema={"ctx": pl.String, "_before": pl.String},
-        )
-        frame = frame.with_columns(said.alias("_said"))
-        frame = frame.join(before, on="ctx", how="left", maintain_order="left")
-        known = pl.col("_said").forward_fill().over("ctx").fill_null(pl.col("_before"))
-        refused = pl.col("id").is_in(_REFUSED)
-        frame = frame.with_columns(pl.when(refused).then(named).otherwise(known).alias("account"))
-        said_last = frame.filter(pl.col("_said").is_not_null()).unique("ctx", keep="last")
-        for ctx, user in said_last.select("ctx", "_said").iter_rows():
+        known, last = carried(frame, "ctx", said, self.users)
+        for ctx, user in last:
             self.users.pop(ctx, None)
             if user:
                 self.users[ctx] = user
-        return frame
+        refused = pl.col("id").is_in(_REFUSED)
+        return frame.with_columns(pl.when(refused).then(named).otherwise(known).alias("account"))
 
     def tail(self) -> dict[str, str]:
         """User to connections: a key of a tail is kept as a pseudonym where accounts are."""
@@ -137,30 +130,12 @@ def _reason() -> pl.Expr:
 
 
 def _operations(frame: pl.DataFrame) -> pl.DataFrame:
-    written = pl.sum_horizontal(
-        number(pl.col(name)) for name in ("ninserted", "nModified", "ndeleted")
-    )
-    some = pl.any_horizontal(
-        pl.col(name).is_not_null() for name in ("ninserted", "nModified", "ndeleted")
-    )
-    hashed = pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash")
-    frame = with_commands(frame, hashed)
     made = {
         "address": pl.col("remote"),
-        "application": pl.col("appName"),
-        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
-        "returned": number(pl.col("nreturned")),
-        "written": pl.when(some).then(written),
         "bytes": number(pl.col("reslen")),
         "duration_ms": number(pl.col("durationMillis")),
-        "exhausted": pl.col("cursorExhausted") == "true",
-        "failed": pl.col("errCode").is_not_null(),
     }
-    return frame.select(
-        made.get(name, pl.col(name) if name in frame.columns else pl.lit(None))
-        .cast(kind).alias(name)
-        for name, kind in OPERATIONS.items()
-    )  # fmt: skip
+    return mongodb.operations(frame, made)
 
 
 def _logins(frame: pl.DataFrame) -> pl.DataFrame:
@@ -180,21 +155,14 @@ def _logins(frame: pl.DataFrame) -> pl.DataFrame:
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
     del path, settings
-    return {
-        "timestamp": "t of the first operation of a cursor",
-        "account": "the user that logged in on the connection (ctx)",
-        "client_address": "attr.remote without the port",
-        "application": "attr.appName",
-        "database": "attr.ns",
-        "object": "attr.ns, as database.collection",
-        "other_objects": "collections that an aggregation joins",
-        "action": "the command",
-        "rows": "attr.nreturned, all batches of a cursor together",
-        "bytes": "attr.reslen, likewise",
-        "duration_ms": "attr.durationMillis, likewise",
-        "statement": "the server's hash of the query's shape, else its keys without values",
-        "success": "whether there is no attr.errCode",
-    }
+    return mongodb.mapping(
+        attributes="attr.",
+        size="reslen",
+        millis="durationMillis",
+        timestamp="t of the first operation of a cursor",
+        account="the user that logged in on the connection (ctx)",
+        client_address="attr.remote without the port",
+    )
 
 
 SOURCE = Source(

@@ -12,9 +12,9 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import json_entries, rejects, times
+from detector.reading import json_entries, mongodb, rejects, times
 from detector.reading.json_entries import Objects
-from detector.reading.mongodb import OPERATIONS, Cursors, cursor, instant, number, with_commands
+from detector.reading.mongodb import OPERATIONS, Cursors, instant, number
 from detector.reading.source import Batch, Sample, Source, Tail
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
@@ -83,50 +83,28 @@ def _batch(found: Objects, cursors: Cursors, path: Path) -> Batch:
 
 
 def _operations(frame: pl.DataFrame) -> pl.DataFrame:
-    hashed = pl.coalesce("queryShapeHash", "planCacheShapeHash", "queryHash")
-    frame = with_commands(frame, hashed)
     # What op says of these, the command does not.
     bare = pl.col("op").is_in(["insert", "update", "remove"])
-    changed = ("ninserted", "nModified", "ndeleted")
     made = {
         "address": pl.col("client"),
-        "application": pl.col("appName"),
         "verb": pl.when(bare).then("op").otherwise(pl.coalesce("verb", "op")),
-        "cursor": pl.coalesce("asked", cursor(pl.col("cursorid"))),
-        "returned": number(pl.col("nreturned")),
-        "written": pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in changed)).then(
-            pl.sum_horizontal(number(pl.col(name)) for name in changed)
-        ),
         "bytes": number(pl.col("responseLength")),
         "duration_ms": number(pl.col("millis")),
-        "exhausted": pl.col("cursorExhausted") == "true",
-        "failed": pl.col("errCode").is_not_null(),
     }
-    return frame.select(
-        made.get(name, pl.col(name) if name in frame.columns else pl.lit(None))
-        .cast(kind).alias(name)
-        for name, kind in OPERATIONS.items()
-    )  # fmt: skip
+    return mongodb.operations(frame, made)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
     del path, settings
-    return {
-        "timestamp": "ts of the first operation of a cursor",
-        "account": "user without its database, else the first of allUsers",
-        "client_address": "client",
-        "application": "appName",
-        "database": "ns",
-        "object": "ns, as database.collection",
-        "other_objects": "collections that an aggregation joins",
-        "action": "the command",
-        "rows": "nreturned, all batches of a cursor together",
-        "bytes": "responseLength, likewise",
-        "duration_ms": "millis, likewise",
-        "statement": "the server's hash of the query's shape, else its keys without values",
-        "success": "whether there is no errCode",
-    }
+    return mongodb.mapping(
+        attributes="",
+        size="responseLength",
+        millis="millis",
+        timestamp="ts of the first operation of a cursor",
+        account="user without its database, else the first of allUsers",
+        client_address="client",
+    )
 
 
 SOURCE = Source(

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -162,9 +161,7 @@ def _counted(log: Log, batches: list[Batch]) -> Log:
         events = batch.events
         if events.is_empty():
             continue
-        low, high = events["timestamp"].min(), events["timestamp"].max()
-        if not isinstance(low, datetime) or not isinstance(high, datetime):
-            raise TypeError("a source yielded an event without a timestamp")
+        low, high = batch.span
         first = low if first is None else min(first, low)
         last = high if last is None else max(last, high)
         reading = pl.col("action").cast(pl.String).is_in(READING)

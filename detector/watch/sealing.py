@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.durable import sync
+from detector.durable import sync_all
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
 from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check
@@ -26,7 +25,6 @@ from detector.watch.sums import OpenDays, day_sums
 SOURCE: Final = "watch"
 FILE: Final = "detector watch"
 _READING: Final = "0" * 16
-_SYNCING: Final = 16
 
 
 def part_id(state: str, number: int) -> str:
@@ -62,9 +60,7 @@ class Seal:
             if rejects.height:
                 path = self.ledger.path / "rejects" / f"{part.stem}.parquet"
                 made.append(_saved(rejects, REJECTS, path))
-            folders = {folder for path in made for folder in (path.parent, path.parent.parent)}
-            with ThreadPoolExecutor(_SYNCING) as pool:
-                list(pool.map(sync, [*made, *folders]))
+            sync_all(made)
         except OSError as error:
             raise self.ledger.unwritable(error) from error
         self.ledger.commit(part)

@@ -7,7 +7,6 @@ events it came from are on disk together or not at all.
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import sqlite3
 import uuid
@@ -25,6 +24,7 @@ from detector.alerts.alert import Alert
 from detector.errors import DetectorError, OutboxError, StateError
 from detector.outbox import tables as outbox
 from detector.outbox.store import Outbox
+from detector.reading.packing import packed, unpacked
 from detector.schema import HOURS, REJECTS, TOUCHED, check
 from detector.watch import log as logs
 from detector.watch.log import Log
@@ -175,8 +175,8 @@ class State:
                         seq,
                         date.fromisoformat(day),
                         level,
-                        check(_frame(hours), HOURS, what),
-                        check(_frame(touched), TOUCHED, what),
+                        check(unpacked(hours), HOURS, what),
+                        check(unpacked(touched), TOUCHED, what),
                     )
                 )
             except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
@@ -189,7 +189,7 @@ class State:
         rows = self._connection.execute("SELECT seq, body, digest FROM watch_rejects ORDER BY seq")
         for seq, body, digest in rows:
             self._demand(body, digest, f"rejects {seq}")
-            parts.append(check(_frame(body), REJECTS, "rejects"))
+            parts.append(check(unpacked(body), REJECTS, "rejects"))
         return pl.concat(parts)
 
     def alerts(self) -> list[Alert]:
@@ -223,7 +223,7 @@ def keep_log(rows: Rows, log: Log) -> None:
 
 def keep_sums(rows: Rows, sums: Sums) -> None:
     """Keeps sums."""
-    day, hours, touched = sums.day.isoformat(), _bytes(sums.hours), _bytes(sums.touched)
+    day, hours, touched = sums.day.isoformat(), packed(sums.hours), packed(sums.touched)
     rows.execute(
         "INSERT INTO watch_sums VALUES (?, ?, ?, ?, ?, ?)",
         (sums.seq, day, sums.level, hours, touched, logs.digest(_told(day, hours, touched))),
@@ -237,7 +237,7 @@ def drop_sums(rows: Rows, sums: list[Sums]) -> None:
 
 def keep_rejects(rows: Rows, rejects: pl.DataFrame) -> None:
     """Keeps REJECTS."""
-    body = _bytes(rejects)
+    body = packed(rejects)
     rows.execute(
         "INSERT INTO watch_rejects (body, digest) VALUES (?, ?)", (body, logs.digest(body))
     )
@@ -281,13 +281,3 @@ def _damage(folder: Path, what: str) -> StateError:
 
 def _told(day: str, hours: bytes, touched: bytes) -> bytes:
     return day.encode() + len(hours).to_bytes(8, "big") + hours + touched
-
-
-def _bytes(frame: pl.DataFrame) -> bytes:
-    out = io.BytesIO()
-    frame.write_ipc(out, compression="zstd")
-    return out.getvalue()
-
-
-def _frame(data: bytes) -> pl.DataFrame:
-    return pl.read_ipc(io.BytesIO(data))

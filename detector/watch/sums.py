@@ -32,8 +32,10 @@ from detector.watch.state import Sums
 FAN: Final = 16
 
 Merge: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
-#: HOURS and TOUCHED by day.
-Days: TypeAlias = dict[date, tuple[pl.DataFrame, pl.DataFrame]]
+#: HOURS and TOUCHED.
+Tables: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
+#: The same by day.
+Days: TypeAlias = dict[date, Tables]
 
 
 def fold(batches: Iterable[Batch], timezone: str) -> Days:
@@ -55,14 +57,14 @@ def fold(batches: Iterable[Batch], timezone: str) -> Days:
 
 def together(one: Days, other: Days) -> Days:
     """The sums of both."""
-    found = {**one, **other}
-    for day in one.keys() & other.keys():
-        (hours, touched), (more, touched_more) = one[day], other[day]
-        found[day] = (
-            merge_hours(pl.concat([hours, more])),
-            merge_touched(pl.concat([touched, touched_more])),
-        )
-    return found
+    both = {day: _merged([one[day], other[day]]) for day in one.keys() & other.keys()}
+    return {**one, **other, **both}
+
+
+def _merged(parts: Iterable[Tables]) -> Tables:
+    """HOURS and TOUCHED of several parts as those of the whole."""
+    hours, touched = zip(*parts, strict=True)
+    return merge_hours(pl.concat(hours)), merge_touched(pl.concat(touched))
 
 
 @dataclass(slots=True)
@@ -118,9 +120,8 @@ class OpenDays:
 
     def joined(self, sums: list[Sums]) -> Sums:
         """One of several of a day, of the next level."""
-        hours = merge_hours(pl.concat(each.hours for each in sums))
-        touched = merge_touched(pl.concat(each.touched for each in sums))
-        return self.next(sums[0].day, hours, touched, max(each.level for each in sums) + 1)
+        level = max(each.level for each in sums) + 1
+        return self.next(sums[0].day, *day_sums(sums), level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,21 +162,16 @@ def _together(
     return merge(pl.concat([known, *fresh])).sort(keys)
 
 
-def merged(
-    base: tuple[pl.DataFrame, pl.DataFrame], sums: list[Sums], dimensions: Collection[str]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def merged(base: Tables, sums: list[Sums], dimensions: Collection[str]) -> Tables:
     """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions."""
     if not sums:
         return base
     chosen = pl.col("dimension").is_in(sorted(dimensions))
-    hours = merge_hours(pl.concat([base[0], *(each.hours for each in sums)]))
-    touched = [each.touched.filter(chosen) for each in sums]
-    return hours, merge_touched(pl.concat([base[1], *touched]))
+    return _merged([base, *((each.hours, each.touched.filter(chosen)) for each in sums)])
 
 
-def day_sums(sums: list[Sums]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def day_sums(sums: list[Sums]) -> Tables:
     """HOURS and TOUCHED of sums of one day."""
     if not sums:
         return empty(HOURS), empty(TOUCHED)
-    hours = merge_hours(pl.concat(each.hours for each in sums))
-    return hours, merge_touched(pl.concat(each.touched for each in sums))
+    return _merged((each.hours, each.touched) for each in sums)

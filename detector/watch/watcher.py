@@ -253,9 +253,10 @@ class Watcher:
         return day if day in self.calendar.dirty else None
 
     def tell(self, alerts: Sequence[Alert]) -> None:
-        """Keeps alerts for the sinks."""
+        """Keeps alerts for the sinks, and what else changed, in one transaction."""
         with self.state.transaction() as rows:
             self.state.box(self.names).keep(rows, alerts)
+            self._keep_facts(rows)
         self.raised += alerts
         self._ids |= {alert["id"] for alert in alerts}
 
@@ -272,11 +273,7 @@ class Watcher:
         for day in some.days:
             _write(self.out, day, some.scores.filter(pl.col("date") == day))
         self.calendar.settle(some.days)
-        with self.state.transaction() as rows:
-            self.state.box(self.names).keep(rows, new)
-            self._keep_facts(rows)
-        self.raised += new
-        self._ids |= {alert["id"] for alert in new}
+        self.tell(new)
         return new
 
     def _seal(self, now: float) -> None:
