@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from measure import TAKEN
 
 from detector import registry
 from detector.drill import casting, exposure, run
@@ -39,8 +40,6 @@ from detector.ledger.store import Ledger
 from detector.reading import directory
 from detector.settings import Settings
 
-#: Seeds on which detection was chosen, or will be judged by others.
-TAKEN = {*range(1, 10), *range(101, 111), *range(301, 307), 311, 312}
 START = date(2024, 1, 1)
 #: Days of an account's own past for its z, and the fewest of them.
 PAST, FEWEST = 28, 5

@@ -11,15 +11,14 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import measure
 import polars as pl
 
 
 def incidents(sample: Path) -> pl.DataFrame:
     """The thefts by account: campaign, kind, account, start, end, records of the campaign."""
-    known = pl.read_csv(sample / "incidents.csv").filter(pl.col("entity_kind") == "account")
-    return known.rename({"entity": "account"}).with_columns(
-        pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
-    )
+    known = measure.incidents(sample).filter(pl.col("entity_kind") == "account")
+    return known.rename({"entity": "account"})
 
 
 def alert_times(path: Path) -> pl.DataFrame:

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import polars as pl
 
+#: Seeds on which detection was chosen, or that were reported before.
+TAKEN = {*range(1, 10), *range(101, 111), *range(301, 307), 311, 312}
 #: Days that are scored, as in make_agency: campaigns lie within them.
 SCORED = 60
 
@@ -50,8 +52,7 @@ class Truth:
     def of(cls, agency: Path) -> Truth:
         """As make_agency wrote it beside the log."""
         stolen = pl.read_parquet(agency / ".truth" / "stolen.parquet")
-        times = pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
-        return cls(stolen, pl.read_csv(agency / "incidents.csv").with_columns(times))
+        return cls(stolen, incidents(agency))
 
     def outcome(self, alerts: pl.DataFrame, first: date, days: int) -> Outcome:
         """Of ``alerts`` (entity_kind, entity, time) on so many days from ``first``."""
@@ -73,6 +74,12 @@ class Truth:
         )
         honest = alerts.join(self.incidents.select(keys).unique(), on=keys, how="anti")
         return Outcome(campaigns, len(honest) / days)
+
+
+def incidents(agency: Path) -> pl.DataFrame:
+    """campaign, kind, entity_kind, entity, start, end, records: what was really done."""
+    times = pl.col("start", "end").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
+    return pl.read_csv(agency / "incidents.csv").with_columns(times)
 
 
 def detector(*arguments: object) -> None:

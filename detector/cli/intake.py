@@ -60,7 +60,7 @@ def take_in(
     )
     if done.days:
         since = max(done.days[0], done.days[-1] - LOOKED_AT)
-        if words := silent(ledger.hours(since, done.days[-1])):
+        if words := silent(ledger.totals(since, done.days[-1])):
             screen.say(words)
     left_out = [
         {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)

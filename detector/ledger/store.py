@@ -33,6 +33,8 @@ from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
 FILE_NAME: Final = "ledger.json"
 LOCK: Final = "lock"
 KIND: Final = "detector ledger"
+#: Counts of HOURS that ``Ledger.totals`` adds up.
+TOTALS: Final = ("statements", "unknown_rows", "failures")
 _MEND: Final = "if it cannot be restored, move the folder away and ingest the logs again"
 
 #: What damaged Parquet can raise: polars' own errors, the file system's, and its panics.
@@ -146,6 +148,22 @@ class Ledger:
 
     def accounts(self, since: date, until: date) -> pl.Series:
         """The accounts of the days from ``since`` to ``until`` (both included), sorted."""
+        found = self._told(since, until, lambda hours: hours.select(pl.col("account").unique()))
+        return found["account"].sort()
+
+    def totals(self, since: date, until: date) -> pl.DataFrame:
+        """By action, the counts of HOURS (``TOTALS``) of all accounts and days of a span.
+
+        Sums of parts are sums of the whole, so nothing is merged, and little is held.
+        """
+        return self._told(
+            since, until, lambda hours: hours.group_by("action").agg(pl.col(TOTALS).sum())
+        )
+
+    def _told(
+        self, since: date, until: date, fold: Callable[[pl.LazyFrame], pl.LazyFrame]
+    ) -> pl.DataFrame:
+        """What ``fold`` makes of HOURS, whose parts need not be merged for it."""
         files = [
             self.file("hours", day, part.stem)
             for part in self.parts()
@@ -153,14 +171,12 @@ class Ledger:
             if since <= day <= until
         ]
         if not files:
-            return pl.Series("account", [], pl.String)
-        scan = pl.scan_parquet(files, hive_partitioning=False)
+            return fold(empty(HOURS).lazy()).collect()
         try:
-            names = scan.select(pl.col("account").unique()).collect(engine="streaming")
+            return fold(pl.scan_parquet(files, hive_partitioning=False)).collect(engine="streaming")
         except _DAMAGE:
             # Reading them whole names the file.
-            return self.hours(since, until)["account"].unique().sort()
-        return names["account"].sort()
+            return fold(self.hours(since, until).lazy()).collect()
 
     def rejects(self, part_ids: Collection[str]) -> pl.LazyFrame:
         """The REJECTS of some parts, lazily."""

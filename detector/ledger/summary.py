@@ -81,12 +81,12 @@ def most_used(touched: pl.DataFrame, dimension: str) -> pl.DataFrame:
     )
 
 
-def silent(hours: pl.DataFrame) -> str:
-    """What to say of HOURS whose reads have no row counts; "" where it is not worth a word.
+def silent(totals: pl.DataFrame) -> str:
+    """What to say of ``Ledger.totals`` whose reads lack row counts; "" where that is no news.
 
     A log without them is scored by the number of statements alone: that is never left unsaid.
     """
-    reads = hours.filter(pl.col("action").is_in(READING))
+    reads = totals.filter(pl.col("action").is_in(READING))
     worked = (pl.col("statements") - pl.col("failures")).sum()
     statements, unknown = (
         int(n) for n in reads.select(worked, pl.col("unknown_rows").sum()).row(0)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from detector.cli.ledger import ledger as command
 from detector.errors import LedgerError
 from detector.ledger.ingest import ingest
-from detector.ledger.store import Ledger
+from detector.ledger.store import TOTALS, Ledger
 from detector.ledger.summary import gaps
 from detector.schema import HOURS, TOUCHED, check
 from detector.settings import Settings
@@ -49,6 +49,29 @@ def test_days_can_be_chosen_and_both_ends_count(tmp_path):
     assert ledger.hours(None, days[1])["account"].to_list() == ["a0", "a24"]
     assert ledger.hours(days[1], days[1])["account"].to_list() == ["a24"]
     assert ledger.hours(date(2024, 2, 8), date(2024, 2, 9)).is_empty()
+
+
+def test_accounts_and_totals_are_those_of_the_merged_hours(tmp_path):
+    """Of days with one part and with several."""
+    ledger = filled(tmp_path)
+    log = write_log(tmp_path / "b.log", {"at": 0, "rows": None, "account": "a0"},
+                    {"at": 1, "rows": 5, "account": "b", "action": "export"})  # fmt: skip
+    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    span = (date(2024, 2, 6), date(2024, 2, 7))
+    hours = ledger.hours(*span)
+    wanted = hours.group_by("action").agg(pl.col(TOTALS).sum()).sort("action")
+    assert ledger.totals(*span).sort("action").equals(wanted)
+    assert ledger.accounts(*span).to_list() == sorted(set(hours["account"])) == ["a0", "a24", "b"]
+    assert ledger.totals(date(2023, 1, 1), date(2023, 1, 2)).is_empty()
+
+
+def test_a_damaged_file_is_named_by_totals_and_accounts_too(tmp_path):
+    ledger = filled(tmp_path)
+    (harmed,) = (tmp_path / "ledger" / "hours" / "day=2024-02-06").iterdir()
+    harmed.write_bytes(b"PAR1 no more")
+    for told in (ledger.totals, ledger.accounts):
+        with pytest.raises(LedgerError, match=harmed.name):
+            told(date(2024, 2, 6), date(2024, 2, 7))
 
 
 def test_dimensions_can_be_chosen_whether_or_not_a_day_has_several_parts(tmp_path):
