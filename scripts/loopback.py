@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
+
+
+#: Below those that Linux gives to connections (net.ipv4.ip_local_port_range).
+PORTS = (10_000, 32_768)
 
 
 class UnavailableError(RuntimeError):
@@ -14,10 +20,17 @@ class UnavailableError(RuntimeError):
 
 
 def free_port() -> int:
-    """A port of loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago.
+
+    Not one of the kernel's own choice: of these, a connection that some other test makes may take
+    it before the server does, which then listens elsewhere, or not at all.
+    """
+    chance = random.SystemRandom()
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = chance.randrange(*PORTS)
+            probe.bind(("", port))
+            return port
 
 
 def unprivileged(folder: Path, server: str, user: str, mode: int) -> tuple[str, ...]:
