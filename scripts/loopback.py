@@ -10,7 +10,6 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-
 #: Below those that Linux gives to connections (net.ipv4.ip_local_port_range).
 PORTS = (10_000, 32_768)
 
