@@ -18,6 +18,7 @@ TIMESTAMP: Final = pl.Datetime("us", "UTC")
 #: ``rows`` null means the log does not say, which is not 0. ``statement`` is a fingerprint,
 #: never the text. ``other_objects`` are the further relations that the same statement named
 #: (a join): they are counted in *touched*, while the statement and its rows count once.
+#: ``subject`` is the keyed hash of whose record was read, never the id.
 EVENTS: Final[Schema] = {
     "timestamp": TIMESTAMP,
     "account": pl.String(),
@@ -26,6 +27,7 @@ EVENTS: Final[Schema] = {
     "database": pl.String(),
     "object": pl.String(),
     "other_objects": pl.List(pl.String()),
+    "subject": pl.String(),
     "action": pl.String(),
     "rows": pl.Int64(),
     "bytes": pl.Int64(),
@@ -67,7 +69,8 @@ HOURS: Final[Schema] = {
 }
 
 #: What each account touched on each day (of the ledger's time zone), one row per value of each
-#: dimension.
+#: dimension. Of subjects a sample is kept (``ledger.sketch``), and only when each was first read:
+#: their statements and rows are 0.
 TOUCHED: Final[Schema] = {
     "day": pl.Date(),
     "account": pl.String(),
@@ -78,7 +81,8 @@ TOUCHED: Final[Schema] = {
     "first_hour": TIMESTAMP,
 }
 
-DIMENSIONS: Final = ("object", "client_address", "application", "database", "statement")
+SUBJECT: Final = "subject"
+DIMENSIONS: Final = ("object", "client_address", "application", "database", "statement", SUBJECT)
 
 #: What ``score`` writes: one row per entity and hour in which it was active.
 #: ``time`` is the end of that hour. ``surprise`` is -log10 of the calibrated p-value of the day

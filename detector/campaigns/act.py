@@ -6,12 +6,15 @@ events and added to what honest people did.
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from detector.ledger.fold import LOG_SCALE, merge_hours, merge_touched
-from detector.schema import HOURS, TIMESTAMP, TOUCHED, Schema
+from detector.ledger.sketch import drawn
+from detector.schema import HOURS, SUBJECT, TIMESTAMP, TOUCHED, Schema
 
 #: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
 #: sum of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
@@ -74,6 +77,25 @@ def touched(acts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(pieces).select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
 
 
+def people(acts: pl.DataFrame, honest_touched: pl.DataFrame) -> pl.DataFrame:
+    """TOUCHED of whose records are taken: of as many people as records, none read before.
+
+    Only of accounts of which the log says whose records they read.
+    """
+    told = honest_touched.filter(pl.col("dimension") == SUBJECT)["account"].unique()
+    taken = acts.filter("known", pl.col("rows") > 0, pl.col("account").is_in(told.implode()))
+    chosen = taken.select("day", "account", "rows", first_hour="hour").with_row_index("at")
+    values = [
+        drawn(rows, np.random.default_rng([at, zlib.crc32(account.encode()), day.toordinal()]))
+        for at, day, account, rows in chosen.select("at", "day", "account", "rows").iter_rows()
+    ]
+    each = chosen.with_columns(
+        value=pl.Series(values, dtype=pl.List(pl.String)),
+        dimension=pl.lit(SUBJECT), statements=0, rows=0,
+    ).explode("value")  # fmt: skip
+    return each.select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
+
+
 def added(
     honest_hours: pl.DataFrame, honest_touched: pl.DataFrame, acts: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -82,5 +104,7 @@ def added(
     names = ["day", "account", "dimension", "value"]
     return (
         merge_hours(pl.concat([honest_hours, hours(acts)])).sort(keys),
-        merge_touched(pl.concat([honest_touched, touched(acts)])).sort(names),
+        merge_touched(
+            pl.concat([honest_touched, touched(acts), people(acts, honest_touched)])
+        ).sort(names),
     )

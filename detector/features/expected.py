@@ -15,8 +15,8 @@ from datetime import date
 import numpy as np
 
 from detector.features import robust
-from detector.features.levels import PRIOR_DAYS
-from detector.features.measures import ALL, LENGTH
+from detector.features.levels import PRIOR_DAYS, measured
+from detector.features.measures import LENGTH, MONTHLY
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
@@ -61,7 +61,11 @@ class History:
         peers = Peers.of(groups)
         logs: dict[str, Floats] = {}
         excess: dict[str, Floats] = {}
-        for m in ALL:
+        for m in _known(panel, levels):
+            if m == MONTHLY:
+                # It sums over four weeks: days that look back less far say nothing of it.
+                logs[m] = np.full_like(panel.logs[m], np.nan)
+                continue
             centre = np.where(
                 panel.off[None, :],
                 levels[f"{m}_off_centre"][:, None],
@@ -88,7 +92,7 @@ class History:
         at = self.panel.place(day)
         found: dict[str, Floats] = {}
         recent = self.panel.weekdays_like(day, max(0, at - RECENT), at)
-        for m in ALL:
+        for m in self.logs:
             found |= self._own(m, recent, off=bool(self.panel.off[at]))
         for m in RUNNING:
             found |= self._running(m, at)
@@ -128,6 +132,11 @@ class History:
         found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
         found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)
         return found
+
+
+def _known(panel: Panel, levels: dict[str, Floats]) -> list[str]:
+    """What is measured, and has levels."""
+    return [m for m in measured(levels) if m in panel.logs]
 
 
 def trust(statements: Floats, usual: Floats) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -19,7 +19,8 @@ class Feature:
     """One number about an entity at the end of an hour; higher is odder.
 
     ``expression`` is computed over the columns that ``features.table`` lists and may be null
-    (the log does not say). ``says`` tells a person what was seen, from the row's figures.
+    (the log does not say). ``says`` tells a person what was seen, from the row's figures. What is
+    ``rare`` few logs can show: a model of others is made as if there were no such feature.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Feature:
     meaning: str
     expression: pl.Expr
     says: Callable[[Figures], str]
+    rare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class Family:
 
     name: str
     features: tuple[Feature, ...]
+
+
+def heard(families: Sequence[Family], names: Collection[str]) -> tuple[Family, ...]:
+    """``families`` without rare features that are not among ``names``."""
+    return tuple(
+        replace(
+            family,
+            features=tuple(each for each in family.features if not each.rare or each.name in names),
+        )
+        for family in families
+    )
 
 
 def standardised(measure: str) -> pl.Expr:

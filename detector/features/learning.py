@@ -62,14 +62,20 @@ def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Setti
         peers.append(theirs.with_columns(entity_kind=pl.lit(name)))
     seen = rhythm.learn(found.panel)
     return Learned(
-        levels=pl.concat(own),
-        peers=pl.concat(peers),
+        levels=_together(own),
+        peers=_together(peers),
         seen=seen,
         habits=rhythm.habits(seen, groups),
         known=found.known,
         used=found.used,
         groups=by_usage,
     )
+
+
+def _together(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The levels of all kinds; NaN of what only accounts have."""
+    whole = pl.concat(parts, how="diagonal")
+    return whole.with_columns(pl.col(pl.Float64).fill_null(float("nan")))
 
 
 def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.DataFrame, pl.Series]:

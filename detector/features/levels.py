@@ -7,6 +7,7 @@ training cannot pass for usual.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from statistics import NormalDist
 
@@ -14,10 +15,11 @@ import numpy as np
 import polars as pl
 
 from detector.features import robust
-from detector.features.measures import ACCOUNT, ALL
+from detector.features.measures import ACCOUNT, ALL, MONTHLY, SUBJECTS
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers
+from detector.features.subjects import MONTH
 
 #: An entity's own days weigh against a prior of this many days.
 PRIOR_DAYS = 5
@@ -29,6 +31,11 @@ BLOCK, BLOCK_ACTIVE = 28, 8
 
 ENTITY = ("centre", "off_centre", "spread", "floor")
 PEERS = ("group_centre", "group_spread", "group_within", "group_largest")
+
+
+def measured(levels: Collection[str]) -> tuple[str, ...]:
+    """The measures of which there are levels, by column."""
+    return (*ALL, *(name for name in SUBJECTS if f"{name}_group_centre" in levels))
 
 
 def floor(kind: str) -> float:
@@ -62,9 +69,9 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
         "entities": [len(members) for members in places],
     }
     peers_of = Peers(codes, places[:-1])
-    for name in ALL:
+    for name, logs in panel.logs.items():
         own, theirs = _measure(
-            _unmoved(panel.logs[name], peers_of), panel.off, codes, places, least
+            _unmoved(_whole(name, logs), peers_of), panel.off, codes, places, least
         )
         entity |= {f"{name}_{what}": values for what, values in own.items()}
         peers |= {f"{name}_{what}": values for what, values in theirs.items()}
@@ -72,6 +79,11 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
         pl.DataFrame(entity, schema_overrides={"entity": pl.String, "group": pl.String}),
         pl.DataFrame(peers, schema_overrides={"group": pl.String}),
     )
+
+
+def _whole(name: str, logs: Floats) -> Floats:
+    """``logs`` of days before which there is all that they sum over."""
+    return np.where(np.arange(logs.shape[1]) < MONTH - 1, np.nan, logs) if name == MONTHLY else logs
 
 
 def _unmoved(logs: Floats, peers: Peers) -> Floats:
@@ -118,7 +130,8 @@ def _peers(logs: Floats, middle: Floats, places: list[Integers], least: float) -
         residual = (logs[members] - middle[members, None]).ravel()
         found["group_within"][at] = robust.spread(residual, least)
         found["group_largest"][at] = np.nanmax(each)
-    return found
+    # Of who was not there when others had been for a month, everyone's.
+    return {name: np.where(np.isnan(each), each[-1], each) for name, each in found.items()}
 
 
 def _level(logs: Floats, apart: Floats, *, otherwise: Floats) -> Floats:
@@ -175,7 +188,7 @@ def of(
         if name not in ("entity", "group", "first_day", "last_day")
     }
     new = frame["days"].to_numpy() == 0
-    for m in ALL:
+    for m in measured(found):
         centre, apart = found[f"{m}_group_centre"], found[f"{m}_group_spread"]
         wide = np.fmax(apart, found[f"{m}_group_within"])
         # An entity the model never saw may lie anywhere in its group.

@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from detector.features import subjects
 from detector.features.minutes import THOUSANDTHS, shape
 from detector.features.robust import Floats
+from detector.features.subjects import Past
 from detector.schema import READING
 from detector.settings import Settings
 
@@ -45,6 +47,11 @@ MEASURES: Final = (
 #: And what follows from them: log1p(rows) of a mean statement.
 LENGTH: Final = "length"
 ALL: Final = (*MEASURES, LENGTH)
+#: What only accounts have, and only where the log says whose records they read (``subjects``): how
+#: many different people's, on the day and in the four weeks that end with it. Of other logs no
+#: frame has these columns.
+MONTHLY: Final = "month_subjects"
+SUBJECTS: Final = ("subjects", MONTHLY)
 #: What one of a measure's units is divided by before its logarithm is taken.
 UNITS: Final = {"log_rows": 1e6, "even": THOUSANDTHS}
 #: What a group's members add up to.
@@ -71,8 +78,8 @@ def logged(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict[st
     are is no sign of theft.
     """
     each = 1.0 if heads is None else np.maximum(heads, 1.0)
-    shared = {name: each if name in PER_HEAD else 1.0 for name in MEASURES}
-    logs = {name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0)) for name in MEASURES}
+    shared = {name: each if name in PER_HEAD else 1.0 for name in totals}
+    logs = {name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0)) for name in totals}
     mean = totals["log_rows"] / UNITS["log_rows"] / np.maximum(totals["statements"], 1.0)
     return {**logs, LENGTH: mean}
 
@@ -103,8 +110,15 @@ def with_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataF
     return frame.drop("day", strict=False).join(hours, on=column, how="left")
 
 
-def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """HOURLY of accounts, from HOURS and TOUCHED."""
+def measured(hourly: pl.DataFrame) -> tuple[str, ...]:
+    """MEASURES, and those of SUBJECTS that are there."""
+    return (*MEASURES, *(name for name in SUBJECTS if name in hourly.columns))
+
+
+def of_accounts(
+    hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: Past | None = None
+) -> pl.DataFrame:
+    """HOURLY of accounts, from HOURS and TOUCHED, and SUBJECTS; ``past`` see ``subjects.added``."""
     reading = pl.col("action").is_in(READING)
     sums = hours.group_by("account", "hour").agg(
         statements=pl.col("statements").filter(pl.col("action") != "login").sum(),
@@ -125,6 +139,7 @@ def of_accounts(hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings) 
             .agg(pl.len().alias(name))
         )
         frame = frame.join(first, on=["account", "hour"], how="left")
+    frame = subjects.added(frame, touched, past)
     return _typed(
         frame.rename({"account": "entity"}).with_columns(
             pl.col("others", "addresses").fill_null(0), peak="statements", hours=1
@@ -204,6 +219,8 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(pl.col(name).cast(kind) for name, kind in HOURLY.items()).sort(
+    rest = dict.fromkeys(measured(frame)[len(MEASURES) :], pl.Float64())
+    kinds = {**HOURLY, **rest}
+    return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()).sort(
         "entity", "day", "slot"
     )

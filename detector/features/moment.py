@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.features import novelty, rhythm
 from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History, trust
-from detector.features.measures import ALL, LARGEST, LENGTH, MEASURES, SLOTS, logged, with_slots
+from detector.features.measures import LARGEST, LENGTH, SLOTS, logged, measured, with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
@@ -170,8 +170,8 @@ def figures(
     found = {
         "slot": now.cells[1],
         "hour_rows": _dense(hourly["rows"], row, slot, len(here))[now.cells],
-        **{name: sums[name][now.cells] for name in MEASURES},
-        **{f"{name}_log": logs[name][now.cells] for name in ALL},
+        **{name: values[now.cells] for name, values in sums.items()},
+        **{f"{name}_log": values[now.cells] for name, values in logs.items()},
         **{name: now.of(values) for name, values in now.known.items()},
         **{
             name: now.of(values)
@@ -230,7 +230,7 @@ def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) ->
 
 def _so_far(hourly: pl.DataFrame, row: Integers, slot: Integers, size: int) -> dict[str, Floats]:
     found = {}
-    for name in MEASURES:
+    for name in measured(hourly):
         each = _dense(hourly[name], row, slot, size)
         grow = np.maximum.accumulate if name in LARGEST else np.cumsum
         found[name] = grow(each, axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged
+from detector.features.measures import LARGEST, SLOTS, logged, measured
 from detector.features.robust import Floats
 
 
@@ -50,15 +50,19 @@ def joined(parts: Sequence[Panel]) -> Panel:
         return parts[0]
     entities = np.array([name for part in parts for name in part.entities], dtype=object)
     order = np.argsort(entities)
-    first = parts[0]
+    names = max((part.logs for part in parts), key=len)
     return replace(
-        first,
+        parts[0],
         entities=entities[order].tolist(),
-        logs={
-            name: np.concatenate([part.logs[name] for part in parts])[order] for name in first.logs
-        },
+        logs={name: np.concatenate([_logs(part, name) for part in parts])[order] for name in names},
         active=np.concatenate([part.active for part in parts])[order],
     )
+
+
+def _logs(part: Panel, name: str) -> Floats:
+    """One of its ``logs``; 0 of a measure that nobody in it has."""
+    found = part.logs.get(name)
+    return np.where(part.present(), 0.0, np.nan) if found is None else found
 
 
 def panel(
@@ -75,18 +79,20 @@ def panel(
         "on": (pl.col("day") - pl.lit(since)).dt.total_days(),
     }
     coded = inside.with_columns(**at) if len(inside) else inside.with_columns(at=0, on=0)
+    names = measured(hourly)
     daily = coded.group_by("at", "on").agg(
-        pl.col(name).max() if name in LARGEST else pl.col(name).sum() for name in MEASURES
+        pl.col(name).max() if name in LARGEST else pl.col(name).sum() for name in names
     )
     shape = (len(entities), len(days))
     row, column = daily["at"].to_numpy(), daily["on"].to_numpy()
-    missing = {name for name in MEASURES if coded[name].null_count() == len(coded)}
+    missing = {name for name in names if coded[name].null_count() == len(coded)}
     totals = {
         name: np.full(len(daily), np.nan) if name in missing else daily[name].to_numpy()
-        for name in MEASURES
+        for name in names
     }
-    logs = {name: np.full(shape, np.nan) for name in ALL}
+    logs = {}
     for name, values in logged(totals, totals["others"] if per_head else None).items():
+        logs[name] = np.full(shape, np.nan)
         logs[name][row, column] = values
     active = np.zeros((*shape, SLOTS), dtype=bool)
     active[coded["at"].to_numpy(), coded["on"].to_numpy(), coded["slot"].to_numpy()] = True

@@ -14,15 +14,16 @@ import polars as pl
 from detector.features import expected, levels, measures, moment, novelty
 from detector.features import panel as panels
 from detector.features.expected import History
-from detector.features.feature import Family, plain
+from detector.features.feature import Family, Feature, plain
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, KINDS
+from detector.schema import SUBJECT
 from detector.settings import Settings
 
 #: What precedes the first scored day and is needed to score it.
 LOOKBACK = expected.REACH
 #: The dimensions of TOUCHED that features use.
-DIMENSIONS = ("client_address", "object", "application")
+DIMENSIONS = ("client_address", "object", "application", SUBJECT)
 #: Levels that are told to people as counts.
 PLAIN = {
     "centre": "usual",
@@ -179,8 +180,9 @@ def finished(
         frame = frame.join(of_kind, on=["entity_kind", "entity", "hour"], how="left")
     usual = [
         plain(m, level).alias(f"{m}_{name}")
-        for m in measures.MEASURES
+        for m in (*measures.MEASURES, *measures.SUBJECTS)
         for level, name in PLAIN.items()
+        if f"{m}_{level}" in frame.columns
     ]
     return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
 
@@ -203,7 +205,17 @@ def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFra
     # Rounded: an engine may divide by a constant column in another way than by a varying one,
     # and the last bit must not decide in which leaf of a tree a point falls.
     return frame.with_columns(
-        feature.expression.cast(pl.Float64).fill_nan(None).round(DECIMALS).alias(feature.name)
+        _expression(feature, frame)
+        .cast(pl.Float64)
+        .fill_nan(None)
+        .round(DECIMALS)
+        .alias(feature.name)
         for family in families
         for feature in family.features
     )
+
+
+def _expression(feature: Feature, frame: pl.DataFrame) -> pl.Expr:
+    """Null where it is rare, and the log has nothing to make it of."""
+    lacks = feature.rare and not set(feature.expression.meta.root_names()) <= set(frame.columns)
+    return pl.lit(None) if lacks else feature.expression

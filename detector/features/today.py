@@ -20,6 +20,7 @@ from detector.features.feature import Family
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.moment import Signs
+from detector.features.subjects import Past
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
 
@@ -42,6 +43,7 @@ class Today:
     networked: pl.DataFrame
     known: pl.DataFrame
     members: frozenset[str]
+    past: Past | None
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class Today:
             day, learned, settings, families, accounts, kinds, signs,
             before.filter(pl.col("dimension").is_in(["client_address", "network"])),
             _remembered(before, learned, day), frozenset(accounts["account"]),
+            Past.of(touched, day),
         )  # fmt: skip
 
     def table(
@@ -94,7 +97,7 @@ class Today:
         Without ``ends`` all hours so far, of ``entities`` of both kinds. ``hours`` and ``touched``
         are the whole day so far, of no account that is not a member; ``new`` is ``new(touched)``.
         """
-        each = measures.of_accounts(hours, touched, self.settings)
+        each = measures.of_accounts(hours, touched, self.settings, self.past)
         parts = []
         for name, (kind, history) in self.kinds.items():
             hourly = each if name == ACCOUNT else measures.of_groups(each, self.accounts)

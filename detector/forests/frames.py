@@ -6,7 +6,7 @@ also held to its columns, its keys and the numbers that scoring can work with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from detector.features.groups import GROUPS
 from detector.features.levels import ENTITY, PEERS
-from detector.features.measures import ALL, KINDS, SLOTS
+from detector.features.measures import ALL, KINDS, SLOTS, SUBJECTS
 from detector.features.novelty import KNOWN, USED
 from detector.features.rhythm import SEEN
 from detector.forests.boosting import NODES
@@ -34,8 +34,8 @@ class Frame:
     holds: tuple[pl.Expr, ...] = ()
 
 
-def _columns(levels: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{measure}_{level}" for measure in ALL for level in levels)
+def _columns(levels: Iterable[str], measures: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{measure}_{level}" for measure in measures for level in levels)
 
 
 def _numbers(columns: Iterable[str]) -> tuple[pl.Expr, ...]:
@@ -55,15 +55,16 @@ _KIND: Final = pl.col("entity_kind").is_in(list(KINDS))
 #: SLOTS itself counts the days there were.
 _HOURS: Final = (pl.col("slot").is_between(0, SLOTS), pl.col("days") >= 0)
 
-FRAMES: Final[Mapping[str, Frame]] = {
-    "levels": Frame(
+
+def _levels(measures: Sequence[str]) -> Frame:
+    return Frame(
         {
             "entity": pl.String(),
             "group": pl.String(),
             "days": pl.Int64(),
             "first_day": pl.Date(),
             "last_day": pl.Date(),
-            **{name: pl.Float64() for name in _columns(ENTITY)},
+            **{name: pl.Float64() for name in _columns(ENTITY, measures)},
             "entity_kind": pl.String(),
         },
         ("entity_kind", "entity"),
@@ -73,15 +74,18 @@ FRAMES: Final[Mapping[str, Frame]] = {
             pl.col("first_day") <= pl.col("last_day"),
             pl.col("statements_centre").is_finite(),
             pl.col("rows_centre").is_finite(),
-            *_numbers(_columns(ENTITY)),
-            *_positive(_columns(["spread"])),
+            *_numbers(_columns(ENTITY, measures)),
+            *_positive(_columns(["spread"], measures)),
         ),
-    ),
-    "peers": Frame(
+    )
+
+
+def _peers(measures: Sequence[str]) -> Frame:
+    return Frame(
         {
             "group": pl.String(),
             "entities": pl.Int64(),
-            **{name: pl.Float64() for name in _columns(PEERS)},
+            **{name: pl.Float64() for name in _columns(PEERS, measures)},
             "entity_kind": pl.String(),
         },
         ("entity_kind", "group"),
@@ -92,10 +96,15 @@ FRAMES: Final[Mapping[str, Frame]] = {
             pl.col("entity_kind").n_unique() == len(KINDS),
             pl.col("group").is_null().any().over("entity_kind"),
             pl.col("entities") >= 0,
-            *_numbers(_columns(PEERS)),
-            *_positive(_columns(["group_spread", "group_within"])),
+            *_numbers(_columns(PEERS, measures)),
+            *_positive(_columns(["group_spread", "group_within"], measures)),
         ),
-    ),
+    )
+
+
+FRAMES: Final[Mapping[str, Frame]] = {
+    "levels": _levels(ALL),
+    "peers": _peers(ALL),
     "seen": Frame(SEEN, ("entity", "off", "slot"), holds=_HOURS),
     "habits": Frame(
         SEEN,
@@ -108,11 +117,17 @@ FRAMES: Final[Mapping[str, Frame]] = {
     "groups": Frame(GROUPS, ("account",)),
     "trees": Frame({**NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
 }
+#: Of a log that says whose records were read.
+WITH_SUBJECTS: Final[Mapping[str, Frame]] = {
+    "levels": _levels((*ALL, *SUBJECTS)),
+    "peers": _peers((*ALL, *SUBJECTS)),
+}
 
 
 def checked(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The frame called ``name``, its columns in order. Raises ValueError where it is no such."""
-    wanted = FRAMES[name]
+    more = any(column.startswith(SUBJECTS) for column in frame.columns)
+    wanted = WITH_SUBJECTS.get(name, FRAMES[name]) if more else FRAMES[name]
     got = dict(frame.schema)
     differing = sorted(
         column for column in {*got, *wanted.schema} if got.get(column) != wanted.schema.get(column)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from detector.features import table as features
-from detector.features.feature import Family
+from detector.features.feature import Family, heard
 from detector.forests import budget
 from detector.forests.model import Judge, Model
 from detector.settings import Settings
@@ -35,13 +35,20 @@ def material(records: int) -> pl.Expr:
 def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.DataFrame:
     """The feature table of one kind of entity with ``<feature>_surprise`` and ``surprise``."""
     surprises = judge.voices.surprises(frame)
-    joint = judge.joint.surprise(judge.voices.joint(frame, surprises, families))
+    names = judge.voices.names
+    joint = judge.joint.surprise(judge.voices.joint(frame, surprises, heard(families, names)))
     each = [
         pl.Series(f"{name}_surprise", surprises[:, at]).round(DIGITS)
-        for at, name in enumerate(judge.voices.names)
+        for at, name in enumerate(names)
+    ]
+    unheard = [
+        pl.lit(0.0).alias(f"{feature.name}_surprise")
+        for family in families
+        for feature in family.features
+        if feature.name not in names
     ]
     # + 0.0 turns -0.0 into 0.0.
-    return frame.with_columns(*each, pl.Series("surprise", np.round(joint, DIGITS) + 0.0))
+    return frame.with_columns(*each, *unheard, pl.Series("surprise", np.round(joint, DIGITS) + 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 
 from detector import __version__
 from detector.errors import ModelError, SettingsError
-from detector.features.feature import Family
+from detector.features.feature import Family, heard
 from detector.features.measures import KINDS
 from detector.features.table import Learned
 from detector.forests import boosting, card, frames
@@ -77,7 +77,8 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     head["checksum"] = _checksum(head)
     model = replace(model, id=head["id"])
     files["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
-    files["CARD.md"] = card.card(model, head["versions"], families).encode()
+    there = heard(families, head["features"])
+    files["CARD.md"] = card.card(model, head["versions"], there).encode()
     fresh = path.with_name(path.name + ".new")
     old = path.with_name(path.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -113,7 +114,8 @@ def load(path: Path, families: Sequence[Family]) -> Model:
 
 
 def _demand_features(stored: Sequence[str], families: Sequence[Family]) -> None:
-    names = [feature.name for family in families for feature in family.features]
+    there = heard(families, stored)
+    names = [feature.name for family in there for feature in family.features]
     if list(stored) != names:
         differing = ", ".join(sorted(set(stored) ^ set(names))) or "their order"
         raise ModelError(f"was trained with other features than this version's: {differing}")

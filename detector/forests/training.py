@@ -8,14 +8,14 @@ Baselines learned anew on the whole span are what days to come are held against.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import polars as pl
 
 from detector.errors import NotEnoughHistory
 from detector.features import table as features
-from detector.features.feature import Family
+from detector.features.feature import Family, heard
 from detector.features.learning import Shards, learn, learn_shards
 from detector.features.measures import ACCOUNT, local_day
 from detector.features.table import Learned
@@ -79,6 +79,8 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     held_out = days[round(len(days) * (1 - HELD_OUT)) :]
     progress("what is usual")
     older = _held_out(data, held_out)
+    shown = [column.name for column in older if column.null_count() < len(column)]
+    data = replace(data, families=heard(data.families, shown))
     whole = _whole(data)
     newer = _by_kind(_ends(data, held_out, whole))
     progress("campaigns to learn from")

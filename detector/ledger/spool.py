@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+import polars.selectors as cs
 
 from detector.durable import sync_all
 from detector.ledger.fold import hours_of, plain, sum_hours, sum_touched, touched_of
@@ -84,7 +85,8 @@ class Spool:
         if len(files) == 1:
             return
         frame = pl.scan_parquet(files, hive_partitioning=False)
-        whole = _SUMS[table](frame.with_columns(pl.col(pl.String).cast(pl.Categorical)))
+        few = cs.string() - cs.by_name("value", require_all=False)
+        whole = _SUMS[table](frame.with_columns(few.cast(pl.Categorical)))
         self._save(whole.collect(engine="streaming"), table, files[0])
         for path in files[1:]:
             path.unlink()

@@ -36,6 +36,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "object": "object table.name db.collection.name db.sql.table object_name table table_name "
     "relation relation_name collection collection_name view resource dataset",
     "other_objects": "other_objects",
+    "subject": "subject subject_id subject.id",
     "action": "action event.action activity_name db.operation.name db.operation event.type "
     "operation operation_name operation_type command command_type command_tag statement_type "
     "query_type event_type activity verb op",
@@ -174,6 +175,8 @@ def phrases(columns: Columns, settings: Settings) -> dict[str, str]:
             words.append(f"(times {milliseconds(mapped):g})")
         if canonical == "statement":
             words.append("(text is hashed, never kept)")
+        if canonical == "subject":
+            words.append("(a keyed hash is kept, to count different people)")
         said[canonical] = " ".join(words)
     return said
 

@@ -10,11 +10,13 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
+from detector.pseudonyms import subjects
 from detector.reading import times, words
 from detector.reading.columns import TEXTS, Columns, milliseconds
 from detector.reading.times import Problem
@@ -110,6 +112,10 @@ def _column(
         trimmed = words.trimmed(words.encoded(column))
         text = origin.strip().lower() in TEXTS
         series = _polars(words.statements(trimmed, text=text), CATEGORICAL)
+    elif name == "subject":
+        trimmed = words.trimmed(words.encoded(column))
+        hashed = words.replaced(trimmed, partial(subjects.hashed, settings=settings))
+        series = _polars(hashed, pl.String())
     elif name == "success":
         column = column if pa.types.is_boolean(column.type) else words.successes(column, origin)
         series = _polars(column, pl.Boolean()).fill_null(value=True)
@@ -127,7 +133,7 @@ def _absent(name: str, length: int) -> pl.Series:
     if name == "action":
         return pl.Series(["read"], dtype=CATEGORICAL).new_from_index(0, length)
     kind = EVENTS[name]
-    kind = CATEGORICAL if kind == pl.String() else kind
+    kind = CATEGORICAL if kind == pl.String() and name != "subject" else kind
     return pl.Series([None], dtype=kind).new_from_index(0, length)
 
 

@@ -125,6 +125,7 @@ def _events(found: pl.DataFrame) -> pl.DataFrame:
         "other_objects": _others(found.select("database", "joined")),
         "rows": rows,
         "statement": _fingerprints(found),
+        "subject": pl.lit(None),
         "success": ~pl.col("failed").fill_null(value=False),
     }
     return found.select(

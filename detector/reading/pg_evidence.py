@@ -234,7 +234,7 @@ def _filled(lines: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
 
 def _events(told: pl.DataFrame) -> pl.DataFrame:
-    made = {"bytes": pl.lit(None), "success": pl.lit(value=True)}
+    made = {"subject": pl.lit(None), "bytes": pl.lit(None), "success": pl.lit(value=True)}
     return told.select(
         made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in EVENTS.items()
     )

@@ -200,6 +200,7 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
     made = {
         "object": pl.col("objects").list.first(),
         "other_objects": pl.when(others.list.len() > 0).then(others),
+        "subject": pl.lit(None),
         "bytes": pl.lit(None),
         "duration_ms": pl.lit(None),
         "success": pl.lit(value=True),

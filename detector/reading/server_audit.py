@@ -182,6 +182,7 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         # What is sent is counted, not what is written.
         "rows": pl.when(login).then(0).when(pl.col("action") != "write").then("rows"),
         "statement": pl.col("fingerprint"),
+        "subject": pl.lit(None),
         "success": pl.col("code").fill_null(0) == 0,
     }
     for name in ("object", "other_objects", "statement"):

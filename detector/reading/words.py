@@ -114,6 +114,11 @@ def statements(column: pa.ChunkedArray, *, text: bool) -> pa.ChunkedArray:
     return _mapped(column, in_order, hashed)
 
 
+def replaced(column: pa.ChunkedArray, change: Distinct) -> pa.ChunkedArray:
+    """Each distinct value as ``change`` has it."""
+    return _mapped(column, lambda values: len(values) == 0, change)
+
+
 def successes(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Booleans; null where the log does not say, or says something unknown.
 

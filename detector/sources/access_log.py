@@ -13,8 +13,7 @@ import polars as pl
 from detector.reading.columns import ALIASES
 from detector.reading.export import Preset
 
-#: What people call the one whose record was opened. Only whether there is such a column counts:
-#: it is read no further.
+#: What people call the one whose record was opened.
 SUBJECTS: Final = (
     "subject subject_id subject.id subject.user.id person_id person patient_id patient case_id "
     "case_number file_id file_number dossier dossier_id beneficiary_id claimant_id citizen_id "
@@ -29,11 +28,11 @@ _COMMON: Final = (
 PRESET: Final = Preset(
     name="access_log",
     title="application access log, one line for each record opened",
-    keys={name: ALIASES[name] for name in _COMMON},
+    keys={**{name: ALIASES[name] for name in _COMMON}, "subject": SUBJECTS},
     needs=(ALIASES["timestamp"], ALIASES["account"], SUBJECTS),
     marks=lambda seen: seen.find(ALIASES["rows"]) is None,
     columns={
-        **{name: pl.col(name) for name in _COMMON},
+        **{name: pl.col(name) for name in (*_COMMON, "subject")},
         "action": pl.coalesce("action", pl.lit("read")),
         "rows": pl.lit(1, pl.Int64),
         "success": ~pl.col("success")
@@ -48,6 +47,7 @@ PRESET: Final = Preset(
         "application": "as in any CSV or NDJSON",
         "database": "as in any CSV or NDJSON",
         "object": "as in any CSV or NDJSON",
+        "subject": "whose record it was: a keyed hash is kept, to count different people",
         "action": "as in any CSV or NDJSON; without it every line is a read",
         "rows": "each line counts as one record",
         "success": "as in any CSV or NDJSON; without it every line is a success",

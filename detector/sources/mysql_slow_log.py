@@ -205,6 +205,7 @@ class _Reader:
             "statement": pl.col("fingerprint"),
             "success": pl.when(told).then(~failed),
             "application": pl.lit(None),
+            "subject": pl.lit(None),
         }
         return frame.select(
             made.get(name, pl.col(name)).cast(kind).alias(name) for name, kind in EVENTS.items()

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_office import CUT, Office, honest_events
 from watched import (
     Kit,
     append,
@@ -26,8 +28,11 @@ from watched import (
 )
 
 from detector import registry
+from detector.features import subjects
+from detector.ledger import sketch
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
+from detector.pseudonyms.subjects import hashed
 from detector.reading.recognise import recognise
 from detector.watch.watcher import Watcher
 
@@ -127,6 +132,32 @@ def test_a_robbed_office_gives_the_same_ledger_scores_and_alerts(
     follow(kit, {"office.log": pieces(data, cuts)}, chance)
     wanted = of_batch(kit, [kit.logs / "office.log"])
     assert wanted.alerts
+    of_watch(kit).demand(wanted)
+
+
+def whose(log: pl.DataFrame) -> pl.DataFrame:
+    """The log with whose record each read was: of a few people, or of many where much is read."""
+    people = pl.concat_str(pl.col("account"), pl.col("rows") % pl.col("rows").log1p().pow(3).ceil())
+    return log.with_columns(subject=people)
+
+
+def test_whose_records_were_read_is_counted_alike(
+    kit: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (sketch, subjects):  # so that the thief's are sampled
+        monkeypatch.setattr(module, "K", 32)
+    hashes = whose(honest_events()).with_columns(
+        pl.col("subject").map_batches(lambda ids: pl.Series(hashed(ids, kit.settings)), pl.String)
+    )
+    kit = replace(kit, model=Office.of(hashes).before(CUT).model())
+    data = as_lines(whose(office_log))
+    chance = random.Random(4)
+    cuts = [chance.randrange(len(data)) for _ in range(25)]
+    follow(kit, {"office.log": pieces(data, cuts)}, chance)
+    wanted = of_batch(kit, [kit.logs / "office.log"])
+    kept = wanted.touched.filter(pl.col("dimension") == "subject").group_by("day", "account").len()
+    assert kept["len"].max() > 32
+    assert any(alert["features"]["subjects_vs_own"]["surprise"] > 2 for alert in wanted.alerts)
     of_watch(kit).demand(wanted)
 
 

@@ -18,6 +18,16 @@ def _lately(_: Figures) -> str:
     return "tables or programs of the past two weeks that it did not use before"
 
 
+def _subjects(row: Figures) -> str:
+    read = f"read the files of {count(row['subjects'])} different people"
+    return f"{read}; {count(row['subjects_usual'])} expected"
+
+
+def _month(row: Figures) -> str:
+    read = f"read the files of {count(row['month_subjects'])} different people in four weeks"
+    return f"{read}; {count(row['month_subjects_usual'])} expected"
+
+
 def _others(row: Figures) -> str:
     what = "tables touched" if row["entity_kind"] == "account" else "accounts"
     return f"{count(row['others'])} {what}; its usual day has {count(row['others_usual'])}"
@@ -60,6 +70,22 @@ FAMILY = Family(
             "tables an account touched today, or accounts behind another entity, against the usual",
             standardised("others"),
             _others,
+        ),
+        Feature(
+            "subjects_vs_own",
+            "spreads",
+            "different people whose records were read today so far against the own usual full day",
+            pl.when(pl.col("subjects") > 0).then(standardised("subjects")),
+            _subjects,
+            rare=True,
+        ),
+        Feature(
+            "month_subjects_vs_own",
+            "spreads",
+            "the same of four weeks, today with them, against the own four weeks in training",
+            pl.when(pl.col("month_subjects") > 0).then(standardised("month_subjects")),
+            _month,
+            rare=True,
         ),
     ),
 )
