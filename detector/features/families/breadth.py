@@ -1,5 +1,7 @@
 """What was read: tables and programs not seen with the account for four weeks, and how many."""
 
+from collections.abc import Callable
+
 import polars as pl
 
 from detector.features.feature import Family, Feature, Figures, standardised
@@ -18,14 +20,13 @@ def _lately(_: Figures) -> str:
     return "tables or programs of the past two weeks that it did not use before"
 
 
-def _subjects(row: Figures) -> str:
-    read = f"read the files of {count(row['subjects'])} different people"
-    return f"{read}; {count(row['subjects_usual'])} expected"
+def _people(measure: str, when: str = "") -> Callable[[Figures], str]:
+    def says(row: Figures) -> str:
+        # Of a log that names nobody there are no such figures.
+        read, usual = count(row.get(measure)), count(row.get(f"{measure}_usual"))
+        return f"read the files of {read} different people{when}; {usual} expected"
 
-
-def _month(row: Figures) -> str:
-    read = f"read the files of {count(row['month_subjects'])} different people in four weeks"
-    return f"{read}; {count(row['month_subjects_usual'])} expected"
+    return says
 
 
 def _others(row: Figures) -> str:
@@ -76,7 +77,7 @@ FAMILY = Family(
             "spreads",
             "different people whose records were read today so far against the own usual full day",
             pl.when(pl.col("subjects") > 0).then(standardised("subjects")),
-            _subjects,
+            _people("subjects"),
             rare=True,
         ),
         Feature(
@@ -84,7 +85,7 @@ FAMILY = Family(
             "spreads",
             "the same of four weeks, today with them, against the own four weeks in training",
             pl.when(pl.col("month_subjects") > 0).then(standardised("month_subjects")),
-            _month,
+            _people("month_subjects", " in four weeks"),
             rare=True,
         ),
     ),
