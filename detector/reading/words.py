@@ -115,8 +115,12 @@ def statements(column: pa.ChunkedArray, *, text: bool) -> pa.ChunkedArray:
 
 
 def replaced(column: pa.ChunkedArray, change: Distinct) -> pa.ChunkedArray:
-    """Each distinct value as ``change`` has it."""
-    return _mapped(column, lambda values: len(values) == 0, change)
+    """Text: each distinct value as ``change`` has it."""
+    chunks = [
+        pa.array(change(chunk.dictionary.to_pylist()), pa.string()).take(chunk.indices)
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.string())
 
 
 def successes(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
