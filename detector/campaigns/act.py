@@ -7,14 +7,15 @@ events and added to what honest people did.
 from __future__ import annotations
 
 import zlib
+from datetime import date, datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from detector.ledger import sketch
 from detector.ledger.fold import LOG_SCALE, merge_hours, merge_touched
-from detector.ledger.sketch import drawn
-from detector.schema import HOURS, SUBJECT, TIMESTAMP, TOUCHED, Schema
+from detector.schema import HOURS, SUBJECT, TIMESTAMP, TOUCHED, Schema, empty
 
 #: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
 #: sum of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
@@ -84,16 +85,23 @@ def people(acts: pl.DataFrame, honest_touched: pl.DataFrame) -> pl.DataFrame:
     """
     told = honest_touched.filter(pl.col("dimension") == SUBJECT)["account"].unique()
     taken = acts.filter("known", pl.col("rows") > 0, pl.col("account").is_in(told.implode()))
-    chosen = taken.select("day", "account", "rows", first_hour="hour").with_row_index("at")
-    values = [
-        drawn(rows, np.random.default_rng([at, zlib.crc32(account.encode()), day.toordinal()]))
-        for at, day, account, rows in chosen.select("at", "day", "account", "rows").iter_rows()
-    ]
-    each = chosen.with_columns(
-        value=pl.Series(values, dtype=pl.List(pl.String)),
-        dimension=pl.lit(SUBJECT), statements=0, rows=0,
-    ).explode("value")  # fmt: skip
-    return each.select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
+    days = taken.sort("hour").group_by("day", "account", maintain_order=True).agg("hour", "rows")
+    return pl.concat([empty(TOUCHED), *(_strangers(*row) for row in days.iter_rows())])
+
+
+def _strangers(day: date, account: str, hours: list[datetime], rows: list[int]) -> pl.DataFrame:
+    """TOUCHED of an account that reads so many people's records in ``hours`` of a day."""
+    random = np.random.default_rng([zlib.crc32(account.encode()), day.toordinal()])
+    draws = [sketch.drawn(each, random) for each in rows]
+    hashes = np.concatenate(draws)
+    at = np.repeat(np.arange(len(hours)), [len(each) for each in draws])
+    stay = sketch.kept(hashes, at)
+    values = pl.DataFrame({"value": sketch.texts(hashes[stay])})
+    named = values.with_columns(
+        pl.Series("first_hour", hours, dtype=TIMESTAMP).gather(at[stay]),
+        day=pl.lit(day), account=pl.lit(account), dimension=pl.lit(SUBJECT), statements=0, rows=0,
+    )  # fmt: skip
+    return named.select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
 
 
 def added(

@@ -154,28 +154,17 @@ def _before(rows: pl.DataFrame, active: pl.DataFrame, sampled: frozenset[str]) -
 
 @dataclass(frozen=True, slots=True)
 class _Sketch:
-    """The hashes below a ``share`` of all of them, of which there are no others."""
+    """``hashes``, in order: of those below a ``share`` of all, there are no others."""
 
     hashes: Integers
     share: float
 
     @classmethod
-    def of(cls, *days: Integers) -> _Sketch:
+    def of(cls, days: list[Integers]) -> _Sketch:
         """The union of what was kept of some days."""
         share = min((below(each) for each in days), default=1.0)
-        whole = np.unique(np.concatenate(days)) if days else np.empty(0, dtype=np.int64)
-        return cls(whole, share).until(share)
-
-    def until(self, share: float) -> _Sketch:
-        """With fewer hashes, so that it can be held against another."""
-        kept = self.hashes if share == 1 else self.hashes[self.hashes < share * RANGE]
-        return _Sketch(kept, share)
-
-    def with_(self, other: _Sketch) -> _Sketch:
-        """The union of both."""
-        share = min(self.share, other.share)
-        both = np.union1d(self.until(share).hashes, other.until(share).hashes)
-        return _Sketch(both, share)
+        some = [each[: _under(each, share)] for each in days]
+        return cls(np.unique(np.concatenate([np.empty(0, dtype=np.int64), *some])), share)
 
     @property
     def count(self) -> int:
@@ -183,26 +172,35 @@ class _Sketch:
         return round(len(self.hashes) / self.share)
 
 
+def _under(hashes: Integers, share: float) -> int:
+    """How many of some hashes in order lie below a share of all."""
+    return len(hashes) if share == 1 else int(np.searchsorted(hashes, share * RANGE))
+
+
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """What was kept of an account's subjects, by day, and when each was first read."""
+    """By day, the hashes kept of an account, in order, and when each was first read."""
 
     days: dict[date, tuple[Integers, Integers]]
 
     def before(self, day: date) -> _Sketch:
         """Of the month before ``day``."""
         since = day - timedelta(days=MONTH - 1)
-        return _Sketch.of(*(at for then, (at, _) in self.days.items() if since <= then < day))
+        return _Sketch.of([at for then, (at, _) in self.days.items() if since <= then < day])
 
     def steps(self, day: date) -> list[tuple[int, int, int]]:
         """By hour of ``day``, what it adds to both counts."""
         at, hours = self.days[day]
         month = self.before(day)
+        new = ~np.isin(at, month.hashes)
         found, so_far, in_all = [], 0, month.count
         for hour in np.unique(hours).tolist():
-            today = _Sketch.of(at[hours <= hour])
+            begun = hours <= hour
+            today = _Sketch.of([at[begun]])
+            share = min(today.share, month.share)
+            both = _under(month.hashes, share) + _under(at[begun & new], share)
             # An estimate may fall while what it is of grows.
-            whole = max(in_all, month.with_(today).count)
+            whole = max(in_all, round(both / share))
             found.append((hour, today.count - so_far, whole - in_all))
             so_far, in_all = today.count, whole
         return found

@@ -11,7 +11,7 @@ K smaller ones in it, and is left out of the whole.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -37,14 +37,14 @@ def thinned(touched: pl.DataFrame) -> pl.DataFrame:
         return touched
     large = touched.with_row_index("at").filter(mine).join(many, on=days, how="semi")
     gone = [
-        part["at"].filter(~pl.Series(_kept(numbers(part["value"]), part["first_hour"].to_numpy())))
+        part["at"].filter(~pl.Series(kept(numbers(part["value"]), part["first_hour"].to_numpy())))
         for part in large.partition_by(days)
     ]
     at = pl.int_range(0, touched.height, dtype=pl.UInt32, eager=True)
     return touched.filter(~at.is_in(pl.concat(gone).implode()))
 
 
-def drawn(subjects: int, random: np.random.Generator) -> list[str]:
+def drawn(subjects: int, random: np.random.Generator) -> Hashes:
     """The K smallest hashes of so many subjects whom nobody read before; all where they are fewer.
 
     In order, chance numbers lie apart like exponential ones, divided by the sum of all.
@@ -53,7 +53,13 @@ def drawn(subjects: int, random: np.random.Generator) -> list[str]:
     steps = random.exponential(size=kept)
     beyond = random.gamma(subjects + 1 - kept)
     places = np.cumsum(steps) / (steps.sum() + beyond)
-    return [f"{int(place * RANGE):0{2 * SIZE}x}" for place in places]
+    found: Hashes = (places * RANGE).astype(np.int64)
+    return found
+
+
+def texts(hashes: Hashes) -> list[str]:
+    """Hashes as TOUCHED has them."""
+    return [f"{each:0{2 * SIZE}x}" for each in hashes.tolist()]
 
 
 def numbers(values: pl.Series) -> Hashes:
@@ -63,15 +69,16 @@ def numbers(values: pl.Series) -> Hashes:
 
 
 def below(hashes: Hashes) -> float:
-    """The share of all hashes below which all of the sketch of ``hashes`` is known: up to 1."""
-    return float(np.partition(hashes, K - 1)[K - 1]) / RANGE if len(hashes) >= K else 1.0
+    """The share of all hashes below which ``hashes``, a sketch in order, has all: up to 1."""
+    return float(hashes[K - 1]) / RANGE if len(hashes) >= K else 1.0
 
 
-def _kept(hashes: Hashes, hours: NDArray[np.datetime64]) -> NDArray[np.bool_]:
-    kept = np.zeros(len(hashes), dtype=np.bool_)
+def kept(hashes: Hashes, hours: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of an account's day stay in its sketch, by the hours in which they were first read."""
+    stay = np.zeros(len(hashes), dtype=np.bool_)
     least = hashes[:0]
     for hour in np.unique(hours):
         now = hours == hour
         least = np.sort(np.concatenate([least, hashes[now]]))[:K]
-        kept |= now & (hashes <= least[-1])
-    return kept
+        stay |= now & (hashes <= least[-1])
+    return stay
