@@ -61,7 +61,17 @@ def test_no_subject_reaches_a_file_or_the_screen(logs, tmp_path, detector, monke
         ("train", logs / "past.csv"),
         ("score", logs / "new.csv", "--format", "native", "--json"),
         ("ledger",),
-        ("watch", logs / "new.ndjson", "--once", "--ledger", "watched", "--out", "rang"),
+        (
+            "watch",
+            logs / "new.ndjson",
+            "--once",
+            "--settle",
+            0,
+            "--ledger",
+            "watched",
+            "--out",
+            "rang",
+        ),
     ):
         ran = detector(*command)
         assert ran.code == 0, ran.err
