@@ -30,10 +30,15 @@ LATELY = 14
 #: A past day counts for at most this many spreads above the frozen centre.
 CLIP = 3.0
 #: Measures whose excess is summed over days.
-RUNNING = ("statements", "rows", "log_rows", "length")
+RUNNING = ("statements", "rows", "log_rows", "length", "departure")
 #: Allowance of a CUSUM, in spreads a day (Page 1954). Each finds a shift of twice as much soonest:
 #: 3, 2 and 1.4 times the usual, of a person whose days vary by half.
 SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
+#: Variance of an honest level over months, in squared spreads, that no number of days averages
+#: away; without it a long window would make every small drift significant.
+DRIFT = 0.05
+#: Days of the windows of which the mean excess is asked.
+WINDOWS = (3, 7, 14, 21, 42)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,19 @@ class History:
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
         return found | _idle(seen[:, seen.any(axis=0)])
+
+    def windows(self, m: str, day: date) -> tuple[Floats, Floats]:
+        """Sums of the excess of ``m`` over WINDOWS that end on ``day``, without it, and how many
+        days they have: twice (entities, WINDOWS).
+        """
+        at = self.panel.place(day)
+        parts = [
+            np.clip(self.excess[m][:, max(0, at - days + 1) : at], -CLIP, CLIP) for days in WINDOWS
+        ]
+        return (
+            np.stack([np.nansum(part, axis=1) for part in parts], axis=1),
+            np.stack([(~np.isnan(part)).sum(axis=1) for part in parts], axis=1).astype(np.float64),
+        )
 
     def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]

@@ -12,8 +12,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features import novelty, rhythm
-from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History, trust
-from detector.features.measures import ALL, LARGEST, LENGTH, MEASURES, SLOTS, logged, with_slots
+from detector.features.expected import CLIP, DRIFT, LATELY, RUNNING, SPEEDS, History, trust
+from detector.features.measures import (
+    ALL,
+    LARGEST,
+    LENGTH,
+    MEASURES,
+    SLOTS,
+    SUMMED,
+    logged,
+    with_slots,
+)
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
@@ -180,7 +189,7 @@ def figures(
         },
     }
     for m in RUNNING:
-        found |= _running(m, logs[m], now)
+        found |= _running(m, logs[m], now, history)
     if signs is None:
         found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNS}
     else:
@@ -230,7 +239,7 @@ def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) ->
 
 def _so_far(hourly: pl.DataFrame, row: Integers, slot: Integers, size: int) -> dict[str, Floats]:
     found = {}
-    for name in MEASURES:
+    for name in SUMMED:
         each = _dense(hourly[name], row, slot, size)
         grow = np.maximum.accumulate if name in LARGEST else np.cumsum
         found[name] = grow(each, axis=1)
@@ -256,7 +265,7 @@ def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
     return compact, members(compact, len(names))
 
 
-def _running(m: str, logs: Floats, now: Day) -> dict[str, Floats]:
+def _running(m: str, logs: Floats, now: Day, history: History) -> dict[str, Floats]:
     """The movement of the day and the running sums with today so far."""
     known, place = now.known, now.here[now.cells[0]]
     begun = np.where(now.so_far, logs, np.nan)
@@ -267,13 +276,27 @@ def _running(m: str, logs: Floats, now: Day) -> dict[str, Floats]:
         f"{m}_frozen_spread"
     ][place]
     today = np.clip(today, -CLIP, CLIP)
-    found = {f"{m}_moved": moved}
+    # A day without (no list, say) neither adds nor forgives.
+    here, added = ~np.isnan(today), np.nan_to_num(today)
+    found = {f"{m}_moved": moved, f"{m}_scan": _scan(m, today, now, history)}
     for speed, allowance in SPEEDS.items():
         before = known[f"{m}_{speed}_before"][place]
-        found[f"{m}_{speed}"] = np.fmax(before + today - allowance, 0.0)
-    days = known[f"{m}_month_days"][place] + 1
-    found[f"{m}_month"] = (known[f"{m}_month_before"][place] + today) / days
+        found[f"{m}_{speed}"] = np.fmax(before + added - allowance * here, 0.0)
+    days = known[f"{m}_month_days"][place] + here
+    found[f"{m}_month"] = (known[f"{m}_month_before"][place] + added) / np.fmax(days, 1.0)
     found[f"{m}_active_days"] = days
+    return found
+
+
+def _scan(m: str, today: Floats, now: Day, history: History) -> Floats:
+    """The largest mean excess of WINDOWS that end today, in standard errors."""
+    place = now.here[now.cells[0]]
+    sums, days = (values[place] for values in history.windows(m, now.day))
+    here = ~np.isnan(today)
+    sums, days = sums + np.nan_to_num(today)[:, None], days + here[:, None]
+    trained = np.fmax(history.levels["days"][place], 1.0)[:, None]
+    error = np.sqrt(days * (1 + days * (1 / trained + DRIFT)))
+    found: Floats = (sums / np.fmax(error, 1.0)).max(axis=1)
     return found
 
 

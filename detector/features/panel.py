@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.features.measures import ALL, LARGEST, MEASURES, SLOTS, logged
+from detector.features.measures import ALL, LARGEST, SLOTS, SUMMED, logged
 from detector.features.robust import Floats
 
 
@@ -76,14 +76,14 @@ def panel(
     }
     coded = inside.with_columns(**at) if len(inside) else inside.with_columns(at=0, on=0)
     daily = coded.group_by("at", "on").agg(
-        pl.col(name).max() if name in LARGEST else pl.col(name).sum() for name in MEASURES
+        pl.col(name).max() if name in LARGEST else pl.col(name).sum() for name in SUMMED
     )
     shape = (len(entities), len(days))
     row, column = daily["at"].to_numpy(), daily["on"].to_numpy()
-    missing = {name for name in MEASURES if coded[name].null_count() == len(coded)}
+    missing = {name for name in SUMMED if coded[name].null_count() == len(coded)}
     totals = {
         name: np.full(len(daily), np.nan) if name in missing else daily[name].to_numpy()
-        for name in MEASURES
+        for name in SUMMED
     }
     logs = {name: np.full(shape, np.nan) for name in ALL}
     for name, values in logged(totals, totals["others"] if per_head else None).items():

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.features import expected, levels, measures, moment, novelty
+from detector.features import departures, expected, levels, measures, moment, novelty
 from detector.features import panel as panels
 from detector.features.expected import History
 from detector.features.feature import Family, plain
@@ -75,17 +75,30 @@ class Kind:
 
 
 def kinds_of(
-    hours: pl.DataFrame, touched: pl.DataFrame, accounts: pl.DataFrame, settings: Settings
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    accounts: pl.DataFrame,
+    learned: Learned,
+    settings: Settings,
 ) -> Iterator[Kind]:
     """Each kind of entity in the ledger's tables; ``accounts`` is (account, group)."""
     each = measures.of_accounts(hours, touched, settings)
+    usual = departures.usual(accounts, learned.levels, learned.peers)
     for name in KINDS:
         if name == ACCOUNT:
             yield Kind(name, each, dict(accounts.iter_rows()))
         elif name == GROUP:
-            yield Kind(name, measures.of_groups(each, accounts), {})
+            yield grouped(each, accounts, usual, settings)
         else:
             yield Kind(name, shared(name, measures.of_values(touched, name, settings)), {})
+
+
+def grouped(
+    each: pl.DataFrame, accounts: pl.DataFrame, usual: pl.DataFrame, settings: Settings
+) -> Kind:
+    """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
+    departing = departures.departing(each, usual, settings.workdays)
+    return Kind(GROUP, measures.of_groups(departing, accounts), {})
 
 
 def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +128,7 @@ def table(
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
     parts = []
     new: dict[date, pl.DataFrame] = {}
-    for kind in kinds_of(hours, touched, accounts, settings):
+    for kind in kinds_of(hours, touched, accounts, learned, settings):
         kind = scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
         panel = kind.panel(since, until, settings)
         if not panel.entities:

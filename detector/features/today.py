@@ -13,12 +13,12 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.features import measures, moment, novelty
+from detector.features import departures, measures, moment, novelty
 from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
 from detector.features.groups import groups as peer_groups
-from detector.features.measures import ACCOUNT, GROUP
+from detector.features.measures import ACCOUNT
 from detector.features.moment import Signs
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
@@ -28,8 +28,8 @@ KEYS = ("account", "dimension", "value")
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """``accounts`` is (account, group). ``networked`` (addresses and networks) and ``known``
-    are what was touched before the day (see ``novelty``).
+    """``accounts`` is (account, group), ``usual`` see ``departures``. ``networked`` (addresses and
+    networks) and ``known`` are what was touched before the day (see ``novelty``).
     """
 
     day: date
@@ -37,6 +37,7 @@ class Today:
     settings: Settings
     families: Sequence[Family]
     accounts: pl.DataFrame
+    usual: pl.DataFrame
     kinds: dict[str, tuple[Kind, History]]
     signs: Signs
     networked: pl.DataFrame
@@ -62,8 +63,9 @@ class Today:
         kinds: dict[str, tuple[Kind, History]] = {}
         signs = None
         each = measures.of_accounts(hours, touched, settings)
-        groups = measures.of_groups(each, accounts)
-        for kind in (Kind(ACCOUNT, each, dict(accounts.iter_rows())), Kind(GROUP, groups, {})):
+        usual = departures.usual(accounts, learned.levels, learned.peers)
+        groups = tables.grouped(each, accounts, usual, settings)
+        for kind in (Kind(ACCOUNT, each, dict(accounts.iter_rows())), groups):
             fit = tables.scorable(kind, learned)
             panel = fit.panel(since, day, settings)
             if not panel.entities:
@@ -75,7 +77,7 @@ class Today:
             return None
         before = novelty.with_networks(touched.filter(pl.col("day") < day))
         return cls(
-            day, learned, settings, families, accounts, kinds, signs,
+            day, learned, settings, families, accounts, usual, kinds, signs,
             before.filter(pl.col("dimension").is_in(["client_address", "network"])),
             _remembered(before, learned, day), frozenset(accounts["account"]),
         )  # fmt: skip
@@ -97,8 +99,11 @@ class Today:
         each = measures.of_accounts(hours, touched, self.settings)
         parts = []
         for name, (kind, history) in self.kinds.items():
-            hourly = each if name == ACCOUNT else measures.of_groups(each, self.accounts)
-            fit = tables.scorable(Kind(name, hourly, kind.group_of), self.learned)
+            if name == ACCOUNT:
+                fit = Kind(name, each, kind.group_of)
+            else:
+                groups = tables.grouped(each, self.accounts, self.usual, self.settings)
+                fit = tables.scorable(groups, self.learned)
             signs = replace(self.signs, new={self.day: new}) if name == ACCOUNT else None
             if fit.hourly.is_empty():
                 continue
