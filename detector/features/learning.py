@@ -55,7 +55,8 @@ def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Setti
     by_usage = by_dominant(uses)
     groups = peer_groups(names, directory, by_usage)
     found = _gathered(shards, groups, (since, until), settings)
-    own, peers = [], []
+    own: list[pl.DataFrame] = []
+    peers: list[pl.DataFrame] = []
     for name, panel, group_of in _panels(found, groups, (since, until), settings):
         if name == GROUP:
             # Accounts came first: what is usual of each is known.
