@@ -41,7 +41,7 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
          "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
-        [sys.executable, "-m", "detector.cli.main", "train", agency, "--directory",
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency, "--directory",
          agency / "directory.csv", "--ledger", folder / "ledger", "--model", folder / "model"],
         check=True,
     )  # fmt: skip
