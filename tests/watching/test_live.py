@@ -10,6 +10,7 @@ from small_office import SCORED
 from watched import Clock, Kit, append, as_lines, of_batch, of_watch
 
 from detector.forests.model import Model
+from detector.outbox.store import Outbox
 from detector.settings import Settings
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
@@ -34,9 +35,8 @@ def ready(watcher: Watcher) -> None:
     watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
 
 
-def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
-    today: Kit, office_log: pl.DataFrame
-) -> None:
+def theft_of(office_log: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The log up to 14:00 of DAY without agent07, their export, and the rest of the day."""
     noon = datetime.fromtimestamp(at(DAY, 14), UTC)
     mine = (pl.col("account") == "agent07") & (pl.col("timestamp").dt.date() == DAY)
     day = office_log.filter(~mine, pl.col("timestamp").dt.date() <= DAY)
@@ -46,6 +46,13 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
         account=pl.lit("agent07"), action=pl.lit("export"), object=pl.lit("person"),
         rows=pl.lit(400_000, pl.Int64),
     )  # fmt: skip
+    return past, theft, later
+
+
+def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    past, theft, later = theft_of(office_log)
     log = today.logs / "audit.ndjson"
     append(log, as_lines(past))
     with today.watching() as watcher:
@@ -64,6 +71,45 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
     ids = [{each["id"] for each in outcome.alerts} for outcome in (wanted, found)]
     assert ids[0] <= ids[1]
     assert alert in watcher.raised
+
+
+def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, theft, _ = theft_of(office_log)
+    log = today.logs / "audit.ndjson"
+    append(log, as_lines(past))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with today.watching() as watcher:
+        ready(watcher)
+        before = on_disk(watcher)
+        append(log, as_lines(theft))
+        monkeypatch.setattr(Outbox, "keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            watcher.cycle()
+    monkeypatch.undo()
+    with today.watching() as watcher:
+        assert on_disk(watcher) == before
+        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+        transactions: list[str] = []
+        watcher.state._connection.set_trace_callback(transactions.append)
+        rang = watcher.cycle().alerts
+        assert "agent07" in {each["entity"] for each in rang}
+        assert sum(words.startswith("BEGIN") for words in transactions) == 1
+        positions, events, ids = on_disk(watcher)
+        assert positions == {1: log.stat().st_size}
+        assert events == past.height + 1
+        assert {alert["id"] for alert in watcher.raised} == ids
+
+
+def on_disk(watcher: Watcher) -> tuple[dict[int, int], int, set[str]]:
+    """Positions, events of open days, and alerts."""
+    state = watcher.state
+    events = sum(int(each.hours["statements"].sum()) for each in state.sums())
+    return {each.id: each.position for each in state.logs()}, events, state.box().ids()
 
 
 def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
