@@ -41,8 +41,9 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
          "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
-        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency, "--directory",
-         agency / "directory.csv", "--ledger", folder / "ledger", "--model", folder / "model"],
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency,
+         "--directory", agency / "directory.csv", "--ledger", folder / "ledger",
+         "--model", folder / "model"],
         check=True,
     )  # fmt: skip
 

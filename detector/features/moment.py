@@ -148,19 +148,21 @@ def figures(
     *,
     ends: bool,
     only: Collection[str] | None = None,
+    known: dict[str, Floats] | None = None,
 ) -> pl.DataFrame:
     """One row per entity (of ``only``, where given) and hour of ``day`` with activity, of one kind.
 
     ``hourly`` is HOURLY of the day. Columns: entity, group, day, slot, hour_rows; per measure its
     sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
-    signs.
+    signs. ``known`` is ``History.expected`` of the day, where that is at hand.
     """
     panel = history.panel
     order = {name: at for at, name in enumerate(panel.entities)}
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
-    now = _day(day, history, here, (row, slot), ends=ends)
+    known = history.expected(day) if known is None else known
+    now = _day(day, history, known, here, (row, slot), ends=ends)
     if only is not None:
         asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
         kept = asked[now.cells[0]]
@@ -200,6 +202,7 @@ def figures(
 def _day(
     day: date,
     history: History,
+    known: dict[str, Floats],
     here: Integers,
     at: tuple[Integers, Integers],
     *,
@@ -209,7 +212,7 @@ def _day(
     active[at] = True
     peers = Peers(*_compact(history.peers.codes[here]))
     so_far = np.logical_or.accumulate(active, axis=1)
-    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), history.expected(day))
+    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), known)
 
 
 def _logs(sums: dict[str, Floats], now: Day, history: History) -> dict[str, Floats]:
@@ -259,10 +262,13 @@ def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
 def _running(m: str, logs: Floats, now: Day) -> dict[str, Floats]:
     """The movement of the day and the running sums with today so far."""
     known, place = now.known, now.here[now.cells[0]]
-    begun = np.where(now.so_far, logs, np.nan)
+    # Each hour moves by itself: only those that are asked for.
+    slots, column = np.unique(now.cells[1], return_inverse=True)
+    begun = np.where(now.so_far[:, slots], logs[:, slots], np.nan)
     own = now.peers.movement(begun - known[f"{m}_centre"][now.here, None])
     frozen = now.peers.movement(begun - known[f"{m}_frozen_centre"][now.here, None])
-    moved, frozen_moved = np.fmax(own, 0.0)[now.cells], np.fmax(frozen, 0.0)[now.cells]
+    cells = (now.cells[0], column)
+    moved, frozen_moved = np.fmax(own, 0.0)[cells], np.fmax(frozen, 0.0)[cells]
     today = (logs[now.cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
         f"{m}_frozen_spread"
     ][place]

@@ -20,6 +20,7 @@ from detector.features.feature import Family
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.moment import Signs
+from detector.features.robust import Floats
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
 
@@ -29,7 +30,8 @@ KEYS = ("account", "dimension", "value")
 @dataclass(frozen=True, slots=True)
 class Today:
     """``accounts`` is (account, group). ``networked`` (addresses and networks) and ``known``
-    are what was touched before the day (see ``novelty``).
+    are what was touched before the day (see ``novelty``). ``expected`` is ``History.expected`` of
+    the day, by kind.
     """
 
     day: date
@@ -42,6 +44,7 @@ class Today:
     networked: pl.DataFrame
     known: pl.DataFrame
     members: frozenset[str]
+    expected: dict[str, dict[str, Floats]]
 
     @classmethod
     def of(
@@ -78,12 +81,16 @@ class Today:
             day, learned, settings, families, accounts, kinds, signs,
             before.filter(pl.col("dimension").is_in(["client_address", "network"])),
             _remembered(before, learned, day), frozenset(accounts["account"]),
+            {name: history.expected(day) for name, (_, history) in kinds.items()},
         )  # fmt: skip
+
+    def hourly(self, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+        """HOURLY of accounts, of the whole day so far, of no account that is not a member."""
+        return measures.of_accounts(hours, touched, self.settings)
 
     def table(
         self,
-        hours: pl.DataFrame,
-        touched: pl.DataFrame,
+        each: pl.DataFrame,
         new: pl.DataFrame,
         entities: Collection[str],
         *,
@@ -91,10 +98,9 @@ class Today:
     ) -> pl.DataFrame:
         """The last hour so far of the accounts among ``entities``, and of all groups.
 
-        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``hours`` and ``touched``
-        are the whole day so far, of no account that is not a member; ``new`` is ``new(touched)``.
+        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``each`` is ``hourly`` of
+        the day, ``new`` is ``new(touched)``.
         """
-        each = measures.of_accounts(hours, touched, self.settings)
         parts = []
         for name, (kind, history) in self.kinds.items():
             hourly = each if name == ACCOUNT else measures.of_groups(each, self.accounts)
@@ -103,7 +109,8 @@ class Today:
             if fit.hourly.is_empty():
                 continue
             only = entities if name == ACCOUNT or not ends else None
-            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only)
+            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only,
+                                     known=self.expected[name])  # fmt: skip
             if figures.is_empty():
                 continue
             parts.append(figures.with_columns(entity_kind=pl.lit(name)))

@@ -167,7 +167,7 @@ class Watcher:
         self._turn.rejects += rejects
         self._fresh = self._fresh or bool(sums)
         for each in sums:
-            self.live.touch(each.day, each.hours["account"].unique())
+            self.live.touch(each)
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()

@@ -14,6 +14,7 @@ from detector.outbox.store import Outbox
 from detector.settings import Settings
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
+from detector.watch.running import Running
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
@@ -116,13 +117,29 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     today: Kit, office_log: pl.DataFrame
 ) -> None:
     noon = datetime.fromtimestamp(at(DAY, 14), UTC)
-    append(today.logs / "a.ndjson", as_lines(office_log.filter(pl.col("timestamp") < noon)))
+    before = office_log.filter(pl.col("timestamp") < noon)
+    mixed = before.filter(pl.col("timestamp").dt.date() == DAY).sample(
+        fraction=1.0, shuffle=True, seed=4
+    )
+    log = today.logs / "a.ndjson"
+    append(log, as_lines(before.filter(pl.col("timestamp").dt.date() < DAY)))
+    append(log, as_lines(mixed.head(40)))
     with today.watching() as watcher:
         ready(watcher)
         live = watcher.live
-        hours, touched = live._day(watcher.open, DAY)
-        new = live.ready.today.new(touched)
-        mine = live._scored(live.ready.today.table(hours, touched, new, live.ready.today.members))
+        for start in range(40, mixed.height, mixed.height // 7):
+            append(log, as_lines(mixed.slice(start, mixed.height // 7)))
+            watcher.cycle()
+        watcher.live.score(watcher.books, DAY, watcher.clock() + 60, wait=True)
+        running = live._running
+        whole = Running.of(running.today, live._day(watcher.open, DAY))
+        keys = ["entity", "day", "slot"]
+        assert running.each.sort(keys).equals(whole.each.sort(keys))
+        keys = ["account", "hour", "dimension", "value"]
+        assert running.new.sort(keys).equals(whole.new.sort(keys))
+        mine = watcher.judging.scorer.judge(
+            running.today.table(running.each, running.new, running.today.members)
+        )
         whole = watcher.judging.scorer.score(
             watcher.books.hours(SCORED[0], DAY),
             watcher.books.touched(SCORED[0], DAY, ("object", "client_address", "application")),
