@@ -161,8 +161,7 @@ def figures(
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
-    known = history.expected(day) if known is None else known
-    now = _day(day, history, known, here, (row, slot), ends=ends)
+    now = _day(day, history, known or history.expected(day), here, (row, slot), ends=ends)
     if only is not None:
         asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
         kept = asked[now.cells[0]]

@@ -19,7 +19,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import Scored
 from detector.errors import InputError
 from detector.ledger.store import Ledger
-from detector.schema import SCORES, check
+from detector.schema import SCORES
 from detector.watch import sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
@@ -320,9 +320,6 @@ def _write(out: Path, day: date, scores: pl.DataFrame) -> None:
     """SCORES of one day, the whole file or the old one. Raises InputError."""
     path = out / "scores" / f"{day.isoformat()}.parquet"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.tmp")
-        check(scores, SCORES, "scores").write_parquet(fresh, compression="zstd")
-        fresh.replace(path)
+        sealing.saved(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
