@@ -65,9 +65,22 @@ def signs(
 ) -> Signs:
     """The signs of the accounts of ``panel``; ``groups`` is (account, group)."""
     networked = novelty.with_networks(touched)
-    firsts = novelty.firsts(networked, learned.known).filter(
-        pl.col("day").is_between(panel.days[0], panel.days[-1])
-    )
+    firsts = novelty.firsts(networked, learned.known)
+    return signs_of(panel, firsts, networked, learned, groups, settings)
+
+
+def signs_of(
+    panel: Panel,
+    firsts: pl.DataFrame,
+    networked: pl.DataFrame,
+    learned: Learned,
+    groups: pl.DataFrame,
+    settings: Settings,
+) -> Signs:
+    """``signs``, from ``novelty.firsts`` and at least the addresses and networks of
+    ``novelty.with_networks``.
+    """
+    firsts = firsts.filter(pl.col("day").is_between(panel.days[0], panel.days[-1]))
     new = novelty.weighed(firsts, networked, learned.known, groups, learned.used)
     placed = placed_in(panel, new, settings)
     by_day = {key[0]: part for key, part in placed.partition_by("day", as_dict=True).items()}

@@ -17,9 +17,9 @@ from detector.features import measures, moment, novelty
 from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
-from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.moment import Signs
+from detector.features.past import Past, Span
 from detector.features.robust import Floats
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
@@ -47,40 +47,22 @@ class Today:
     expected: dict[str, dict[str, Floats]]
 
     @classmethod
-    def of(
-        cls,
-        hours: pl.DataFrame,
-        touched: pl.DataFrame,
-        day: date,
-        learned: Learned,
-        directory: pl.DataFrame | None,
-        settings: Settings,
-        families: Sequence[Family],
-    ) -> Today | None:
-        """From HOURS and TOUCHED of the days before and the day so far; None where nobody was
-        active.
-        """
-        accounts = peer_groups(hours["account"], directory, learned.groups)
-        since = day - timedelta(days=LOOKBACK)
+    def of(cls, past: Past, families: Sequence[Family]) -> Today | None:
+        """From what lies before the day; None where nobody was active."""
+        day, learned = past.day, past.learned
         kinds: dict[str, tuple[Kind, History]] = {}
         signs = None
-        each = measures.of_accounts(hours, touched, settings)
-        groups = measures.of_groups(each, accounts)
-        for kind in (Kind(ACCOUNT, each, dict(accounts.iter_rows())), Kind(GROUP, groups, {})):
-            fit = tables.scorable(kind, learned)
-            panel = fit.panel(since, day, settings)
-            if not panel.entities:
-                continue
-            kinds[kind.name] = (fit, tables.history_of(fit, panel, learned))
-            if kind.name == ACCOUNT:
-                signs = moment.signs(panel, touched, learned, accounts, settings)
+        for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
+            # Only of the day itself are hours asked for, and they are yet to come.
+            bare = Kind(kind.name, kind.hourly.clear(), kind.group_of)
+            kinds[kind.name] = (bare, tables.history_of(kind, panel, learned))
+            signs = signs if theirs is None else replace(theirs, new={})
         if signs is None:
             return None
-        before = novelty.with_networks(touched.filter(pl.col("day") < day))
         return cls(
-            day, learned, settings, families, accounts, kinds, signs,
-            before.filter(pl.col("dimension").is_in(["client_address", "network"])),
-            _remembered(before, learned, day), frozenset(accounts["account"]),
+            day, learned, past.settings, families, past.accounts, kinds, signs,
+            past.networked.filter(pl.col("day") < day), past.known,
+            frozenset(past.accounts["account"]),
             {name: history.expected(day) for name, (_, history) in kinds.items()},
         )  # fmt: skip
 
@@ -130,12 +112,6 @@ class Today:
         return moment.placed_in(panel, new, self.settings)
 
 
-def _remembered(before: pl.DataFrame, learned: Learned, day: date) -> pl.DataFrame:
-    """When each account last touched each value, as far as firsts of ``day`` look back."""
-    late = novelty.known(before, day - timedelta(days=1))
-    return (
-        pl.concat([late, learned.known.select(late.columns)])
-        .filter(pl.col("day") < day)
-        .group_by(KEYS)
-        .agg(pl.col("day").max())
-    )
+def span(day: date) -> Span:
+    """The days of the panel that ``Today`` needs."""
+    return day - timedelta(days=LOOKBACK), day

@@ -7,7 +7,7 @@ cross and, once all of it is known, no longer do so: such an alert stays raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,10 +17,11 @@ import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
 from detector.alerts.batch import told
+from detector.features.past import gather
 from detector.features.table import DIMENSIONS
-from detector.features.today import Today
+from detector.features.today import Today, span
 from detector.forests.budget import RUN_DAYS
-from detector.forests.scoring import LOOKBACK
+from detector.forests.scoring import LOOKBACK, span_before
 from detector.watch.judging import Judging
 from detector.watch.running import Running
 from detector.watch.state import Sums
@@ -28,6 +29,8 @@ from detector.watch.sums import Books, OpenDays, Tables, merged
 
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
+#: Accounts whose past is held at a time.
+SHARD: Final = 500
 KEYS: Final = ["entity_kind", "entity"]
 #: What tells whether an hour rings.
 ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
@@ -47,22 +50,30 @@ class Ready:
 
 def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
     """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    since = day - timedelta(days=LOOKBACK)
-    hours, touched = books.hours(since, day), books.touched(since, day, DIMENSIONS)
-    today = Today.of(
-        hours, touched, day, judging.model.learned, judging.people, judging.settings,
-        judging.families,
+    week = day - timedelta(days=RUN_DAYS)
+    past = gather(
+        _shards(books, day), [span(day), span_before(day)], week, day, judging.model.learned,
+        judging.people, judging.settings,
     )  # fmt: skip
-    if today is None:
+    today = None if past is None else Today.of(past, judging.families)
+    if past is None or today is None:
         return None
-    before = day - timedelta(days=RUN_DAYS)
     until = day - timedelta(days=1)
     return Ready(
         today,
-        _loud(judging, judging.scorer.earlier(hours, touched, [day])),
-        (books.hours(before, until), books.touched(before, until, DIMENSIONS)),
+        _loud(judging, judging.scorer.earlier_of(past)),
+        (books.hours(week, until), books.touched(week, until, DIMENSIONS)),
         (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
     )
+
+
+def _shards(books: Books, day: date) -> Iterator[Tables]:
+    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
+    since = day - timedelta(days=LOOKBACK)
+    names = books.accounts(since, day)
+    for start in range(0, len(names), SHARD):
+        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
+        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
 
 
 def _loud(judging: Judging, scored: pl.DataFrame) -> pl.DataFrame:
@@ -147,7 +158,9 @@ class Live:
         return self._running
 
     def _make_ready(self, books: Books, day: date, now: float, *, wait: bool) -> None:
-        other = self.ready is None or self.ready.today.day != day
+        if self.ready is not None and self.ready.today.day != day:
+            self.ready = self._running = None  # what is made next needs the room
+        other = self.ready is None
         if self._coming is None and (other or (self._stale and now - self._asked >= ANEW)):
             # A copy: the watcher goes on while this is read.
             still = Books(books.ledger, OpenDays({d: list(p) for d, p in books.open.parts.items()}))

@@ -10,11 +10,14 @@ from small_office import SCORED
 from watched import Clock, Kit, append, as_lines, of_batch, of_watch
 
 from detector.forests.model import Model
+from detector.forests.scoring import LOOKBACK
 from detector.outbox.store import Outbox
 from detector.settings import Settings
+from detector.watch import live
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
 from detector.watch.running import Running
+from detector.watch.sums import merged
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
@@ -126,13 +129,12 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     append(log, as_lines(mixed.head(40)))
     with today.watching() as watcher:
         ready(watcher)
-        live = watcher.live
         for start in range(40, mixed.height, mixed.height // 7):
             append(log, as_lines(mixed.slice(start, mixed.height // 7)))
             watcher.cycle()
         watcher.live.score(watcher.books, DAY, watcher.clock() + 60, wait=True)
-        running = live._running
-        whole = Running.of(running.today, live._day(watcher.open, DAY))
+        running = watcher.live._running
+        whole = Running.of(running.today, watcher.live._day(watcher.open, DAY))
         keys = ["entity", "day", "slot"]
         assert running.each.sort(keys).equals(whole.each.sort(keys))
         keys = ["account", "hour", "dimension", "value"]
@@ -150,6 +152,42 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     columns = [name for name in mine.columns if name not in {"alarming", "held"}]
     order = ["entity_kind", "entity"]
     assert mine.select(columns).sort(order).equals(last.select(columns).sort(order))
+
+
+@pytest.mark.parametrize("shard", [1, 7])
+def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
+) -> None:
+    before = office_log.filter(pl.col("timestamp").dt.date() <= DAY)
+    append(today.logs / "a.ndjson", as_lines(before))
+    with today.watching() as watcher:
+        ready(watcher)
+        whole = live.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(live, "SHARD", shard)
+        parts = live.prepare(watcher.judging, watcher.books, DAY)
+        since = DAY - timedelta(days=LOOKBACK)
+        dimensions = ("object", "client_address", "application")
+        hours = watcher.books.hours(since, DAY)
+        touched = watcher.books.touched(since, DAY, dimensions)
+        batch = watcher.judging.scorer.earlier(hours, touched, [DAY])
+    loud = live._loud(watcher.judging, batch)
+    assert loud.height
+    assert loud.equals(whole.earlier)
+    assert loud.equals(parts.earlier)
+    day = whole.base[0].clear(), whole.base[1].clear()
+    assert all(mine.equals(other) for mine, other in zip(whole.week, parts.week, strict=True))
+    mine, theirs = [
+        Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions))
+        for each in (whole, parts)
+    ]
+    tables = [
+        each.today.table(each.each, each.new, each.today.members, ends=False).sort(
+            "entity_kind", "entity", "hour"
+        )
+        for each in (mine, theirs)
+    ]
+    assert tables[0].height
+    assert tables[0].equals(tables[1])
 
 
 def log_of(**more: object) -> Log:
