@@ -55,13 +55,17 @@ def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
         _shards(books, day), [span(day), span_before(day)], week, day, judging.model.learned,
         judging.people, judging.settings,
     )  # fmt: skip
-    today = None if past is None else Today.of(past, judging.families)
-    if past is None or today is None:
+    if past is None:
         return None
+    earlier = _loud(judging, judging.scorer.earlier_of(past))  # first: it takes the most room
+    today = Today.of(past, judging.families)
+    if today is None:
+        return None
+    del past
     until = day - timedelta(days=1)
     return Ready(
         today,
-        _loud(judging, judging.scorer.earlier_of(past)),
+        earlier,
         (books.hours(week, until), books.touched(week, until, DIMENSIONS)),
         (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
     )
