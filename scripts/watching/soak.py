@@ -35,7 +35,7 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--prepared", type=Path)
 
 
-def _events(start: datetime, size: int, people: list[str], chance: Any) -> Any:
+def events_of(start: datetime, size: int, people: list[str], chance: Any) -> Any:
     import numpy as np
     import polars as pl
 
@@ -64,7 +64,7 @@ def write(folder: Path, people: list[str], asked: dict[str, float], done: Any, r
     steps = round(asked["hours"] * 3600 / STEP)
     begun, written = time.monotonic(), 0
     for step in range(steps):
-        frame = _events(DAY + timedelta(seconds=step * STEP), size, people, chance)
+        frame = events_of(DAY + timedelta(seconds=step * STEP), size, people, chance)
         data = frame.write_ndjson().encode()
         with log.open("ab") as out:
             out.write(data)
