@@ -18,12 +18,11 @@ from typing import Any
 from loopback import UnavailableError
 
 from detector.cli import main as command
-from watching import soak
+from watching import replay, soak
 from watching.database import HISTORY, Load, loaded
+from watching.subject import AGENCY, Subject
 from watching.writer import Writer
 
-ROOT = Path(__file__).resolve().parents[2]
-AGENCY = ROOT / "data" / "sample" / "agency"
 #: Seconds that a watcher lives.
 SHORTEST, LONGEST = 0.05, 3.0
 #: What is no event, one in so many lines.
@@ -68,9 +67,7 @@ def watcher(place: Path, name: str, logs: str, *more: str) -> int:
         sys.argv = [
             "detector", "watch", str(place / logs), "--state", str(folder / "state"),
             "--ledger", str(folder / "ledger"), "--out", str(folder / "out"),
-            "--model", str(ROOT / "models" / "agency"),
-            "--directory", str(AGENCY / "directory.csv"),
-            "--settings", str(AGENCY / "detector.toml"), "--settle", "0.3",
+            *Subject.sample().flags, "--settle", "0.3",
             "--sink", f"file://{folder / 'alerts.ndjson'}", *more,
         ]  # fmt: skip
         command.run()
@@ -227,6 +224,7 @@ def options() -> argparse.Namespace:
     arguments.add_argument("--keep", type=Path)
     arguments.add_argument("--database", choices=["yes", "no", "if there"], default="if there")
     soak.add_options(arguments)
+    replay.add_options(arguments)
     return arguments.parse_args()
 
 
@@ -234,6 +232,8 @@ def main() -> int:
     asked = options()
     if asked.soak:
         return soak.main(asked)
+    if asked.replay:
+        return replay.main(asked)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         place = asked.keep or Path(scratch)
         place.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-AGENCY = ROOT / "data" / "sample" / "agency"
+from watching.subject import Subject
+
 #: From the morning of a working day after what was learned, so that midnight lies within.
 DAY = datetime(2024, 3, 12, 10, tzinfo=UTC)
 #: Bytes after which the log is rotated, rotated logs that are left, and how far the writer may be
@@ -152,11 +152,8 @@ def judge(
 def _watcher(place: Path, prepared: Path | None, clock: Any) -> Any:
     import bench_watch
 
-    if prepared is not None:
-        model, people = prepared / "model", prepared / "agency" / "directory.csv"
-    else:
-        model, people = ROOT / "models" / "agency", AGENCY / "directory.csv"
-    return bench_watch.watching(model, people, place, clock, settle=60.0)
+    subject = Subject.sample() if prepared is None else Subject.prepared(prepared)
+    return bench_watch.watching(subject.model, subject.directory, place, clock, settle=60.0)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from watching import soak
+from watching import replay, soak
 from watching.database import HISTORY
 from watching.run import judge, judge_database
 
@@ -36,6 +36,27 @@ def test_a_day_that_does_not_let_up_loses_nothing_and_leaves_no_file_open() -> N
     told = json.loads(done.stdout or "{}")
     assert told["sound"] == dict.fromkeys(("events", "memory", "handles"), True), done.stdout
     assert done.returncode == 0, done.stderr
+
+
+def test_a_month_of_the_sample_agency_replayed_ends_as_one_score_of_it() -> None:
+    log = SCRIPT.parents[1] / "data" / "sample" / "agency" / "2024-03.parquet"
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--replay", "--logs", log],
+        capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    told = json.loads(done.stdout or "{}")
+    same = dict.fromkeys(("hours", "touched", "scores", "alerts"), True)
+    assert told["sound"] == same, done.stderr
+    assert told["scores"] > 0
+
+
+def test_the_comparison_of_a_replay_sees_one_row_that_differs() -> None:
+    table = pl.DataFrame({"rows": [1, 2]})
+    good = {"hours": table, "touched": table, "scores": table, "alerts": ["a"]}
+    assert all(replay.compare(good, good).values())
+    for name in ("hours", "touched", "scores"):
+        assert not replay.compare(good, {**good, name: table.with_columns(rows=3)})[name]
+    assert not replay.compare(good, {**good, "alerts": ["a", "b"]})["alerts"]
 
 
 def test_the_judge_of_a_day_sees_what_grows() -> None:
