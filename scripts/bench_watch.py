@@ -41,8 +41,9 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
          "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
-        [sys.executable, "-m", "detector.cli.main", "train", agency, "--directory",
-         agency / "directory.csv", "--ledger", folder / "ledger", "--model", folder / "model"],
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency,
+         "--directory", agency / "directory.csv", "--ledger", folder / "ledger",
+         "--model", folder / "model"],
         check=True,
     )  # fmt: skip
 
@@ -85,6 +86,17 @@ def write(log: Path, people: list[str], rate: int, seconds: int, stop: Any) -> N
 
 
 def watcher(folder: Path, work: Path, clock: Callable[[], float]) -> Any:
+    return watching(folder / "model", folder / "agency" / "directory.csv", work, clock)
+
+
+def watching(
+    model_folder: Path,
+    directory_file: Path,
+    work: Path,
+    clock: Callable[[], float],
+    settle: float = 1e9,
+) -> Any:
+    """A watcher of the folder ``logs`` in ``work``, where its state is too."""
     from detector import registry
     from detector.forests import store
     from detector.ledger.store import Ledger
@@ -96,12 +108,12 @@ def watcher(folder: Path, work: Path, clock: Callable[[], float]) -> Any:
     from detector.watch.watcher import Watcher
 
     families = registry.families()
-    model = store.load(folder / "model", families)
-    people = directory.load(folder / "agency" / "directory.csv")
+    model = store.load(model_folder, families)
+    people = directory.load(directory_file)
     state = State.open(work / "state")
-    ledger = Ledger.open(work / "ledger", None)
+    ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
-    looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, 1e9)
+    looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
     shelf = Shelf(looks, known, Before(ledger.parts(), known, model.settings).known)
     judging = Judging(model, people, model.settings, families)
     return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock)

@@ -59,12 +59,13 @@ def departing(hourly: pl.DataFrame, usual: pl.DataFrame, workdays: tuple[int, ..
     centre = (
         pl.when(pl.col("day").dt.weekday().is_in(workdays)).then("centre").otherwise("off_centre")
     )
-    so_far = (pl.col(OF).cum_sum().over(day) / MILLIONTHS).log1p()
+    so_far = (pl.col(OF).cum_sum().over(day, order_by="slot") / MILLIONTHS).log1p()
+    before = pl.col("departure").shift(fill_value=0.0).over(day, order_by="slot")
     whole = (((so_far - centre) / pl.col("spread")).clip(-MOST, MOST) * MILLIONTHS).round()
     return (
         hourly.join(usual, on="entity", how="left", maintain_order="left")
         .with_columns(departure=whole)
-        .with_columns(pl.col("departure") - pl.col("departure").shift(fill_value=0.0).over(day))
+        .with_columns(pl.col("departure") - before)
         .select(hourly.columns)
     )
 

@@ -87,8 +87,8 @@ class History:
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.
 
-        <measure>_centre, _spread, _past, and for running measures <measure>_<speed>_before,
-        _floor_before and _floor_days.
+        <measure>_centre, _spread, and for running measures <measure>_<speed>_before, the sums and
+        days of WINDOWS that end with it, without it, and _month_before.
         """
         at = self.panel.place(day)
         found: dict[str, Floats] = {}
@@ -101,19 +101,6 @@ class History:
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
         return found | _idle(seen[:, seen.any(axis=0)])
-
-    def windows(self, m: str, day: date) -> tuple[Floats, Floats]:
-        """Sums of the excess of ``m`` over WINDOWS that end on ``day``, without it, and how many
-        days they have: twice (entities, WINDOWS).
-        """
-        at = self.panel.place(day)
-        parts = [
-            np.clip(self.excess[m][:, max(0, at - days + 1) : at], -CLIP, CLIP) for days in WINDOWS
-        ]
-        return (
-            np.stack([np.nansum(part, axis=1) for part in parts], axis=1),
-            np.stack([(~np.isnan(part)).sum(axis=1) for part in parts], axis=1).astype(np.float64),
-        )
 
     def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]
@@ -142,6 +129,10 @@ class History:
         frozen = self.levels[f"{m}_centre"]
         raised = (frozen - self.levels[f"{m}_floor"]) / self.levels[f"{m}_spread"]
         known = ~np.isnan(past[:, -RECENT + 1 :])
+        for days in WINDOWS:
+            window = past[:, max(0, past.shape[1] - days + 1) :]
+            found[f"{m}_window_{days}"] = np.nansum(window, axis=1)
+            found[f"{m}_window_{days}_days"] = (~np.isnan(window)).sum(axis=1).astype(np.float64)
         found[f"{m}_floor_raised"] = raised
         found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
         found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)

@@ -5,9 +5,10 @@ Pure: frames in, frame out. Each row uses only what lies before the end of its h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import polars as pl
 
@@ -74,6 +75,10 @@ class Kind:
         return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
 
 
+#: A kind of entity with its days, and what only accounts have.
+Part: TypeAlias = tuple[Kind, panels.Panel, moment.Signs | None]
+
+
 def kinds_of(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
@@ -126,19 +131,35 @@ def table(
     """
     accounts = peer_groups(hours["account"], directory, learned.groups)
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
+
+    def parts() -> Iterator[Part]:
+        for each in kinds_of(hours, touched, accounts, learned, settings):
+            kind = scorable(each, learned)
+            panel = kind.panel(since, until, settings)
+            if panel.entities and kind.name == ACCOUNT:
+                yield kind, panel, moment.signs(panel, touched, learned, accounts, settings)
+            elif panel.entities:
+                yield kind, panel, None
+
+    return of_parts(parts(), scored, learned, settings, families, ends=ends)
+
+
+def of_parts(
+    kinds: Iterable[Part],
+    scored: Sequence[date],
+    learned: Learned,
+    settings: Settings,
+    families: Sequence[Family],
+    *,
+    ends: bool,
+) -> pl.DataFrame:
+    """``table`` of kinds of entities whose past is at hand; they need no other hours than those of
+    ``scored``.
+    """
     parts = []
     new: dict[date, pl.DataFrame] = {}
-    for kind in kinds_of(hours, touched, accounts, learned, settings):
-        kind = scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
-        panel = kind.panel(since, until, settings)
-        if not panel.entities:
-            continue
+    for kind, panel, signs in kinds:
         history = history_of(kind, panel, learned)
-        signs = (
-            moment.signs(panel, touched, learned, accounts, settings)
-            if kind.name == ACCOUNT
-            else None
-        )
         by_day = kind.hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
             "day", as_dict=True
         )

@@ -67,6 +67,8 @@ class Sending:
             reports = deliver(self._folder, self._routes, Patience(seconds)) or []
         except DetectorError as error:
             return str(error)
-        waiting = [report for report in reports if report.waiting]
-        return "; ".join(f"{report.name}: {report.waiting} waiting: {report.words}"
-                         for report in waiting)  # fmt: skip
+        return "; ".join(
+            f"{report.name}: {report.waiting} waiting, {report.aside} set aside: {report.words}"
+            for report in reports
+            if report.waiting or report.aside
+        )

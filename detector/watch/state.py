@@ -85,7 +85,7 @@ class State:
         made = cls(folder, connection, lock)
         try:
             made._prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             made.close()
             raise _damage(folder, str(error)) from error
         except DetectorError:
@@ -196,6 +196,8 @@ class State:
         """All that were raised and not forgotten, in order. Raises StateError."""
         try:
             return self.box().alerts()
+        except OutboxError as error:
+            raise StateError(error.what, where=error.where, hint=MEND) from error
         except ValueError as error:
             raise _damage(self.folder, f"an alert: {error}") from error
 
