@@ -28,10 +28,12 @@ from detector.watch.before import Before
 from detector.watch.health import Health
 from detector.watch.judging import Judging
 from detector.watch.metrics import serve
+from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending
-from detector.watch.service import Service
+from detector.watch.service import Service, tell_health
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
+from detector.watch.streams import DASH, Inlet, Streams
 from detector.watch.watcher import Watcher
 
 STATE = Path("state")
@@ -42,7 +44,10 @@ StateFolder = Annotated[
 
 
 def watch(
-    logs: options.Logs,
+    logs: Annotated[
+        list[str],
+        typer.Argument(metavar="LOG", help="Files, folders or globs of access logs; - for stdin."),
+    ],
     state: StateFolder = STATE,
     source: options.SourceName = None,
     directory: options.DirectoryFile = None,
@@ -77,7 +82,8 @@ def watch(
 ) -> None:
     """Follow logs while they are written, and alert while a theft is under way.
 
-    Ends on SIGTERM; started again, it goes on where it was. SIGHUP looks at the model anew.
+    Ends on SIGTERM, or when standard input does, if that is all it follows. Started again, it goes
+    on where it was. SIGHUP looks at the model anew.
     """
     options.demand_writable(out, "--out")
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
@@ -97,12 +103,13 @@ def watch(
         stack.callback(watcher.close)
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
+        health = Health(silent_after * 60, judging.model.id)
         if once:
             rang(watcher.finish())
+            rang(tell_health(watcher, health, time.time()))
             _say_done(watcher, say)
             return
         told = serve(metrics) if metrics is not None else lambda _: None
-        health = Health(silent_after * 60, judging.model.id)
         service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
         say("started", f"following {', '.join(logs)}; model {judging.model.id}", {})
         service.run()
@@ -132,6 +139,12 @@ class Makes:
         )
 
 
+def _inlets(logs: Sequence[str]) -> tuple[list[str], list[Inlet]]:
+    """The files, folders and globs among the arguments, and what comes in by itself."""
+    inlets: list[Inlet] = [StandardInput.of()] if DASH in logs else []
+    return [log for log in logs if log != DASH], inlets
+
+
 def _shelf(
     logs: Sequence[str],
     source: str | None,
@@ -148,7 +161,9 @@ def _shelf(
     }
     known = {log.id: log for log in kept.logs()}
     before = Before(book.parts(), known, rules)
-    return Shelf(Looks(logs, sources, rules, source, settle), known, before.known)
+    files, inlets = _inlets(logs)
+    looks = Looks(files, sources, rules, source, settle)
+    return Shelf(looks, known, before.known, Streams(inlets))
 
 
 def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -19,7 +19,7 @@ from detector.reading.opening import MIB
 from detector.reading.source import KEPT, Batch, Tail
 from detector.watch import pieces
 from detector.watch.content import Content, Packed, Plain
-from detector.watch.log import Log
+from detector.watch.log import STREAMS, Log
 from detector.watch.shelf import Shelf
 from detector.watch.sums import Days, fold, together
 
@@ -40,6 +40,10 @@ class Piece:
     rejects: tuple[pl.DataFrame, ...] = ()
 
 
+#: What is said of a log that came through a pipe when its watcher was killed.
+CUT_OFF: Final = "the watcher was killed: what it had taken from the pipe and not counted is lost"
+
+
 class _Gone:
     """The content of a file that is gone."""
 
@@ -47,6 +51,12 @@ class _Gone:
 
     def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
         return b""
+
+    def marks(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
+        return {}
+
+    def behind(self, position: int) -> int:  # noqa: ARG002 - the protocol's
+        return 0
 
     def close(self) -> None:
         return None
@@ -90,6 +100,8 @@ class Intake:
             try:
                 piece, more = self._next(log, left, now, finish=finish)
             except InputError as error:
+                if log.form == "pipe":
+                    raise
                 self._unfit(log, error, finish=finish)
                 continue
             except pieces.Changed:
@@ -101,8 +113,9 @@ class Intake:
                 self._begun.add(log.id)
                 left -= max(1, piece.log.position - log.position)
                 self._quiet[log.id] = now
-            if more:
-                self.behind.append(log if piece is None else piece.log)
+            after = log if piece is None else piece.log
+            if more or (finish and after.form in STREAMS and after.stage == "open"):
+                self.behind.append(after)
         return found
 
     @property
@@ -128,8 +141,10 @@ class Intake:
         if taken is None:
             return None, False
         after = taken.log
-        if after.stage == "ended":
+        if after.stage == "ended" and log.form not in STREAMS:
             after = replace(after, content=_content(after, content))
+        if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
+            after = replace(after, reason=CUT_OFF, lost=1)
         return Piece(after, taken.batches), taken.more
 
     def _batch(self, log: Log) -> Piece | None:
@@ -174,8 +189,12 @@ class Intake:
 
     def _ties(self, log: Log) -> list[Log]:
         """Begun logs whose end says how ``log`` is to be read: its source tells from file to file,
-        and they stand in the same folder.
+        and they stand in the same folder. A pipe goes on where the one before it broke off.
         """
+        if log.form in STREAMS:
+            pipe = log.form == "pipe"
+            open_logs = self.shelf.open_logs()
+            return [each for each in open_logs if pipe and each.form == "pipe" and each.id < log.id]
         folder = Path(log.path).parent
         return [
             other
@@ -188,9 +207,13 @@ class Intake:
 
     def _may_begin(self, log: Log, now: float, *, finish: bool) -> bool:
         """A log begins when those it may continue have ended, or go on all the same."""
+        if log.form == "topic" and log.id not in self.shelf.contents:
+            return False  # it is not asked for this time
         if log.position or not self._is_tied(log):
             return True
         others = self._ties(log)
+        if others and log.form == "pipe":
+            return False
         waited = now - self._quiet.setdefault(-log.id, now) > 10 * self.shelf.looks.settle
         return not others or (waited and not finish)
 
@@ -200,6 +223,9 @@ class Intake:
 
     def _has_ended(self, log: Log, now: float, *, finish: bool) -> bool:
         """Whether nothing more is to come: the file is gone, or another goes on where it was."""
+        if log.form in STREAMS:
+            stream = self.shelf.streams.begun.get(log.id)
+            return stream is None or stream.ended(finish=finish)
         quiet = now - self._quiet.setdefault(log.id, now) >= self.shelf.looks.settle
         if log.form == "packed":
             return True
@@ -223,8 +249,8 @@ class Intake:
     def _unfit(self, log: Log, error: InputError, *, finish: bool) -> None:
         """A log that cannot be read is left out; one that has but begun may yet show columns."""
         content = self.shelf.contents.get(log.id)
-        short = content is not None and len(content.read(0, PATIENCE)) < PATIENCE
-        if log.position == 0 and short and not finish and self.shelf.is_live(log):
+        fresh = log.position == 0 and not finish and self.shelf.is_live(log)
+        if fresh and content is not None and len(content.read(0, PATIENCE)) < PATIENCE:
             return
         self.shelf.put(replace(log, stage="left out", reason=error.reason))
         self.shelf.said.append(f"left out {log.path}: {error.reason}")

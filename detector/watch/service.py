@@ -62,14 +62,27 @@ class Service:
         self._told_at = time.monotonic()
         with _signals(self.stop, self.hup):
             notify("READY=1", "STATUS=following")
-            while not self.stop.is_set():
+            while not self.stop.is_set() and not self.watcher.shelf.is_over:
                 done = self.watcher.cycle()
                 self._after(done)
                 if done.idle and not done.alerts:
                     self.stop.wait(PAUSE)
             notify("STOPPING=1")
+        words = self._end()
         self._tell(time.monotonic())
-        self.say("stopped", "stopped; what was read is kept", {})
+        self.say("stopped", words, {})
+
+    def _end(self) -> str:
+        """The last of what cannot be read again; how it ended, in words."""
+        shelf = self.watcher.shelf
+        shelf.streams.stop()
+        while any(log.form == "pipe" for log in shelf.open_logs()):
+            self._after(self.watcher.cycle())
+        if self.stop.is_set():
+            return "stopped; what was read is kept"
+        self._ring(self.watcher.finish())
+        self._look_at_health()
+        return "standard input has ended; all of it is in the ledger"
 
     def _after(self, done: Cycle) -> None:
         self._events += done.events
@@ -99,11 +112,11 @@ class Service:
 
     def _look_after(self) -> None:
         self._look_at_model()
-        new = self.health.check(self.watcher.shelf.logs.values(), time.time())
-        if new:
-            self.watcher.tell(new)
-            self._ring(new)
+        self._look_at_health()
         self._look_at_rate()
+
+    def _look_at_health(self) -> None:
+        self._ring(tell_health(self.watcher, self.health, time.time()))
 
     def _look_at_model(self) -> None:
         """A new model is taken over once it was checked; a bad one is said, and changes nothing."""
@@ -138,6 +151,19 @@ class Service:
         if words and words != self._drift:
             self.say("drift", words, {"alerts": rang, "days": days})
         self._drift = words
+
+
+def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
+    """The alerts of what is newly wrong with logs, kept for the sinks."""
+    known = {alert["id"] for alert in watcher.raised}
+    new = [
+        alert
+        for alert in health.check(watcher.shelf.logs.values(), now)
+        if alert["id"] not in known
+    ]
+    if new:
+        watcher.tell(new)
+    return new
 
 
 def _stamp(model: Path) -> float:

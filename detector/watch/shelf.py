@@ -15,7 +15,8 @@ from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch import log as logs
 from detector.watch.content import Content, Packed, Plain, is_packed
-from detector.watch.log import HEAD, Form, Log
+from detector.watch.log import HEAD, STREAMS, Form, Log
+from detector.watch.streams import Choose, Streams
 
 #: Seconds between two looks at a file that could not be used yet.
 AGAIN: Final = 5.0
@@ -40,12 +41,14 @@ class Looks:
 class Shelf:
     """All logs that were ever followed, by id, and the open ones' ``contents``.
 
-    ``changed`` are logs whose record is to be kept with the next transaction.
+    ``changed`` are logs whose record is to be kept with the next transaction. What comes in by
+    itself comes from ``streams``.
     """
 
     looks: Looks
     logs: dict[int, Log]
     known: Callable[[Path, Content, Source], Log | None]
+    streams: Streams = field(default_factory=Streams)
     contents: dict[int, Content] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     lost: dict[int, float] = field(default_factory=dict)
@@ -54,8 +57,10 @@ class Shelf:
     _later: dict[tuple[int, int, int], float] = field(default_factory=dict)
 
     def put(self, log: Log) -> None:
-        """Takes a log in, or what became of it."""
+        """Takes a log in, or what became of it, which is on disk by then."""
         self.logs[log.id] = log
+        if log.id in self.streams.begun:
+            self.streams.begun[log.id].forget(log.position)
         self.changed.add(log.id)
         if log.stage != "open":
             self._let_go(log.id)
@@ -64,6 +69,11 @@ class Shelf:
         """Those that may still give something, in the order they were found."""
         return [log for log in self.logs.values() if log.stage == "open"]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all that was asked for came in by itself, and has come."""
+        return not self.looks.arguments and self.streams.over
+
     def source(self, log: Log) -> Source:
         """Of a log."""
         return self.looks.sources[log.source]
@@ -71,6 +81,8 @@ class Shelf:
     def is_live(self, log: Log) -> bool:
         """Whether its file stands under its name."""
         content = self.contents.get(log.id)
+        if log.form in STREAMS:
+            return content is not None
         if isinstance(content, Packed):
             return content.path.exists()
         try:
@@ -82,11 +94,16 @@ class Shelf:
     def look(self, now: float, *, finish: bool = False) -> None:
         """Finds what is new, and what became of what is known. ``now`` is the wall clock.
 
-        With ``finish``, at files too that could not be used a moment ago.
+        With ``finish``, at files too that could not be used a moment ago. Raises InputError for
+        streams that cannot be used.
         """
         if finish:
             self._later.clear()
         self._check_open(now)
+        choose = Choose(self.looks.sources, self.looks.settings, self.looks.source)
+        for found, stream in self.streams.look(self.logs, choose, now, finish=finish):
+            self.contents[found.id] = stream
+            self.put(found)
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
         for path in paths.present(self.looks.arguments):
             try:
@@ -107,6 +124,7 @@ class Shelf:
         """Lets all files go."""
         for number in list(self.contents):
             self._let_go(number)
+        self.streams.close()
 
     def _let_go(self, number: int) -> None:
         content = self.contents.pop(number, None)
@@ -117,6 +135,8 @@ class Shelf:
         """Of files that were cut short, or overwritten, what was read is all there will be."""
         for log in self.open_logs():
             content = self.contents.get(log.id)
+            if log.form in STREAMS:
+                continue
             if content is None:
                 self._reopen(log, now)
             elif isinstance(content, Plain) and log.form == "growing":
@@ -206,7 +226,9 @@ class Shelf:
         """The log of which this content is a copy, or the rest."""
         heads: dict[int, str] = {}
         for log in self.logs.values():
-            if not log.told or log.form == "whole" or log.stage in {"copy", "left out"}:
+            if not log.told or log.form in {"whole", *STREAMS}:
+                continue
+            if log.stage in {"copy", "left out"}:
                 continue
             size = log.head_size
             if size not in heads:

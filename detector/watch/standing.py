@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from detector.errors import StateError
-from detector.watch.content import Plain
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
@@ -17,9 +16,8 @@ FILE: Final = "status.json"
 def lag(watcher: Watcher, number: int) -> int:
     """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
     content = watcher.shelf.contents.get(number)
-    if not isinstance(content, Plain):
-        return 0
-    return max(0, content.status.st_size - watcher.shelf.logs[number].position)
+    log = watcher.shelf.logs[number]
+    return 0 if content is None or log.form == "whole" else content.behind(log.position)
 
 
 def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
