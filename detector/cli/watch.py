@@ -34,6 +34,7 @@ from detector.watch.service import Service, tell_health
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
 from detector.watch.streams import DASH, Inlet, Streams
+from detector.watch.topic import SCHEMES, Topic
 from detector.watch.watcher import Watcher
 
 STATE = Path("state")
@@ -46,7 +47,10 @@ StateFolder = Annotated[
 def watch(
     logs: Annotated[
         list[str],
-        typer.Argument(metavar="LOG", help="Files, folders or globs of access logs; - for stdin."),
+        typer.Argument(
+            metavar="LOG",
+            help="Files, folders, globs; - for stdin; kafka://host:9092/topic.",
+        ),
     ],
     state: StateFolder = STATE,
     source: options.SourceName = None,
@@ -111,7 +115,8 @@ def watch(
             return
         told = serve(metrics) if metrics is not None else lambda _: None
         service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
-        say("started", f"following {', '.join(logs)}; model {judging.model.id}", {})
+        followed = ", ".join(log.partition("#")[0] for log in logs)
+        say("started", f"following {followed}; model {judging.model.id}", {})
         service.run()
 
 
@@ -142,7 +147,9 @@ class Makes:
 def _inlets(logs: Sequence[str]) -> tuple[list[str], list[Inlet]]:
     """The files, folders and globs among the arguments, and what comes in by itself."""
     inlets: list[Inlet] = [StandardInput.of()] if DASH in logs else []
-    return [log for log in logs if log != DASH], inlets
+    topics = [log for log in logs if log.startswith(SCHEMES)]
+    inlets += map(Topic.of, topics)
+    return [log for log in logs if log != DASH and log not in topics], inlets
 
 
 def _shelf(

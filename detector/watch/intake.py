@@ -16,12 +16,14 @@ from detector.ledger.ingest import TAILS
 from detector.ledger.manifest import Part
 from detector.reading import opening
 from detector.reading.opening import MIB
-from detector.reading.source import KEPT, Batch, Tail
+from detector.reading.source import KEPT, Batch, Tail, nothing
+from detector.schema import REJECTS
 from detector.watch import pieces
 from detector.watch.content import Content, Packed, Plain
 from detector.watch.log import STREAMS, Log
 from detector.watch.shelf import Shelf
 from detector.watch.sums import Days, fold, together
+from detector.watch.topic import Partition
 
 #: Bytes of a micro-batch: what a transaction holds, and so what memory does.
 MOST: Final = 16 * MIB
@@ -141,6 +143,8 @@ class Intake:
         if taken is None:
             return None, False
         after = taken.log
+        if isinstance(content, Partition) and content.gap is not None and after.stage == "ended":
+            return _over_gap(after, taken.batches, content), True
         if after.stage == "ended" and log.form not in STREAMS:
             after = replace(after, content=_content(after, content))
         if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
@@ -254,6 +258,20 @@ class Intake:
             return
         self.shelf.put(replace(log, stage="left out", reason=error.reason))
         self.shelf.said.append(f"left out {log.path}: {error.reason}")
+
+
+def _over_gap(log: Log, batches: list[Batch], content: Partition) -> Piece:
+    """What came before messages that cannot be had any more, and that they are lost."""
+    gap = content.gap
+    assert gap is not None
+    why = (log.path, log.line + 1, gap.words)
+    reject = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
+    told = replace(log, lost=log.lost + gap.lost, reason=gap.words, rejects=log.rejects + 1)
+    batches = [*batches, replace(nothing(log.tail), rejects=reject)]
+    if gap.offset is None:
+        return Piece(replace(told, stage="left out"), batches)
+    content.seek(gap.offset)
+    return Piece(replace(told, stage="open", offset=gap.offset, within=0), batches)
 
 
 def _content(log: Log, content: Content) -> str:

@@ -37,7 +37,8 @@ class Log:
     ``head`` and ``anchor`` are the sha256 of the first ``head_size`` bytes and of the
     ``anchor_size`` before the position. ``content`` is the sha256 of all, once it has ended;
     ``listed`` says that the ledger names it, so that batch knows the file. ``lost`` counts what of
-    it was lost, for which ``reason`` has words.
+    it was lost, for which ``reason`` has words. ``offset`` and ``within`` are Kafka's message, and
+    how far into it, that the position stands for.
     """
 
     id: int
@@ -59,6 +60,8 @@ class Log:
     content: str = ""
     listed: bool = False
     lost: int = 0
+    offset: int = 0
+    within: int = 0
     events: int = 0
     rejects: int = 0
     skipped: int = 0

@@ -117,6 +117,7 @@ class StandardInput:
     """The one pipe that a process is given."""
 
     pipe: Pipe
+    said: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, handle: int = 0) -> StandardInput:

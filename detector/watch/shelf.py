@@ -104,6 +104,9 @@ class Shelf:
         for found, stream in self.streams.look(self.logs, choose, now, finish=finish):
             self.contents[found.id] = stream
             self.put(found)
+            if found.stage == "left out":
+                self.said.append(f"left out {found.path}: {found.reason}")
+        self.said += self.streams.words()
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
         for path in paths.present(self.looks.arguments):
             try:

@@ -53,6 +53,10 @@ class Inlet(Protocol):
     def over(self) -> bool:
         """Whether nothing will ever come again."""
 
+    @property
+    def said(self) -> list[str]:
+        """What there is to tell people; whoever does empties it."""
+
     def close(self) -> None:
         """Lets go of it."""
 
@@ -81,10 +85,17 @@ class Streams:
                     continue
                 number = max([*logs, *(log.id for log, _ in found)], default=0) + 1
                 log = _known(stream, logs) or _fresh(stream, number, choose, finish=finish)
-                if log is not None:
+                if log is not None and (log.stage != "left out" or log.id not in logs):
                     stream.begin(log)
                     found.append((log, stream))
                     self.begun[log.id] = stream
+        return found
+
+    def words(self) -> list[str]:
+        """What there is to tell people, once."""
+        found = [words for inlet in self.inlets for words in inlet.said]
+        for inlet in self.inlets:
+            inlet.said.clear()
         return found
 
     def stop(self) -> None:
@@ -129,7 +140,7 @@ def _known(stream: Stream, logs: Mapping[int, Log]) -> Log | None:
         return None
     alike = (log for log in logs.values() if (log.form, log.path) == (stream.form, stream.name))
     log = next(alike, None)
-    return None if log is None else replace(log, stage="open")
+    return log if log is None or log.stage == "left out" else replace(log, stage="open")
 
 
 def _fresh(stream: Stream, number: int, choose: Choose, *, finish: bool) -> Log | None:
@@ -141,7 +152,10 @@ def _fresh(stream: Stream, number: int, choose: Choose, *, finish: bool) -> Log 
         if head and (enough or b"\n" in head):
             try:
                 source = choose.source(stream, head)
-            except InputError:
+            except InputError as error:
+                if enough and stream.form == "topic":
+                    reason = error.reason
+                    return Log(number, stream.name, 0, 0, "", "topic", "left out", reason)
                 if enough:
                     raise
             else:
