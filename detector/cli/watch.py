@@ -26,6 +26,7 @@ from detector.reading import identity, veil
 from detector.settings import Settings
 from detector.watch.before import Before
 from detector.watch.health import Health
+from detector.watch.holding import Holding
 from detector.watch.judging import Judging
 from detector.watch.metrics import serve
 from detector.watch.pipe import StandardInput
@@ -99,7 +100,10 @@ def watch(
         check = names.check_of(rules)
         book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
         book.demand_pseudonyms(check)
-        stack.enter_context(book.writing())
+        stack.enter_context(book.writing(kept.facts()["id"]))
+        holding = Holding(book, kept)
+        stack.callback(holding.leave)
+        holding.tell()
         shelf = _shelf(logs, source, rules, kept, book, settle)
         stack.callback(shelf.close)
         sinks = tuple(route.name for route in routes)
@@ -113,7 +117,12 @@ def watch(
             rang(tell_health(watcher, health, time.time()))
             _say_done(watcher, say)
             return
-        told = serve(metrics) if metrics is not None else lambda _: None
+        serving = serve(metrics) if metrics is not None else lambda _: None
+
+        def told(found: dict[str, Any]) -> None:
+            holding.tell()
+            serving(found)
+
         service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
         followed = ", ".join(log.partition("#")[0] for log in logs)
         say("started", f"following {followed}; model {judging.model.id}", {})

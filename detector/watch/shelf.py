@@ -196,7 +196,8 @@ class Shelf:
         if content is None:
             return True
         if size > log.position and (not log.position or logs.begins_as(log, content.read)):
-            self.put(replace(log, path=str(path), stage="open"))
+            grown = replace(log, path=str(path), stage="open", content="", listed=False)
+            self.put(grown)
             self.contents[log.id] = content
             return True
         content.close()

@@ -74,7 +74,7 @@ class Kit:
             looks = Looks(files, registry.sources(), self.settings, source, settle)
             shelf = Shelf(looks, known, before.known, Streams(inlets))
             judging = Judging(self.model, None, self.settings, FAMILIES)
-            with ledger.writing():
+            with ledger.writing(state.facts()["id"]):
                 watcher = Watcher(
                     state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0
                 )
