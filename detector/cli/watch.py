@@ -179,7 +179,7 @@ def _shelf(
     before = Before(book.parts(), known, rules)
     files, inlets = _inlets(logs)
     looks = Looks(files, sources, rules, source, settle)
-    return Shelf(looks, known, before.known, Streams(inlets))
+    return Shelf(looks, known, before, Streams(inlets))
 
 
 def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:

@@ -83,12 +83,15 @@ class Packed:
     _chunks: Iterator[tuple[bytes, int]] | None = None
     _at: int = 0
     _held: bytearray = field(default_factory=bytearray)
+    _first: bytes = b""
 
     #: Bytes kept behind the furthest one read, for an anchor.
     KEPT: Final = 1 << 17
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from ``offset``. Raises InputError."""
+        if offset >= 0 and offset + length <= len(self._first):
+            return self._first[offset : offset + length]
         if self._chunks is None or offset < self._at:
             self._chunks, self._at = opening.chunks(self.path, MIB), 0
             self._held.clear()
@@ -97,6 +100,8 @@ class Packed:
             if not data:
                 break
             self._held += data
+            if not self._at and len(self._first) < logs.HEAD:
+                self._first = bytes(self._held[: logs.HEAD])
             if (spare := offset - self.KEPT - self._at) > 0:
                 spare = min(spare, len(self._held))
                 del self._held[:spare]

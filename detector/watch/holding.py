@@ -52,4 +52,4 @@ def _owes(log: Log) -> bool:
     """Whether batch would take what was read of a log for new. What is no file it cannot read."""
     if log.form in STREAMS or not log.told or log.listed:
         return False
-    return log.stage == "open" or (log.stage == "ended" and bool(log.content))
+    return log.stage == "open" or (log.stage == "ended" and (log.unhashed or bool(log.content)))

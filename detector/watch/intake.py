@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,7 +18,8 @@ from detector.reading.opening import MIB
 from detector.reading.source import KEPT, Batch, Tail, nothing
 from detector.schema import REJECTS
 from detector.watch import pieces
-from detector.watch.content import Content, Packed, Plain
+from detector.watch.content import Plain
+from detector.watch.hashing import SLICE, Hashing
 from detector.watch.log import STREAMS, Log
 from detector.watch.shelf import Shelf
 from detector.watch.sums import Days, fold, together
@@ -70,6 +70,7 @@ class _Whole:
 
     log: Log
     batches: Iterator[Batch]
+    identifying: opening.Identifying
     sums: Days = field(default_factory=dict)
     rejects: list[pl.DataFrame] = field(default_factory=list)
 
@@ -86,12 +87,15 @@ class Intake:
     timezone: str
     most: int = MOST
     behind: list[Log] = field(default_factory=list)
+    hashing: Hashing = field(default_factory=Hashing)
     _quiet: dict[int, float] = field(default_factory=dict)
     _whole: dict[int, _Whole] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
+    _resumed: bool = False
 
     def take(self, now: float, *, finish: bool) -> list[Piece]:
         """The next pieces. With ``finish``, what is at its end has ended."""
+        self._hash(finish=finish)
         found: list[Piece] = []
         left = self.most
         self.behind = []
@@ -120,6 +124,15 @@ class Intake:
                 self.behind.append(after)
         return found
 
+    def _hash(self, *, finish: bool) -> None:
+        """Goes on with the content of logs that have ended."""
+        if not self._resumed:
+            self._resumed = True
+            for log in self.hashing.resume(self.shelf.logs):
+                self.shelf.put(log)
+        for log in self.hashing.step(self.shelf.logs, finish=finish):
+            self.shelf.put(log)
+
     @property
     def low(self) -> datetime | None:
         """The time that all that is behind has reached; None where nothing is."""
@@ -134,7 +147,7 @@ class Intake:
 
     def _next(self, log: Log, most: int, now: float, *, finish: bool) -> tuple[Piece | None, bool]:
         if log.form == "whole":
-            return self._batch(log), log.id in self._whole
+            return self._batch(log, finish=finish), log.id in self._whole
         content = self.shelf.contents.get(log.id) or _Gone()
         taken = pieces.next_piece(
             log, content, self.shelf.source(log), self.shelf.looks.settings, most,
@@ -146,27 +159,30 @@ class Intake:
         if isinstance(content, Partition) and content.gap is not None and after.stage == "ended":
             return _over_gap(after, taken.batches, content), True
         if after.stage == "ended" and log.form not in STREAMS:
-            after = replace(after, content=_content(after, content))
+            after = replace(after, unhashed=self.hashing.add(after, content))
         if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
             after = replace(after, reason=CUT_OFF, lost=1)
         return Piece(after, taken.batches), taken.more
 
-    def _batch(self, log: Log) -> Piece | None:
+    def _batch(self, log: Log, *, finish: bool) -> Piece | None:
         """The next batch of a whole file, which counts for nothing until the last has come."""
         reading = self._whole.get(log.id)
         if reading is None:
             looks = self.shelf.looks
             batches = self.shelf.source(log).read(Path(log.path), looks.settings, self._told(log))
-            reading = self._whole[log.id] = _Whole(log, batches)
+            identifying = opening.Identifying(Path(log.path))
+            reading = self._whole[log.id] = _Whole(log, batches, identifying)
         try:
             step = pieces.next_batch(reading.log, reading.batches)
         except InputError:
             del self._whole[log.id]
             raise
         if step is None:
+            found = reading.identifying.step(opening.MAX if finish else SLICE)
+            if found is None:
+                return None
             del self._whole[log.id]
-            content = opening.identity(Path(log.path)).sha256
-            ended = replace(reading.log, stage="ended", content=content)
+            ended = replace(reading.log, stage="ended", content=found.sha256)
             return Piece(ended, [], reading.sums, tuple(reading.rejects))
         reading.log, batch = step
         reading.sums = together(reading.sums, fold([batch], self.timezone))
@@ -272,18 +288,3 @@ def _over_gap(log: Log, batches: list[Batch], content: Partition) -> Piece:
         return Piece(replace(told, stage="left out"), batches)
     content.seek(gap.offset)
     return Piece(replace(told, stage="open", offset=gap.offset, within=0), batches)
-
-
-def _content(log: Log, content: Content) -> str:
-    """The sha256 of all that was read, empty where the file is gone."""
-    if isinstance(content, Packed):
-        return opening.identity(content.path).sha256
-    digest = hashlib.sha256()
-    at = 0
-    while at < log.position:
-        data = content.read(at, min(8 * MIB, log.position - at))
-        if not data:
-            return ""
-        digest.update(data)
-        at += len(data)
-    return digest.hexdigest()

@@ -35,7 +35,8 @@ class Log:
     """``position`` and ``line`` are what was read; ``tail`` what that left open.
 
     ``head`` and ``anchor`` are the sha256 of the first ``head_size`` bytes and of the
-    ``anchor_size`` before the position. ``content`` is the sha256 of all, once it has ended;
+    ``anchor_size`` before the position. ``content`` is the sha256 of all, some time after
+    it has ended; until then it is ``unhashed``.
     ``listed`` says that the ledger names it, so that batch knows the file. ``lost`` counts what of
     it was lost, for which ``reason`` has words. ``offset`` and ``within`` are Kafka's message, and
     how far into it, that the position stands for.
@@ -58,6 +59,7 @@ class Log:
     anchor_size: int = 0
     anchor: str = ""
     content: str = ""
+    unhashed: bool = False
     listed: bool = False
     lost: int = 0
     offset: int = 0

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
 from detector.reading import paths
+from detector.reading.opening import MAX, MIB, Identifying, Identity
 from detector.reading.recognise import recognise
 from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch import log as logs
+from detector.watch.before import Before
 from detector.watch.content import Content, Packed, Plain, is_packed
 from detector.watch.log import HEAD, STREAMS, Form, Log
 from detector.watch.streams import Choose, Streams
 
 #: Seconds between two looks at a file that could not be used yet.
 AGAIN: Final = 5.0
+#: Bytes of a new file that are compared with what is known at one look.
+SLICE: Final = 128 * MIB
 #: A beginning this long that no source accepts is not going to become a log.
 ENOUGH: Final = HEAD
 
@@ -47,7 +51,7 @@ class Shelf:
 
     looks: Looks
     logs: dict[int, Log]
-    known: Callable[[Path, Content, Source], Log | None]
+    before: Before
     streams: Streams = field(default_factory=Streams)
     contents: dict[int, Content] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
@@ -55,6 +59,7 @@ class Shelf:
     said: list[str] = field(default_factory=list)
     _again: dict[tuple[int, int], int] = field(default_factory=dict)
     _later: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    _identifying: dict[tuple[int, int], Identifying] = field(default_factory=dict)
 
     def put(self, log: Log) -> None:
         """Takes a log in, or what became of it, which is on disk by then."""
@@ -118,9 +123,10 @@ class Shelf:
             if log is not None and self._is_same(log, path, status):
                 continue
             mark = (*place, status.st_size)
-            if self._later.get(mark, 0.0) <= now and status.st_size:
+            due = self._later.get(mark, 0.0) <= now or place in self._identifying
+            if due and status.st_size:
                 self._later[mark] = now + AGAIN
-                self._new(path, status, now)
+                self._new(path, status, now, finish=finish)
         self._later = {mark: when for mark, when in self._later.items() if when > now}
 
     def close(self) -> None:
@@ -205,7 +211,7 @@ class Shelf:
         self.changed.add(log.id)
         return False
 
-    def _new(self, path: Path, status: os.stat_result, now: float) -> None:
+    def _new(self, path: Path, status: os.stat_result, now: float, *, finish: bool) -> None:
         """A file of an unknown inode."""
         settled = now - status.st_mtime >= self.looks.settle
         try:
@@ -224,7 +230,7 @@ class Shelf:
         if same is not None:
             self._twinned(same, path, place, content)
         else:
-            self._stranger(path, place, content, settled=settled)
+            self._stranger(path, place, content, settled=settled, finish=finish)
 
     def _twin(self, content: Content) -> Log | None:
         """The log of which this content is a copy, or the rest."""
@@ -273,7 +279,7 @@ class Shelf:
             self.contents[log.id] = content
 
     def _stranger(
-        self, path: Path, place: tuple[int, int], content: Content, *, settled: bool
+        self, path: Path, place: tuple[int, int], content: Content, *, settled: bool, finish: bool
     ) -> None:
         """A log that was never met."""
         try:
@@ -295,7 +301,14 @@ class Shelf:
             if not settled:
                 content.close()
                 return
-        found = self.known(path, content, source) or self._fresh(path, place, source.name, form)
+        found = self._fresh(path, place, source.name, form)
+        sizes = self.before.sizes(content, source)
+        if sizes is not None:
+            identity = self._identified(path, place, sizes, finish=finish)
+            if identity is None:
+                content.close()
+                return
+            found = self.before.known(path, content, source, identity) or found
         number = self._number(place)
         log = replace(found, id=number, path=str(path), device=place[0], inode=place[1], form=form)
         if log.stage != "open":
@@ -303,6 +316,20 @@ class Shelf:
         self.put(log)
         if log.stage == "open":
             self.contents[log.id] = content
+
+    def _identified(
+        self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
+    ) -> Identity | None:
+        """What a file contains; None where that is known only at a later look."""
+        reading = self._identifying.setdefault(place, Identifying(path, sizes))
+        try:
+            found = reading.step(MAX if finish else SLICE)
+        except InputError:
+            del self._identifying[place]  # it is gone
+            return None
+        if found is not None:
+            del self._identifying[place]
+        return found
 
     def _fresh(self, path: Path, place: tuple[int, int], source: str, form: Form) -> Log:
         return Log(self._number(place), str(path), *place, source, form)

@@ -138,6 +138,7 @@ class Watcher:
     def close(self) -> None:
         """Ends what goes on beside."""
         self.live.close()
+        self.intake.hashing.close()
 
     def finish(self) -> list[Alert]:
         """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""

@@ -72,7 +72,7 @@ class Kit:
             before = Before(ledger.parts(), known, self.settings)
             files = list(arguments) if arguments or inlets else [str(self.logs)]
             looks = Looks(files, registry.sources(), self.settings, source, settle)
-            shelf = Shelf(looks, known, before.known, Streams(inlets))
+            shelf = Shelf(looks, known, before, Streams(inlets))
             judging = Judging(self.model, None, self.settings, FAMILIES)
             with ledger.writing(state.facts()["id"]):
                 watcher = Watcher(
