@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +18,13 @@ from detector import registry
 from detector.alerts.alert import Alert
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
+from detector.errors import SettingsError
 from detector.forests import store
 from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.pseudonyms import names
 from detector.reading import identity, veil
+from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch.before import Before
 from detector.watch.health import Health
@@ -31,7 +33,7 @@ from detector.watch.judging import Judging
 from detector.watch.metrics import serve
 from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending
-from detector.watch.service import Service, tell_health
+from detector.watch.service import Renewed, Service, tell_health
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
 from detector.watch.streams import DASH, Inlet, Streams
@@ -88,7 +90,7 @@ def watch(
     """Follow logs while they are written, and alert while a theft is under way.
 
     Ends on SIGTERM, or when standard input does, if that is all it follows. Started again, it goes
-    on where it was. SIGHUP looks at the model anew.
+    on where it was. SIGHUP reads model, settings and sinks anew.
     """
     options.demand_writable(out, "--out")
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
@@ -123,7 +125,8 @@ def watch(
             holding.tell()
             serving(found)
 
-        service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
+        renewal = Renewal(makes, sink, rules, watcher, sending)
+        service = Service(watcher, health, renewal.renewed, model, say, rang, told)
         followed = ", ".join(log.partition("#")[0] for log in logs)
         say("started", f"following {followed}; model {judging.model.id}", {})
         service.run()
@@ -153,6 +156,46 @@ class Makes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What is read anew while a watcher runs: all but how logs are read, which ``rules`` say."""
+
+    makes: Makes
+    flags: Sequence[str] | None
+    rules: Settings
+    watcher: Watcher
+    sending: Sending
+
+    def renewed(self) -> Renewed:
+        """All of it checked, nothing of it in force. Raises DetectorError."""
+        rules, judging = self.makes.judging()
+        book = self.watcher.ledger
+        if rules.timezone != book.timezone:
+            what = f"the ledger counts days in {book.timezone}, not in {rules.timezone}"
+            raise SettingsError(what, where="timezone", hint="name another ledger and state")
+        book.demand_pseudonyms(names.check_of(rules))
+        routes = outlet.configured(rules, self.flags)
+        sources = _sources(self.rules, rules)
+
+        def take() -> None:
+            self.watcher.names = tuple(route.name for route in routes)
+            self.sending.renew(routes)
+            shelf = self.watcher.shelf
+            shelf.looks = replace(shelf.looks, sources=sources)
+
+        told = ", ".join(route.name for route in routes)
+        return Renewed(judging, f"alerts go to {told}" if told else "no sink", take)
+
+
+def _sources(rules: Settings, keys: Settings) -> dict[str, Source]:
+    """All sources, as ``rules`` say, behind the veil of ``keys``."""
+    found = names.of(keys)
+    return {
+        name: veil.veiled(identity.mapped(each, rules), found)
+        for name, each in registry.sources().items()
+    }
+
+
 def _inlets(logs: Sequence[str]) -> tuple[list[str], list[Inlet]]:
     """The files, folders and globs among the arguments, and what comes in by itself."""
     inlets: list[Inlet] = [StandardInput.of()] if DASH in logs else []
@@ -170,15 +213,10 @@ def _shelf(
     settle: float,
 ) -> Shelf:
     """What is followed, and what is known of it."""
-    found = names.of(rules)
-    sources = {
-        name: veil.veiled(identity.mapped(each, rules), found)
-        for name, each in registry.sources().items()
-    }
     known = {log.id: log for log in kept.logs()}
     before = Before(book.parts(), known, rules)
     files, inlets = _inlets(logs)
-    looks = Looks(files, sources, rules, source, settle)
+    looks = Looks(files, _sources(rules, rules), rules, source, settle)
     return Shelf(looks, known, before, Streams(inlets))
 
 

@@ -34,15 +34,25 @@ RATED: Final = timedelta(days=14)
 Say = Callable[[str, str, Mapping[str, Any]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What settings and model are now. ``take`` puts into force what is not the judging's."""
+
+    judging: Judging
+    words: str
+    take: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Service:
-    """``reload`` makes a judging of the model folder as it is now, and raises DetectorError;
-    ``model`` is that folder. ``rang`` is told of new alerts, ``told`` of how it stands.
+    """``reload`` reads settings, model and keys as they are now, and raises DetectorError where any
+    of them cannot be used; ``model`` is the model's folder. ``rang`` is told of new alerts,
+    ``told`` of how it stands.
     """
 
     watcher: Watcher
     health: Health
-    reload: Callable[[], Judging]
+    reload: Callable[[], Renewed]
     model: Path
     say: Say
     rang: Callable[[Sequence[Alert]], None]
@@ -119,7 +129,9 @@ class Service:
         self._ring(tell_health(self.watcher, self.health, time.time()))
 
     def _look_at_model(self) -> None:
-        """A new model is taken over once it was checked; a bad one is said, and changes nothing."""
+        """What is new is taken over once all of it was checked; what is bad is said, and changes
+        nothing.
+        """
         stamp = _stamp(self.model)
         if stamp == self._seen and not self.hup.is_set():
             return
@@ -127,15 +139,16 @@ class Service:
         self._seen = stamp
         kept = self.watcher.judging.model.id
         try:
-            judging = self.reload()
+            new = self.reload()
         except DetectorError as error:
-            self.say("model", f"{error}; model {kept} goes on", {"model": kept})
+            words = f"{error}; nothing was changed, model {kept} goes on"
+            self.say("model", words, {"model": kept})
             return
-        self.watcher.judge_by(judging)
-        self.health.model = judging.model.id
-        self.say(
-            "model", f"model {judging.model.id} in place of {kept}", {"model": judging.model.id}
-        )
+        new.take()
+        self.watcher.judge_by(new.judging)
+        own = self.health.model = new.judging.model.id
+        words = f"model {own} goes on" if own == kept else f"model {own} in place of {kept}"
+        self.say("model", f"{words}; {new.words}", {"model": own})
 
     def _look_at_rate(self) -> None:
         """Whether alerts come at another rate than was promised."""
@@ -176,7 +189,7 @@ def _stamp(model: Path) -> float:
 
 @contextmanager
 def _signals(stop: threading.Event, hup: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT stop; SIGHUP looks at the model."""
+    """SIGTERM and SIGINT stop; SIGHUP reads model and settings anew."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
