@@ -134,10 +134,12 @@ def _closing(
     growing: Growing, settings: Settings, tail: Tail, log: Log, line: int, broken: str
 ) -> Batch:
     last = nothing(tail) if growing.close is None else growing.close(settings, tail)
+    last = replace(last, rejects=_placed(last.rejects, replace(log, line=line)))
     if not broken:
         return last
     why = (log.path, line + 1, f"file ends early: {broken}")
-    return replace(last, rejects=pl.DataFrame([why], schema=dict(REJECTS), orient="row"))
+    cut = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
+    return replace(last, rejects=pl.concat([last.rejects, cut]))
 
 
 @contextmanager
