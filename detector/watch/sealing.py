@@ -95,8 +95,9 @@ class Seal:
             last=last,
             days=tuple(days),
             replaces=tuple(sorted(contents)),
-            # No log begins so: its sums stand for no file of their own.
-            head=self.id,
+            # No log begins so: its sums stand for no file of their own. Of the contents that it
+            # stands for nobody knows how they begin: every file is to be compared with them.
+            head="" if contents else self.id,
         )
 
 

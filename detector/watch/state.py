@@ -183,6 +183,11 @@ class State:
                 raise _damage(self.folder, f"{what}: {error}") from error
         return found
 
+    def days(self) -> list[date]:
+        """The days that are not in the ledger yet, in order."""
+        rows = self._connection.execute("SELECT DISTINCT day FROM watch_sums ORDER BY day")
+        return [date.fromisoformat(day) for (day,) in rows]
+
     def rejects(self) -> pl.DataFrame:
         """REJECTS that are not in the ledger yet. Raises StateError."""
         parts = [pl.DataFrame(schema=dict(REJECTS))]

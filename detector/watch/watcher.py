@@ -141,6 +141,7 @@ class Watcher:
     def close(self) -> None:
         """Ends what goes on beside."""
         self.live.close()
+        self.intake.hashing.close()
 
     def finish(self) -> list[Alert]:
         """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""
@@ -280,11 +281,11 @@ class Watcher:
 
     def _put_away(self, days: Sequence[date]) -> None:
         """Into the ledger, then out of the state."""
-        if not days and not self._rejects:
-            return
         contents = {
             log.content for log in self.shelf.logs.values() if log.content and not log.listed
         }
+        if not days and not self._rejects and not contents:
+            return
         known = {part.id for part in self.intake.parts}
         seal = sealing.Seal(self.ledger, self._next_part())
         seal.write(self.open, days, self.state.rejects(), contents - known)
