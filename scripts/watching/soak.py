@@ -103,7 +103,8 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     seen = _watcher(place, asked.prepared, lambda: DAY.timestamp() + done.value * STEP)
     people = seen.judging.people["account"].to_list()
     sizes = {name: getattr(asked, name) for name in ("rate", "hours", "minutes")}
-    writer = context.Process(target=write, args=(place / "logs", people, sizes, done, read))
+    writer = context.Process(target=write, args=(place / "logs", people, sizes, done, read),
+                             daemon=True)  # fmt: skip
     steps = round(asked.hours * 3600 / STEP)
     parts: list[dict[str, int]] = [{"mb": 0, "handles": 0} for _ in range(PARTS)]
     begun, events, alerts, sampled = time.monotonic(), 0, 0, 0.0
