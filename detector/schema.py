@@ -52,7 +52,9 @@ REJECTS: Final[Schema] = {
 
 #: Sums per hour (UTC), account and action. ``largest`` is the largest known single result;
 #: ``log_rows`` is the sum of log1p(rows) in millionths (integers, so that sums do not depend
-#: on their order). ``unknown_rows`` counts statements whose row count the log does not give.
+#: on their order), ``lists`` and ``log_list_rows`` count the statements that returned two records
+#: or more, and their part of ``log_rows``: a look at one record says nothing of how long lists are.
+#: ``unknown_rows`` counts statements whose row count the log does not give.
 #: ``minutes`` has bit k set where a statement was made in minute k of the hour: parts merge by or.
 HOURS: Final[Schema] = {
     "hour": TIMESTAMP,
@@ -63,6 +65,8 @@ HOURS: Final[Schema] = {
     "unknown_rows": pl.Int64(),
     "largest": pl.Int64(),
     "log_rows": pl.Int64(),
+    "lists": pl.Int64(),
+    "log_list_rows": pl.Int64(),
     "bytes": pl.Int64(),
     "failures": pl.Int64(),
     "minutes": pl.Int64(),

@@ -4,7 +4,8 @@
 
 A model is trained on the log of an agency of so many accounts (once; FOLDER keeps it). Then
 *count*: a log of 3 million events is followed from its beginning, with nothing scored but what is
-over. *ring*: a writer appends so many events a second by all accounts, and every second one account
+over. *ring*: when eight hours of the day lie behind, a writer
+appends so many events a second by all accounts, and every second one account
 exports records far beyond what it does; measured is the time from the append of that line until the
 alert stands in the file of a sink. Prints one JSON line each.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import resource
 import shutil
@@ -27,7 +29,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 #: A working day after what was learned.
-DAY = datetime(2024, 2, 5, 10, tzinfo=UTC)
+DAY = datetime(2024, 2, 5, 16, tzinfo=UTC)
+#: Hours of the day that lie behind when *ring* begins.
+WORKED = 8
 EVENTS = 3_000_000
 
 
@@ -41,8 +45,9 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
          "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
-        [sys.executable, "-m", "detector.cli.main", "train", agency, "--directory",
-         agency / "directory.csv", "--ledger", folder / "ledger", "--model", folder / "model"],
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency,
+         "--directory", agency / "directory.csv", "--ledger", folder / "ledger",
+         "--model", folder / "model"],
         check=True,
     )  # fmt: skip
 
@@ -85,6 +90,17 @@ def write(log: Path, people: list[str], rate: int, seconds: int, stop: Any) -> N
 
 
 def watcher(folder: Path, work: Path, clock: Callable[[], float]) -> Any:
+    return watching(folder / "model", folder / "agency" / "directory.csv", work, clock)
+
+
+def watching(
+    model_folder: Path,
+    directory_file: Path,
+    work: Path,
+    clock: Callable[[], float],
+    settle: float = 1e9,
+) -> Any:
+    """A watcher of the folder ``logs`` in ``work``, where its state is too."""
     from detector import registry
     from detector.forests import store
     from detector.ledger.store import Ledger
@@ -96,12 +112,12 @@ def watcher(folder: Path, work: Path, clock: Callable[[], float]) -> Any:
     from detector.watch.watcher import Watcher
 
     families = registry.families()
-    model = store.load(folder / "model", families)
-    people = directory.load(folder / "agency" / "directory.csv")
+    model = store.load(model_folder, families)
+    people = directory.load(directory_file)
     state = State.open(work / "state")
-    ledger = Ledger.open(work / "ledger", None)
+    ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
-    looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, 1e9)
+    looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
     shelf = Shelf(looks, known, Before(ledger.parts(), known, model.settings).known)
     judging = Judging(model, people, model.settings, families)
     return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock)
@@ -143,13 +159,16 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     shutil.copytree(folder / "ledger", work / "ledger")
     log, sink = work / "logs" / "audit.ndjson", work / "alerts.ndjson"
     people = names(folder)
-    log.write_bytes(b"".join(line(DAY, name, "login", 0, "front") for name in people))
+    log.write_bytes(b"".join(
+        line(DAY - timedelta(hours=back), name, action, 3, "front")
+        for back in range(WORKED, -1, -1) for name in people for action in ("login", "read")
+    ))  # fmt: skip
     offset = time.time() - DAY.timestamp()
     seen = watcher(folder, work, lambda: time.time() - offset)
     ways = routes([{"url": f"file://{sink}", "name": "file", "format": "native"}], [],
                   registry.sinks(), registry.formats())  # fmt: skip
     found: dict[str, float] = {}
-    at, events, behind = 0, 0, 0
+    at, events, behind, used = 0, 0, 0, 0.0
     with Sending(work / "state", ways, lambda said: print(said, file=sys.stderr)) as sending:
         while seen.live.ready is None:
             seen.cycle()
@@ -158,6 +177,7 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
         writer = multiprocessing.get_context("spawn").Process(
             target=write, args=(log, people, rate, seconds, stop))  # fmt: skip
         writer.start()
+        used = time.process_time()
         end = time.monotonic() + seconds + 15
         while time.monotonic() < end:
             done = seen.cycle()
@@ -170,6 +190,7 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
             at = _arrived(sink, at, found)
             if done.idle:
                 time.sleep(0.02)
+        used = time.process_time() - used
         stop.set()
         writer.join()
     noted = [json.loads(each) for each in log.with_suffix(".noted").read_text().splitlines()]
@@ -177,6 +198,7 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     return {
         "what": "ring", "rate": rate, "events": events, "accounts": len(people),
         "thefts": len(noted), "rang": len(waits), "most_bytes_behind": behind,
+        "cpu_s": round(used, 1), "load": round(os.getloadavg()[0], 1),
         **{f"p{p}": round(waits[min(len(waits) - 1, len(waits) * p // 100)], 2)
            for p in (50, 90, 99) if waits},
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

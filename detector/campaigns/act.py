@@ -18,7 +18,8 @@ from detector.ledger.fold import LOG_SCALE, merge_hours, merge_touched
 from detector.schema import HOURS, SUBJECT, TIMESTAMP, TOUCHED, Schema, empty
 
 #: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
-#: sum of log1p(rows) over the statements (natural logs), ``largest`` the largest single result.
+#: sum of log1p(rows) over the statements (natural logs), ``lists`` and ``log_list_rows`` see HOURS,
+#: ``largest`` the largest single result.
 #: ``known`` says whether the log tells the rows. ``rows`` may be taken by statements that somebody
 #: made anyway: then ``statements`` is 0. ``minutes`` see HOURS.
 ACTS: Final[Schema] = {
@@ -32,6 +33,8 @@ ACTS: Final[Schema] = {
     "statements": pl.Int64(),
     "rows": pl.Int64(),
     "log_rows": pl.Float64(),
+    "lists": pl.Int64(),
+    "log_list_rows": pl.Float64(),
     "largest": pl.Int64(),
     "bytes": pl.Int64(),
     "minutes": pl.Int64(),
@@ -52,10 +55,11 @@ def hours(acts: pl.DataFrame) -> pl.DataFrame:
         told.then("rows").otherwise(0).alias("rows"),
         told.then(0).otherwise("statements").alias("unknown_rows"),
         told.then("largest").otherwise(None).alias("largest"),
-        told.then((pl.col("log_rows") * LOG_SCALE).round().cast(pl.Int64))
-        .otherwise(0)
-        .alias("log_rows"),
-        told.then("bytes").otherwise(0).alias("bytes"),
+        *(
+            told.then((pl.col(name) * LOG_SCALE).round().cast(pl.Int64)).otherwise(0).alias(name)
+            for name in ("log_rows", "log_list_rows")
+        ),
+        *(told.then(name).otherwise(0).alias(name) for name in ("lists", "bytes")),
         pl.lit(0, pl.Int64).alias("failures"),
         "minutes",
     ).select(pl.col(name).cast(kind) for name, kind in HOURS.items())

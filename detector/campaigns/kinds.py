@@ -32,7 +32,7 @@ SERVICE = pl.col("service") & (pl.col("before") >= ESTABLISHED)
 #: Fewer are no crowd.
 FEWEST = 4
 #: Crowds on one stage, so that the honest remain many.
-MOST_CROWDS = {"crowd_address": 2, "crowd_table": 2, "crowd_group": 6}
+MOST_CROWDS = {"crowd_address": 2, "crowd_table": 2, "crowd_group": 14}
 OFFICE = tuple(range(9, 17))
 NIGHT = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
 #: The least that a day of theft takes, where an account's own days are small.

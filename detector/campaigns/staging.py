@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detector.campaigns.act import ACTS
 from detector.campaigns.world import World, utc
+from detector.ledger.fold import LIST
 
 #: Entities behind a campaign, as (kind, name).
 Targets: TypeAlias = tuple[tuple[str, str], ...]
@@ -81,7 +82,12 @@ def again(
     # Statements are counted, so a share of them is a Poisson number.
     extra = scene.random.poisson(made * scale) if len(own) else np.zeros(0, dtype=np.int64)
     share = scale if longer else np.where(made > 0, extra / np.maximum(made, 1), 0.0)
-    logs = made * np.log1p(scale) if longer else own["log_rows"].to_numpy() * share
+    # Who looks at one record does not get longer lists by it.
+    lists = own["lists"].to_numpy()
+    grown = lists * np.log1p(scale)
+    logs, of_lists = (
+        grown if longer else own[name].to_numpy() * share for name in ("log_rows", "log_list_rows")
+    )
     usual = world.usual.select("account", "client_address", "application", "object")
     frame = own.select("account", "day", "hour", "largest").with_columns(
         bytes=pl.Series(np.rint(own["bytes"].to_numpy() * share).astype(np.int64)),
@@ -90,6 +96,8 @@ def again(
         statements=pl.Series(np.zeros(len(own), dtype=np.int64) if longer else extra),
         rows=pl.Series(np.rint(own["rows"].to_numpy() * share).astype(np.int64)),
         log_rows=pl.Series(logs, dtype=pl.Float64),
+        lists=pl.Series(np.rint(lists * share * (not longer)).astype(np.int64)),
+        log_list_rows=pl.Series(of_lists, dtype=pl.Float64),
         known=pl.lit(value=True),
     )
     frame = frame.filter((pl.col("statements") > 0) | (pl.col("rows") > 0))
@@ -144,6 +152,8 @@ def pages(scene: Scene, how: Paging) -> pl.DataFrame:
                     "statements": made,
                     "rows": int(sizes.sum()),
                     "log_rows": float(np.log1p(sizes).sum()),
+                    "lists": int((sizes >= LIST).sum()),
+                    "log_list_rows": float(np.log1p(sizes[sizes >= LIST]).sum()),
                     "largest": int(sizes.max()),
                     "bytes": round(float(sizes.sum()) * usual["width"]),
                     "minutes": evenly(made) if how.scripted else int(by_chance([made], random)[0]),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from detector.campaigns.act import VALUES
+from detector.ledger.fold import LOG_SCALE
 from detector.ledger.summary import most_used
 from detector.schema import READING
 
@@ -22,9 +23,10 @@ class World:
     """The days from ``first`` to ``last`` are the stage; what lies before is the past.
 
     ``own`` has the reading of each account, by hour: account, day, hour, statements, rows,
-    log_rows, largest, bytes. ``usual`` has one row per account: group, kind of entity it is
-    (``service``), active days before and on the stage, last day before it, the medians of its days
-    (statements, rows), the bytes of a mean record (``width``), and the values it uses most.
+    log_rows, lists, log_list_rows, largest, bytes. ``usual`` has one row per account: group, kind
+    of entity it is (``service``), active days before and on the stage, last day before it, the
+    medians of its days (statements, rows), the bytes of a mean record (``width``), and the values
+    it uses most.
     ``objects`` says how often each account used each table.
     """
 
@@ -69,8 +71,8 @@ def world(
         hours.filter(pl.col("action").is_in(READING))
         .group_by("account", "hour")
         .agg(
-            pl.col("statements", "rows", "bytes").sum(),
-            (pl.col("log_rows").sum() / 1e6),
+            pl.col("statements", "rows", "lists", "bytes").sum(),
+            pl.col("log_rows", "log_list_rows").sum() / LOG_SCALE,
             pl.col("largest").max().fill_null(0),
         )
         .with_columns(day=local.dt.date())

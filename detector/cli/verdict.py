@@ -89,9 +89,8 @@ def _known(out: Path, box: Path) -> dict[str, Alert]:
 def _outbox(folder: Path) -> list[Alert]:
     if not (folder / tables.FILE).exists():
         return []
-    with Outbox.open(folder, create=False) as box, box.transaction() as rows:
-        bodies = rows.execute("SELECT body FROM alerts WHERE body <> '' ORDER BY seq").fetchall()
-    return [json.loads(body) for (body,) in bodies]
+    with Outbox.open(folder, create=False) as box:
+        return box.alerts()
 
 
 def _user() -> str:

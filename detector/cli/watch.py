@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,20 +18,26 @@ from detector import registry
 from detector.alerts.alert import Alert
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
+from detector.errors import SettingsError
 from detector.forests import store
 from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.pseudonyms import names
 from detector.reading import identity, veil
+from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch.before import Before
 from detector.watch.health import Health
+from detector.watch.holding import Holding
 from detector.watch.judging import Judging
 from detector.watch.metrics import serve
+from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending
-from detector.watch.service import Service
+from detector.watch.service import Renewed, Service, tell_health
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
+from detector.watch.streams import DASH, Inlet, Streams
+from detector.watch.topic import SCHEMES, Topic
 from detector.watch.watcher import Watcher
 
 STATE = Path("state")
@@ -42,7 +48,13 @@ StateFolder = Annotated[
 
 
 def watch(
-    logs: options.Logs,
+    logs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG",
+            help="Files, folders, globs; - for stdin; kafka://host:9092/topic.",
+        ),
+    ],
     state: StateFolder = STATE,
     source: options.SourceName = None,
     directory: options.DirectoryFile = None,
@@ -77,7 +89,8 @@ def watch(
 ) -> None:
     """Follow logs while they are written, and alert while a theft is under way.
 
-    Ends on SIGTERM; started again, it goes on where it was. SIGHUP looks at the model anew.
+    Ends on SIGTERM, or when standard input does, if that is all it follows. Started again, it goes
+    on where it was. SIGHUP reads model, settings and sinks anew.
     """
     options.demand_writable(out, "--out")
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
@@ -89,7 +102,10 @@ def watch(
         check = names.check_of(rules)
         book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
         book.demand_pseudonyms(check)
-        stack.enter_context(book.writing())
+        stack.enter_context(book.writing(kept.facts()["id"]))
+        holding = Holding(book, kept)
+        stack.callback(holding.leave)
+        holding.tell()
         shelf = _shelf(logs, source, rules, kept, book, settle)
         stack.callback(shelf.close)
         sinks = tuple(route.name for route in routes)
@@ -97,14 +113,22 @@ def watch(
         stack.callback(watcher.close)
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
+        health = Health(silent_after * 60, judging.model.id)
         if once:
             rang(watcher.finish())
+            rang(tell_health(watcher, health, time.time()))
             _say_done(watcher, say)
             return
-        told = serve(metrics) if metrics is not None else lambda _: None
-        health = Health(silent_after * 60, judging.model.id)
-        service = Service(watcher, health, lambda: makes.judging()[1], model, say, rang, told)
-        say("started", f"following {', '.join(logs)}; model {judging.model.id}", {})
+        serving = serve(metrics) if metrics is not None else lambda _: None
+
+        def told(found: dict[str, Any]) -> None:
+            holding.tell()
+            serving(found)
+
+        renewal = Renewal(makes, sink, rules, watcher, sending)
+        service = Service(watcher, health, renewal.renewed, model, say, rang, told)
+        followed = ", ".join(log.partition("#")[0] for log in logs)
+        say("started", f"following {followed}; model {judging.model.id}", {})
         service.run()
 
 
@@ -132,6 +156,54 @@ class Makes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What is read anew while a watcher runs: all but how logs are read, which ``rules`` say."""
+
+    makes: Makes
+    flags: Sequence[str] | None
+    rules: Settings
+    watcher: Watcher
+    sending: Sending
+
+    def renewed(self) -> Renewed:
+        """All of it checked, nothing of it in force. Raises DetectorError."""
+        rules, judging = self.makes.judging()
+        book = self.watcher.ledger
+        if rules.timezone != book.timezone:
+            what = f"the ledger counts days in {book.timezone}, not in {rules.timezone}"
+            raise SettingsError(what, where="timezone", hint="name another ledger and state")
+        book.demand_pseudonyms(names.check_of(rules))
+        routes = outlet.configured(rules, self.flags)
+        sources = _sources(self.rules, rules)
+
+        def take() -> None:
+            self.watcher.names = tuple(route.name for route in routes)
+            self.sending.renew(routes)
+            shelf = self.watcher.shelf
+            shelf.looks = replace(shelf.looks, sources=sources)
+
+        told = ", ".join(route.name for route in routes)
+        return Renewed(judging, f"alerts go to {told}" if told else "no sink", take)
+
+
+def _sources(rules: Settings, keys: Settings) -> dict[str, Source]:
+    """All sources, as ``rules`` say, behind the veil of ``keys``."""
+    found = names.of(keys)
+    return {
+        name: veil.veiled(identity.mapped(each, rules), found)
+        for name, each in registry.sources().items()
+    }
+
+
+def _inlets(logs: Sequence[str]) -> tuple[list[str], list[Inlet]]:
+    """The files, folders and globs among the arguments, and what comes in by itself."""
+    inlets: list[Inlet] = [StandardInput.of()] if DASH in logs else []
+    topics = [log for log in logs if log.startswith(SCHEMES)]
+    inlets += map(Topic.of, topics)
+    return [log for log in logs if log != DASH and log not in topics], inlets
+
+
 def _shelf(
     logs: Sequence[str],
     source: str | None,
@@ -141,14 +213,11 @@ def _shelf(
     settle: float,
 ) -> Shelf:
     """What is followed, and what is known of it."""
-    found = names.of(rules)
-    sources = {
-        name: veil.veiled(identity.mapped(each, rules), found)
-        for name, each in registry.sources().items()
-    }
     known = {log.id: log for log in kept.logs()}
     before = Before(book.parts(), known, rules)
-    return Shelf(Looks(logs, sources, rules, source, settle), known, before.known)
+    files, inlets = _inlets(logs)
+    looks = Looks(files, _sources(rules, rules), rules, source, settle)
+    return Shelf(looks, known, before, Streams(inlets))
 
 
 def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:

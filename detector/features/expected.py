@@ -30,10 +30,15 @@ LATELY = 14
 #: A past day counts for at most this many spreads above the frozen centre.
 CLIP = 3.0
 #: Measures whose excess is summed over days.
-RUNNING = ("statements", "rows", "log_rows", "length")
+RUNNING = ("statements", "rows", "log_rows", "length", "departure")
 #: Allowance of a CUSUM, in spreads a day (Page 1954). Each finds a shift of twice as much soonest:
 #: 3, 2 and 1.4 times the usual, of a person whose days vary by half.
 SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
+#: Variance of an honest level over months, in squared spreads, that no number of days averages
+#: away; without it a long window would make every small drift significant.
+DRIFT = 0.05
+#: Days of the windows of which the mean excess is asked.
+WINDOWS = (3, 7, 14, 21, 42)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,8 @@ class History:
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.
 
-        <measure>_centre, _spread, _past, and for running measures <measure>_<speed>_before,
-        _floor_before and _floor_days.
+        <measure>_centre, _spread, and for running measures <measure>_<speed>_before, the sums and
+        days of WINDOWS that end with it, without it, and _month_before.
         """
         at = self.panel.place(day)
         found: dict[str, Floats] = {}
@@ -128,6 +133,10 @@ class History:
         frozen = self.levels[f"{m}_centre"]
         raised = (frozen - self.levels[f"{m}_floor"]) / self.levels[f"{m}_spread"]
         known = ~np.isnan(past[:, -RECENT + 1 :])
+        for days in WINDOWS:
+            window = past[:, max(0, past.shape[1] - days + 1) :]
+            found[f"{m}_window_{days}"] = np.nansum(window, axis=1)
+            found[f"{m}_window_{days}_days"] = (~np.isnan(window)).sum(axis=1).astype(np.float64)
         found[f"{m}_floor_raised"] = raised
         found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
         found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)

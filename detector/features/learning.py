@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from detector.features import levels, measures, novelty, rhythm
+from detector.features import departures, levels, measures, novelty, rhythm
 from detector.features import panel as panels
 from detector.features.groups import by_dominant, dominant
 from detector.features.groups import groups as peer_groups
@@ -55,8 +55,14 @@ def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Setti
     by_usage = by_dominant(uses)
     groups = peer_groups(names, directory, by_usage)
     found = _gathered(shards, groups, (since, until), settings)
-    own, peers = [], []
+    own: list[pl.DataFrame] = []
+    peers: list[pl.DataFrame] = []
     for name, panel, group_of in _panels(found, groups, (since, until), settings):
+        if name == GROUP:
+            # Accounts came first: what is usual of each is known.
+            panel = departures.of_groups(  # noqa: PLW2901 - the panel, complete
+                panel, found.panel, dict(groups.iter_rows()), own[0]
+            )
         entities, theirs = levels.learn(panel, group_of, levels.floor(name))
         own.append(entities.with_columns(entity_kind=pl.lit(name)))
         peers.append(theirs.with_columns(entity_kind=pl.lit(name)))

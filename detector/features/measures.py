@@ -15,7 +15,7 @@ import polars as pl
 from detector.features import subjects
 from detector.features.minutes import THOUSANDTHS, shape
 from detector.features.robust import Floats
-from detector.features.subjects import Past
+from detector.features.subjects import Month
 from detector.schema import READING
 from detector.settings import Settings
 
@@ -28,7 +28,8 @@ SLOTS: Final = 25
 #: sums do not depend on their order), ``unknown`` are statements whose row count the log does not
 #: give, ``peak`` is the most statements in one hour, ``unbroken`` the longest run of minutes with a
 #: statement in each and ``even`` how alike the steps between minutes are (``minutes.shape``),
-#: ``others`` are the tables an account touched, or the accounts behind another entity.
+#: ``others`` are the tables an account touched, or the accounts behind another entity,
+#: ``departure`` is how far a group's members lie above what is usual of each (``departures``).
 MEASURES: Final = (
     "statements",
     "rows",
@@ -43,21 +44,27 @@ MEASURES: Final = (
     "others",
     "addresses",
     "hours",
+    "departure",
 )
-#: And what follows from them: log1p(rows) of a mean statement.
+#: And what follows from lists (see HOURS): log1p(rows) of a mean one.
 LENGTH: Final = "length"
+LISTS: Final = ("lists", "log_list_rows")
 ALL: Final = (*MEASURES, LENGTH)
 #: What only accounts have, and only where the log says whose records they read (``subjects``): how
 #: many different people's, on the day and in the four weeks that end with it. Of other logs no
 #: frame has these columns.
 MONTHLY: Final = "month_subjects"
 SUBJECTS: Final = ("subjects", MONTHLY)
+#: What is added up over the hours of a day, or the largest taken.
+SUMMED: Final = (*MEASURES, *LISTS)
+#: Floats that are kept as whole numbers, since sums of those do not depend on their order.
+MILLIONTHS: Final = 1e6
 #: What one of a measure's units is divided by before its logarithm is taken.
-UNITS: Final = {"log_rows": 1e6, "even": THOUSANDTHS}
+UNITS: Final = {"log_rows": MILLIONTHS, "even": THOUSANDTHS}
 #: What a group's members add up to.
 PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
 #: What is added up of the members of a group.
-GROUP_SUMS: Final = (*PER_HEAD, "unknown", "exports", "others")
+GROUP_SUMS: Final = (*PER_HEAD, *LISTS, "unknown", "exports", "others", "departure")
 #: What is added up of those who touched an address or a table.
 VALUE_SUMS: Final = ("statements", "rows")
 #: Of which a day has the largest hour; of the others it has the sum.
@@ -67,7 +74,7 @@ HOURLY: Final = {
     "entity": pl.String(),
     "day": pl.Date(),
     "slot": pl.Int64(),
-    **{name: pl.Float64() for name in MEASURES},
+    **{name: pl.Float64() for name in SUMMED},
 }
 
 
@@ -79,9 +86,15 @@ def logged(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict[st
     """
     each = 1.0 if heads is None else np.maximum(heads, 1.0)
     shared = {name: each if name in PER_HEAD else 1.0 for name in totals}
-    logs = {name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0)) for name in totals}
-    mean = totals["log_rows"] / UNITS["log_rows"] / np.maximum(totals["statements"], 1.0)
-    return {**logs, LENGTH: mean}
+    logs = {
+        name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0))
+        for name in totals
+        if name != "departure" and name not in LISTS
+    }
+    # The sum of so many independent departures varies by the root of their number.
+    logs["departure"] = totals["departure"] / MILLIONTHS / np.sqrt(each)
+    lists = np.where(totals["lists"] > 0, totals["lists"], np.nan)
+    return {**logs, LENGTH: totals["log_list_rows"] / MILLIONTHS / lists}
 
 
 def local_day(column: str, settings: Settings) -> pl.Expr:
@@ -111,19 +124,19 @@ def with_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataF
 
 
 def measured(hourly: pl.DataFrame) -> tuple[str, ...]:
-    """MEASURES, and those of SUBJECTS that are there."""
-    return (*MEASURES, *(name for name in SUBJECTS if name in hourly.columns))
+    """SUMMED, and those of SUBJECTS that are there."""
+    return (*SUMMED, *(name for name in SUBJECTS if name in hourly.columns))
 
 
 def of_accounts(
-    hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: Past | None = None
+    hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: Month | None = None
 ) -> pl.DataFrame:
     """HOURLY of accounts, from HOURS and TOUCHED, and SUBJECTS; ``past`` see ``subjects.added``."""
     reading = pl.col("action").is_in(READING)
     sums = hours.group_by("account", "hour").agg(
         statements=pl.col("statements").filter(pl.col("action") != "login").sum(),
         rows=pl.col("rows").filter(reading).sum(),
-        log_rows=pl.col("log_rows").filter(reading).sum(),
+        **{name: pl.col(name).filter(reading).sum() for name in ("log_rows", *LISTS)},
         largest=pl.col("largest").filter(reading).max().fill_null(0),
         unknown=pl.col("unknown_rows").sum(),
         exports=pl.col("statements").filter(pl.col("action") == "export").sum(),
@@ -142,7 +155,7 @@ def of_accounts(
     frame = subjects.added(frame, touched, past)
     return _typed(
         frame.rename({"account": "entity"}).with_columns(
-            pl.col("others", "addresses").fill_null(0), peak="statements", hours=1
+            pl.col("others", "addresses").fill_null(0), peak="statements", hours=1, departure=None
         )
     )
 
@@ -210,7 +223,7 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     days = days.with_columns(
         slot=(last - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
     )
-    missing = [name for name in MEASURES if name not in ("statements", "rows", "others")]
+    missing = [name for name in SUMMED if name not in ("statements", "rows", "others")]
     return _typed(
         sums.join(days, on="day")
         .with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)
@@ -219,7 +232,7 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    rest = dict.fromkeys(measured(frame)[len(MEASURES) :], pl.Float64())
+    rest = dict.fromkeys(measured(frame)[len(SUMMED) :], pl.Float64())
     kinds = {**HOURLY, **rest}
     return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()).sort(
         "entity", "day", "slot"

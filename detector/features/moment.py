@@ -12,8 +12,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features import novelty, rhythm
-from detector.features.expected import CLIP, LATELY, RUNNING, SPEEDS, History, trust
-from detector.features.measures import LARGEST, LENGTH, SLOTS, logged, measured, with_slots
+from detector.features.expected import (
+    CLIP,
+    DRIFT,
+    LATELY,
+    RUNNING,
+    SPEEDS,
+    WINDOWS,
+    History,
+    trust,
+)
+from detector.features.measures import (
+    LARGEST,
+    LENGTH,
+    LISTS,
+    SLOTS,
+    logged,
+    measured,
+    with_slots,
+)
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
@@ -65,9 +82,22 @@ def signs(
 ) -> Signs:
     """The signs of the accounts of ``panel``; ``groups`` is (account, group)."""
     networked = novelty.with_networks(touched)
-    firsts = novelty.firsts(networked, learned.known).filter(
-        pl.col("day").is_between(panel.days[0], panel.days[-1])
-    )
+    firsts = novelty.firsts(networked, learned.known)
+    return signs_of(panel, firsts, networked, learned, groups, settings)
+
+
+def signs_of(
+    panel: Panel,
+    firsts: pl.DataFrame,
+    networked: pl.DataFrame,
+    learned: Learned,
+    groups: pl.DataFrame,
+    settings: Settings,
+) -> Signs:
+    """``signs``, from ``novelty.firsts`` and at least the addresses and networks of
+    ``novelty.with_networks``.
+    """
+    firsts = firsts.filter(pl.col("day").is_between(panel.days[0], panel.days[-1]))
     new = novelty.weighed(firsts, networked, learned.known, groups, learned.used)
     placed = placed_in(panel, new, settings)
     by_day = {key[0]: part for key, part in placed.partition_by("day", as_dict=True).items()}
@@ -148,19 +178,20 @@ def figures(
     *,
     ends: bool,
     only: Collection[str] | None = None,
+    known: dict[str, Floats] | None = None,
 ) -> pl.DataFrame:
     """One row per entity (of ``only``, where given) and hour of ``day`` with activity, of one kind.
 
     ``hourly`` is HOURLY of the day. Columns: entity, group, day, slot, hour_rows; per measure its
     sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
-    signs.
+    signs. ``known`` is ``History.expected`` of the day, where that is at hand.
     """
     panel = history.panel
     order = {name: at for at, name in enumerate(panel.entities)}
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
-    now = _day(day, history, here, (row, slot), ends=ends)
+    now = _day(day, history, known or history.expected(day), here, (row, slot), ends=ends)
     if only is not None:
         asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
         kept = asked[now.cells[0]]
@@ -170,9 +201,9 @@ def figures(
     found = {
         "slot": now.cells[1],
         "hour_rows": _dense(hourly["rows"], row, slot, len(here))[now.cells],
-        **{name: values[now.cells] for name, values in sums.items()},
+        **{name: values[now.cells] for name, values in sums.items() if name not in LISTS},
         **{f"{name}_log": values[now.cells] for name, values in logs.items()},
-        **{name: now.of(values) for name, values in now.known.items()},
+        **{name: now.of(values) for name, values in now.known.items() if "_window_" not in name},
         **{
             name: now.of(values)
             for name, values in history.levels.items()
@@ -180,7 +211,7 @@ def figures(
         },
     }
     for m in RUNNING:
-        found |= _running(m, logs[m], now)
+        found |= _running(m, logs[m], now, history)
     if signs is None:
         found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNS}
     else:
@@ -200,6 +231,7 @@ def figures(
 def _day(
     day: date,
     history: History,
+    known: dict[str, Floats],
     here: Integers,
     at: tuple[Integers, Integers],
     *,
@@ -209,7 +241,7 @@ def _day(
     active[at] = True
     peers = Peers(*_compact(history.peers.codes[here]))
     so_far = np.logical_or.accumulate(active, axis=1)
-    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), history.expected(day))
+    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), known)
 
 
 def _logs(sums: dict[str, Floats], now: Day, history: History) -> dict[str, Floats]:
@@ -256,24 +288,46 @@ def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
     return compact, members(compact, len(names))
 
 
-def _running(m: str, logs: Floats, now: Day) -> dict[str, Floats]:
+def _running(m: str, logs: Floats, now: Day, history: History) -> dict[str, Floats]:
     """The movement of the day and the running sums with today so far."""
     known, place = now.known, now.here[now.cells[0]]
-    begun = np.where(now.so_far, logs, np.nan)
+    # Each hour moves by itself: only those that are asked for.
+    slots, column = np.unique(now.cells[1], return_inverse=True)
+    begun = np.where(now.so_far[:, slots], logs[:, slots], np.nan)
     own = now.peers.movement(begun - known[f"{m}_centre"][now.here, None])
     frozen = now.peers.movement(begun - known[f"{m}_frozen_centre"][now.here, None])
-    moved, frozen_moved = np.fmax(own, 0.0)[now.cells], np.fmax(frozen, 0.0)[now.cells]
+    cells = (now.cells[0], column)
+    moved, frozen_moved = np.fmax(own, 0.0)[cells], np.fmax(frozen, 0.0)[cells]
     today = (logs[now.cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
         f"{m}_frozen_spread"
     ][place]
     today = np.clip(today, -CLIP, CLIP)
-    found = {f"{m}_moved": moved}
+    # A day without (no list, say) neither adds nor forgives.
+    here, added = ~np.isnan(today), np.nan_to_num(today)
+    found = {f"{m}_moved": moved, f"{m}_scan": _scan(m, today, now, history.levels["days"])}
     for speed, allowance in SPEEDS.items():
         before = known[f"{m}_{speed}_before"][place]
-        found[f"{m}_{speed}"] = np.fmax(before + today - allowance, 0.0)
-    days = known[f"{m}_month_days"][place] + 1
-    found[f"{m}_month"] = (known[f"{m}_month_before"][place] + today) / days
+        found[f"{m}_{speed}"] = np.fmax(before + added - allowance * here, 0.0)
+    days = known[f"{m}_month_days"][place] + here
+    found[f"{m}_month"] = (known[f"{m}_month_before"][place] + added) / np.fmax(days, 1.0)
     found[f"{m}_active_days"] = days
+    return found
+
+
+def _scan(m: str, today: Floats, now: Day, days: Floats) -> Floats:
+    """The largest mean excess of WINDOWS that end today, in standard errors.
+
+    ``days`` are those of training, from which the level is known.
+    """
+    place = now.here[now.cells[0]]
+    here, added = ~np.isnan(today), np.nan_to_num(today)
+    known = 1 / np.fmax(days[place], 1.0) + DRIFT
+    found = np.full(len(today), -np.inf)
+    for window in WINDOWS:
+        total = now.known[f"{m}_window_{window}"][place] + added
+        number = now.known[f"{m}_window_{window}_days"][place] + here
+        error = np.sqrt(number * (1 + number * known))
+        found = np.fmax(found, total / np.fmax(error, 1.0))
     return found
 
 

@@ -6,6 +6,7 @@ say whose record was read; of others there are no such columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -32,7 +33,7 @@ _KEYS: Final = ["account", "at"]
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Month:
     """What a day that runs needs of the month before: who was read (``rows``), BEFORE of the day,
     and the accounts of whom not all that they read is kept.
     """
@@ -42,7 +43,7 @@ class Past:
     sampled: frozenset[str]
 
     @classmethod
-    def of(cls, touched: pl.DataFrame, day: date) -> Past | None:
+    def of(cls, touched: pl.DataFrame, day: date) -> Month | None:
         """From TOUCHED; None where nobody's record was read in the month before ``day``."""
         since, until = day - timedelta(days=MONTH - 1), day - timedelta(days=1)
         rows = _read(touched.filter(pl.col("day").is_between(since, until)))
@@ -52,8 +53,20 @@ class Past:
         active = rows.select(pl.col("account").unique()).with_columns(day=pl.lit(day))
         return cls(rows, _before(rows, active, sampled), sampled)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Month | None]) -> Month | None:
+        """Of other accounts each, as of all."""
+        some = [part for part in parts if part is not None]
+        if not some:
+            return None
+        return cls(
+            pl.concat([part.rows for part in some]),
+            pl.concat([part.before for part in some]),
+            frozenset().union(*(part.sampled for part in some)),
+        )
 
-def added(frame: pl.DataFrame, touched: pl.DataFrame, past: Past | None = None) -> pl.DataFrame:
+
+def added(frame: pl.DataFrame, touched: pl.DataFrame, past: Month | None = None) -> pl.DataFrame:
     """Active hours (account, day, hour) with ``subjects`` and ``month_subjects``: what each adds to
     the count of its day so far, and of the month that ends there.
 

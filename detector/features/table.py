@@ -5,13 +5,14 @@ Pure: frames in, frame out. Each row uses only what lies before the end of its h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 import polars as pl
 
-from detector.features import expected, levels, measures, moment, novelty
+from detector.features import departures, expected, levels, measures, moment, novelty
 from detector.features import panel as panels
 from detector.features.expected import History
 from detector.features.feature import Family, Feature, plain
@@ -75,18 +76,35 @@ class Kind:
         return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
 
 
+#: A kind of entity with its days, and what only accounts have.
+Part: TypeAlias = tuple[Kind, panels.Panel, moment.Signs | None]
+
+
 def kinds_of(
-    hours: pl.DataFrame, touched: pl.DataFrame, accounts: pl.DataFrame, settings: Settings
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    accounts: pl.DataFrame,
+    learned: Learned,
+    settings: Settings,
 ) -> Iterator[Kind]:
     """Each kind of entity in the ledger's tables; ``accounts`` is (account, group)."""
     each = measures.of_accounts(hours, touched, settings)
+    usual = departures.usual(accounts, learned.levels, learned.peers)
     for name in KINDS:
         if name == ACCOUNT:
             yield Kind(name, each, dict(accounts.iter_rows()))
         elif name == GROUP:
-            yield Kind(name, measures.of_groups(each, accounts), {})
+            yield grouped(each, accounts, usual, settings)
         else:
             yield Kind(name, shared(name, measures.of_values(touched, name, settings)), {})
+
+
+def grouped(
+    each: pl.DataFrame, accounts: pl.DataFrame, usual: pl.DataFrame, settings: Settings
+) -> Kind:
+    """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
+    departing = departures.departing(each, usual, settings.workdays)
+    return Kind(GROUP, measures.of_groups(departing, accounts), {})
 
 
 def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
@@ -114,19 +132,35 @@ def table(
     """
     accounts = peer_groups(hours["account"], directory, learned.groups)
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
+
+    def parts() -> Iterator[Part]:
+        for each in kinds_of(hours, touched, accounts, learned, settings):
+            kind = scorable(each, learned)
+            panel = kind.panel(since, until, settings)
+            if panel.entities and kind.name == ACCOUNT:
+                yield kind, panel, moment.signs(panel, touched, learned, accounts, settings)
+            elif panel.entities:
+                yield kind, panel, None
+
+    return of_parts(parts(), scored, learned, settings, families, ends=ends)
+
+
+def of_parts(
+    kinds: Iterable[Part],
+    scored: Sequence[date],
+    learned: Learned,
+    settings: Settings,
+    families: Sequence[Family],
+    *,
+    ends: bool,
+) -> pl.DataFrame:
+    """``table`` of kinds of entities whose past is at hand; they need no other hours than those of
+    ``scored``.
+    """
     parts = []
     new: dict[date, pl.DataFrame] = {}
-    for kind in kinds_of(hours, touched, accounts, settings):
-        kind = scorable(kind, learned)  # noqa: PLW2901 - the rest of it is not judged
-        panel = kind.panel(since, until, settings)
-        if not panel.entities:
-            continue
+    for kind, panel, signs in kinds:
         history = history_of(kind, panel, learned)
-        signs = (
-            moment.signs(panel, touched, learned, accounts, settings)
-            if kind.name == ACCOUNT
-            else None
-        )
         by_day = kind.hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
             "day", as_dict=True
         )

@@ -17,10 +17,11 @@ from detector.features import measures, moment, novelty
 from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
-from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.moment import Signs
-from detector.features.subjects import Past
+from detector.features.past import Past, Span
+from detector.features.robust import Floats
+from detector.features.subjects import Month
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
 
@@ -29,8 +30,9 @@ KEYS = ("account", "dimension", "value")
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """``accounts`` is (account, group). ``networked`` (addresses and networks) and ``known``
-    are what was touched before the day (see ``novelty``).
+    """``accounts`` is (account, group), ``usual`` see ``departures``. ``networked`` (addresses and
+    networks) and ``known`` are what was touched before the day (see ``novelty``). ``expected`` is
+    ``History.expected`` of the day, by kind; ``subjects`` whom they read in the month before.
     """
 
     day: date
@@ -38,55 +40,42 @@ class Today:
     settings: Settings
     families: Sequence[Family]
     accounts: pl.DataFrame
+    usual: pl.DataFrame
     kinds: dict[str, tuple[Kind, History]]
     signs: Signs
     networked: pl.DataFrame
     known: pl.DataFrame
     members: frozenset[str]
-    past: Past | None
+    expected: dict[str, dict[str, Floats]]
+    subjects: Month | None
 
     @classmethod
-    def of(
-        cls,
-        hours: pl.DataFrame,
-        touched: pl.DataFrame,
-        day: date,
-        learned: Learned,
-        directory: pl.DataFrame | None,
-        settings: Settings,
-        families: Sequence[Family],
-    ) -> Today | None:
-        """From HOURS and TOUCHED of the days before and the day so far; None where nobody was
-        active.
-        """
-        accounts = peer_groups(hours["account"], directory, learned.groups)
-        since = day - timedelta(days=LOOKBACK)
+    def of(cls, past: Past, families: Sequence[Family]) -> Today | None:
+        """From what lies before the day; None where nobody was active."""
+        day, learned = past.day, past.learned
         kinds: dict[str, tuple[Kind, History]] = {}
         signs = None
-        each = measures.of_accounts(hours, touched, settings)
-        groups = measures.of_groups(each, accounts)
-        for kind in (Kind(ACCOUNT, each, dict(accounts.iter_rows())), Kind(GROUP, groups, {})):
-            fit = tables.scorable(kind, learned)
-            panel = fit.panel(since, day, settings)
-            if not panel.entities:
-                continue
-            kinds[kind.name] = (fit, tables.history_of(fit, panel, learned))
-            if kind.name == ACCOUNT:
-                signs = moment.signs(panel, touched, learned, accounts, settings)
+        for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
+            # Only of the day itself are hours asked for, and they are yet to come.
+            bare = Kind(kind.name, kind.hourly.clear(), kind.group_of)
+            kinds[kind.name] = (bare, tables.history_of(kind, panel, learned))
+            signs = signs if theirs is None else replace(theirs, new={})
         if signs is None:
             return None
-        before = novelty.with_networks(touched.filter(pl.col("day") < day))
         return cls(
-            day, learned, settings, families, accounts, kinds, signs,
-            before.filter(pl.col("dimension").is_in(["client_address", "network"])),
-            _remembered(before, learned, day), frozenset(accounts["account"]),
-            Past.of(touched, day),
+            day, learned, past.settings, families, past.accounts, past.usual, kinds, signs,
+            past.networked.filter(pl.col("day") < day), past.known,
+            frozenset(past.accounts["account"]),
+            {name: history.expected(day) for name, (_, history) in kinds.items()}, past.subjects,
         )  # fmt: skip
+
+    def hourly(self, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+        """HOURLY of accounts, of the whole day so far, of no account that is not a member."""
+        return measures.of_accounts(hours, touched, self.settings, self.subjects)
 
     def table(
         self,
-        hours: pl.DataFrame,
-        touched: pl.DataFrame,
+        each: pl.DataFrame,
         new: pl.DataFrame,
         entities: Collection[str],
         *,
@@ -94,19 +83,22 @@ class Today:
     ) -> pl.DataFrame:
         """The last hour so far of the accounts among ``entities``, and of all groups.
 
-        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``hours`` and ``touched``
-        are the whole day so far, of no account that is not a member; ``new`` is ``new(touched)``.
+        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``each`` is ``hourly`` of
+        the day, ``new`` is ``new(touched)``.
         """
-        each = measures.of_accounts(hours, touched, self.settings, self.past)
         parts = []
         for name, (kind, history) in self.kinds.items():
-            hourly = each if name == ACCOUNT else measures.of_groups(each, self.accounts)
-            fit = tables.scorable(Kind(name, hourly, kind.group_of), self.learned)
+            if name == ACCOUNT:
+                fit = Kind(name, each, kind.group_of)
+            else:
+                groups = tables.grouped(each, self.accounts, self.usual, self.settings)
+                fit = tables.scorable(groups, self.learned)
             signs = replace(self.signs, new={self.day: new}) if name == ACCOUNT else None
             if fit.hourly.is_empty():
                 continue
             only = entities if name == ACCOUNT or not ends else None
-            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only)
+            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only,
+                                     known=self.expected[name])  # fmt: skip
             if figures.is_empty():
                 continue
             parts.append(figures.with_columns(entity_kind=pl.lit(name)))
@@ -126,12 +118,6 @@ class Today:
         return moment.placed_in(panel, new, self.settings)
 
 
-def _remembered(before: pl.DataFrame, learned: Learned, day: date) -> pl.DataFrame:
-    """When each account last touched each value, as far as firsts of ``day`` look back."""
-    late = novelty.known(before, day - timedelta(days=1))
-    return (
-        pl.concat([late, learned.known.select(late.columns)])
-        .filter(pl.col("day") < day)
-        .group_by(KEYS)
-        .agg(pl.col("day").max())
-    )
+def span(day: date) -> Span:
+    """The days of the panel that ``Today`` needs."""
+    return day - timedelta(days=LOOKBACK), day

@@ -12,6 +12,7 @@ import polars as pl
 
 from detector.features import table as features
 from detector.features.feature import Family, heard
+from detector.features.past import Past, Span
 from detector.forests import budget
 from detector.forests.model import Judge, Model
 from detector.settings import Settings
@@ -84,8 +85,12 @@ class Scorer:
         self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
     ) -> pl.DataFrame:
         """The judged ends of the days before ``days`` that may have begun runs."""
-        week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
-        return self._judged(hours, touched, sorted(week - set(days)), ends=True)
+        return self._judged(hours, touched, week_before(days), ends=True)
+
+    def earlier_of(self, past: Past) -> pl.DataFrame:
+        """``earlier`` of the one day that follows ``past``, which keeps the week before."""
+        days = week_before([past.day])
+        return self.judge(past.table(span_before(past.day), days, self.families))
 
     def ring(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
         """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""
@@ -141,6 +146,17 @@ class Scorer:
             if kind[0] in self.model.judges
         ]
         return pl.concat(parts) if parts else pl.DataFrame()
+
+
+def week_before(days: Sequence[date]) -> list[date]:
+    """The days that may have begun runs which ``days`` are part of."""
+    week = {day - timedelta(days=n) for day in days for n in range(1, budget.RUN_DAYS + 1)}
+    return sorted(week - set(days))
+
+
+def span_before(day: date) -> Span:
+    """The days of the panel by which the week before a day is judged."""
+    return day - timedelta(days=LOOKBACK), day - timedelta(days=1)
 
 
 def day_ends(scored: pl.DataFrame) -> pl.DataFrame:

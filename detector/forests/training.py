@@ -32,6 +32,9 @@ HELD_OUT = 0.4
 FEWEST_DAYS = 14
 #: Account-days below which no tail can be told; kinds of entity with fewer are not judged.
 FEWEST_ACCOUNT_DAYS = 40
+#: How much of the bar is that of honest days over levels learned before them. Days to come are seen
+#: over levels that hold the weeks just before them, so the other one is nearer, but too near.
+OLDER_COUNTS = 1 / 4
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
 CONTAMINATED = 2.0
 
@@ -150,8 +153,8 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _threshold(trials: Sequence[Trial], per_day: float, held_out: Sequence[date]) -> float:
-    """Midway between the bars that honest held-out days pass ``per_day`` times a day, over older
-    and over newer levels.
+    """Between the bars that honest held-out days pass ``per_day`` times a day, over older and over
+    newer levels (OLDER_COUNTS).
 
     The first week only tells which runs had begun, unless there is little more.
     """
@@ -161,7 +164,8 @@ def _threshold(trials: Sequence[Trial], per_day: float, held_out: Sequence[date]
         budget.threshold(pl.concat(alarms), per_day, first)
         for alarms in ([trial.older for trial in trials], [trial.newer for trial in trials])
     ]
-    return sum(bars) / len(bars)
+    older, newer = bars
+    return newer + OLDER_COUNTS * (older - newer)
 
 
 def _contaminated(whole: Learned) -> tuple[str, ...]:

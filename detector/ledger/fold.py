@@ -16,6 +16,8 @@ from detector.schema import DIMENSIONS, HOURS, READING, SUBJECT, TIMESTAMP, TOUC
 
 #: log1p(rows) is kept in millionths.
 LOG_SCALE: Final = 1e6
+#: A result of so many records or more is a list.
+LIST: Final = 2
 
 HOUR_KEYS: Final = ("hour", "account", "action")
 TOUCHED_KEYS: Final = ("day", "account", "dimension", "value")
@@ -74,6 +76,7 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
     """``fold_hours`` of ``coded`` events, with text still as codes, and the ``day``."""
     rows = pl.col("rows")
     log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
+    listed = (rows >= LIST).fill_null(value=False)
     failed = pl.col("success").eq(other=False).fill_null(value=False)
     reading = pl.col("action").cast(pl.String).is_in(READING)
     return (
@@ -81,6 +84,8 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
         .select(
             *("day", "hour", "account", "action", "rows", "bytes"),
             log_rows.cast(pl.Int64).alias("log_rows"),
+            listed.alias("lists"),
+            pl.when(listed).then(log_rows.cast(pl.Int64)).alias("log_list_rows"),
             (rows.is_null() & ~failed).alias("unknown_rows"),
             failed.alias("failures"),
             pl.lit(2, pl.Int64).pow("minute").alias("minutes"),
@@ -92,7 +97,7 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
             rows.sum(),
             pl.col("unknown_rows").sum(),
             rows.max().alias("largest"),
-            pl.col("log_rows", "bytes", "failures").sum(),
+            pl.col("log_rows", "lists", "log_list_rows", "bytes", "failures").sum(),
             pl.col("minutes").bitwise_or(),
         )
         .with_columns(

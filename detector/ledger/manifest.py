@@ -18,7 +18,7 @@ from detector.errors import LedgerError
 from detector.settings import Settings
 
 #: 2: hours know their minutes.
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 #: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
 HEAD: Final = 1 << 16

@@ -5,6 +5,7 @@
     hours/day=2024-02-06/<stem>.parquet
     touched/day=2024-02-06/<stem>.parquet
     rejects/<stem>.parquet
+    watched.json                       who has days that are not in it yet (see ``hold``)
 
 Files that no live manifest names are leftovers of an interrupted run: never read, and swept
 by the next writer.
@@ -24,7 +25,7 @@ import polars as pl
 
 import detector
 from detector.errors import LedgerError
-from detector.ledger import manifest
+from detector.ledger import hold, manifest
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
 from detector.ledger.manifest import Part
 from detector.pseudonyms.names import difference
@@ -195,8 +196,12 @@ class Ledger:
         return self.path / table / f"day={day.isoformat()}" / f"{stem}.parquet"
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keeps other writers out; sweeps leftovers before and after. Raises LedgerError."""
+    def writing(self, state: str = "") -> Iterator[None]:
+        """Keeps other writers out; sweeps leftovers before and after.
+
+        ``state`` is the id of the watcher's state that is to write. Raises LedgerError, also where
+        another one holds the ledger.
+        """
         try:
             lock = (self.path / LOCK).open("w")
         except OSError as error:
@@ -210,6 +215,7 @@ class Ledger:
                     where=self.path,
                     hint="try again when it is done",
                 ) from None
+            hold.demand(self.path, state)
             self._sweep()
             try:
                 yield

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from detector.alerts.alert import Alert
 from detector.alerts.damage import LADDER
 from detector.errors import OutboxError
 from detector.outbox.backoff import due
-from detector.outbox.tables import connect
+from detector.outbox.tables import FILE, connect, digest
 
 #: Days after which a settled alert is kept by its id alone, so that it is not sent again.
 KEPT = 30
@@ -32,6 +32,27 @@ class Entry:
     seq: int
     alert: Alert
     refusals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An alert as it stands in the table."""
+
+    id: str
+    entity: str
+    severity: str
+    body: str
+    digest: str
+
+    @property
+    def altered(self) -> bool:
+        """Whether it is not what was put."""
+        return digest(self.id, self.entity, self.severity, self.body) != self.digest
+
+
+#: Its columns, and what a sink is told to have said of one that was altered.
+ROW = "id, entity, severity, body, digest"
+ALTERED = "altered on disk, so not sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +132,13 @@ class Outbox:
         now = time.time()
         for alert in alerts:
             entity = json.dumps([alert["entity_kind"], alert["entity"]])
-            row = (alert["id"], entity, alert["severity"], json.dumps(alert), now)
+            told = (alert["id"], entity, alert["severity"], json.dumps(alert))
             rows.execute(
-                "INSERT INTO alerts (id, entity, severity, body, put_at) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET body = excluded.body WHERE alerts.body = ''",
-                row,
+                f"INSERT INTO alerts ({ROW}, put_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"  # noqa: S608 - ours
+                " DO UPDATE SET entity = excluded.entity, severity = excluded.severity,"
+                " body = excluded.body, digest = excluded.digest"
+                " WHERE alerts.body = '' AND alerts.digest = ''",
+                (*told, digest(*told), now),
             )
             rows.executemany(
                 "INSERT INTO deliveries (sink, seq)"
@@ -124,9 +147,17 @@ class Outbox:
             )
 
     def alerts(self) -> list[Alert]:
-        """All that were put and not forgotten, in order."""
-        found = self._connection.execute("SELECT body FROM alerts WHERE body <> '' ORDER BY seq")
-        return [json.loads(body) for (body,) in found]
+        """All that were put and not forgotten, in order. Raises OutboxError."""
+        found = self._connection.execute(
+            f"SELECT {ROW} FROM alerts WHERE body <> '' OR digest <> '' ORDER BY seq"  # noqa: S608 - ours
+        )
+        rows = [Row(*each) for each in found]
+        for row in rows:
+            if row.altered:
+                what = f"damaged: alert {row.id} was altered"
+                hint = "move the folder away to begin anew"
+                raise OutboxError(what, where=self._folder / FILE, hint=hint)
+        return [json.loads(row.body) for row in rows]
 
     def ids(self) -> set[str]:
         """Of all that were ever put."""
@@ -158,26 +189,43 @@ class Outbox:
     def batch(self, name: str, most: int, now: float, *, apart: bool) -> list[Entry]:
         """What the sink may be sent now, in order; of an entity nothing before what is earlier.
 
-        With ``apart`` one of each entity. Alerts that were refused hold back their entity alone.
+        With ``apart`` one of each entity. Alerts that were refused hold back their entity alone;
+        what was altered on disk is set aside.
         """
         found: list[Entry] = []
+        altered: list[int] = []
         closed: set[str] = set()
-        for seen, (seq, entity, body, refusals, next_try) in enumerate(self._waiting(name)):
+        for seen, (seq, refusals, next_try, *told) in enumerate(self._waiting(name)):
             if len(found) >= most or (found and seen >= WINDOW):
                 break
-            if entity in closed:
+            row = Row(*told)
+            if row.altered:
+                altered.append(seq)
+                continue
+            if row.entity in closed:
                 continue
             if due(next_try, now):
-                closed.add(entity)
+                closed.add(row.entity)
                 continue
             if apart:
-                closed.add(entity)
-            found.append(Entry(seq, json.loads(body), refusals))
+                closed.add(row.entity)
+            found.append(Entry(seq, json.loads(row.body), refusals))
+        if altered:
+            self._set_aside(name, altered)
         return found
 
-    def _waiting(self, name: str) -> Iterator[tuple[int, str, str, int, float]]:
+    def _set_aside(self, name: str, altered: Sequence[int]) -> None:
+        """What is no longer as it was put is not sent: a person is told instead."""
+        with self.transaction() as rows:
+            rows.executemany(
+                "UPDATE deliveries SET state = 'aside', words = ? WHERE sink = ? AND seq = ?",
+                [(ALTERED, name, seq) for seq in altered],
+            )
+
+    def _waiting(self, name: str) -> Iterator[tuple[Any, ...]]:
         return self._connection.execute(
-            "SELECT seq, entity, body, refusals, next_try FROM deliveries JOIN alerts USING (seq)"
+            f"SELECT seq, refusals, next_try, {ROW}"  # noqa: S608 - ours
+            " FROM deliveries JOIN alerts USING (seq)"
             " WHERE sink = ? AND state = 'waiting' ORDER BY seq",
             (name,),
         )
@@ -221,8 +269,8 @@ class Outbox:
         """Forgets the text of what was settled long ago, not that it was."""
         with self.transaction() as rows:
             rows.execute(
-                "UPDATE alerts SET body = '' WHERE body <> '' AND put_at < ? AND NOT EXISTS"
-                " (SELECT 1 FROM deliveries d WHERE d.seq = alerts.seq"
+                "UPDATE alerts SET body = '', digest = '' WHERE body <> '' AND put_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = alerts.seq"
                 " AND d.state IN ('waiting', 'aside'))",
                 (time.time() - KEPT * DAY,),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -11,10 +12,11 @@ from detector.errors import OutboxError
 FILE: Final = "outbox.sqlite"
 #: Of SQLite's header, so that the file says whose it is ("dtob").
 APPLICATION: Final = 0x64746F62
-VERSION: Final = 1
+VERSION: Final = 2
 #: Milliseconds to wait for another process's transaction.
 PATIENCE: Final = 30_000
 
+#: ``digest`` is what ``digest`` makes of an alert's row, empty where its text was forgotten.
 #: ``deliveries`` has one row for each alert and sink: ``waiting``, ``delivered``, ``aside`` after
 #: too many refusals, ``below`` the sink's minimum severity, or ``dropped`` by a person.
 TABLES: Final = """
@@ -24,7 +26,8 @@ CREATE TABLE alerts (
     entity TEXT NOT NULL,
     severity TEXT NOT NULL,
     body TEXT NOT NULL,
-    put_at REAL NOT NULL
+    put_at REAL NOT NULL,
+    digest TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE progress (
     key TEXT PRIMARY KEY,
@@ -51,6 +54,12 @@ CREATE INDEX unsettled ON deliveries (seq) WHERE state IN ('waiting', 'aside');
 """
 
 
+def digest(identity: str, entity: str, severity: str, body: str) -> str:
+    """sha256 of what an alert's row says: what was altered on disk is neither sent nor used."""
+    told = f"{identity}\0{entity}\0{severity}\0{body}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
 def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
     """Opens the outbox in ``folder``. Raises OutboxError.
 
@@ -70,7 +79,7 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
         made.execute("PRAGMA secure_delete = ON")
         made.execute("PRAGMA foreign_keys = ON")
         _prepare(made, folder)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeError) as error:
         if made is not None:
             made.close()
         raise OutboxError(f"cannot be opened: {error}", where=path) from error
@@ -84,6 +93,8 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
 def _prepare(made: sqlite3.Connection, folder: Path) -> None:
     """Makes the tables where there are none. Two processes may come at the same time."""
     if _number(made, "application_id") == APPLICATION:
+        if _number(made, "user_version") == 1:
+            _digest_all(made)
         _demand_version(made, folder)
         return
     made.execute("BEGIN IMMEDIATE")
@@ -98,6 +109,19 @@ def _prepare(made: sqlite3.Connection, folder: Path) -> None:
         made.execute(f"PRAGMA user_version = {VERSION}")
     made.execute("COMMIT")
     _demand_version(made, folder)
+
+
+def _digest_all(made: sqlite3.Connection) -> None:
+    """From version 1, which had no digests."""
+    made.execute("BEGIN IMMEDIATE")
+    if _number(made, "user_version") == 1:
+        made.execute("ALTER TABLE alerts ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+        made.create_function("digest", 4, digest, deterministic=True)
+        made.execute(
+            "UPDATE alerts SET digest = digest(id, entity, severity, body) WHERE body <> ''"
+        )
+        made.execute(f"PRAGMA user_version = {VERSION}")
+    made.execute("COMMIT")
 
 
 def _demand_version(made: sqlite3.Connection, folder: Path) -> None:

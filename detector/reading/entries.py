@@ -80,6 +80,13 @@ def entries(path: Path, starts: Starts) -> Iterator[Entries]:
             held, line = _shortened(held, line)
 
 
+def last_start(data: bytes, starts: Starts) -> int:
+    """Where the last entry of ``data`` begins, up to which all are whole: ``Growing.cut``."""
+    array = np.frombuffer(data, np.uint8)
+    places = starts(array, np.concatenate(([0], np.flatnonzero(array == ord("\n")) + 1)))
+    return int(places[-1]) if len(places) else 0
+
+
 def _cut(
     held: bytes, line: int, starts: Starts, raw: int, *, first: bool, last: bool
 ) -> tuple[Entries, int]:

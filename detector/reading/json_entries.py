@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.reading.entries import Entries, Places, entries
+from detector.reading.entries import Entries, Places, entries, last_start
 from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
@@ -82,6 +82,13 @@ def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
         more = _SPACE[first] & (waiting + 1 < len(data))
         waiting, begun = waiting[more] + 1, begun[more]
     return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
+
+
+def whole(data: bytes) -> int:
+    """How many bytes of ``data`` are whole objects: ``Growing.cut``. What an object is, the next
+    one tells.
+    """
+    return last_start(data, starts)
 
 
 def _parsed(found: Entries, schema: Mapping[str, pl.DataType]) -> tuple[pl.DataFrame, list[Reject]]:

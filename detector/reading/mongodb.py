@@ -6,14 +6,16 @@ https://www.mongodb.com/docs/manual/reference/database-profiler/.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
 from detector.reading.fingerprint import digest
+from detector.reading.packing import frame_of, text_of
 from detector.schema import EVENTS, empty
 
 #: One logged operation. ``verb`` is the command's, for a getMore that of its cursor; ``shape`` is
@@ -64,29 +66,64 @@ _CHANGED: Final = ("ninserted", "nModified", "ndeleted")
 _OUT: Final = r'"\$(?:out|merge)":'
 
 
+#: What is held of an open cursor: its operations as one, and when it was asked last.
+_HELD: Final = {**OPERATIONS, "seen": pl.Datetime("us", "UTC")}
+
+
 @dataclass(slots=True)
 class Cursors:
-    """Folds ``OPERATIONS`` into events, holding those of open cursors back."""
+    """Folds ``OPERATIONS`` into events, holding those of open cursors back.
 
-    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OPERATIONS))
+    Wherever the log is cut, the events are the same: a cursor that is asked again after it was idle
+    begins anew.
+    """
+
+    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_HELD))
     newest: datetime | None = None
 
     def add(self, found: pl.DataFrame, *, last: bool = False) -> tuple[pl.DataFrame, int]:
         """(events, operations that are none of their own)."""
         before = self.held.height + found.height
-        alone = found.filter(pl.col("cursor").is_null())
-        open_ = pl.concat([self.held, found.filter(pl.col("cursor").is_not_null())])
-        folded = open_.group_by("cursor", maintain_order=True).agg(_folded())
+        alone = found.filter(pl.col("cursor").is_null()).select(list(OPERATIONS))
+        folded = self._in_runs(found).group_by("cursor", "run", maintain_order=True).agg(_folded())
         latest = found["timestamp"].max()
         if isinstance(latest, datetime):
             self.newest = max(latest, self.newest or latest)
         idle = pl.col("seen") < pl.lit(self.newest, OPERATIONS["timestamp"]) - _IDLE
-        done = pl.col("exhausted") | idle | pl.lit(last or folded.height > _MOST)
+        over = pl.col("run") < pl.col("run").max().over("cursor")
+        done = pl.col("exhausted") | idle | over | pl.lit(last or folded.height > _MOST)
         folded = folded.with_columns(done.fill_null(value=True).alias("done"))
-        self.held = folded.filter(~pl.col("done")).select(list(OPERATIONS))
+        self.held = folded.filter(~pl.col("done")).select(list(_HELD))
         ended = folded.filter("done").select(list(OPERATIONS))
         events = _events(pl.concat([alone, ended]))
         return events, before - self.held.height - events.height
+
+    def _in_runs(self, found: pl.DataFrame) -> pl.DataFrame:
+        """Operations of cursors with ``run``, which goes up where one was idle, or exhausted."""
+        reached = pl.col("timestamp").cum_max()
+        known = pl.max_horizontal(reached, pl.lit(self.newest, OPERATIONS["timestamp"]))
+        fresh = found.with_columns(pl.col("timestamp").alias("seen"), known.alias("_now"))
+        held = self.held.with_columns(pl.lit(None, _HELD["seen"]).alias("_now"))
+        frame = pl.concat([held, fresh.filter(pl.col("cursor").is_not_null())])
+        asked = pl.col("seen").cum_max().shift(1).over("cursor")
+        idle = pl.col("_now") - asked > _IDLE
+        spent = pl.col("exhausted").fill_null(value=False).shift(1).over("cursor")
+        begins = (idle | spent).fill_null(value=False).cast(pl.Int64)
+        return frame.with_columns(begins.cum_sum().over("cursor").alias("run"))
+
+    def kept(self) -> str:
+        """All of it, as text."""
+        newest = self.newest and self.newest.isoformat()
+        return json.dumps({"held": text_of(self.held), "newest": newest})
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """What ``kept`` told; nothing where it is empty."""
+        if not text:
+            return cls()
+        raw = json.loads(text)
+        newest = raw["newest"] and datetime.fromisoformat(raw["newest"])
+        return cls(frame_of(raw["held"]), newest)
 
 
 def _folded() -> list[pl.Expr]:
@@ -101,7 +138,7 @@ def _folded() -> list[pl.Expr]:
         pl.col("exhausted").fill_null(value=False).any(),
         pl.col("failed").fill_null(value=False).any(),
         pl.col("copied").any(),
-        pl.col("timestamp").max().alias("seen"),
+        pl.col("seen").max(),
     ]
 
 

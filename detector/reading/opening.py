@@ -109,31 +109,52 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     return collected[:size]
 
 
-def identity(path: Path, sizes: Collection[int] = (), until: int = MAX) -> Identity:
-    """The identity of the content of ``path`` (its first ``until`` raw bytes), in one pass.
+class Identifying:
+    """The identity of the content of ``path`` (its first ``until`` raw bytes), some of it at a
+    time. ``sizes`` are the prefixes asked for; ``size`` is how much was read.
 
     A file that breaks off has the identity of what can be read: once it is whole, that is a
-    prefix of it. Raises InputError.
+    prefix of it.
     """
-    digest = hashlib.sha256()
-    wanted = sorted({size for size in sizes if size >= 0})
-    prefixes: dict[int, str] = {}
-    seen = 0
-    try:
-        for data, _ in chunks(path, MIB, until):  # small enough for the processor's cache
-            rest = memoryview(data)
-            while wanted and wanted[0] <= seen + len(rest):
-                cut = wanted.pop(0)
-                digest.update(rest[: cut - seen])
-                rest, seen = rest[cut - seen :], cut
-                prefixes[cut] = digest.copy().hexdigest()
-            digest.update(rest)
-            seen += len(rest)
-    except Truncated:
-        pass  # documented above
-    if wanted and wanted[0] == 0:
-        prefixes[0] = hashlib.sha256().hexdigest()
-    return Identity(digest.hexdigest(), seen, prefixes)
+
+    def __init__(self, path: Path, sizes: Collection[int] = (), until: int = MAX) -> None:
+        # Small enough for the processor's cache.
+        self._chunks = chunks(path, MIB, until)
+        self._digest = hashlib.sha256()
+        self._wanted = sorted({size for size in sizes if size >= 0})
+        self._prefixes: dict[int, str] = {}
+        self.size = 0
+
+    def step(self, most: int) -> Identity | None:
+        """Reads about ``most`` bytes more; the identity, once all is read. Raises InputError."""
+        end = self.size + most
+        try:
+            for data, _ in self._chunks:
+                self._add(memoryview(data))
+                if self.size >= end:
+                    return None
+        except Truncated:
+            pass  # documented above
+        if self._wanted and self._wanted[0] == 0:
+            self._prefixes[0] = hashlib.sha256().hexdigest()
+        return Identity(self._digest.hexdigest(), self.size, self._prefixes)
+
+    def _add(self, rest: memoryview) -> None:
+        while self._wanted and self._wanted[0] <= self.size + len(rest):
+            cut = self._wanted.pop(0)
+            self._digest.update(rest[: cut - self.size])
+            rest, self.size = rest[cut - self.size :], cut
+            self._prefixes[cut] = self._digest.copy().hexdigest()
+        self._digest.update(rest)
+        self.size += len(rest)
+
+
+def identity(path: Path, sizes: Collection[int] = (), until: int = MAX) -> Identity:
+    """As ``Identifying``, all at once. Raises InputError."""
+    reading = Identifying(path, sizes, until)
+    while (found := reading.step(MAX)) is None:
+        pass
+    return found
 
 
 def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[bytes, int]]:

@@ -12,13 +12,16 @@ tables come first, while it runs, and its text when it ends. There are no row co
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Self
 
 import polars as pl
 
 from detector.reading import mysql, sql
 from detector.reading.identity import Sessions
+from detector.reading.packing import frame_of, text_of
 from detector.reading.sql_shape import MYSQL
 from detector.schema import EVENTS, empty
 
@@ -124,6 +127,20 @@ class Statements:
         events = self._events(self._in_runs(self.held))
         tail = dict(self.held.select("connection", "query").rows())
         return events, self.held.height - events.height, tail
+
+    def kept(self) -> str:
+        """All of it, as text."""
+        told = {"told": sorted(self.told), "sessions": list(self.sessions.known.items())}
+        return json.dumps({**told, "held": text_of(self.held)})
+
+    @classmethod
+    def of(cls, text: str, rules: Mapping[str, Any]) -> Self:
+        """What ``kept`` told; nothing where it is empty. ``rules`` are those of ``Sessions``."""
+        if not text:
+            return cls(Sessions(rules))
+        raw = json.loads(text)
+        sessions = Sessions(rules, dict(raw["sessions"]))
+        return cls(sessions, frozenset(raw["told"]), frame_of(raw["held"]))
 
     def _in_runs(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Adds ``run``: each statement's of a connection, which ends with its text.

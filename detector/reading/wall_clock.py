@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, Self
 
 import polars as pl
 
@@ -52,6 +53,16 @@ class WallClock:
         ).to_series()
         self._remember(local, again=bool(chosen[-1]))
         return second.zip_with(chosen, first)
+
+    def kept(self) -> list[Any]:
+        """What it remembers, as JSON: ``WallClock.of`` takes it."""
+        return [self.last and self.last.isoformat(), self.again]
+
+    @classmethod
+    def of(cls, zone: str, kept: Sequence[Any]) -> Self:
+        """As it was."""
+        last, again = kept
+        return cls(zone, last and datetime.fromisoformat(last), again)
 
     def _remember(self, local: pl.Series, *, again: bool) -> None:
         known = local.drop_nulls()

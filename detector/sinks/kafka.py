@@ -33,6 +33,11 @@ ABOUT_MESSAGES: Final = frozenset(
 def check(target: Target, form: Format) -> None:
     """There are brokers and a topic; a password goes through TLS alone."""
     del form
+    demand(target)
+
+
+def demand(target: Target) -> None:
+    """As ``check``, for whoever reads the topic too. Raises SettingsError."""
     brokers, topic = address(target)
     if not brokers or not topic or "/" in topic:
         raise SettingsError("a Kafka url is kafka://broker:9092,broker:9092/topic")
@@ -135,13 +140,20 @@ class Link:
 
 def settings(target: Target) -> dict[str, Any]:
     """For librdkafka (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md)."""
+    return {
+        **connection(target),
+        "enable.idempotence": True,
+        "acks": "all",
+        "message.timeout.ms": round(target.timeout * 1000),
+    }
+
+
+def connection(target: Target) -> dict[str, Any]:
+    """What whoever sends and whoever reads have in common."""
     brokers, _ = address(target)
     found: dict[str, Any] = {
         "bootstrap.servers": brokers,
         "client.id": "detector",
-        "enable.idempotence": True,
-        "acks": "all",
-        "message.timeout.ms": round(target.timeout * 1000),
         "socket.timeout.ms": round(target.timeout * 1000),
         "security.protocol": "PLAINTEXT",
     }

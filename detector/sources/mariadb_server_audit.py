@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,9 +13,9 @@ import polars as pl
 
 from detector.reading import rejects, server_audit, times
 from detector.reading.identity import Sessions
-from detector.reading.records import Block, line_blocks
+from detector.reading.records import Block, line_blocks, lines_end
 from detector.reading.server_audit import LINES, Statements
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
 from detector.reading.wall_clock import WallClock
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
@@ -35,8 +36,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    told = frozenset(f"{connection}:{query}" for connection, query in tail.items())
-    statements = Statements(Sessions(settings.identity), told)
+    statements = Statements(Sessions(settings.identity), _told(tail))
     clock = WallClock(settings.log_timezone)
     done = 0
     for block in line_blocks(path, _BLOCK):
@@ -44,6 +44,32 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         yield _batch(block, statements, clock, path)
     events, skipped, left = statements.finish()
     yield Batch(events, empty(REJECTS), skipped, done, left)
+
+
+def _told(tail: Tail) -> frozenset[str]:
+    """The statements that earlier files told."""
+    return frozenset(f"{connection}:{query}" for connection, query in tail.items())
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    statements = Statements(Sessions(settings.identity), _told(tail))
+    clock = WallClock(settings.log_timezone)
+    if HELD in tail:
+        raw = json.loads(tail[HELD])
+        statements = Statements.of(raw["statements"], settings.identity)
+        clock = WallClock.of(settings.log_timezone, raw["clock"])
+    for block in line_blocks(path, _BLOCK):
+        yield _batch(block, statements, clock, path)
+    kept = {"statements": statements.kept(), "clock": clock.kept()}
+    yield nothing({HELD: json.dumps(kept)})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """Statements that were open when a file ended, which the tail names for the files after it."""
+    held = json.loads(tail[HELD])["statements"] if HELD in tail else ""
+    events, skipped, left = Statements.of(held, settings.identity).finish()
+    return Batch(events, empty(REJECTS), skipped, tail=left)
 
 
 def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -> Batch:
@@ -97,4 +123,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(lines_end, follow, close),
 )

@@ -6,11 +6,12 @@ login of its connection, so a log that begins in the middle lacks some of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -18,7 +19,7 @@ from detector.reading import json_entries, mongodb, rejects, times
 from detector.reading.carried import carried
 from detector.reading.json_entries import Objects
 from detector.reading.mongodb import OPERATIONS, Cursors, instant, number
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
@@ -53,13 +54,27 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del settings  # all of it is in the log
-    reader = _Reader({ctx: user for user, ctxs in tail.items() for ctx in ctxs.split()})
+    reader = _Reader.of(tail)
     done = 0
     for found in json_entries.objects(path, _SCHEMA):
         done = found.raw_bytes
         yield reader.batch(found, path)
-    events, skipped = reader.cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
-    yield Batch(events, empty(REJECTS), skipped, done, reader.tail())
+    yield reader.last(done)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    del settings
+    reader = _Reader.of(tail)
+    for found in json_entries.objects(path, _SCHEMA):
+        yield reader.batch(found, path)
+    yield nothing({HELD: reader.kept()})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """Cursors that were open when a file ended, and the tail for the files after it."""
+    del settings
+    return _Reader.of(tail).last(0)
 
 
 @dataclass(slots=True)
@@ -68,6 +83,23 @@ class _Reader:
 
     users: dict[str, str]
     cursors: Cursors = field(default_factory=Cursors)
+
+    @classmethod
+    def of(cls, tail: Tail) -> Self:
+        """As earlier files, or the piece before, left it."""
+        if HELD not in tail:
+            return cls({ctx: user for user, ctxs in tail.items() for ctx in ctxs.split()})
+        raw = json.loads(tail[HELD])
+        return cls(raw["users"], Cursors.of(raw["cursors"]))
+
+    def kept(self) -> str:
+        """All of it, as text."""
+        return json.dumps({"users": self.users, "cursors": self.cursors.kept()})
+
+    def last(self, done: int) -> Batch:
+        """What waited for the end of the file."""
+        events, skipped = self.cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
+        return Batch(events, empty(REJECTS), skipped, done, self.tail())
 
     def batch(self, found: Objects, path: Path) -> Batch:
         frame = found.frame.with_columns(
@@ -171,4 +203,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(json_entries.whole, follow, close),
 )

@@ -15,7 +15,7 @@ import polars as pl
 from detector.reading import json_entries, mongodb, rejects, times
 from detector.reading.json_entries import Objects
 from detector.reading.mongodb import OPERATIONS, Cursors, instant, number
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
 
@@ -56,6 +56,23 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         yield _batch(found, cursors, path)
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
     yield Batch(events, empty(REJECTS), skipped, done)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    del settings
+    cursors = Cursors.of(tail.get(HELD, ""))
+    for found in json_entries.objects(path, _SCHEMA):
+        yield _batch(found, cursors, path)
+    yield nothing({HELD: cursors.kept()})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """Cursors that were open when a file ended."""
+    del settings
+    cursors = Cursors.of(tail.get(HELD, ""))
+    events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
+    return Batch(events, empty(REJECTS), skipped)
 
 
 def _batch(found: Objects, cursors: Cursors, path: Path) -> Batch:
@@ -113,4 +130,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(json_entries.whole, follow, close),
 )

@@ -19,7 +19,7 @@ from detector.reading import json_entries, rejects, times
 from detector.reading.identity import Sessions
 from detector.reading.json_entries import Objects
 from detector.reading.server_audit import LINES, Statements
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
 
@@ -68,6 +68,20 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         yield _batch(found, statements, path)
     events, skipped, _ = statements.finish()
     yield Batch(events, empty(REJECTS), skipped, done)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    statements = Statements.of(tail.get(HELD, ""), settings.identity)
+    for found in json_entries.objects(path, _SCHEMA):
+        yield _batch(found, statements, path)
+    yield nothing({HELD: statements.kept()})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """Statements that were open when a file ended."""
+    events, skipped, _ = Statements.of(tail.get(HELD, ""), settings.identity).finish()
+    return Batch(events, empty(REJECTS), skipped)
 
 
 def _batch(found: Objects, statements: Statements, path: Path) -> Batch:
@@ -189,4 +203,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(json_entries.whole, follow, close),
 )

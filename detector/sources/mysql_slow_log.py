@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,11 +12,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.reading import entries, mysql, rejects, slow_log, sql, times
+from detector.reading import entries, mysql, opening, rejects, slow_log, sql, times
 from detector.reading.entries import Entries
 from detector.reading.identity import Sessions
 from detector.reading.records import Reject
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
 from detector.reading.sql_shape import MYSQL, shapes
 from detector.schema import EVENTS
 from detector.settings import Settings
@@ -47,7 +48,31 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     for found in entries.entries(path, slow_log.starts):
         done = found.raw_bytes
         yield reader.batch(found)
-    yield reader.batch(Entries(reader.held.clear(), reader.held_lines[:0], done), last=True)
+    yield reader.last(done)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    reader = _Reader(path, settings)
+    if HELD in tail:
+        reader.recall(tail[HELD])
+    for found in entries.entries(path, slow_log.starts):
+        yield reader.batch(found)
+    lines = sum(data.count(b"\n") for data, _ in opening.chunks(path))
+    yield nothing({HELD: reader.kept(lines)})
+
+
+def close(settings: Settings, tail: Tail) -> Batch:
+    """Entries whose literals were open when a file ended."""
+    reader = _Reader(Path(), settings)
+    if HELD in tail:
+        reader.recall(tail[HELD])
+    return reader.last(0)
+
+
+def whole(data: bytes) -> int:
+    """How many bytes of ``data`` are whole entries: where one ends, the next one tells."""
+    return entries.last_start(data, slow_log.starts)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
@@ -82,6 +107,34 @@ class _Reader:
         self.trusted: datetime | None = None
         self.held = pl.Series("text", [], dtype=pl.String)
         self.held_lines = np.empty(0, np.int64)
+
+    def last(self, done: int) -> Batch:
+        """What waited for the end of the file."""
+        return self.batch(Entries(self.held.clear(), self.held_lines[:0], done), last=True)
+
+    def kept(self, lines: int) -> str:
+        """All of it, as text, for the piece that begins ``lines`` further down."""
+        return json.dumps(
+            {
+                "use": self.use,
+                "time": self.time,
+                "sessions": list(self.sessions.known.items()),
+                "clocks": sorted(self.clocks),
+                "trusted": self.trusted and self.trusted.isoformat(),
+                "held": self.held.to_list(),
+                "held_lines": (self.held_lines - lines).tolist(),
+            }
+        )
+
+    def recall(self, text: str) -> None:
+        """What ``kept`` told."""
+        raw = json.loads(text)
+        self.use, self.time = raw["use"], raw["time"]
+        self.sessions.known.update(dict(raw["sessions"]))
+        self.clocks = set(raw["clocks"])
+        self.trusted = raw["trusted"] and datetime.fromisoformat(raw["trusted"])
+        self.held = pl.Series("text", raw["held"], dtype=pl.String)
+        self.held_lines = np.array(raw["held_lines"], np.int64)
 
     def batch(self, found: Entries, *, last: bool = False) -> Batch:
         """The events of a block; each entry is one or a reject."""
@@ -218,4 +271,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
+    growing=Growing(whole, follow, close),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from detector.errors import InputError
 from detector.ledger import manifest
 from detector.ledger.manifest import Part
-from detector.reading.opening import MIB, identity
+from detector.reading.opening import MIB, Identity
 from detector.reading.source import HELD, Source
 from detector.settings import Settings
 from detector.watch import log as logs
@@ -28,17 +28,24 @@ class Before:
     logs: Mapping[int, Log]
     settings: Settings
 
-    def known(self, path: Path, content: Content, source: Source) -> Log | None:
-        """The log in ``path`` as far as it is known; None where nothing of it is."""
-        contents = {log.content for log in self.logs.values() if log.content}
-        contents |= {other for part in self.parts for other in part.replaces}
+    def sizes(self, content: Content, source: Source) -> set[int] | None:
+        """The prefixes of a file by whose hashes it may be known; None where it cannot be."""
         files = [part for part in self.parts if part.source != SOURCE]
-        if (not contents and not files) or self._is_stranger(content, files, source):
+        if (not self._contents and not files) or self._is_stranger(content, files, source):
             return None
-        found = identity(path, {part.size for part in files})
+        return {part.size for part in files}
+
+    @property
+    def _contents(self) -> set[str]:
+        found = {log.content for log in self.logs.values() if log.content}
+        return found | {other for part in self.parts for other in part.replaces}
+
+    def known(self, path: Path, content: Content, source: Source, found: Identity) -> Log | None:
+        """The log in ``path``, whose content is ``found``, as far as it is known."""
+        files = [part for part in self.parts if part.source != SOURCE]
         log = Log(0, str(path), 0, 0, source.name, "growing")
         size = path.stat().st_size
-        if found.sha256 in contents | {part.id for part in files}:
+        if found.sha256 in self._contents | {part.id for part in files}:
             why = "its content is in the ledger"
             return Log(0, str(path), 0, 0, source.name, "whole", "copy", why, position=size)
         begun = [part for part in files if 0 < part.size < found.size

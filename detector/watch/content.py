@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from detector.reading import opening
 from detector.reading.opening import GZIP, MIB, ZSTD, Truncated
+from detector.watch import log as logs
 
 
 class Content(Protocol):
@@ -22,6 +23,12 @@ class Content(Protocol):
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the content, fewer at its end."""
+
+    def marks(self, position: int) -> dict[str, Any]:
+        """What to keep of a log that is read up to ``position``, to go on there."""
+
+    def behind(self, position: int) -> int:
+        """Bytes known to be there beyond ``position``."""
 
     def close(self) -> None:
         """Lets the file go."""
@@ -48,6 +55,14 @@ class Plain:
             length -= len(data)
         return b"".join(found)
 
+    def marks(self, position: int) -> dict[str, Any]:
+        """By which the file is known again."""
+        return logs.marks(self.read, position)
+
+    def behind(self, position: int) -> int:
+        """What the file has beyond ``position``."""
+        return max(0, self.status.st_size - position)
+
     @property
     def status(self) -> os.stat_result:
         """Of the open file, whatever its name is now."""
@@ -68,12 +83,15 @@ class Packed:
     _chunks: Iterator[tuple[bytes, int]] | None = None
     _at: int = 0
     _held: bytearray = field(default_factory=bytearray)
+    _first: bytes = b""
 
     #: Bytes kept behind the furthest one read, for an anchor.
     KEPT: Final = 1 << 17
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from ``offset``. Raises InputError."""
+        if offset >= 0 and offset + length <= len(self._first):
+            return self._first[offset : offset + length]
         if self._chunks is None or offset < self._at:
             self._chunks, self._at = opening.chunks(self.path, MIB), 0
             self._held.clear()
@@ -82,12 +100,22 @@ class Packed:
             if not data:
                 break
             self._held += data
+            if not self._at and len(self._first) < logs.HEAD:
+                self._first = bytes(self._held[: logs.HEAD])
             if (spare := offset - self.KEPT - self._at) > 0:
                 spare = min(spare, len(self._held))
                 del self._held[:spare]
                 self._at += spare
         start = offset - self._at
         return bytes(self._held[start : start + length])
+
+    def marks(self, position: int) -> dict[str, Any]:
+        """By which the content is known again."""
+        return logs.marks(self.read, position)
+
+    def behind(self, position: int) -> int:  # noqa: ARG002 - the protocol's
+        """How much a compressed file holds is known at its end."""
+        return 0
 
     def _next(self) -> bytes:
         assert self._chunks is not None

@@ -41,6 +41,7 @@ class Health:
                 ("silent", self._silence(log, now)),
                 ("clock", _clock(log, now)),
                 ("row counts", self._row_counts(log)),
+                ("lost", _loss(log)),
             ):
                 if words is None:
                     continue
@@ -49,7 +50,9 @@ class Health:
                     self._told.discard(key)
                 elif key not in self._told:
                     self._told.add(key)
-                    found.append(alert(log.path, what, words, now, self.model))
+                    # What is lost is lost for good: told once, also by the watchers after this one.
+                    once = f"{log.id} {log.lost}" if what == "lost" else ""
+                    found.append(alert(log.path, what, words, now, self.model, once))
         return found
 
     def _silence(self, log: Log, now: float) -> str:
@@ -79,6 +82,12 @@ class Health:
         return "" if share < LOST else None
 
 
+def _loss(log: Log) -> str:
+    if not log.lost:
+        return ""
+    return f"{log.reason}; the last event before that was of {_shown(log.last)}"
+
+
 def _clock(log: Log, now: float) -> str:
     limit = datetime.fromtimestamp(now, UTC) + AHEAD
     if log.last is None or log.last <= limit:
@@ -90,11 +99,14 @@ def _shown(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def alert(name: str, what: str, words: str, now: float, model: str) -> Alert:
-    """An alert of kind ``log``, with every key that others have."""
+def alert(name: str, what: str, words: str, now: float, model: str, once: str = "") -> Alert:
+    """An alert of kind ``log``, with every key that others have.
+
+    The same ``once`` gives the same id, whenever that is; without it, each minute has its own.
+    """
     moment = datetime.fromtimestamp(now, UTC)
     at = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    told = f"{LOG}\0{name}\0{what}\0{moment:%Y-%m-%dT%H:%M}"
+    told = f"{LOG}\0{name}\0{what}\0{once or f'{moment:%Y-%m-%dT%H:%M}'}"
     own = hashlib.sha256(told.encode()).hexdigest()[:20]
     nothing: dict[str, Any] = dict.fromkeys(
         ("rows", "records_out", "statements", "group_largest_rows"), 0

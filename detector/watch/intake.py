@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -16,12 +15,15 @@ from detector.ledger.ingest import TAILS
 from detector.ledger.manifest import Part
 from detector.reading import opening
 from detector.reading.opening import MIB
-from detector.reading.source import KEPT, Batch, Tail
+from detector.reading.source import KEPT, Batch, Tail, nothing
+from detector.schema import REJECTS
 from detector.watch import pieces
-from detector.watch.content import Content, Packed, Plain
-from detector.watch.log import Log
+from detector.watch.content import Plain
+from detector.watch.hashing import SLICE, Hashing
+from detector.watch.log import STREAMS, Log
 from detector.watch.shelf import Shelf
 from detector.watch.sums import Days, fold, together
+from detector.watch.topic import Partition
 
 #: Bytes of a micro-batch: what a transaction holds, and so what memory does.
 MOST: Final = 16 * MIB
@@ -40,6 +42,10 @@ class Piece:
     rejects: tuple[pl.DataFrame, ...] = ()
 
 
+#: What is said of a log that came through a pipe when its watcher was killed.
+CUT_OFF: Final = "the watcher was killed: what it had taken from the pipe and not counted is lost"
+
+
 class _Gone:
     """The content of a file that is gone."""
 
@@ -47,6 +53,12 @@ class _Gone:
 
     def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
         return b""
+
+    def marks(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
+        return {}
+
+    def behind(self, position: int) -> int:  # noqa: ARG002 - the protocol's
+        return 0
 
     def close(self) -> None:
         return None
@@ -58,6 +70,7 @@ class _Whole:
 
     log: Log
     batches: Iterator[Batch]
+    identifying: opening.Identifying
     sums: Days = field(default_factory=dict)
     rejects: list[pl.DataFrame] = field(default_factory=list)
 
@@ -74,12 +87,15 @@ class Intake:
     timezone: str
     most: int = MOST
     behind: list[Log] = field(default_factory=list)
+    hashing: Hashing = field(default_factory=Hashing)
     _quiet: dict[int, float] = field(default_factory=dict)
     _whole: dict[int, _Whole] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
+    _resumed: bool = False
 
     def take(self, now: float, *, finish: bool) -> list[Piece]:
         """The next pieces. With ``finish``, what is at its end has ended."""
+        self._hash(finish=finish)
         found: list[Piece] = []
         left = self.most
         self.behind = []
@@ -90,6 +106,8 @@ class Intake:
             try:
                 piece, more = self._next(log, left, now, finish=finish)
             except InputError as error:
+                if log.form == "pipe":
+                    raise
                 self._unfit(log, error, finish=finish)
                 continue
             except pieces.Changed:
@@ -101,9 +119,19 @@ class Intake:
                 self._begun.add(log.id)
                 left -= max(1, piece.log.position - log.position)
                 self._quiet[log.id] = now
-            if more:
-                self.behind.append(log if piece is None else piece.log)
+            after = log if piece is None else piece.log
+            if more or (finish and after.form in STREAMS and after.stage == "open"):
+                self.behind.append(after)
         return found
+
+    def _hash(self, *, finish: bool) -> None:
+        """Goes on with the content of logs that have ended."""
+        if not self._resumed:
+            self._resumed = True
+            for log in self.hashing.resume(self.shelf.logs):
+                self.shelf.put(log)
+        for log in self.hashing.step(self.shelf.logs, finish=finish):
+            self.shelf.put(log)
 
     @property
     def low(self) -> datetime | None:
@@ -119,7 +147,7 @@ class Intake:
 
     def _next(self, log: Log, most: int, now: float, *, finish: bool) -> tuple[Piece | None, bool]:
         if log.form == "whole":
-            return self._batch(log), log.id in self._whole
+            return self._batch(log, finish=finish), log.id in self._whole
         content = self.shelf.contents.get(log.id) or _Gone()
         taken = pieces.next_piece(
             log, content, self.shelf.source(log), self.shelf.looks.settings, most,
@@ -128,26 +156,33 @@ class Intake:
         if taken is None:
             return None, False
         after = taken.log
-        if after.stage == "ended":
-            after = replace(after, content=_content(after, content))
+        if isinstance(content, Partition) and content.gap is not None and after.stage == "ended":
+            return _over_gap(after, taken.batches, content), True
+        if after.stage == "ended" and log.form not in STREAMS:
+            after = replace(after, unhashed=self.hashing.add(after, content))
+        if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
+            after = replace(after, reason=CUT_OFF, lost=1)
         return Piece(after, taken.batches), taken.more
 
-    def _batch(self, log: Log) -> Piece | None:
+    def _batch(self, log: Log, *, finish: bool) -> Piece | None:
         """The next batch of a whole file, which counts for nothing until the last has come."""
         reading = self._whole.get(log.id)
         if reading is None:
             looks = self.shelf.looks
             batches = self.shelf.source(log).read(Path(log.path), looks.settings, self._told(log))
-            reading = self._whole[log.id] = _Whole(log, batches)
+            identifying = opening.Identifying(Path(log.path))
+            reading = self._whole[log.id] = _Whole(log, batches, identifying)
         try:
             step = pieces.next_batch(reading.log, reading.batches)
         except InputError:
             del self._whole[log.id]
             raise
         if step is None:
+            found = reading.identifying.step(opening.MAX if finish else SLICE)
+            if found is None:
+                return None
             del self._whole[log.id]
-            content = opening.identity(Path(log.path)).sha256
-            ended = replace(reading.log, stage="ended", content=content)
+            ended = replace(reading.log, stage="ended", content=found.sha256)
             return Piece(ended, [], reading.sums, tuple(reading.rejects))
         reading.log, batch = step
         reading.sums = together(reading.sums, fold([batch], self.timezone))
@@ -174,8 +209,12 @@ class Intake:
 
     def _ties(self, log: Log) -> list[Log]:
         """Begun logs whose end says how ``log`` is to be read: its source tells from file to file,
-        and they stand in the same folder.
+        and they stand in the same folder. A pipe goes on where the one before it broke off.
         """
+        if log.form in STREAMS:
+            pipe = log.form == "pipe"
+            open_logs = self.shelf.open_logs()
+            return [each for each in open_logs if pipe and each.form == "pipe" and each.id < log.id]
         folder = Path(log.path).parent
         return [
             other
@@ -188,9 +227,13 @@ class Intake:
 
     def _may_begin(self, log: Log, now: float, *, finish: bool) -> bool:
         """A log begins when those it may continue have ended, or go on all the same."""
+        if log.form == "topic" and log.id not in self.shelf.contents:
+            return False  # it is not asked for this time
         if log.position or not self._is_tied(log):
             return True
         others = self._ties(log)
+        if others and log.form == "pipe":
+            return False
         waited = now - self._quiet.setdefault(-log.id, now) > 10 * self.shelf.looks.settle
         return not others or (waited and not finish)
 
@@ -200,6 +243,9 @@ class Intake:
 
     def _has_ended(self, log: Log, now: float, *, finish: bool) -> bool:
         """Whether nothing more is to come: the file is gone, or another goes on where it was."""
+        if log.form in STREAMS:
+            stream = self.shelf.streams.begun.get(log.id)
+            return stream is None or stream.ended(finish=finish)
         quiet = now - self._quiet.setdefault(log.id, now) >= self.shelf.looks.settle
         if log.form == "packed":
             return True
@@ -223,23 +269,22 @@ class Intake:
     def _unfit(self, log: Log, error: InputError, *, finish: bool) -> None:
         """A log that cannot be read is left out; one that has but begun may yet show columns."""
         content = self.shelf.contents.get(log.id)
-        short = content is not None and len(content.read(0, PATIENCE)) < PATIENCE
-        if log.position == 0 and short and not finish and self.shelf.is_live(log):
+        fresh = log.position == 0 and not finish and self.shelf.is_live(log)
+        if fresh and content is not None and len(content.read(0, PATIENCE)) < PATIENCE:
             return
         self.shelf.put(replace(log, stage="left out", reason=error.reason))
         self.shelf.said.append(f"left out {log.path}: {error.reason}")
 
 
-def _content(log: Log, content: Content) -> str:
-    """The sha256 of all that was read, empty where the file is gone."""
-    if isinstance(content, Packed):
-        return opening.identity(content.path).sha256
-    digest = hashlib.sha256()
-    at = 0
-    while at < log.position:
-        data = content.read(at, min(8 * MIB, log.position - at))
-        if not data:
-            return ""
-        digest.update(data)
-        at += len(data)
-    return digest.hexdigest()
+def _over_gap(log: Log, batches: list[Batch], content: Partition) -> Piece:
+    """What came before messages that cannot be had any more, and that they are lost."""
+    gap = content.gap
+    assert gap is not None
+    why = (log.path, log.line + 1, gap.words)
+    reject = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
+    told = replace(log, lost=log.lost + gap.lost, reason=gap.words, rejects=log.rejects + 1)
+    batches = [*batches, replace(nothing(log.tail), rejects=reject)]
+    if gap.offset is None:
+        return Piece(replace(told, stage="left out"), batches)
+    content.seek(gap.offset)
+    return Piece(replace(told, stage="open", offset=gap.offset, within=0), batches)

@@ -7,7 +7,7 @@ cross and, once all of it is known, no longer do so: such an alert stays raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,22 +17,29 @@ import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
 from detector.alerts.batch import told
+from detector.features.past import gather
 from detector.features.table import DIMENSIONS
-from detector.features.today import Today
+from detector.features.today import Today, span
 from detector.forests.budget import RUN_DAYS
-from detector.forests.scoring import LOOKBACK
+from detector.forests.scoring import LOOKBACK, span_before
 from detector.watch.judging import Judging
-from detector.watch.sums import Books, OpenDays, merged
+from detector.watch.running import Running
+from detector.watch.state import Sums
+from detector.watch.sums import Books, OpenDays, Tables, merged
 
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
+#: Accounts whose past is held at a time.
+SHARD: Final = 500
 KEYS: Final = ["entity_kind", "entity"]
+#: What tells whether an hour rings.
+ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What lies before ``today.day``: the days that may have begun runs (``earlier``), HOURS and
-    TOUCHED of the week before, and what the ledger has of the day itself.
+    """What lies before ``today.day``: the days that began runs (``earlier``), HOURS and TOUCHED of
+    the week before, and what the ledger has of the day itself.
     """
 
     today: Today
@@ -43,21 +50,46 @@ class Ready:
 
 def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
     """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    since = day - timedelta(days=LOOKBACK)
-    hours, touched = books.hours(since, day), books.touched(since, day, DIMENSIONS)
-    today = Today.of(
-        hours, touched, day, judging.model.learned, judging.people, judging.settings,
-        judging.families,
+    week = day - timedelta(days=RUN_DAYS)
+    past = gather(
+        _shards(books, day), [span(day), span_before(day)], week, day, judging.model.learned,
+        judging.people, judging.settings,
     )  # fmt: skip
+    if past is None:
+        return None
+    earlier = _loud(judging, judging.scorer.earlier_of(past))  # first: it takes the most room
+    today = Today.of(past, judging.families)
     if today is None:
         return None
-    before = day - timedelta(days=RUN_DAYS)
+    del past
     until = day - timedelta(days=1)
     return Ready(
         today,
-        judging.scorer.earlier(hours, touched, [day]),
-        (books.hours(before, until), books.touched(before, until, DIMENSIONS)),
+        earlier,
+        (books.hours(week, until), books.touched(week, until, DIMENSIONS)),
         (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
+    )
+
+
+def _shards(books: Books, day: date) -> Iterator[Tables]:
+    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
+    since = day - timedelta(days=LOOKBACK)
+    names = books.accounts(since, day)
+    for start in range(0, len(names), SHARD):
+        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
+        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
+
+
+def _loud(judging: Judging, scored: pl.DataFrame) -> pl.DataFrame:
+    """What of ``scored`` runs and expectations ask for: few columns of few rows."""
+    if scored.is_empty():
+        return scored
+    return _slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
+
+
+def _slim(scored: pl.DataFrame) -> pl.DataFrame:
+    return scored.select(
+        name for name in scored.columns if name in ASKED or name.endswith("_surprise")
     )
 
 
@@ -71,14 +103,18 @@ class Live:
     _coming: Future[Ready | None] | None = None
     _asked: float = float("-inf")
     _stale: bool = True
+    _running: Running | None = None
+    _fresh: list[Tables] = field(default_factory=list)
     _touched: set[str] = field(default_factory=set)
     _told: set[str] = field(default_factory=set)
 
-    def touch(self, day: date, accounts: Collection[str]) -> None:
-        """Events of ``accounts`` came in on ``day``."""
-        self._touched |= set(accounts)
-        if self.ready is not None and day < self.ready.today.day:
+    def touch(self, sums: Sums) -> None:
+        """Events came in."""
+        if self.ready is not None and sums.day < self.ready.today.day:
             self._stale = True
+        if self._running is not None and sums.day == self._running.today.day:
+            self._touched |= set(sums.hours["account"].unique())
+            self._fresh.append((sums.hours, sums.touched))
 
     @property
     def is_preparing(self) -> bool:
@@ -94,26 +130,41 @@ class Live:
         self._make_ready(books, day, now, wait=wait)
         if self.ready is None or self.ready.today.day != day:
             return []
-        today = self.ready.today
-        names = self._touched
-        if not names <= today.members:
+        running = self._up_to_date(books.open, day)
+        if not self._touched <= running.today.members:
             self._stale = True
-        hours, touched = self._day(books.open, day)
-        new = today.new(touched)
-        scored = self._scored(today.table(hours, touched, new, names))
+        judged = self.judging.scorer.judge(
+            running.today.table(running.each, running.new, self._touched)
+        )
         self._touched = set()
-        if scored.is_empty():
+        if judged.is_empty():
             return []
+        scored = self.judging.scorer.ring(_slim(judged), self.ready.earlier)
         rings = scored.filter(pl.col("alarming") | pl.col("held"))
         found = [
             (kind, name)
-            for kind, name in rings.select("entity_kind", "entity").iter_rows()
+            for kind, name in rings.select(KEYS).iter_rows()
             if alert_id(kind, name, day) not in self._told
         ]
-        return self._whole(found, hours, touched, new) if found else []
+        return self._whole(running, found, self._day(books.open, day)) if found else []
+
+    def _up_to_date(self, open_days: OpenDays, day: date) -> Running:
+        """The day so far, with what came in lately."""
+        assert self.ready is not None
+        running, fresh = self._running, self._fresh
+        self._fresh = []
+        same = running is not None and running.today is self.ready.today
+        if running is not None and same and (not fresh or running.add(fresh)):
+            return running
+        for each in open_days.parts.get(day, []):
+            self._touched |= set(each.hours["account"].unique())
+        self._running = Running.of(self.ready.today, self._day(open_days, day))
+        return self._running
 
     def _make_ready(self, books: Books, day: date, now: float, *, wait: bool) -> None:
-        other = self.ready is None or self.ready.today.day != day
+        if self.ready is not None and self.ready.today.day != day:
+            self.ready = self._running = None  # what is made next needs the room
+        other = self.ready is None
         if self._coming is None and (other or (self._stale and now - self._asked >= ANEW)):
             # A copy: the watcher goes on while this is read.
             still = Books(books.ledger, OpenDays({d: list(p) for d, p in books.open.parts.items()}))
@@ -124,43 +175,27 @@ class Live:
             if self.ready is not None:
                 self._touched |= self.ready.today.members
 
-    def _day(self, open_days: OpenDays, day: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _day(self, open_days: OpenDays, day: date) -> Tables:
         """HOURS and TOUCHED of the day so far, of all accounts that were prepared for."""
         assert self.ready is not None
         known = pl.col("account").is_in(list(self.ready.today.members))
         hours, touched = merged(self.ready.base, open_days.parts.get(day, []), DIMENSIONS)
         return hours.filter(known), touched.filter(known)
 
-    def _scored(self, frame: pl.DataFrame) -> pl.DataFrame:
-        assert self.ready is not None
-        scorer = self.judging.scorer
-        judged = scorer.judge(frame)
-        if judged.is_empty():
-            return judged
-        theirs = judged.select(KEYS).unique()
-        return scorer.ring(judged, self.ready.earlier.join(theirs, on=KEYS, how="semi"))
-
     def _whole(
-        self,
-        found: Collection[tuple[str, str]],
-        hours: pl.DataFrame,
-        touched: pl.DataFrame,
-        new: pl.DataFrame,
+        self, running: Running, found: Collection[tuple[str, str]], day: Tables
     ) -> list[Alert]:
-        """The alerts of entities that ring, told from all their hours of the day."""
+        """The alerts of entities that ring, told from all their hours of the ``day``."""
         assert self.ready is not None
-        day = self.ready.today.day
-        self._told |= {alert_id(kind, name, day) for kind, name in found}
-        names = {name for _, name in found}
-        frame = self.ready.today.table(hours, touched, new, names, ends=False)
+        today, scorer = running.today, self.judging.scorer
+        self._told |= {alert_id(kind, name, today.day) for kind, name in found}
+        frame = today.table(running.each, running.new, {name for _, name in found}, ends=False)
         asked = pl.DataFrame(
             list(found), schema={"entity_kind": pl.String, "entity": pl.String}, orient="row"
         )
-        scored = self._scored(frame.join(asked, on=["entity_kind", "entity"], how="semi"))
-        whole = tuple(
-            pl.concat([week, today])
-            for week, today in zip(self.ready.week, (hours, touched), strict=True)
+        judged = scorer.judge(frame.join(asked, on=KEYS, how="semi"))
+        scored = scorer.ring(judged, self.ready.earlier)
+        hours, touched = (
+            pl.concat([week, so_far]) for week, so_far in zip(self.ready.week, day, strict=True)
         )
-        return told(
-            self.judging.scorer, scored, whole[0], whole[1], [day], self.judging.hush
-        ).alerts
+        return told(scorer, scored, hours, touched, [today.day], self.judging.hush).alerts

@@ -17,8 +17,12 @@ HEAD: Final = 1 << 16
 ANCHOR: Final = 1 << 12
 
 #: ``growing`` is read in pieces, its position in bytes; ``packed`` is compressed, its position in
-#: bytes of its content; ``whole`` is read once complete, its position in batches.
-Form: TypeAlias = Literal["growing", "packed", "whole"]
+#: bytes of its content; ``whole`` is read once complete, its position in batches. ``pipe`` is
+#: standard input, which cannot be read again, its position in bytes of one run; ``topic``
+#: is a partition of Kafka's, its position in bytes of its messages, a line each.
+Form: TypeAlias = Literal["growing", "packed", "whole", "pipe", "topic"]
+#: Those that are no files.
+STREAMS: Final = frozenset({"pipe", "topic"})
 #: ``copy`` holds what another log held; ``left out`` cannot be read.
 Stage: TypeAlias = Literal["open", "ended", "copy", "left out"]
 
@@ -31,8 +35,11 @@ class Log:
     """``position`` and ``line`` are what was read; ``tail`` what that left open.
 
     ``head`` and ``anchor`` are the sha256 of the first ``head_size`` bytes and of the
-    ``anchor_size`` before the position. ``content`` is the sha256 of all, once it has ended;
-    ``listed`` says that the ledger names it, so that batch knows the file.
+    ``anchor_size`` before the position. ``content`` is the sha256 of all, some time after
+    it has ended; until then it is ``unhashed``.
+    ``listed`` says that the ledger names it, so that batch knows the file. ``lost`` counts what of
+    it was lost, for which ``reason`` has words. ``offset`` and ``within`` are Kafka's message, and
+    how far into it, that the position stands for.
     """
 
     id: int
@@ -52,7 +59,11 @@ class Log:
     anchor_size: int = 0
     anchor: str = ""
     content: str = ""
+    unhashed: bool = False
     listed: bool = False
+    lost: int = 0
+    offset: int = 0
+    within: int = 0
     events: int = 0
     rejects: int = 0
     skipped: int = 0
@@ -83,7 +94,8 @@ def decode(text: str) -> Log:
     raw = json.loads(text)
     for name in ("first", "last"):
         raw[name] = None if raw[name] is None else datetime.fromisoformat(raw[name])
-    return Log(**{item.name: raw[item.name] for item in fields(Log)})
+    # What is missing was not known yet when it was written.
+    return Log(**{item.name: raw[item.name] for item in fields(Log) if item.name in raw})
 
 
 def digest(data: bytes) -> str:

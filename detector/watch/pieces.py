@@ -18,7 +18,7 @@ from detector.schema import READING, REJECTS
 from detector.settings import Settings
 from detector.watch import log as logs
 from detector.watch.content import Content
-from detector.watch.log import Log
+from detector.watch.log import STREAMS, Log
 
 #: An entry longer than this is no entry: what is there is read as if the file ended.
 LONGEST: Final = 64 * MIB
@@ -80,9 +80,9 @@ def next_piece(
         line=line,
         tail=tail,
         stage="ended" if ended and not more else "open",
-        **(logs.marks(content.read, position) if end else {}),
+        **(content.marks(position) if end else {}),
     )
-    if end and not _still(log, content, data[:end]):
+    if end and log.form not in STREAMS and not _still(log, content, data[:end]):
         raise Changed
     return Taken(after, batches, more)
 
@@ -107,7 +107,7 @@ def _read(
     data: bytes, growing: Growing, settings: Settings, tail: Tail, log: Log
 ) -> Iterator[Batch]:
     """The batches of a piece, with the log's name and lines in its rejects."""
-    with _in_memory(data) as path:
+    with in_memory(data) as path:
         try:
             for batch in growing.read(path, settings, tail):
                 yield replace(batch, rejects=_placed(batch.rejects, log))
@@ -118,7 +118,7 @@ def _read(
 def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
     """What the beginning of a log tells the pieces after it. Raises InputError."""
     tail: Tail = {}
-    with _in_memory(data) as path:
+    with in_memory(data) as path:
         for batch in growing.read(path, settings, {}):
             tail = batch.tail
     return tail
@@ -134,14 +134,16 @@ def _closing(
     growing: Growing, settings: Settings, tail: Tail, log: Log, line: int, broken: str
 ) -> Batch:
     last = nothing(tail) if growing.close is None else growing.close(settings, tail)
+    last = replace(last, rejects=_placed(last.rejects, replace(log, line=line)))
     if not broken:
         return last
     why = (log.path, line + 1, f"file ends early: {broken}")
-    return replace(last, rejects=pl.DataFrame([why], schema=dict(REJECTS), orient="row"))
+    cut = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
+    return replace(last, rejects=pl.concat([last.rejects, cut]))
 
 
 @contextmanager
-def _in_memory(data: bytes) -> Iterator[Path]:
+def in_memory(data: bytes) -> Iterator[Path]:
     """A file that is nowhere on disk: sources read paths."""
     handle = os.memfd_create("piece", os.MFD_CLOEXEC)
     try:

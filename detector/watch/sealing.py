@@ -6,6 +6,7 @@ what is in it; after a kill between the two, the next start finds the manifest a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Seal:
             ]
             if rejects.height:
                 path = self.ledger.path / "rejects" / f"{part.stem}.parquet"
-                made.append(_saved(rejects, REJECTS, path))
+                made.append(saved(rejects, REJECTS, path))
             sync_all(made)
         except OSError as error:
             raise self.ledger.unwritable(error) from error
@@ -68,8 +69,8 @@ class Seal:
     def _day(self, stem: str, day: date, hours: pl.DataFrame, touched: pl.DataFrame) -> list[Path]:
         places = [self.ledger.file(table, day, stem) for table in ("hours", "touched")]
         return [
-            _saved(hours.sort("account", maintain_order=True), HOURS, places[0]),
-            _saved(touched.sort("account", maintain_order=True), TOUCHED, places[1]),
+            saved(hours.sort("account", maintain_order=True), HOURS, places[0]),
+            saved(touched.sort("account", maintain_order=True), TOUCHED, places[1]),
         ]
 
     def _part(
@@ -94,8 +95,9 @@ class Seal:
             last=last,
             days=tuple(days),
             replaces=tuple(sorted(contents)),
-            # No log begins so: its sums stand for no file of their own.
-            head=self.id,
+            # No log begins so: its sums stand for no file of their own. Of the contents that it
+            # stands for nobody knows how they begin: every file is to be compared with them.
+            head="" if contents else self.id,
         )
 
 
@@ -110,9 +112,13 @@ def _span(hours: Sequence[pl.DataFrame]) -> tuple[datetime | None, datetime | No
     return first, last
 
 
-def _saved(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
+def saved(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
+    """Writes a table as Parquet. Raises OSError, also where polars has an error of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    check(frame, schema, "sealed").write_parquet(
-        path, compression="zstd", compression_level=1, statistics=False
-    )
+    try:
+        check(frame, schema, path.name).write_parquet(
+            path, compression="zstd", compression_level=1, statistics=False
+        )
+    except pl.exceptions.PolarsError as error:
+        raise OSError(errno.EIO, str(error).rpartition("IO error: ")[2]) from error
     return path

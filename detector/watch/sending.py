@@ -34,6 +34,13 @@ class Sending:
         """There is something to send."""
         self._wake.set()
 
+    def renew(self, routes: Sequence[Route]) -> None:
+        """From the next delivery on, to these sinks."""
+        self._routes = routes
+        if routes and not self._thread.is_alive():
+            self._thread.start()
+        self.wake()
+
     def __enter__(self) -> Self:
         if self._routes:
             self._thread.start()
@@ -47,7 +54,7 @@ class Sending:
     ) -> None:
         self._stop = True
         self._wake.set()
-        if self._routes:
+        if self._thread.is_alive():
             self._thread.join(LAST + ONCE)
 
     def _run(self) -> None:
@@ -63,10 +70,14 @@ class Sending:
 
     def _once(self, seconds: float) -> str:
         """What could not be sent, in words."""
+        if not self._routes:
+            return ""
         try:
             reports = deliver(self._folder, self._routes, Patience(seconds)) or []
         except DetectorError as error:
             return str(error)
-        waiting = [report for report in reports if report.waiting]
-        return "; ".join(f"{report.name}: {report.waiting} waiting: {report.words}"
-                         for report in waiting)  # fmt: skip
+        return "; ".join(
+            f"{report.name}: {report.waiting} waiting, {report.aside} set aside: {report.words}"
+            for report in reports
+            if report.waiting or report.aside
+        )

@@ -34,15 +34,25 @@ RATED: Final = timedelta(days=14)
 Say = Callable[[str, str, Mapping[str, Any]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What settings and model are now. ``take`` puts into force what is not the judging's."""
+
+    judging: Judging
+    words: str
+    take: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Service:
-    """``reload`` makes a judging of the model folder as it is now, and raises DetectorError;
-    ``model`` is that folder. ``rang`` is told of new alerts, ``told`` of how it stands.
+    """``reload`` reads settings, model and keys as they are now, and raises DetectorError where any
+    of them cannot be used; ``model`` is the model's folder. ``rang`` is told of new alerts,
+    ``told`` of how it stands.
     """
 
     watcher: Watcher
     health: Health
-    reload: Callable[[], Judging]
+    reload: Callable[[], Renewed]
     model: Path
     say: Say
     rang: Callable[[Sequence[Alert]], None]
@@ -62,14 +72,27 @@ class Service:
         self._told_at = time.monotonic()
         with _signals(self.stop, self.hup):
             notify("READY=1", "STATUS=following")
-            while not self.stop.is_set():
+            while not self.stop.is_set() and not self.watcher.shelf.is_over:
                 done = self.watcher.cycle()
                 self._after(done)
                 if done.idle and not done.alerts:
                     self.stop.wait(PAUSE)
             notify("STOPPING=1")
+        words = self._end()
         self._tell(time.monotonic())
-        self.say("stopped", "stopped; what was read is kept", {})
+        self.say("stopped", words, {})
+
+    def _end(self) -> str:
+        """The last of what cannot be read again; how it ended, in words."""
+        shelf = self.watcher.shelf
+        shelf.streams.stop()
+        while any(log.form == "pipe" for log in shelf.open_logs()):
+            self._after(self.watcher.cycle())
+        if self.stop.is_set():
+            return "stopped; what was read is kept"
+        self._ring(self.watcher.finish())
+        self._look_at_health()
+        return "standard input has ended; all of it is in the ledger"
 
     def _after(self, done: Cycle) -> None:
         self._events += done.events
@@ -99,14 +122,16 @@ class Service:
 
     def _look_after(self) -> None:
         self._look_at_model()
-        new = self.health.check(self.watcher.shelf.logs.values(), time.time())
-        if new:
-            self.watcher.tell(new)
-            self._ring(new)
+        self._look_at_health()
         self._look_at_rate()
 
+    def _look_at_health(self) -> None:
+        self._ring(tell_health(self.watcher, self.health, time.time()))
+
     def _look_at_model(self) -> None:
-        """A new model is taken over once it was checked; a bad one is said, and changes nothing."""
+        """What is new is taken over once all of it was checked; what is bad is said, and changes
+        nothing.
+        """
         stamp = _stamp(self.model)
         if stamp == self._seen and not self.hup.is_set():
             return
@@ -114,15 +139,16 @@ class Service:
         self._seen = stamp
         kept = self.watcher.judging.model.id
         try:
-            judging = self.reload()
+            new = self.reload()
         except DetectorError as error:
-            self.say("model", f"{error}; model {kept} goes on", {"model": kept})
+            words = f"{error}; nothing was changed, model {kept} goes on"
+            self.say("model", words, {"model": kept})
             return
-        self.watcher.judge_by(judging)
-        self.health.model = judging.model.id
-        self.say(
-            "model", f"model {judging.model.id} in place of {kept}", {"model": judging.model.id}
-        )
+        new.take()
+        self.watcher.judge_by(new.judging)
+        own = self.health.model = new.judging.model.id
+        words = f"model {own} goes on" if own == kept else f"model {own} in place of {kept}"
+        self.say("model", f"{words}; {new.words}", {"model": own})
 
     def _look_at_rate(self) -> None:
         """Whether alerts come at another rate than was promised."""
@@ -140,6 +166,19 @@ class Service:
         self._drift = words
 
 
+def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
+    """The alerts of what is newly wrong with logs, kept for the sinks."""
+    known = {alert["id"] for alert in watcher.raised}
+    new = [
+        alert
+        for alert in health.check(watcher.shelf.logs.values(), now)
+        if alert["id"] not in known
+    ]
+    if new:
+        watcher.tell(new)
+    return new
+
+
 def _stamp(model: Path) -> float:
     """When the model folder was written."""
     try:
@@ -150,7 +189,7 @@ def _stamp(model: Path) -> float:
 
 @contextmanager
 def _signals(stop: threading.Event, hup: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT stop; SIGHUP looks at the model."""
+    """SIGTERM and SIGINT stop; SIGHUP reads model and settings anew."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame

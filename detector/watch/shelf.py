@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
 from detector.reading import paths
+from detector.reading.opening import MAX, MIB, Identifying, Identity
 from detector.reading.recognise import recognise
 from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch import log as logs
+from detector.watch.before import Before
 from detector.watch.content import Content, Packed, Plain, is_packed
-from detector.watch.log import HEAD, Form, Log
+from detector.watch.log import HEAD, STREAMS, Form, Log
+from detector.watch.streams import Choose, Streams
 
 #: Seconds between two looks at a file that could not be used yet.
 AGAIN: Final = 5.0
+#: Bytes of a new file that are compared with what is known at one look.
+SLICE: Final = 128 * MIB
 #: A beginning this long that no source accepts is not going to become a log.
 ENOUGH: Final = HEAD
 
@@ -40,22 +45,27 @@ class Looks:
 class Shelf:
     """All logs that were ever followed, by id, and the open ones' ``contents``.
 
-    ``changed`` are logs whose record is to be kept with the next transaction.
+    ``changed`` are logs whose record is to be kept with the next transaction. What comes in by
+    itself comes from ``streams``.
     """
 
     looks: Looks
     logs: dict[int, Log]
-    known: Callable[[Path, Content, Source], Log | None]
+    before: Before
+    streams: Streams = field(default_factory=Streams)
     contents: dict[int, Content] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     lost: dict[int, float] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     _again: dict[tuple[int, int], int] = field(default_factory=dict)
     _later: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    _identifying: dict[tuple[int, int], Identifying] = field(default_factory=dict)
 
     def put(self, log: Log) -> None:
-        """Takes a log in, or what became of it."""
+        """Takes a log in, or what became of it, which is on disk by then."""
         self.logs[log.id] = log
+        if log.id in self.streams.begun:
+            self.streams.begun[log.id].forget(log.position)
         self.changed.add(log.id)
         if log.stage != "open":
             self._let_go(log.id)
@@ -64,6 +74,11 @@ class Shelf:
         """Those that may still give something, in the order they were found."""
         return [log for log in self.logs.values() if log.stage == "open"]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all that was asked for came in by itself, and has come."""
+        return not self.looks.arguments and self.streams.over
+
     def source(self, log: Log) -> Source:
         """Of a log."""
         return self.looks.sources[log.source]
@@ -71,6 +86,8 @@ class Shelf:
     def is_live(self, log: Log) -> bool:
         """Whether its file stands under its name."""
         content = self.contents.get(log.id)
+        if log.form in STREAMS:
+            return content is not None
         if isinstance(content, Packed):
             return content.path.exists()
         try:
@@ -82,11 +99,19 @@ class Shelf:
     def look(self, now: float, *, finish: bool = False) -> None:
         """Finds what is new, and what became of what is known. ``now`` is the wall clock.
 
-        With ``finish``, at files too that could not be used a moment ago.
+        With ``finish``, at files too that could not be used a moment ago. Raises InputError for
+        streams that cannot be used.
         """
         if finish:
             self._later.clear()
         self._check_open(now)
+        choose = Choose(self.looks.sources, self.looks.settings, self.looks.source)
+        for found, stream in self.streams.look(self.logs, choose, now, finish=finish):
+            self.contents[found.id] = stream
+            self.put(found)
+            if found.stage == "left out":
+                self.said.append(f"left out {found.path}: {found.reason}")
+        self.said += self.streams.words()
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
         for path in paths.present(self.looks.arguments):
             try:
@@ -98,15 +123,17 @@ class Shelf:
             if log is not None and self._is_same(log, path, status):
                 continue
             mark = (*place, status.st_size)
-            if self._later.get(mark, 0.0) <= now and status.st_size:
+            due = self._later.get(mark, 0.0) <= now or place in self._identifying
+            if due and status.st_size:
                 self._later[mark] = now + AGAIN
-                self._new(path, status, now)
+                self._new(path, status, now, finish=finish)
         self._later = {mark: when for mark, when in self._later.items() if when > now}
 
     def close(self) -> None:
         """Lets all files go."""
         for number in list(self.contents):
             self._let_go(number)
+        self.streams.close()
 
     def _let_go(self, number: int) -> None:
         content = self.contents.pop(number, None)
@@ -117,6 +144,8 @@ class Shelf:
         """Of files that were cut short, or overwritten, what was read is all there will be."""
         for log in self.open_logs():
             content = self.contents.get(log.id)
+            if log.form in STREAMS:
+                continue
             if content is None:
                 self._reopen(log, now)
             elif isinstance(content, Plain) and log.form == "growing":
@@ -173,7 +202,8 @@ class Shelf:
         if content is None:
             return True
         if size > log.position and (not log.position or logs.begins_as(log, content.read)):
-            self.put(replace(log, path=str(path), stage="open"))
+            grown = replace(log, path=str(path), stage="open", content="", listed=False)
+            self.put(grown)
             self.contents[log.id] = content
             return True
         content.close()
@@ -181,7 +211,7 @@ class Shelf:
         self.changed.add(log.id)
         return False
 
-    def _new(self, path: Path, status: os.stat_result, now: float) -> None:
+    def _new(self, path: Path, status: os.stat_result, now: float, *, finish: bool) -> None:
         """A file of an unknown inode."""
         settled = now - status.st_mtime >= self.looks.settle
         try:
@@ -200,13 +230,15 @@ class Shelf:
         if same is not None:
             self._twinned(same, path, place, content)
         else:
-            self._stranger(path, place, content, settled=settled)
+            self._stranger(path, place, content, settled=settled, finish=finish)
 
     def _twin(self, content: Content) -> Log | None:
         """The log of which this content is a copy, or the rest."""
         heads: dict[int, str] = {}
         for log in self.logs.values():
-            if not log.told or log.form == "whole" or log.stage in {"copy", "left out"}:
+            if not log.told or log.form in {"whole", *STREAMS}:
+                continue
+            if log.stage in {"copy", "left out"}:
                 continue
             size = log.head_size
             if size not in heads:
@@ -247,7 +279,7 @@ class Shelf:
             self.contents[log.id] = content
 
     def _stranger(
-        self, path: Path, place: tuple[int, int], content: Content, *, settled: bool
+        self, path: Path, place: tuple[int, int], content: Content, *, settled: bool, finish: bool
     ) -> None:
         """A log that was never met."""
         try:
@@ -269,7 +301,14 @@ class Shelf:
             if not settled:
                 content.close()
                 return
-        found = self.known(path, content, source) or self._fresh(path, place, source.name, form)
+        found = self._fresh(path, place, source.name, form)
+        sizes = self.before.sizes(content, source)
+        if sizes is not None:
+            identity = self._identified(path, place, sizes, finish=finish)
+            if identity is None:
+                content.close()
+                return
+            found = self.before.known(path, content, source, identity) or found
         number = self._number(place)
         log = replace(found, id=number, path=str(path), device=place[0], inode=place[1], form=form)
         if log.stage != "open":
@@ -277,6 +316,20 @@ class Shelf:
         self.put(log)
         if log.stage == "open":
             self.contents[log.id] = content
+
+    def _identified(
+        self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
+    ) -> Identity | None:
+        """What a file contains; None where that is known only at a later look."""
+        reading = self._identifying.setdefault(place, Identifying(path, sizes))
+        try:
+            found = reading.step(MAX if finish else SLICE)
+        except InputError:
+            del self._identifying[place]  # it is gone
+            return None
+        if found is not None:
+            del self._identifying[place]
+        return found
 
     def _fresh(self, path: Path, place: tuple[int, int], source: str, form: Form) -> Log:
         return Log(self._number(place), str(path), *place, source, form)

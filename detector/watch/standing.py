@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from detector.errors import StateError
-from detector.watch.content import Plain
+from detector.watch.topic import Partition
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
@@ -17,9 +17,14 @@ FILE: Final = "status.json"
 def lag(watcher: Watcher, number: int) -> int:
     """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
     content = watcher.shelf.contents.get(number)
-    if not isinstance(content, Plain):
-        return 0
-    return max(0, content.status.st_size - watcher.shelf.logs[number].position)
+    log = watcher.shelf.logs[number]
+    return 0 if content is None or log.form == "whole" else content.behind(log.position)
+
+
+def _messages(watcher: Watcher, number: int) -> int | None:
+    """Messages of a topic's partition that were not taken in yet; None for other logs."""
+    content = watcher.shelf.contents.get(number)
+    return content.messages if isinstance(content, Partition) else None
 
 
 def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
@@ -32,6 +37,7 @@ def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
             "rejects": log.rejects,
             "last_event": log.last.isoformat() if log.last else None,
             "lag_bytes": lag(watcher, log.id),
+            "lag_messages": _messages(watcher, log.id),
         }
         for log in watcher.shelf.open_logs()
     ]

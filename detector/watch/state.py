@@ -85,7 +85,7 @@ class State:
         made = cls(folder, connection, lock)
         try:
             made._prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             made.close()
             raise _damage(folder, str(error)) from error
         except DetectorError:
@@ -183,6 +183,11 @@ class State:
                 raise _damage(self.folder, f"{what}: {error}") from error
         return found
 
+    def days(self) -> list[date]:
+        """The days that are not in the ledger yet, in order."""
+        rows = self._connection.execute("SELECT DISTINCT day FROM watch_sums ORDER BY day")
+        return [date.fromisoformat(day) for (day,) in rows]
+
     def rejects(self) -> pl.DataFrame:
         """REJECTS that are not in the ledger yet. Raises StateError."""
         parts = [pl.DataFrame(schema=dict(REJECTS))]
@@ -196,6 +201,8 @@ class State:
         """All that were raised and not forgotten, in order. Raises StateError."""
         try:
             return self.box().alerts()
+        except OutboxError as error:
+            raise StateError(error.what, where=error.where, hint=MEND) from error
         except ValueError as error:
             raise _damage(self.folder, f"an alert: {error}") from error
 

@@ -131,18 +131,31 @@ class Books:
     ledger: Ledger
     open: OpenDays
 
-    def hours(self, since: date, until: date) -> pl.DataFrame:
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
         """See ``Ledger.hours``."""
-        fresh = [each.hours for each in self._between(since, until)]
-        known = self.ledger.hours(since, until)
+        theirs = pl.lit(value=True) if accounts is None else accounts
+        fresh = [each.hours.filter(theirs) for each in self._between(since, until)]
+        known = self.ledger.hours(since, until, accounts)
         return _together(known, fresh, merge_hours, HOUR_KEYS)
 
-    def touched(self, since: date, until: date, dimensions: Collection[str]) -> pl.DataFrame:
+    def touched(
+        self,
+        since: date,
+        until: date,
+        dimensions: Collection[str],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
         """See ``Ledger.touched``."""
         chosen = pl.col("dimension").is_in(sorted(dimensions))
+        chosen = chosen if accounts is None else chosen & accounts
         fresh = [each.touched.filter(chosen) for each in self._between(since, until)]
-        known = self.ledger.touched(since, until, dimensions)
+        known = self.ledger.touched(since, until, dimensions, accounts)
         return _together(known, fresh, merge_touched, TOUCHED_KEYS)
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """See ``Ledger.accounts``."""
+        fresh = [each.hours["account"].unique() for each in self._between(since, until)]
+        return pl.concat([self.ledger.accounts(since, until), *fresh]).unique().sort()
 
     def days(self) -> list[date]:
         """All that have data, in order."""

@@ -1,8 +1,8 @@
 """One watcher: reads, counts, scores and raises, a micro-batch at a time.
 
-What a micro-batch changes is one transaction: positions, sums, rejects and days to be scored.
-Scores and alerts of the days it touched follow in another; killed between the two, the next start
-finds those days marked and scores them then.
+What a micro-batch changes is one transaction: positions, sums, rejects, days to be scored, and the
+alerts that follow from them, with their messages. Killed before it, the next start reads and scores
+the same again, and comes to the same alerts.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import Scored
 from detector.errors import InputError
 from detector.ledger.store import Ledger
-from detector.schema import SCORES, check
+from detector.schema import SCORES
 from detector.watch import sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
 from detector.watch.judging import Judging
 from detector.watch.live import Live
 from detector.watch.shelf import Shelf
-from detector.watch.state import Rows, State
+from detector.watch.state import State
 from detector.watch.sums import Books, OpenDays, fold, together
+from detector.watch.turn import Turn
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
 MANY: Final = 3_000_000
@@ -80,6 +81,7 @@ class Watcher:
     newest: datetime | None = None
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
+    _turn: Turn = field(default_factory=Turn)
     _fresh: bool = True
     _ids: set[str] = field(init=False)
     _facts: dict[str, str] = field(init=False)
@@ -118,13 +120,14 @@ class Watcher:
             self._looked = now
         before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
         pieces = self.intake.take(now, finish=finish)
-        self._keep(pieces)
+        self._count(pieces)
         if pieces:
             self._moved = now
         scored = self._score(now, finish=finish and not pieces)
         alerts = [alert for some in scored for alert in some[1]]
         if not finish:
             alerts += self._live(now)
+        self._commit()
         self._seal(now)
         return Cycle(
             len(pieces),
@@ -138,6 +141,7 @@ class Watcher:
     def close(self) -> None:
         """Ends what goes on beside."""
         self.live.close()
+        self.intake.hashing.close()
 
     def finish(self) -> list[Alert]:
         """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""
@@ -147,16 +151,8 @@ class Watcher:
         self._put_away(sorted(self.open.parts))
         return found
 
-    def _keep(self, pieces: Sequence[Piece]) -> None:
-        """Counts the pieces: all of it in one transaction."""
-        changed = {piece.log.id: piece.log for piece in pieces}
-        changed |= {
-            number: self.shelf.logs[number]
-            for number in self.shelf.changed
-            if number not in changed
-        }
-        if not changed:
-            return
+    def _count(self, pieces: Sequence[Piece]) -> None:
+        """Takes the pieces in."""
         batches = [batch for piece in pieces for batch in piece.batches]
         days = fold(batches, self.ledger.timezone)
         for piece in pieces:
@@ -165,41 +161,36 @@ class Watcher:
         rejects = [batch.rejects for batch in batches if batch.rejects.height]
         rejects += [each for piece in pieces for each in piece.rejects]
         self.calendar.touch(each.day for each in sums)
-        with self.state.transaction() as rows:
-            for log in changed.values():
-                state.keep_log(rows, log)
-            for each in sums:
-                state.keep_sums(rows, each)
-            if rejects:
-                state.keep_rejects(rows, pl.concat(rejects))
-            self._keep_facts(rows)
         for piece in pieces:
             self.shelf.put(piece.log)
-        self.shelf.changed.clear()
         self.open.put(sums)
+        self._turn.add(sums)
+        self._turn.rejects += rejects
         self._fresh = self._fresh or bool(sums)
         for each in sums:
-            self.live.touch(each.day, each.hours["account"].unique())
+            self.live.touch(each)
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()
 
-    def _keep_facts(self, rows: Rows) -> None:
-        """What changed of what is known beside logs and sums."""
+    def _commit(self) -> None:
+        """All that changed since the last time, in one transaction."""
         facts = self.calendar.facts()
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
-        state.keep(rows, new)
+        logs = [self.shelf.logs[number] for number in sorted(self.shelf.changed)]
+        self._turn.keep(self.state, self.names, logs, new)
+        self._turn = Turn()
         self._facts |= new
+        self.shelf.changed.clear()
 
     def _merge(self) -> None:
         """Small sums become larger ones."""
         for sums in self.open.ripe():
             whole = self.open.joined(sums)
-            with self.state.transaction() as rows:
-                state.drop_sums(rows, sums)
-                state.keep_sums(rows, whole)
             self.open.drop(sums)
             self.open.put([whole])
+            self._turn.drop(sums)
+            self._turn.add([whole])
 
     def _believe(self) -> None:
         times = [log.last for log in self.shelf.logs.values() if log.last is not None]
@@ -240,8 +231,7 @@ class Watcher:
         found = self.live.score(self.books, day, now)
         self._fresh = self.live.is_preparing
         new = self.judging.raised(found, self.raised, self._ids, self.clock())
-        if new:
-            self.tell(new)
+        self._raised(new)
         return new
 
     def _today(self, now: float) -> date | None:
@@ -253,10 +243,12 @@ class Watcher:
         return day if day in self.calendar.dirty else None
 
     def tell(self, alerts: Sequence[Alert]) -> None:
-        """Keeps alerts for the sinks, and what else changed, in one transaction."""
-        with self.state.transaction() as rows:
-            self.state.box(self.names).keep(rows, alerts)
-            self._keep_facts(rows)
+        """Keeps alerts for the sinks that do not come of a micro-batch."""
+        self._raised(alerts)
+        self._commit()
+
+    def _raised(self, alerts: Sequence[Alert]) -> None:
+        self._turn.alerts += alerts
         self.raised += alerts
         self._ids |= {alert["id"] for alert in alerts}
 
@@ -268,12 +260,12 @@ class Watcher:
         self._fresh = True
 
     def _raise(self, some: Scored, now: float) -> list[Alert]:
-        """Keeps scores on disk, then alerts and that the days are done in one transaction."""
+        """Puts scores on disk; alerts, and that the days are done, go there with the batch."""
         new = self.judging.raised(some.alerts, self.raised, self._ids, now)
         for day in some.days:
             _write(self.out, day, some.scores.filter(pl.col("date") == day))
         self.calendar.settle(some.days)
-        self.tell(new)
+        self._raised(new)
         return new
 
     def _seal(self, now: float) -> None:
@@ -289,11 +281,11 @@ class Watcher:
 
     def _put_away(self, days: Sequence[date]) -> None:
         """Into the ledger, then out of the state."""
-        if not days and not self._rejects:
-            return
         contents = {
             log.content for log in self.shelf.logs.values() if log.content and not log.listed
         }
+        if not days and not self._rejects and not contents:
+            return
         known = {part.id for part in self.intake.parts}
         seal = sealing.Seal(self.ledger, self._next_part())
         seal.write(self.open, days, self.state.rejects(), contents - known)
@@ -329,9 +321,6 @@ def _write(out: Path, day: date, scores: pl.DataFrame) -> None:
     """SCORES of one day, the whole file or the old one. Raises InputError."""
     path = out / "scores" / f"{day.isoformat()}.parquet"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.tmp")
-        check(scores, SCORES, "scores").write_parquet(fresh, compression="zstd")
-        fresh.replace(path)
+        sealing.saved(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error

@@ -11,12 +11,12 @@ TOPIC = "alerts"
 
 
 @contextmanager
-def cluster(brokers: int = 3) -> Iterator[str]:
-    """The addresses of its brokers."""
+def cluster(brokers: int = 3, topic: str = TOPIC) -> Iterator[str]:
+    """The addresses of its brokers, which have a topic of four partitions."""
     from confluent_kafka import Producer
 
     host = Producer({"test.mock.num.brokers": brokers, "bootstrap.servers": "mock"})
-    found = host.list_topics(TOPIC, timeout=20)
+    found = host.list_topics(topic, timeout=20)
     try:
         yield ",".join(f"{broker.host}:{broker.port}" for broker in found.brokers.values())
     finally:

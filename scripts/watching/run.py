@@ -11,15 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from loopback import UnavailableError
+
 from detector.cli import main as command
+from watching import replay, soak
+from watching.database import HISTORY, Load, loaded
+from watching.subject import AGENCY, Subject
 from watching.writer import Writer
 
-ROOT = Path(__file__).resolve().parents[2]
-AGENCY = ROOT / "data" / "sample" / "agency"
 #: Seconds that a watcher lives.
 SHORTEST, LONGEST = 0.05, 3.0
 #: What is no event, one in so many lines.
@@ -46,7 +49,10 @@ log.head({events}).write_ndjson({str(place / "clean.ndjson")!r})
 
 
 def watcher(place: Path, name: str, logs: str, *more: str) -> int:
-    """A process that watches; its id. It seals and rescores in seconds what else takes minutes."""
+    """A process that watches ``logs``, a folder in ``place`` or a glob; its id.
+
+    It seals and rescores in seconds what else takes minutes.
+    """
     child = os.fork()
     if child:
         return child
@@ -61,9 +67,7 @@ def watcher(place: Path, name: str, logs: str, *more: str) -> int:
         sys.argv = [
             "detector", "watch", str(place / logs), "--state", str(folder / "state"),
             "--ledger", str(folder / "ledger"), "--out", str(folder / "out"),
-            "--model", str(ROOT / "models" / "agency"),
-            "--directory", str(AGENCY / "directory.csv"),
-            "--settings", str(AGENCY / "detector.toml"), "--settle", "0.3",
+            *Subject.sample().flags, "--settle", "0.3",
             "--sink", f"file://{folder / 'alerts.ndjson'}", *more,
         ]  # fmt: skip
         command.run()
@@ -84,26 +88,36 @@ def kill(child: int) -> None:
         os.kill(child, signal.SIGKILL)
 
 
-def rounds(place: Path, kills: int, seed: int) -> Writer:
-    """All rounds; the writer, who has written everything."""
+def rounds(place: Path, kills: int, seed: int, database: str | None) -> Writer:
+    """All rounds; the writer, who has written everything. ``database`` are the logs of one.
+
+    In each round a watcher of every kind is started and, at a moment of its own, killed.
+    """
     chance = random.Random(seed)
     logs = place / "logs"
     logs.mkdir()
     data = (place / "one" / "audit.ndjson").read_bytes()
     writer = Writer(logs, data, random.Random(seed + 1))
+    wanted = {"killed": "logs"} | ({"database": database} if database else {})
     for number in range(kills):
-        child = watcher(place, "killed", "logs")
-        seconds = chance.uniform(SHORTEST, LONGEST)
-        end = time.monotonic() + seconds
-        writer.write(seconds, len(data) * (number + 1) // kills)
-        time.sleep(max(0.0, end - time.monotonic()))
-        kill(child)
-        code = ended(child)
-        if code != -signal.SIGKILL:
-            said = (place / "killed.err").read_text().splitlines()[-3:]
-            raise SystemExit(f"a watcher ended by itself with {code}: {said}")
+        begun = time.monotonic()
+        ends = sorted((begun + chance.uniform(SHORTEST, LONGEST), name, watcher(place, name, what))
+                      for name, what in wanted.items())  # fmt: skip
+        for step, (end, name, child) in enumerate(ends):
+            until = len(data) * (len(ends) * number + step + 1) // (len(ends) * kills)
+            writer.write(end - time.monotonic(), until)
+            time.sleep(max(0.0, end - time.monotonic()))
+            _end(place, name, child)
     writer.write(0.0, len(data))
     return writer
+
+
+def _end(place: Path, name: str, child: int) -> None:
+    kill(child)
+    code = ended(child)
+    if code != -signal.SIGKILL:
+        said = (place / f"{name}.err").read_text().splitlines()[-3:]
+        raise SystemExit(f"a watcher ended by itself with {code}: {said}")
 
 
 def counted(place: Path, name: str) -> dict[str, Any]:
@@ -136,6 +150,24 @@ def _alerts(folder: Path) -> list[str]:
         return sorted(box.ids())
 
 
+def judge_database(
+    killed: dict[str, Any], whole: dict[str, Any], transactions: int
+) -> dict[str, bool]:
+    """What must hold of a server's own log. Alerts of the day that runs may be more than batch's
+    (see docs/watch.md).
+    """
+    import polars as pl
+
+    mine = killed["touched"].filter(pl.col("value") == HISTORY)
+    return {
+        "transactions": int(mine["statements"].sum()) == transactions,
+        "rejects": killed["rejects"] == whole["rejects"],
+        **{name: killed[name].equals(whole[name]) for name in ("hours", "touched", "scores")},
+        "alerts": set(killed["alerts"]) >= set(whole["alerts"]),
+        "sink": killed["sink"] == killed["alerts"],
+    }
+
+
 def judge(killed: dict[str, Any], whole: dict[str, Any], events: int, bad: int) -> dict[str, bool]:
     """What must hold."""
     return {
@@ -147,37 +179,83 @@ def judge(killed: dict[str, Any], whole: dict[str, Any], events: int, bad: int) 
     }
 
 
-def main() -> int:
+def prove(place: Path, asked: argparse.Namespace, load: Load | None) -> dict[str, Any]:
+    """All rounds, the watchers that nobody kills, and what came of both."""
+    begun = time.monotonic()
+    writer = rounds(place, asked.kills, asked.seed, load.logs if load else None)
+    transactions = load.stop() if load else 0
+    time.sleep(2.0)  # a log collector writes on its own time; what rests for --settle is complete
+    runs = [("killed", "logs"), ("whole", "one")]
+    if load:
+        runs += [("database", load.logs), ("database-whole", load.logs)]
+    codes = [ended(watcher(place, name, what, "--once")) for name, what in runs]
+    found = {name: counted(place, name) for name, _ in runs}
+    lines = (place / "one" / "audit.ndjson").read_bytes().count(b"\n")
+    bad = asked.events // BAD
+    told = {
+        "kills": asked.kills * len(runs) // 2,
+        "seconds": round(time.monotonic() - begun),
+        "events": lines - bad,
+        "rotations": writer.rotations,
+        "alerts": len(found["killed"]["alerts"]),
+        "sent": found["killed"]["sent"],
+        "exit codes": codes,
+        "sound": judge(found["killed"], found["whole"], lines - bad, bad),
+        "database": "none here: see --database",
+    }
+    if load:
+        of = found["database"]
+        files = len(list(load.server.csvlog.parent.glob("*.csv")))
+        told["database"] = {
+            "transactions": transactions,
+            "events": int(of["hours"]["statements"].sum()),
+            "files": files,
+            "alerts": len(of["alerts"]),
+            "sound": judge_database(of, found["database-whole"], transactions),
+        }
+    return told
+
+
+def options() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(description="See the script's first lines.")
     arguments.add_argument("--kills", type=int, default=500)
     arguments.add_argument("--events", type=int, default=60_000)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--keep", type=Path)
-    asked = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
+    arguments.add_argument("--database", choices=["yes", "no", "if there"], default="if there")
+    soak.add_options(arguments)
+    replay.add_options(arguments)
+    return arguments.parse_args()
+
+
+def main() -> int:
+    asked = options()
+    if asked.soak:
+        return soak.main(asked)
+    if asked.replay:
+        return replay.main(asked)
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         place = asked.keep or Path(scratch)
         place.mkdir(parents=True, exist_ok=True)
         prepare(place, asked.events)
         import pyod.models.iforest  # noqa: F401 - so that no child has to
 
-        begun = time.monotonic()
-        writer = rounds(place, asked.kills, asked.seed)
-        time.sleep(0.5)  # what is complete when it is older than --settle
-        codes = [ended(watcher(place, "killed", "logs", "--once")),
-                 ended(watcher(place, "whole", "one", "--once"))]  # fmt: skip
-        killed, whole = counted(place, "killed"), counted(place, "whole")
-        lines = (place / "one" / "audit.ndjson").read_bytes().count(b"\n")
-        bad = asked.events // BAD
-        sound = judge(killed, whole, lines - bad, bad)
-    told = {
-        "kills": asked.kills,
-        "seconds": round(time.monotonic() - begun),
-        "events": lines - bad,
-        "rotations": writer.rotations,
-        "alerts": len(killed["alerts"]),
-        "sent": killed["sent"],
-        "exit codes": codes,
-        "sound": sound,
-    }
+        told = prove(place, asked, _load(stack, asked.database))
     print(json.dumps(told))
-    return 0 if all(sound.values()) and codes == [0, 0] else 1
+    sound = {**told["sound"], **(told["database"]["sound"] if isinstance(told["database"], dict)
+                                 else {})}  # fmt: skip
+    return 0 if all(sound.values()) and not any(told["exit codes"]) else 1
+
+
+def _load(stack: ExitStack, wanted: str) -> Load | None:
+    if wanted == "no":
+        return None
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    folder.chmod(0o755)
+    try:
+        return stack.enter_context(loaded(folder / "server"))
+    except UnavailableError as error:
+        if wanted == "yes":
+            raise SystemExit(f"prove_watch: {error}") from None
+        print(f"prove_watch: no PostgreSQL: {error}", file=sys.stderr)
+        return None

@@ -16,7 +16,7 @@ from detector.errors import OutboxError
 from detector.feed.sink import Delivered, Later, Refused, all_of
 from detector.outbox import backoff, review
 from detector.outbox.delivery import LOCK, Patience, deliver
-from detector.outbox.store import KEPT, Outbox
+from detector.outbox.store import ALTERED, KEPT, Outbox
 
 ONCE = Patience(60)
 
@@ -264,6 +264,40 @@ def test_the_text_of_old_alerts_is_forgotten_but_not_that_they_were_sent(tmp_pat
     sink = Scripted(taken)
     deliver(tmp_path, [sink.route()], ONCE)
     assert sink.got == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "body = replace(body, '\"rows\": 1', '\"rows\": 7')",
+        "body = ''",
+        "body = 'no json'",
+        "severity = 'low', digest = ''",
+        'entity = \'["account", "nobody"]\'',
+    ],
+)
+def test_an_alert_that_was_altered_on_disk_is_named_and_not_sent_and_others_are(tmp_path, change):
+    put(tmp_path, [made(1), made(2)])
+    with Outbox.open(tmp_path) as box, box.transaction() as rows:
+        rows.execute(f"UPDATE alerts SET {change} WHERE id = ?", (made(1)["id"],))
+    sink = Scripted(taken)
+    (report,) = deliver(tmp_path, [sink.route()], ONCE)
+    assert flat(sink) == [made(2)["id"]]
+    assert (report.delivered, report.waiting, report.aside) == (1, 0, 1)
+    with Outbox.open(tmp_path) as box:
+        assert [(each.id, each.words) for each in review.aside(box)] == [(made(1)["id"], ALTERED)]
+        with pytest.raises(OutboxError, match=f"alert {made(1)['id']} was altered"):
+            box.alerts()
+
+
+def test_an_outbox_of_before_alerts_had_digests_is_taken_over(tmp_path):
+    put(tmp_path, [made(1), made(2)])
+    with Outbox.open(tmp_path) as box, box.transaction() as rows:
+        rows.execute("UPDATE alerts SET body = '' WHERE id = ?", (made(2)["id"],))
+        rows.execute("ALTER TABLE alerts DROP COLUMN digest")
+        rows.execute("PRAGMA user_version = 1")
+    with Outbox.open(tmp_path) as box:
+        assert [alert["id"] for alert in box.alerts()] == [made(1)["id"]]
 
 
 def test_another_program_s_database_is_refused_and_not_touched(tmp_path):

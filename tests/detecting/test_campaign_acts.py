@@ -17,7 +17,7 @@ from detector import schema
 from detector.campaigns import act, kinds
 from detector.campaigns.world import world
 from detector.features.groups import groups
-from detector.ledger.fold import fold_hours, fold_touched, merge_touched
+from detector.ledger.fold import LIST, fold_hours, fold_touched, merge_touched
 
 ZONE = "Europe/Paris"
 names = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é"]))
@@ -46,6 +46,8 @@ logs = st.lists(statements, max_size=25).map(
 def _acts(events: pl.DataFrame) -> pl.DataFrame:
     """One act for each event."""
     known = pl.col("rows").is_not_null()
+    log_rows = pl.col("rows").fill_null(0).cast(pl.Float64).log1p()
+    listed = pl.col("rows").fill_null(0) >= LIST
     return events.select(
         "account",
         pl.col("timestamp").dt.truncate("1h").dt.convert_time_zone(ZONE).dt.date().alias("day"),
@@ -56,7 +58,9 @@ def _acts(events: pl.DataFrame) -> pl.DataFrame:
         "object",
         pl.lit(1, pl.Int64).alias("statements"),
         pl.col("rows").fill_null(0),
-        pl.col("rows").fill_null(0).cast(pl.Float64).log1p().alias("log_rows"),
+        log_rows.alias("log_rows"),
+        listed.cast(pl.Int64).alias("lists"),
+        pl.when(listed).then(log_rows).otherwise(0.0).alias("log_list_rows"),
         pl.col("rows").fill_null(0).alias("largest"),
         pl.col("bytes").fill_null(0),
         pl.lit(2, pl.Int64).pow(pl.col("timestamp").dt.minute()).alias("minutes"),

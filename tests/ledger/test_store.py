@@ -128,9 +128,9 @@ def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
         ("[]", "damaged"),
         ("{}", "damaged"),
         ('{"format": 99, "kind": "detector ledger"}', "newer detector (format 99"),
-        ('{"format": 1, "kind": "detector ledger"}', "older detector (format 1"),
-        ('{"format": 2, "kind": "accounting"}', "is no ledger of detector's"),
-        ('{"format": 2, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
+        ('{"format": 2, "kind": "detector ledger"}', "older detector (format 2"),
+        ('{"format": 3, "kind": "accounting"}', "is no ledger of detector's"),
+        ('{"format": 3, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
         ("\x00", "cannot be read"),
     ],
 )

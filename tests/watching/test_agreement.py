@@ -33,10 +33,14 @@ from detector.ledger import sketch
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.pseudonyms.subjects import hashed
+from detector.reading.opening import chunks
 from detector.reading.recognise import recognise
 from detector.watch.watcher import Watcher
 
-DATA = Path(__file__).parents[1] / "data" / "postgresql"
+DATA = Path(__file__).parents[1] / "data"
+#: Folders of samples whose sources are followed while they grow.
+LIVE = ("mysql_slow_log", "mariadb_server_audit", "mysql_audit_json", "mongodb_log",
+        "mongodb_profiler")  # fmt: skip
 START = datetime(2024, 3, 4, 23, 50, tzinfo=UTC)
 SOME = events_on(START, 400, timedelta(seconds=37))
 BAD = b'{"timestamp": "yesterday", "account": "x"}\nno json at all\n'
@@ -48,9 +52,12 @@ def samples() -> dict[str, bytes]:
         "lines.ndjson": lines[: len(lines) // 2 + 1] + b"\n" + BAD + lines[len(lines) // 2 + 1 :],
         "table.csv": as_csv(SOME) + b"half,a,record",
     }
-    for path in sorted(DATA.rglob("*")):
+    for path in sorted((DATA / "postgresql").rglob("*")):
         if path.suffix in {".csv", ".json"} and path.is_file():
             found[path.name] = path.read_bytes()
+    for folder in LIVE:
+        for path in sorted((DATA / folder).iterdir()):
+            found[path.name.removesuffix(".gz")] = b"".join(data for data, _ in chunks(path))
     return found
 
 

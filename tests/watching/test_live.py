@@ -10,9 +10,14 @@ from small_office import SCORED
 from watched import Clock, Kit, append, as_lines, of_batch, of_watch
 
 from detector.forests.model import Model
+from detector.forests.scoring import LOOKBACK
+from detector.outbox.store import Outbox
 from detector.settings import Settings
+from detector.watch import live
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
+from detector.watch.running import Running
+from detector.watch.sums import merged
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
@@ -34,9 +39,8 @@ def ready(watcher: Watcher) -> None:
     watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
 
 
-def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
-    today: Kit, office_log: pl.DataFrame
-) -> None:
+def theft_of(office_log: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The log up to 14:00 of DAY without agent07, their export, and the rest of the day."""
     noon = datetime.fromtimestamp(at(DAY, 14), UTC)
     mine = (pl.col("account") == "agent07") & (pl.col("timestamp").dt.date() == DAY)
     day = office_log.filter(~mine, pl.col("timestamp").dt.date() <= DAY)
@@ -46,6 +50,13 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
         account=pl.lit("agent07"), action=pl.lit("export"), object=pl.lit("person"),
         rows=pl.lit(400_000, pl.Int64),
     )  # fmt: skip
+    return past, theft, later
+
+
+def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    past, theft, later = theft_of(office_log)
     log = today.logs / "audit.ndjson"
     append(log, as_lines(past))
     with today.watching() as watcher:
@@ -66,17 +77,71 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
     assert alert in watcher.raised
 
 
+def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past, theft, _ = theft_of(office_log)
+    log = today.logs / "audit.ndjson"
+    append(log, as_lines(past))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with today.watching() as watcher:
+        ready(watcher)
+        before = on_disk(watcher)
+        append(log, as_lines(theft))
+        monkeypatch.setattr(Outbox, "keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            watcher.cycle()
+    monkeypatch.undo()
+    with today.watching() as watcher:
+        assert on_disk(watcher) == before
+        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+        transactions: list[str] = []
+        watcher.state._connection.set_trace_callback(transactions.append)
+        rang = watcher.cycle().alerts
+        assert "agent07" in {each["entity"] for each in rang}
+        assert sum(words.startswith("BEGIN") for words in transactions) == 1
+        positions, events, ids = on_disk(watcher)
+        assert positions == {1: log.stat().st_size}
+        assert events == past.height + 1
+        assert {alert["id"] for alert in watcher.raised} == ids
+
+
+def on_disk(watcher: Watcher) -> tuple[dict[int, int], int, set[str]]:
+    """Positions, events of open days, and alerts."""
+    state = watcher.state
+    events = sum(int(each.hours["statements"].sum()) for each in state.sums())
+    return {each.id: each.position for each in state.logs()}, events, state.box().ids()
+
+
 def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     today: Kit, office_log: pl.DataFrame
 ) -> None:
     noon = datetime.fromtimestamp(at(DAY, 14), UTC)
-    append(today.logs / "a.ndjson", as_lines(office_log.filter(pl.col("timestamp") < noon)))
+    before = office_log.filter(pl.col("timestamp") < noon)
+    mixed = before.filter(pl.col("timestamp").dt.date() == DAY).sample(
+        fraction=1.0, shuffle=True, seed=4
+    )
+    log = today.logs / "a.ndjson"
+    append(log, as_lines(before.filter(pl.col("timestamp").dt.date() < DAY)))
+    append(log, as_lines(mixed.head(40)))
     with today.watching() as watcher:
         ready(watcher)
-        live = watcher.live
-        hours, touched = live._day(watcher.open, DAY)
-        new = live.ready.today.new(touched)
-        mine = live._scored(live.ready.today.table(hours, touched, new, live.ready.today.members))
+        for start in range(40, mixed.height, mixed.height // 7):
+            append(log, as_lines(mixed.slice(start, mixed.height // 7)))
+            watcher.cycle()
+        watcher.live.score(watcher.books, DAY, watcher.clock() + 60, wait=True)
+        running = watcher.live._running
+        whole = Running.of(running.today, watcher.live._day(watcher.open, DAY))
+        keys = ["entity", "day", "slot"]
+        assert running.each.sort(keys).equals(whole.each.sort(keys))
+        keys = ["account", "hour", "dimension", "value"]
+        assert running.new.sort(keys).equals(whole.new.sort(keys))
+        mine = watcher.judging.scorer.judge(
+            running.today.table(running.each, running.new, running.today.members)
+        )
         whole = watcher.judging.scorer.score(
             watcher.books.hours(SCORED[0], DAY),
             watcher.books.touched(SCORED[0], DAY, ("object", "client_address", "application")),
@@ -87,6 +152,42 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     columns = [name for name in mine.columns if name not in {"alarming", "held"}]
     order = ["entity_kind", "entity"]
     assert mine.select(columns).sort(order).equals(last.select(columns).sort(order))
+
+
+@pytest.mark.parametrize("shard", [1, 7])
+def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
+) -> None:
+    before = office_log.filter(pl.col("timestamp").dt.date() <= DAY)
+    append(today.logs / "a.ndjson", as_lines(before))
+    with today.watching() as watcher:
+        ready(watcher)
+        whole = live.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(live, "SHARD", shard)
+        parts = live.prepare(watcher.judging, watcher.books, DAY)
+        since = DAY - timedelta(days=LOOKBACK)
+        dimensions = ("object", "client_address", "application")
+        hours = watcher.books.hours(since, DAY)
+        touched = watcher.books.touched(since, DAY, dimensions)
+        batch = watcher.judging.scorer.earlier(hours, touched, [DAY])
+    loud = live._loud(watcher.judging, batch)
+    assert loud.height
+    assert loud.equals(whole.earlier)
+    assert loud.equals(parts.earlier)
+    day = whole.base[0].clear(), whole.base[1].clear()
+    assert all(mine.equals(other) for mine, other in zip(whole.week, parts.week, strict=True))
+    mine, theirs = [
+        Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions))
+        for each in (whole, parts)
+    ]
+    tables = [
+        each.today.table(each.each, each.new, each.today.members, ends=False).sort(
+            "entity_kind", "entity", "hour"
+        )
+        for each in (mine, theirs)
+    ]
+    assert tables[0].height
+    assert tables[0].equals(tables[1])
 
 
 def log_of(**more: object) -> Log:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from watched import Kit, append, as_csv, as_lines, counted, events_on
+from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 
 from detector.errors import LedgerError, StateError
 from detector.outbox.tables import FILE
 from detector.watch import sealing
+from detector.watch.health import alert
 from detector.watch.state import State
 from detector.watch.watcher import Watcher
 
@@ -28,11 +29,12 @@ def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def used(kit: Kit) -> Kit:
-    """A state with logs, sums, rejects and facts."""
+    """A state with logs, sums, rejects, facts and an alert."""
     append(kit.logs / "a.ndjson", as_lines(SOME) + b"no json\n")
     with kit.watching() as watcher:
         while not watcher.cycle().idle:
             pass
+        watcher.tell([alert("a.ndjson", "silent", "no event", LATER, "m")])
     return kit
 
 
@@ -54,6 +56,7 @@ def test_a_second_watcher_is_refused_in_one_line(used: Kit) -> None:
 def test_a_watcher_in_another_process_is_noticed(used: Kit) -> None:
     code = f"""
 from pathlib import Path
+from detector.watch.health import alert
 from detector.watch.state import State
 from detector.errors import StateError
 try:
@@ -76,6 +79,9 @@ except StateError as error:
         "UPDATE watch_sums SET day = '2024-03-05'",
         "UPDATE watch_sums SET hours = touched",
         "UPDATE watch_rejects SET body = x'00'",
+        "UPDATE alerts SET body = replace(body, '2031', '2030')",
+        "UPDATE alerts SET body = ''",
+        "UPDATE alerts SET id = 'x'",
     ],
 )
 def test_what_was_altered_is_named_and_not_used(used: Kit, change: str) -> None:

@@ -24,6 +24,7 @@ from detector.watch.before import Before
 from detector.watch.judging import Judging
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
+from detector.watch.streams import Inlet, Streams
 from detector.watch.watcher import Watcher
 
 FAMILIES = registry.families()
@@ -59,18 +60,21 @@ class Kit:
 
     @contextmanager
     def watching(
-        self, *arguments: str, settle: float = 0.0, source: str | None = None
+        self,
+        *arguments: str,
+        settle: float = 0.0,
+        source: str | None = None,
+        inlets: Sequence[Inlet] = (),
     ) -> Iterator[Watcher]:
         with State.open(self.folder / "state") as state:
             ledger = Ledger.open(self.folder / "ledger", self.settings.timezone)
             known = {log.id: log for log in state.logs()}
             before = Before(ledger.parts(), known, self.settings)
-            looks = Looks(
-                arguments or [str(self.logs)], registry.sources(), self.settings, source, settle
-            )
-            shelf = Shelf(looks, known, before.known)
+            files = list(arguments) if arguments or inlets else [str(self.logs)]
+            looks = Looks(files, registry.sources(), self.settings, source, settle)
+            shelf = Shelf(looks, known, before, Streams(inlets))
             judging = Judging(self.model, None, self.settings, FAMILIES)
-            with ledger.writing():
+            with ledger.writing(state.facts()["id"]):
                 watcher = Watcher(
                     state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0
                 )

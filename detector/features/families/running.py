@@ -5,20 +5,19 @@ The frozen level was learned once, in training, so a slow ramp cannot teach it.
 
 import polars as pl
 
-from detector.features.expected import SPEEDS
+from detector.features.expected import DRIFT, SPEEDS
 from detector.features.feature import Family, Feature, Figures
 from detector.phrases import count
 
-#: Variance of an honest level over months, in squared spreads, that no number of days averages
-#: away; without it a long window would make every small drift significant.
-DRIFT = 0.05
 WORDS = {
     "rows": "records read",
     "statements": "statements",
     "log_rows": "lists read",
     "length": "records in each list",
+    "departure": "members, each against its own usual day,",
 }
-MEASURED = ("statements", "log_rows", "rows", "length")
+MEASURED = ("statements", "log_rows", "rows", "length", "departure")
+FLOORED = ("statements", "log_rows", "rows", "length")
 
 
 def _sentence(measure: str) -> str:
@@ -80,11 +79,26 @@ def _floor(measure: str) -> Feature:
     )
 
 
+def _scan(measure: str) -> Feature:
+    def says(_: Figures) -> str:
+        return f"{_sentence(measure)}, over days or weeks that end today"
+
+    return Feature(
+        f"{measure}_scan",
+        "standard errors",
+        f"the largest mean excess of {measure} over the frozen level, of five windows of 3 to 42 "
+        "days",
+        pl.col(f"{measure}_scan"),
+        says,
+    )
+
+
 FAMILY = Family(
     "running",
     (
         *(_sum(m, speed) for m in MEASURED for speed in SPEEDS),
         *(_month(m) for m in MEASURED),
-        *(_floor(m) for m in MEASURED),
+        *(_floor(m) for m in FLOORED),
+        *(_scan(m) for m in MEASURED),
     ),
 )

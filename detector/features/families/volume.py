@@ -43,6 +43,11 @@ def _length(row: Figures) -> str:
     return f"lists of about {mean} records; its usual are of {usual}"
 
 
+def _departure(row: Figures) -> str:
+    members = counted(row["others"], "member")
+    return f"most of {members} at work read more than each of them usually does"
+
+
 FAMILY = Family(
     "volume",
     (
@@ -91,9 +96,16 @@ FAMILY = Family(
         Feature(
             "length_vs_own",
             "spreads",
-            "mean log1p(rows) of a statement today against the own usual",
+            "mean log1p(rows) of a list today against the own usual",
             standardised("length"),
             _length,
+        ),
+        Feature(
+            "departure_vs_own",
+            "spreads",
+            "how far a group's members together lie above the own usual day of each",
+            standardised("departure"),
+            _departure,
         ),
     ),
 )

@@ -1,0 +1,104 @@
+"""The day so far, kept up to date: what comes in changes its own hours, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+
+from detector.features.table import DIMENSIONS
+from detector.features.today import KEYS, Today
+from detector.ledger.fold import merge_hours, merge_touched
+from detector.schema import SUBJECT
+from detector.watch.sums import Tables
+
+FIRST = "first_hour"
+#: Stands for all hours where they are measured together.
+NO_HOUR = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Running:
+    """``hours`` is HOURS of the day so far, ``seen`` TOUCHED whose sums are not kept up to date,
+    only its first hours; ``new`` is ``today.new`` of it. Accounts that are no members are left out.
+    """
+
+    today: Today
+    hours: pl.DataFrame
+    seen: pl.DataFrame
+    new: pl.DataFrame
+    _each: dict[datetime, pl.DataFrame] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, today: Today, day: Tables) -> Running:
+        """From all of the day so far."""
+        hours, seen = _members(today, day)
+        made = cls(today, hours, seen, today.new(seen))
+        if made._of_people(seen):
+            # Of whom was read, an hour says more beside those before it.
+            made._each[NO_HOUR] = today.hourly(hours, seen)
+        else:
+            made._measure(hours["hour"].unique().to_list())
+        return made
+
+    @property
+    def each(self) -> pl.DataFrame:
+        """HOURLY of accounts."""
+        return pl.concat(self._each.values()) if self._each else self.today.hourly(*self._none())
+
+    def add(self, parts: Sequence[Tables]) -> bool:
+        """Some more of the day. False where it begins anew something that had begun later, or says
+        whose records were read: then all is to be made again.
+        """
+        hours, touched = _members(self.today, _stacked(parts))
+        if self._of_people(touched):
+            return False
+        first = touched.group_by(KEYS).agg(pl.col(FIRST).min())
+        known = first.join(self.seen.select(*KEYS, known=FIRST), on=KEYS, how="left")
+        if (known["known"] > known[FIRST]).any():
+            return False
+        fresh = touched.join(known.filter(pl.col("known").is_null()), on=KEYS, how="semi")
+        fresh = merge_touched(fresh)
+        changed = hours["hour"].unique()
+        same = pl.col("hour").is_in(changed.implode())
+        self.hours = pl.concat(
+            [self.hours.filter(~same), merge_hours(pl.concat([self.hours.filter(same), hours]))]
+        )
+        self.seen = pl.concat([self.seen, fresh])
+        self._renew(fresh["account"].unique())
+        self._measure([*{*changed, *fresh[FIRST]}])
+        return True
+
+    def _of_people(self, touched: pl.DataFrame) -> bool:
+        """Whether the log says whose records were read."""
+        return self.today.subjects is not None or (touched["dimension"] == SUBJECT).any()
+
+    def _renew(self, accounts: pl.Series) -> None:
+        """What is new to an account follows from what it touched alone."""
+        if accounts.is_empty():
+            return
+        theirs = pl.col("account").is_in(accounts.implode())
+        mine = self.today.new(self.seen.filter(theirs))
+        self.new = pl.concat([self.new.filter(~theirs), mine])
+
+    def _measure(self, changed: Sequence[datetime]) -> None:
+        for hour in changed:
+            self._each[hour] = self.today.hourly(
+                self.hours.filter(pl.col("hour") == hour), self.seen.filter(pl.col(FIRST) == hour)
+            )
+
+    def _none(self) -> Tables:
+        return self.hours.clear(), self.seen.clear()
+
+
+def _stacked(parts: Sequence[Tables]) -> Tables:
+    hours, touched = zip(*parts, strict=True)
+    return pl.concat(hours), pl.concat(touched)
+
+
+def _members(today: Today, tables: Tables) -> Tables:
+    theirs = pl.col("account").is_in(list(today.members))
+    used = theirs & pl.col("dimension").is_in(DIMENSIONS)
+    return tables[0].filter(theirs), tables[1].filter(used)

@@ -1,0 +1,71 @@
+"""How far a group's members lie above what is usual of each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from small_office import CUT, DAYS, PEOPLE, START, Office, days, desk, directory, joined, multiplied
+
+from detector.features import departures, measures
+from detector.features import panel as panels
+from detector.features.groups import groups as peer_groups
+from detector.features.learning import learn
+from detector.features.measures import ACCOUNT
+from detector.features.table import grouped
+from detector.settings import Settings
+
+SETTINGS = Settings()
+SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]
+
+
+def _panel(hourly: pl.DataFrame, *, per_head: bool) -> panels.Panel:
+    last = days(START, DAYS)[-1]
+    return panels.panel(hourly, START, last, SETTINGS.workdays, per_head=per_head)
+
+
+def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, dict[str, str]]:
+    """The groups' panel by the hour, that of the accounts, their levels and groups."""
+    before = office.before(CUT)
+    learned = learn(before.hours, before.touched, directory(), SETTINGS)
+    accounts = peer_groups(office.hours["account"], directory(), learned.groups)
+    each = measures.of_accounts(office.hours, office.touched, SETTINGS)
+    usual = departures.usual(accounts, learned.levels, learned.peers)
+    hourly = grouped(each, accounts, usual, SETTINGS).hourly
+    own = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)
+    of = dict(accounts.iter_rows())
+    return _panel(hourly, per_head=True), _panel(each, per_head=False), own, of
+
+
+def test_hours_add_up_to_the_departures_of_days_that_training_learns_from(honest):
+    by_hour, accounts, levels, group_of = _groups(honest)
+    by_day = departures.of_groups(by_hour, accounts, group_of, levels)
+    np.testing.assert_allclose(by_day.logs["departure"], by_hour.logs["departure"], atol=1e-9)
+    assert np.nanstd(by_day.logs["departure"]) > 0
+
+
+def test_who_was_not_learned_is_given_the_level_of_the_group(honest):
+    learned = learn(honest.hours, honest.touched, directory(), SETTINGS)
+    group = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)["group"][0]
+    newcomer = pl.DataFrame({"account": ["newcomer"], "group": [group]})
+    found = departures.usual(newcomer, learned.levels, learned.peers).row(0, named=True)
+    peers = learned.peers.filter(pl.col("entity_kind") == ACCOUNT, pl.col("group") == group)
+    assert found["centre"] == found["off_centre"] == peers["log_rows_group_centre"][0]
+
+
+def _moved(honest_log: pl.DataFrame, thieves: list[int], times: float) -> float:
+    """By how much the group of ``thieves`` departs further than without them, on a day."""
+    taken = [multiplied(honest_log, n, [CUT], [times], seed=40 + n) for n in thieves]
+    quiet, *_ = _groups(Office.of(honest_log))
+    loud, *_ = _groups(Office.of(joined(honest_log, *taken)))
+    moved = loud.logs["departure"] - quiet.logs["departure"]
+    return float(np.nanmax(moved[:, quiet.days.index(CUT)]))
+
+
+def test_one_member_alone_hardly_moves_its_group(honest_log):
+    assert 0 < _moved(honest_log, SOUTH[:1], 500.0) <= 2 * departures.MOST / np.sqrt(len(SOUTH))
+
+
+@pytest.mark.parametrize("times", [1.4, 1.8])
+def test_members_who_all_read_a_little_more_move_it_more_than_one_who_reads_all(honest_log, times):
+    assert _moved(honest_log, SOUTH, times) > 1.5 * _moved(honest_log, SOUTH[:1], 500.0)

@@ -1,0 +1,66 @@
+"""How long lists are: looks at single records say nothing of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from small_office import CUT, SCORED, Office, agent
+
+from detector import schema
+from detector.features import measures
+from detector.features.measures import LENGTH, SUMMED, logged
+from detector.ledger.fold import fold_hours, fold_touched
+from detector.settings import Settings
+
+SETTINGS = Settings()
+lists = st.lists(st.integers(2, 10_000), max_size=8)
+looks = st.lists(st.integers(0, 1), max_size=8)
+
+
+def _length(rows: list[int]) -> float:
+    base = dict.fromkeys(schema.EVENTS) | {"account": "ann", "action": "read", "success": True}
+    moment = datetime(2024, 2, 6, 8, tzinfo=UTC)
+    log = pl.DataFrame(
+        [base | {"timestamp": moment, "rows": number} for number in rows],
+        schema=dict(schema.EVENTS),
+        orient="row",
+    )
+    hourly = measures.of_accounts(fold_hours(log), fold_touched(log, "UTC"), SETTINGS)
+    totals = {name: hourly[name].fill_null(float("nan")).to_numpy() for name in SUMMED}
+    return float(logged(totals)[LENGTH][0])
+
+
+@given(lists.filter(len), looks)
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_the_length_is_that_of_the_lists_alone(long, single):
+    expected = np.log1p(np.array(long, dtype=np.float64)).mean()
+    assert abs(_length([*long, *single]) - expected) < 1e-6
+
+
+@given(looks.filter(len))
+@hypothesis_settings(max_examples=20, deadline=None)
+def test_without_a_list_nothing_is_said_of_their_length(single):
+    assert np.isnan(_length(single))
+
+
+def test_a_day_without_lists_neither_adds_to_a_running_sum_nor_forgives(honest_log, model):
+    long, short = SCORED[:4], SCORED[4]
+    mine = pl.col("account") == agent(3)
+    day = pl.col("timestamp").dt.date()
+    log = honest_log.with_columns(
+        pl.when(mine & day.is_in(long))
+        .then(pl.col("rows") * 20)
+        .when(mine & (day == short))
+        .then(pl.lit(1))
+        .otherwise("rows")
+        .alias("rows")
+    )
+    scored = Office.of(log).score(model, SCORED[:5]).filter(pl.col("entity") == agent(3))
+    sums = dict(scored.sort("hour").group_by("day").agg(pl.col("length_slow").last()).iter_rows())
+    assert sums[short] == sums[long[-1]] > 1
+    assert CUT in sums

@@ -1,0 +1,58 @@
+"""The events of cursors do not depend on where a log is cut."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.reading.mongodb import OPERATIONS, Cursors
+
+START = datetime(2024, 2, 5, 8, tzinfo=UTC)
+#: Of an operation: seconds since the one before, its cursor (0: none), whether that is exhausted.
+STEPS = st.lists(
+    st.tuples(st.integers(0, 400), st.integers(0, 3), st.booleans()), min_size=1, max_size=25
+)
+
+
+def operations(steps: list[tuple[int, int, bool]]) -> pl.DataFrame:
+    rows, now = [], START
+    for number, (seconds, cursor, exhausted) in enumerate(steps):
+        now += timedelta(seconds=seconds)
+        rows.append({
+            "timestamp": now, "account": "ann", "ns": "hr.person", "verb": "find",
+            "cursor": str(cursor) if cursor else None, "returned": number, "copied": False,
+            "exhausted": exhausted, "failed": False,
+        })  # fmt: skip
+    return pl.DataFrame(rows, schema=OPERATIONS)
+
+
+def events(found: pl.DataFrame, cuts: list[int]) -> list[tuple]:
+    cursors, out, skipped = Cursors(), [], 0
+    places = sorted({0, found.height, *(cut % (found.height + 1) for cut in cuts)})
+    for one, other in pairwise(places):
+        told, more = cursors.add(found[one:other])
+        out.append(told)
+        skipped += more
+        cursors = Cursors.of(cursors.kept())
+    told, more = cursors.add(found.clear(), last=True)
+    whole = pl.concat([*out, told])
+    assert whole.height + skipped + more == found.height
+    return sorted(whole.select("timestamp", "rows", "object").rows(), key=repr)
+
+
+@given(steps=STEPS, cuts=st.lists(st.integers(0, 100), max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_cut_anywhere_the_same_operations_are_one_event(
+    steps: list[tuple[int, int, bool]], cuts: list[int]
+) -> None:
+    found = operations(steps)
+    assert events(found, cuts) == events(found, [])
+
+
+def test_a_cursor_that_was_idle_begins_anew() -> None:
+    found = operations([(0, 1, False), (300, 1, False), (300, 1, False), (601, 1, False)])
+    assert [rows for _, rows, _ in events(found, [])] == [0 + 1 + 2, 3]

@@ -1,0 +1,122 @@
+"""Every source that follows a log while it grows gives what it gives of the whole file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from detector import registry
+from detector.reading.opening import chunks
+from detector.settings import Settings
+from detector.watch.log import Log
+from detector.watch.pieces import next_piece
+
+DATA = Path(__file__).parents[1] / "data"
+SOURCES = registry.sources()
+NOISE = b'\nwhat is this "\n{"no": \n'
+
+
+def samples() -> list[tuple[str, str, bytes]]:
+    found = []
+    for name, source in SOURCES.items():
+        folder = DATA / name
+        if source.growing is None or not folder.is_dir():
+            continue
+        paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
+        found += [
+            (name, path.name, b"".join(data for data, _ in chunks(path)))
+            for path in paths
+            if path.suffix not in {".md", ".tsv"}
+        ]
+    return found
+
+
+SAMPLES = samples()
+
+
+@dataclass
+class Growing:
+    """Content that grows."""
+
+    data: bytearray = field(default_factory=bytearray)
+    broken: str = ""
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.data[offset : offset + length])
+
+    def marks(self, position: int) -> dict[str, Any]:
+        del position
+        return {}
+
+    def behind(self, position: int) -> int:
+        return len(self.data) - position
+
+    def close(self) -> None:
+        return None
+
+
+Found = tuple[list[tuple], list[tuple]]
+
+
+def told(batches: list) -> Found:
+    columns = [batch.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
+               for batch in batches if batch.events.height]  # fmt: skip
+    events = sorted(pl.concat(columns).rows(), key=repr) if columns else []
+    rejects = sorted((row for batch in batches for row in
+                      batch.rejects.select("line", "reason").rows()), key=repr)  # fmt: skip
+    return events, rejects
+
+
+def at_once(name: str, path: Path) -> Found:
+    return told(list(SOURCES[name].read(path, Settings(), {})))
+
+
+def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
+    content, batches = Growing(), []
+    log = Log(1, "log", 0, 0, name, "topic")  # not known again by its bytes
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for one, other in pairwise(places):
+        content.data += data[one:other]
+        ended, more = other == len(data), True
+        while more and log.stage == "open":
+            taken = next_piece(log, content, SOURCES[name], Settings(), most, {}, ended=ended)
+            if taken is None:
+                break
+            log, more = taken.log, taken.more
+            batches += taken.batches
+    assert log.stage == "ended"
+    return told(batches)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample[0]}: {sample[1]}")
+@pytest.mark.parametrize("noise", [False, True])
+@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=6), most=st.sampled_from([700, 1 << 20]))
+@settings(
+    max_examples=6, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+def test_pieces_cut_anywhere_give_the_events_and_rejects_of_the_whole(
+    tmp_path: Path, sample: tuple[str, str, bytes], noise: bool, cuts: list[int], most: int
+) -> None:
+    name, file, data = sample
+    if noise:
+        middle = data.find(b"\n", len(data) // 2) + 1
+        data = data[:middle] + NOISE + data[middle:-7]
+    path = tmp_path / file.removesuffix(".gz")
+    path.write_bytes(data)
+    wanted, found = at_once(name, path), in_pieces(name, data, cuts, most)
+    assert wanted[0]
+    assert found == wanted
+
+
+def test_each_source_that_grows_has_a_sample() -> None:
+    tried = {name for name, _, _ in SAMPLES}
+    tried |= {"csv", "ndjson", "postgresql_csvlog", "postgresql_jsonlog"}  # in test_agreement
+    assert {name for name, source in SOURCES.items() if source.growing is not None} == tried
