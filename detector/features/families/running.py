@@ -81,7 +81,7 @@ def _floor(measure: str) -> Feature:
 
 def _scan(measure: str) -> Feature:
     def says(_: Figures) -> str:
-        return f"{_sentence(measure)}, over days or weeks that end today"
+        return f"{WORDS[measure]} above its level in training, over the days or weeks up to today"
 
     return Feature(
         f"{measure}_scan",
