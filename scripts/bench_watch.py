@@ -118,7 +118,7 @@ def watching(
     ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
     looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
-    shelf = Shelf(looks, known, Before(ledger.parts(), known, model.settings).known)
+    shelf = Shelf(looks, known, Before(ledger.parts(), known, model.settings))
     judging = Judging(model, people, model.settings, families)
     return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock)
 

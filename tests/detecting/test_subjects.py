@@ -24,8 +24,9 @@ from detector.features import learning, subjects
 from detector.features import table as tables
 from detector.features.feature import heard
 from detector.features.measures import ACCOUNT
-from detector.features.subjects import MONTH, Past
-from detector.features.today import Today
+from detector.features.past import gather
+from detector.features.subjects import MONTH, Month
+from detector.features.today import Today, span
 from detector.forests import store
 from detector.forests.training import Data, train
 from detector.ledger import sketch
@@ -102,13 +103,16 @@ def test_a_day_is_judged_alike_whatever_else_is_scored(files, trained, found):
 @pytest.mark.parametrize("day", [ROAMS, ROAMS + timedelta(days=1)])
 def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
     until = files.before(day + timedelta(days=1))
-    today = Today.of(
-        until.hours, until.touched, day, trained.learned, None, files.settings, FAMILIES
-    )
+    halves = [
+        (until.hours.filter(some), until.touched.filter(some))
+        for some in (pl.col("account") < "f", pl.col("account") >= "f")
+    ]
+    past = gather(halves, [span(day)], day, day, trained.learned, None, files.settings)
+    today = Today.of(past, FAMILIES)
     now = until.since(day)
-    live = today.table(
-        now.hours, now.touched, today.new(now.touched), today.members, ends=False
-    ).filter(pl.col("entity_kind") == ACCOUNT)
+    each, new = today.hourly(now.hours, now.touched), today.new(now.touched)
+    live = today.table(each, new, today.members, ends=False)
+    live = live.filter(pl.col("entity_kind") == ACCOUNT)
     whole = tables.table(
         until.hours, until.touched, [day], trained.learned, None, files.settings, FAMILIES
     ).filter(pl.col("entity_kind") == ACCOUNT)
@@ -247,7 +251,7 @@ def test_a_day_that_runs_is_counted_alike_with_its_past_prepared(kept, monkeypat
         table, hours = _read(some), _active(some)
         day = date(2024, 1, 1) + timedelta(days=last)
         now = pl.col("day") == day
-        past = Past.of(table, day)
+        past = Month.of(table, day)
         found = subjects.added(hours.filter(now), table.filter(now), past)
         wanted = subjects.added(hours, table).filter(now)
         assert found.sort("hour").equals(wanted.sort("hour"))
