@@ -60,13 +60,11 @@ def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:
     Counted from the day ``first`` on; what lies before only tells which runs had begun. Where even
     the highest days are more than the budget allows (it asks for fewer than the days can show, or
     several share the highest), the bar stands above them by as many factors of ten as they are too
-    many. Never below LEAST; infinite where there is no day to count.
+    many. Never below LEAST, and there where no day could alert: the first one that can is news.
     """
     counted = days.filter(pl.col("day") >= first)
     allowed = per_day * counted["day"].n_unique()
     levels: list[float] = counted["alarm"].drop_nulls().unique().sort(descending=True).to_list()
-    if not levels:
-        return math.inf
     levels = [level for level in levels if level >= LEAST]
     if not levels:
         return LEAST

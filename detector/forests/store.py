@@ -195,7 +195,7 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
     }
     return Model(
         judges=judges,
-        threshold=_between(head, "threshold", 0, math.inf),
+        threshold=_between(head, "threshold", 0, sys.float_info.max),
         learned=Learned(**learned),
         settings=from_mapping(head["settings"]),
         alerts_per_day=_between(head, "alerts_per_day", 0, sys.float_info.max),

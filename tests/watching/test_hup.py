@@ -59,7 +59,7 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
                 until(lambda before=before: len(said) > before)
                 assert wanted in said[-1]["message"]
                 refused = "nothing was changed, model" in said[-1]["message"]
-                assert refused == (wanted != "go to new")
+                assert refused == (wanted != "alerts go to new")
             append(logs / "a.ndjson", as_lines(SOME) + as_lines(THEN))
             until(lambda: sink.exists() and sink.read_bytes())
         finally:
