@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,7 +31,8 @@ _SPACE: Final = re.compile(r"[^\w.@]+")
 class Glimpse:
     """``keys`` are the columns' names (nested ones with dots, as written) and the keys that lead
     to each. ``entries`` are the first of JSON, each by itself; ``wrapper`` is the key under which
-    a line holds a list of them, "" where a line is one. ``header`` is CSV's.
+    a line holds a list of them, "" where a line is one. ``header`` is CSV's. ``counts`` says how
+    many of the entries have each name.
     """
 
     form: Form
@@ -38,6 +40,7 @@ class Glimpse:
     entries: Sequence[Mapping[str, Any]] = ()
     wrapper: str = ""
     header: dialect.Header | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> frozenset[str]:
@@ -47,14 +50,19 @@ class Glimpse:
     def find(self, wanted: str) -> tuple[str, Keys] | None:
         """The first of the names in ``wanted``, parted by spaces, that is there, in any case.
 
-        What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``.
+        What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``. Of
+        several spellings of one name the commonest counts, since a damaged entry may have a key of
+        its own, and of those equally common the one that is ``wanted``.
         """
-        by_lower: dict[str, str] = {}
+        spellings: dict[str, list[str]] = {}
         for name in self.keys:
-            by_lower.setdefault(_SPACE.sub("_", name.strip().lower()).strip("_"), name)
-        for name in wanted.lower().split():
-            if name.strip("_") in by_lower:
-                return by_lower[name.strip("_")], self.keys[by_lower[name.strip("_")]]
+            plain = _SPACE.sub("_", name.strip().lower()).strip("_")
+            spellings.setdefault(plain, []).append(name)
+        for spelled in wanted.split():
+            found = spellings.get(spelled.lower().strip("_"), [])
+            if found:
+                best = max(found, key=lambda name: (self.counts.get(name, 0), name == spelled))
+                return best, self.keys[best]
         return None
 
 
@@ -99,8 +107,7 @@ def _parquet(file: pq.ParquetFile) -> Glimpse:
 def _text(head: bytes) -> Glimpse:
     data = head.removeprefix(records.BOM).lstrip()
     if documents.is_document(data):
-        entries = documents.entries(data)
-        return Glimpse("document", _keys(entries), entries) if entries else Glimpse("none")
+        return _objects("document", documents.entries(data))
     lines = [line for line in data.split(b"\n") if line.strip()]
     found = [
         entry
@@ -113,17 +120,22 @@ def _text(head: bytes) -> Glimpse:
             inner = [entry[wrapper] for entry in found if isinstance(entry.get(wrapper), list)]
             if inner:
                 entries = [item for items in inner for item in items if isinstance(item, dict)]
-                return Glimpse("lines", _keys(entries), entries, wrapper)
-        return Glimpse("lines", _keys(found), found) if found else Glimpse("none")
+                return _objects("lines", entries, wrapper)
+        return _objects("lines", found)
     header = dialect.sniff(data, Settings())
     if header is None or len(header.names) < 2:
         return Glimpse("none")
     return Glimpse("csv", {name: (name,) for name in header.names}, header=header)
 
 
-def _keys(entries: Sequence[Mapping[str, Any]]) -> dict[str, Keys]:
+def _objects(form: Form, entries: Sequence[Mapping[str, Any]], wrapper: str = "") -> Glimpse:
+    """What ``entries`` show; a name that is written with dots and nested is the commoner of both."""
+    counts = Counter(path for entry in entries for path in nested.paths(entry))
     keys: dict[str, Keys] = {}
-    for entry in entries:
-        for path in nested.paths(entry):
-            keys.setdefault(".".join(path), path)
-    return keys
+    for path in counts:
+        name = ".".join(path)
+        keys[name] = max(keys.get(name, path), path, key=counts.__getitem__)
+    if not entries and not wrapper:
+        return Glimpse("none")
+    named = {name: counts[path] for name, path in keys.items()}
+    return Glimpse(form, keys, entries, wrapper, counts=named)

@@ -34,15 +34,25 @@ class Shape:
     """What the beginning of a log shows: each dotted name's keys and Arrow type.
 
     A name whose values are of more than one type has ``pa.null()``: its log is read carefully.
+    ``counts`` says how many of the objects have each name.
     """
 
     keys: dict[str, Keys]
     types: dict[str, pa.DataType]
+    counts: dict[str, int]
 
     @property
     def names(self) -> list[str]:
-        """All dotted names, in the order they were met."""
-        return list(self.keys)
+        """All dotted names, in the order they were met; of those that differ in case only, the
+        commonest first, since a damaged object may have a key of its own.
+        """
+        place: dict[str, int] = {}
+        for name in self.keys:
+            place.setdefault(name.lower(), len(place))
+        return sorted(
+            self.keys,
+            key=lambda name: (place[name.lower()], -self.counts.get(name, 0), not name.islower()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ def shape(head: bytes) -> Shape:
     """
     keys: dict[str, Keys] = {}
     types: dict[str, pa.DataType] = {}
+    counts: dict[str, int] = {}
     for line in head.split(b"\n"):
         found = load(line) if line.strip() else ""
         if isinstance(found, str):
@@ -83,11 +94,12 @@ def shape(head: bytes) -> Shape:
         for path, value in _leaves(found, ()):
             name = ".".join(path)
             keys.setdefault(name, path)
+            counts[name] = counts.get(name, 0) + 1
             kind = _type(value)
             if kind is not None and keys[name] == path:
                 before = types.get(name, kind)
                 types[name] = kind if before == kind else wider(before, kind)
-    return Shape(keys, types)
+    return Shape(keys, types, counts)
 
 
 def paths(found: Mapping[str, Any]) -> Iterator[Keys]:

@@ -29,7 +29,8 @@ def joined(before: Shape, after: Shape) -> Shape:
             known = types.get(name, kind)
             types[name] = kind if known == kind else nested.wider(known, kind)
     ordered = [*before.keys, *(name for name in after.keys if name not in before.keys)]
-    return Shape({name: keys[name] for name in ordered}, types)
+    counts = {name: before.counts.get(name, 0) + after.counts.get(name, 0) for name in ordered}
+    return Shape({name: keys[name] for name in ordered}, types, counts)
 
 
 def encode(shape: Shape) -> str:
@@ -37,16 +38,21 @@ def encode(shape: Shape) -> str:
     names = {kind: name for name, kind in _KINDS.items()}
     return json.dumps(
         [
-            [list(path), names[shape.types[name]] if name in shape.types else None]
+            [
+                list(path),
+                names[shape.types[name]] if name in shape.types else None,
+                shape.counts.get(name, 0),
+            ]
             for name, path in shape.keys.items()
         ]
     )
 
 
 def decode(text: str) -> Shape:
-    """What ``encode`` made."""
-    found = [(tuple(path), kind) for path, kind in json.loads(text)]
+    """What ``encode`` made; earlier versions made it without counts."""
+    found = [(tuple(path), kind, sum(count)) for path, kind, *count in json.loads(text)]
     return Shape(
-        {".".join(path): path for path, _ in found},
-        {".".join(path): _KINDS[kind] for path, kind in found if kind is not None},
+        {".".join(path): path for path, _, _ in found},
+        {".".join(path): _KINDS[kind] for path, kind, _ in found if kind is not None},
+        {".".join(path): count for path, _, count in found},
     )

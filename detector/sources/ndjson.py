@@ -45,7 +45,7 @@ def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     of that was seen. Raises InputError.
     """
     at = int(tail.get(SEEN, "0"))
-    seen = shape_kept.decode(tail[SHAPE]) if SHAPE in tail else nested.Shape({}, {})
+    seen = shape_kept.decode(tail[SHAPE]) if SHAPE in tail else nested.Shape({}, {}, {})
     if at < HEAD:
         head = opening.head(path, HEAD - at)
         at += len(head)

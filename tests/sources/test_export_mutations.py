@@ -47,7 +47,11 @@ def keys(events):
 def test_events_rejects_and_skipped_are_all_entries(tmp_path_factory, name, data):
     whole = ndjson(plain(name) * 2).splitlines()
     lines = data.draw(damage(whole))
-    path = tmp_path_factory.mktemp("any") / "log"
+    hurts_no_other(name, tmp_path_factory.mktemp("any") / "log", lines, whole)
+
+
+def hurts_no_other(name, path, lines, whole):
+    """Of ``lines``, those that are in ``whole`` are read as if the others were not there."""
     path.write_bytes(b"\n".join(lines) + b"\n")
     events, rejects, skipped = read(SOURCES[name], path)
     filled = [line for line in lines if line.strip()]
@@ -59,6 +63,22 @@ def test_events_rejects_and_skipped_are_all_entries(tmp_path_factory, name, data
         found = keys(events)
         for event in expected:
             found.remove(event)  # each event of an unharmed line is there
+
+
+def test_a_key_in_another_case_in_the_first_line_costs_no_other_line_the_column(tmp_path):
+    whole = ndjson(plain("redshift") * 2).splitlines()
+    first = whole[0].replace(b'"application_name"', b'"applIcation_name"')
+    assert first != whole[0]
+    hurts_no_other("redshift", tmp_path / "log", [first, *whole[1:]], whole)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_any_key_in_another_case_in_the_first_line_costs_no_other_line_it(tmp_path, name):
+    first, *others = plain(name)
+    whole = ndjson([first, *others] * 2).splitlines()
+    for key in first:
+        odd = {key[:1].swapcase() + key[1:] if each == key else each: first[each] for each in first}
+        hurts_no_other(name, tmp_path / "log", [*ndjson([odd]).splitlines(), *whole[1:]], whole)
 
 
 @pytest.mark.parametrize("name", ["aws_activity_streams", "cloudtrail_s3"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from detector.errors import InputError
-from detector.reading import nested, records
+from detector.reading import nested, records, shape_kept
 from detector.reading.source import Sample
 from detector.settings import Settings
 from detector.sources import csv, ndjson, parquet
@@ -213,6 +213,31 @@ def test_ndjson_reaches_into_nested_objects(tmp_path):
     assert (event["action"], event["success"], event["duration_ms"]) == ("read", False, 2.0)
     mapped, _, _ = read(ndjson.SOURCE, path, columns={"account": "event.action"})
     assert mapped["account"].item() == "select"
+
+
+def test_a_key_in_another_case_in_the_first_line_of_ndjson_costs_no_other_line_it(tmp_path):
+    line = b'{"ts": 1707213600, "user": "bob", "rows": 7}\n'
+    for key in (b"ts", b"user", b"rows"):
+        odd = line.replace(key, key.title())
+        events, rejects, _ = read(ndjson.SOURCE, write(tmp_path / "a", odd + line * 3))
+        assert events["rows"].to_list()[-3:] == [7, 7, 7]
+        assert rejects["line"].to_list() == ([] if key == b"rows" else [1])
+
+
+def test_the_pieces_of_a_growing_ndjson_agree_on_the_commonest_key(tmp_path):
+    odd, line = b'{"ts": 1707213600, "User": "eve"}\n', b'{"ts": 1707213600, "user": "bob"}\n'
+    tail = {}
+    for piece, expected in ((odd, ["eve"]), (line, ["bob"]), (line * 2, ["bob", "bob"])):
+        path = write(tmp_path / "a", piece)
+        batches = list(ndjson.SOURCE.growing.read(path, Settings(), tail))
+        assert [who for batch in batches for who in batch.events["account"]] == expected
+        tail = batches[-1].tail
+
+
+def test_the_shape_of_an_ndjson_that_an_earlier_version_kept_is_understood():
+    shape = shape_kept.decode('[[["user", "name"], "text"], [["rows"], null]]')
+    assert shape.keys == {"user.name": ("user", "name"), "rows": ("rows",)}
+    assert shape_kept.decode(shape_kept.encode(shape)) == shape
 
 
 def test_ndjson_lines_that_are_no_objects_are_rejected(tmp_path):
