@@ -129,7 +129,7 @@ def _text(head: bytes) -> Glimpse:
 
 
 def _objects(form: Form, entries: Sequence[Mapping[str, Any]], wrapper: str = "") -> Glimpse:
-    """What ``entries`` show; a name that is written with dots and nested is the commoner of both."""
+    """What ``entries`` show; of a name with dots and the same one nested, the commoner counts."""
     counts = Counter(path for entry in entries for path in nested.paths(entry))
     keys: dict[str, Keys] = {}
     for path in counts:
