@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from detector.ledger.store import Ledger
 from detector.pseudonyms import names
 from detector.reading import identity as persons
 from detector.reading import veil
+from detector.reading.ahead import ahead
 from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import REJECTS, check
@@ -154,7 +154,7 @@ def _one(
         tail = _tail(source, [part for part in known.values() if part not in old])
         # Only the name of the first file on disk waits for the hash.
         with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
-            for batch in _ahead(source.read(path, settings, tail)):
+            for batch in ahead(source.read(path, settings, tail), AHEAD):
                 writer.add(batch)
                 advance(batch.bytes_read, path.name)
             writer.finish()
@@ -164,15 +164,6 @@ def _one(
         known.pop(other.id)
     known[part.id] = part
     return _report(path, part, "grown" if old and same is None else "new")
-
-
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """``batches``, made while those before them are summed: parsing keeps one core busy."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, batches, None) for _ in range(AHEAD))
-        while (batch := coming.popleft().result()) is not None:
-            coming.append(pool.submit(next, batches, None))
-            yield batch
 
 
 def _is_stranger(path: Path, known: Collection[Part]) -> bool:

@@ -47,15 +47,15 @@ class Entries:
 Starts: TypeAlias = Callable[[npt.NDArray[np.uint8], Places], Places]
 
 
-def entries(path: Path, starts: Starts) -> Iterator[Entries]:
-    """The entries of ``path``, some thousands at a time.
+def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[Entries]:
+    """The entries of ``path``, those in about ``block`` bytes at a time.
 
     Bytes that are no UTF-8 become the replacement character: a literal may hold any. Raises
     InputError where the file is unreadable or UTF-16.
     """
     held, line, raw, first = b"", 1, 0, True
     broken: str | None = None
-    chunks = opening.chunks(path, _BLOCK)
+    chunks = opening.chunks(path, block or _BLOCK)
     while True:
         try:
             data, raw = next(chunks, (b"", raw))
@@ -109,12 +109,9 @@ def _series(data: bytes, bounds: Places) -> pl.Series:
     """The pieces of ``data`` between each two of ``bounds``."""
     if len(bounds) < 2:
         return pl.Series([], dtype=pl.String)
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            pieces = [_text(data[start:end]) for start, end in pairwise(bounds.tolist())]
-            return pl.Series(pieces, dtype=pl.String)
+    if not records.is_text(data):
+        pieces = [_text(data[start:end]) for start, end in pairwise(bounds.tolist())]
+        return pl.Series(pieces, dtype=pl.String)
     offsets, bytes_ = pa.py_buffer(np.ascontiguousarray(bounds, np.int64)), pa.py_buffer(data)
     array = pa.LargeStringArray.from_buffers(len(bounds) - 1, offsets, bytes_)
     series = pl.from_arrow(array)

@@ -18,11 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.reading.ahead import ahead
 from detector.reading.entries import Entries, Places, entries, last_start
+from detector.reading.opening import MIB
 from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
 _INDENT: Final = 16
+#: Large enough that what each block costs besides its objects does not count.
+_BLOCK: Final = 16 * MIB
 _MORE: Final = {"line": pl.Int64(), "raw": pl.String()}
 NO_OBJECT: Final = "is not a whole JSON object"
 _FOREIGN: Final = "is JSON, but not an object of this log"
@@ -45,7 +49,11 @@ def objects(path: Path, schema: Mapping[str, pl.DataType]) -> Iterator[Objects]:
     A value of another type is given as the JSON it is, an absent one as null. Raises InputError
     where the file is unreadable or UTF-16.
     """
-    for found in entries(path, starts):
+    return ahead(_objects(path, schema))
+
+
+def _objects(path: Path, schema: Mapping[str, pl.DataType]) -> Iterator[Objects]:
+    for found in entries(path, starts, _BLOCK):
         rejects = list(found.rejects)
         if found.before.strip(" \t\r\n[],"):
             rejects.append(Reject(1, NO_OBJECT))

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 
 from detector.reading import documents, opening, records
+from detector.reading.ahead import ahead
 from detector.reading.documents import Cut
 from detector.reading.glimpse import Glimpse
 from detector.reading.nested import Keys
@@ -50,8 +51,8 @@ def read(path: Path, seen: Glimpse, wanted: Mapping[str, Keys]) -> Iterator[Entr
     if seen.form == "document":
         chunks = documents.lines(opening.chunks(path), how)
     reader = _Reader(_tree(wanted), wanted, seen.wrapper, seen.form == "document", how)
-    for block in records.line_blocks(path, _BLOCK, chunks=chunks):
-        yield reader.entries(block)
+    blocks = records.line_blocks(path, _BLOCK, chunks=chunks)
+    return ahead(map(reader.entries, blocks))
 
 
 def _tree(wanted: Mapping[str, Keys]) -> dict[str, Any]:

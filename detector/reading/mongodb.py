@@ -7,6 +7,7 @@ https://www.mongodb.com/docs/manual/reference/database-profiler/.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,14 +50,25 @@ _MOST: Final = 200_000
 _VERB: Final = r'"command":\s*\{\s*"(\w+)"'
 _ORIGIN: Final = r'"originatingCommand":\s*\{\s*"(\w+)"'
 _GET_MORE: Final = r'"command":\s*\{\s*"getMore":\s*(?:\{\s*"\$numberLong":\s*")?(-?\d+)'
+#: What stands behind the command in an entry, the first of these and all that follows.
 _BEHIND: Final = (
-    r"(.*?)(?:,\s*\"(?:planSummary|originatingCommand|cursorid|keysExamined|nreturned|numYields|reslen"
-    r"|responseLength|locks|remote|protocol|durationMillis|millis)\":|$)"
+    r"(?s),\s*\"(?:planSummary|originatingCommand|cursorid|keysExamined|nreturned|numYields|reslen"
+    r"|responseLength|locks|remote|protocol|durationMillis|millis)\":.*$"
 )
 #: Keys stay, values go.
 _VALUE: Final = (
     r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
 )
+#: The same in half the time, as it keeps nothing that it finds: keys lose their closing quote and
+#: colon for a mark that JSON cannot hold, so that texts with two quotes are values; others stand
+#: The same in half the time, as it keeps nothing that it finds: keys lose their closing quote and
+#: colon for a mark that JSON cannot hold, so that texts with two quotes are values; others stand
+#: behind a mark, a comma or a bracket. Not for texts that begin with a colon, and odd keys.
+_MARK: Final = "\x02"
+_TEXT: Final = rf'"(?:[^"\\{_MARK}]|\\.)*"'
+_BARE: Final = r"\s*(?:-?\d[\d.eE+-]*|true\b|false\b|null\b)"
+_ODD: Final = r'(?:^|[^\w$.])"\s*:'
+_ODD_KEY: Final = rf'"[^"{_MARK}]*[,\[]'
 _LOOKUP: Final = (
     r'"\$(?:lookup|graphLookup)":\s*\{[^{}]*?"from":\s*"([^"\\]*)"'
     r'|"\$unionWith":\s*(?:\{[^{}]*?"coll":\s*)?"([^"\\]*)"'
@@ -177,13 +189,16 @@ def _expression(made: pl.Expr | pl.Series) -> pl.Expr:
 
 def _others(frame: pl.DataFrame) -> pl.Series:
     """The collections that a pipeline joins, with their database."""
-    if not (frame["joined"].list.len() > 0).any():
+    rows = (frame["joined"].list.len() > 0).fill_null(value=False).arg_true()
+    if rows.is_empty():
         return pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, frame.height)
     named = [
-        [f"{database}.{name}" for name in dict.fromkeys(joined)] or None if joined else None
-        for database, joined in frame.iter_rows()
+        [f"{database}.{name}" for name in dict.fromkeys(joined)]
+        for database, joined in frame[rows].iter_rows()
     ]
-    return pl.Series(named, dtype=pl.List(pl.String))
+    found = pl.DataFrame({"row": rows, "named": pl.Series(named, dtype=pl.List(pl.String))})
+    whole = pl.DataFrame({"row": pl.arange(0, frame.height, dtype=rows.dtype, eager=True)})
+    return whole.join(found, on="row", how="left", maintain_order="left")["named"]
 
 
 def _fingerprints(found: pl.DataFrame) -> pl.Series:
@@ -213,20 +228,33 @@ def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
     pipelines = frame.filter(pl.col("verb") == "aggregate").select(
         "_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied")
     )
-    first, second = (
-        raw.str.extract(rf'"{name}":\s*{_BEHIND}') for name in ("originatingCommand", "command")
-    )
+    first, second = (_behind(raw, name) for name in ("originatingCommand", "command"))
     text = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(first, second)).otherwise(second)
-    keys = (
-        text.str.replace_all(_VALUE, "${1}?").str.replace_all(r"\?(?:\s*,\s*\?)+", "?")
-        .str.replace_all(r"\s+", "")
-    )  # fmt: skip
-    blind = frame.filter(pl.col("shape").is_null()).select("_row", keys.alias("_keys"))
+    blind = frame.filter(pl.col("shape").is_null()).select("_row", text.alias("_keys"))
+    blind = blind.with_columns(keys(blind["_keys"]).alias("_keys"))
     for part in (pipelines, blind):
         frame = frame.join(part, on="_row", how="left", maintain_order="left")
     return frame.with_columns(
         pl.coalesce("shape", "_keys").alias("shape"), pl.col("copied").fill_null(value=False)
     ).drop("_keys", "_row")
+
+
+def _behind(raw: pl.Expr, name: str) -> pl.Expr:
+    """The JSON behind the first key ``name``; null where there is none."""
+    return raw.str.splitn(f'"{name}":', 2).struct.field("field_1").str.replace(_BEHIND, "")
+
+
+def keys(texts: pl.Series) -> pl.Series:
+    """JSON with ``?`` for its values and its lists of them, without space."""
+    bare = texts.str.replace_all(r'"\s*:', _MARK).str.replace_all(_TEXT, "?")
+    odd = (texts.str.contains(_ODD) | bare.str.contains(_ODD_KEY)).fill_null(value=False)
+    for before in (_MARK, ",", "["):
+        bare = bare.str.replace_all(re.escape(before) + _BARE, f"{before}?")
+    bare = bare.str.replace("^" + _BARE, "?").str.replace_all(_MARK, '":?', literal=True)
+    if odd.any():
+        rows = odd.arg_true()
+        bare = bare.scatter(rows, texts.gather(rows).str.replace_all(_VALUE, "${1}?"))
+    return bare.str.replace_all(r"\?(?:\s*,\s*\?)+", "?").str.replace_all(r"\s+", "")
 
 
 def operations(frame: pl.DataFrame, made: Mapping[str, pl.Expr]) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from typing import Final, Self
 import polars as pl
 
 from detector.reading import pg_plans, pg_time, pgaudit
+from detector.reading.ahead import ahead
 from detector.reading.fingerprint import fingerprint
 from detector.reading.identity import Sessions
 from detector.reading.pg_evidence import Evidence
@@ -75,7 +76,7 @@ def batches(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail)
     """
     reader = _opened(settings, tail)
     done = 0
-    for piece in pieces:
+    for piece in ahead(pieces):
         done = piece.bytes_read
         yield _batch(piece, reader, path, settings)
     yield _last(reader, done)

@@ -99,7 +99,8 @@ def statements(raw: pl.DataFrame) -> pl.DataFrame:
     """``TOLD`` of rows whose message is a statement's text."""
     none = pl.lit(None, pl.List(pl.String))
     frame = raw.with_columns(
-        pl.col("message").str.extract(_STATED).alias("_text"),
+        # What _STATED keeps, of a message that begins so: cutting off is faster than keeping.
+        pl.col("message").str.replace(STATEMENT, "").alias("_text"),
         pl.lit(None, pl.Int64).alias("rows"),
         pl.lit(value=False).alias("_modify"),
         none.alias("_relations"),

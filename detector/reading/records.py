@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from detector.errors import InputError
 from detector.reading import opening
 from detector.reading.opening import MIB
 
 BOM: Final = b"\xef\xbb\xbf"
+#: Bytes that are counted at once, few enough for the processor's cache.
+_CACHED: Final = 1 << 18
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 #: Pieces of a log, with the raw bytes consumed on disk so far, as ``opening.chunks`` gives them.
@@ -186,7 +189,9 @@ def quoted_end(data: bytes) -> int:
 
 def count(data: bytes | memoryview, byte: bytes) -> int:
     """How often ``byte`` is in ``data``: four times as fast as bytes.count."""
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte[0]))
+    array = np.frombuffer(data, np.uint8)
+    parts = range(0, len(array), _CACHED)
+    return sum(int(np.count_nonzero(array[at : at + _CACHED] == byte[0])) for at in parts)
 
 
 def started(data: bytes, path: Path) -> bytes:
@@ -268,7 +273,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
 
 def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject]]:
     """``data`` with records that are no text replaced by empty lines, and the rejects."""
-    if _is_text(data) and b"\0" not in data:
+    if is_text(data) and b"\0" not in data:
         return data, []
     line = first_line
     rejects: list[Reject] = []
@@ -278,7 +283,7 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         reason = ""
         if b"\0" in record:
             reason = "holds a NUL byte"
-        elif not _is_text(record):
+        elif not is_text(record):
             reason = "is not valid UTF-8"
         if reason:
             rejects.append(Reject(line, reason))
@@ -288,11 +293,13 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
     return b"".join(kept), rejects
 
 
-def _is_text(data: bytes) -> bool:
+def is_text(data: bytes) -> bool:
+    """Whether it is UTF-8: Arrow looks only, bytes.decode makes a copy."""
     if data.isascii():
         return True
+    bounds = pa.py_buffer(np.array([0, len(data)], np.int64))
     try:
-        data.decode()
-    except UnicodeDecodeError:
+        pa.LargeStringArray.from_buffers(1, bounds, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
         return False
     return True

@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from detector.reading import pg_log
+from detector.reading.opening import MIB
 from detector.reading.pg_log import Piece
 from detector.reading.pgaudit import RAW
 from detector.reading.records import Block, Reject, line_blocks, lines_end
@@ -35,6 +36,7 @@ _KEYS: Final = {
     "command_tag": "ps",
 }
 _SCHEMA: Final = {key: pl.String() for key in _KEYS.values()}
+_BLOCK: Final = 16 * MIB
 _NEEDED: Final = ("timestamp", "session_id", "error_severity")
 
 
@@ -52,12 +54,12 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    return pg_log.batches(map(_piece, line_blocks(path, 8 << 20)), path, settings, tail)
+    return pg_log.batches(map(_piece, line_blocks(path, _BLOCK)), path, settings, tail)
 
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    return pg_log.follow(map(_piece, line_blocks(path, 8 << 20)), path, settings, tail)
+    return pg_log.follow(map(_piece, line_blocks(path, _BLOCK)), path, settings, tail)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's

@@ -1,7 +1,9 @@
-"""The events of cursors do not depend on where a log is cut."""
+"""The events of cursors do not depend on where a log is cut; a query's shape has no values."""
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -9,6 +11,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.reading import mongodb
 from detector.reading.mongodb import OPERATIONS, Cursors
 
 START = datetime(2024, 2, 5, 8, tzinfo=UTC)
@@ -56,3 +59,25 @@ def test_cut_anywhere_the_same_operations_are_one_event(
 def test_a_cursor_that_was_idle_begins_anew() -> None:
     found = operations([(0, 1, False), (300, 1, False), (300, 1, False), (601, 1, False)])
     assert [rows for _, rows, _ in events(found, [])] == [0 + 1 + 2, 3]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8) | st.sampled_from(['":', ":)", "a,5", "[7", '\\":"', "x\\", "true"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(max_size=6) | st.sampled_from(["a1", "$in", ":k", 'k":2', "n\\"]), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(JSON_VALUES, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), (",\n", "\t:")]))
+@settings(deadline=None, max_examples=300)
+def test_keys_without_values_are_those_that_one_pattern_keeps(value, separators):
+    text = json.dumps(value, separators=separators, ensure_ascii=False)
+    text = text.encode("utf-8", "replace").decode()
+    pattern = (
+        r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|\btrue\b|\bfalse\b|\bnull\b'
+    )
+    kept = re.sub(pattern, lambda found: (found[1] or "") + "?", text)
+    kept = re.sub(r"\s+", "", re.sub(r"\?(?:\s*,\s*\?)+", "?", kept))
+    assert mongodb.keys(pl.Series([None, text, "{}"])).to_list() == [None, kept, "{}"]
