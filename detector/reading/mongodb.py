@@ -225,12 +225,13 @@ def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
     looked = raw.str.extract_all(_LOOKUP).list.eval(
         pl.coalesce(pl.element().str.extract(_LOOKUP, n) for n in (1, 2)).drop_nulls()
     )
-    pipelines = frame.filter(pl.col("verb") == "aggregate").select(
+    pipelines = frame.select("_row", "verb", "raw").filter(pl.col("verb") == "aggregate").select(
         "_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied")
     )
     first, second = (_behind(raw, name) for name in ("originatingCommand", "command"))
     text = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(first, second)).otherwise(second)
-    blind = frame.filter(pl.col("shape").is_null()).select("_row", text.alias("_keys"))
+    blind = frame.select("_row", "asked", "raw", "shape").filter(pl.col("shape").is_null())
+    blind = blind.select("_row", text.alias("_keys"))
     blind = blind.with_columns(keys(blind["_keys"]).alias("_keys"))
     for part in (pipelines, blind):
         frame = frame.join(part, on="_row", how="left", maintain_order="left")

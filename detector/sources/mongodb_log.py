@@ -104,7 +104,7 @@ class _Reader:
     def batch(self, found: Objects, path: Path) -> Batch:
         frame = found.frame.with_columns(
             instant(pl.col("t")).alias("timestamp"), pl.col("attr").struct.unnest()
-        )
+        ).drop("attr")
         frame = self._known(frame)
         slow = (pl.col("id") == _SLOW) | (pl.col("msg") == "Slow query")
         inner = pl.col("isFromUserConnection") == "false"
@@ -116,12 +116,12 @@ class _Reader:
         )  # fmt: skip
         frame = frame.with_columns(sort.alias("sort")).with_columns(_reason().alias("reason"))
         bad: list[tuple[int | None, str]] = [*found.rejects]
-        bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
-        sound = frame.filter(pl.col("reason").is_null())
-        slow_ones = sound.filter(pl.col("sort") == "slow")
+        bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
+        sound = pl.col("reason").is_null()
+        slow_ones = frame.filter(sound & (pl.col("sort") == "slow"))
         events, skipped = self.cursors.add(_operations(slow_ones))
-        logins = _logins(sound.filter(pl.col("sort") == "login"))
-        skipped += sound.filter(pl.col("sort") == "").height
+        logins = _logins(frame.filter(sound & (pl.col("sort") == "login")))
+        skipped += frame.select((sound & (pl.col("sort") == "")).sum()).item()
         everything = pl.concat([logins, events])
         return Batch(everything, rejects.frame(path, bad), skipped, found.raw_bytes)
 

@@ -93,7 +93,7 @@ def _batch(found: Objects, cursors: Cursors, path: Path) -> Batch:
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*found.rejects]
-    bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
+    bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
     sound = frame.filter(pl.col("reason").is_null())
     events, skipped = cursors.add(_operations(sound))
     return Batch(events, rejects.frame(path, bad), skipped, found.raw_bytes)

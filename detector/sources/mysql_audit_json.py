@@ -100,7 +100,7 @@ def _batch(found: Objects, statements: Statements, path: Path) -> Batch:
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*found.rejects]
-    bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
+    bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
     sound = frame.filter(pl.col("reason").is_null())
     lines = sound.filter(access).select(list(LINES))
     events, skipped = statements.add(lines)
