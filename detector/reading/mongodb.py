@@ -197,7 +197,7 @@ def _others(frame: pl.DataFrame) -> pl.Series:
         for database, joined in frame[rows].iter_rows()
     ]
     found = pl.DataFrame({"row": rows, "named": pl.Series(named, dtype=pl.List(pl.String))})
-    whole = pl.DataFrame({"row": pl.arange(0, frame.height, dtype=rows.dtype, eager=True)})
+    whole = frame.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
     return whole.join(found, on="row", how="left", maintain_order="left")["named"]
 
 
@@ -225,8 +225,10 @@ def with_commands(frame: pl.DataFrame, shape: pl.Expr) -> pl.DataFrame:
     looked = raw.str.extract_all(_LOOKUP).list.eval(
         pl.coalesce(pl.element().str.extract(_LOOKUP, n) for n in (1, 2)).drop_nulls()
     )
-    pipelines = frame.select("_row", "verb", "raw").filter(pl.col("verb") == "aggregate").select(
-        "_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied")
+    pipelines = (
+        frame.select("_row", "verb", "raw")
+        .filter(pl.col("verb") == "aggregate")
+        .select("_row", looked.alias("joined"), raw.str.contains(_OUT).alias("copied"))
     )
     first, second = (_behind(raw, name) for name in ("originatingCommand", "command"))
     text = pl.when(pl.col("asked").is_not_null()).then(pl.coalesce(first, second)).otherwise(second)

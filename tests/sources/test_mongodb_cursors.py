@@ -61,11 +61,12 @@ def test_a_cursor_that_was_idle_begins_anew() -> None:
     assert [rows for _, rows, _ in events(found, [])] == [0 + 1 + 2, 3]
 
 
+TEXTS = st.text(max_size=6) | st.sampled_from(['":', ":)", "a,5", "[7", '\\":"', "x\\", "true"])
+KEYS = st.text(max_size=6) | st.sampled_from(["a1", "$in", ":k", 'k":2', "n\\"])
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8) | st.sampled_from(['":', ":)", "a,5", "[7", '\\":"', "x\\", "true"]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(max_size=6) | st.sampled_from(["a1", "$in", ":k", 'k":2', "n\\"]), inner),
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner),
     max_leaves=12,
 )  # fmt: skip
 
