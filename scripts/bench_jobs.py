@@ -2,6 +2,7 @@
 
     python scripts/bench_jobs.py ingest|floor|duckdb parquet|csv|csvlog LOG SCRATCH
 
+*ingest* takes the name of any source in place of parquet, csv and csvlog.
 Prints one JSON object with what was computed, so that the jobs can be compared.
 """
 
@@ -25,7 +26,7 @@ def ingest(kind: str, log: Path, scratch: Path) -> dict[str, int]:
     from detector.settings import Settings
 
     found = {name.replace("-", "_"): source for name, source in registry.sources().items()}
-    source = found[SOURCES[kind]]
+    source = found[SOURCES.get(kind, kind)]
     ledger = Ledger.open(scratch / "ledger", "UTC")
     report = run([(log, source)], ledger, Settings(), lambda _done, _words: None).files[0]
     return {

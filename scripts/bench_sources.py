@@ -1,12 +1,13 @@
 """Measures how fast each source reads, beside reading the bytes and DuckDB's readers.
 
-    python scripts/bench_sources.py [--mb 100] [--repeat 1] [--work DIR] [SOURCE ...]
+    python scripts/bench_sources.py [--mb 100] [--repeat 1] [--work DIR] [--ledger] [SOURCE ...]
 
 The logs come from bench_logs.py, bench_exports.py, bench_data.py and bench_follow.py. Every figure
 is of a process of its own, the fastest of ``--repeat``; loading libraries is not timed. ``bytes``
 reads the file and counts its lines; ``duckdb`` parses the same file, as JSON, as CSV or with each
 line as one column, and hashes all of each row. CPU is that of all cores, and changes least with
-what else the machine does. JSON lines on stdout, a table on stderr.
+what else the machine does. With ``--ledger``, logs are read into a ledger instead, as ``detector
+train`` does, and the peak of its memory is told. JSON lines on stdout, a table on stderr.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bench_exports
+import bench_jobs
 import bench_logs
 
 HERE = Path(__file__).resolve().parent
@@ -31,7 +33,7 @@ ROOT = HERE.parent
 #: given, with how many events are in a megabyte.
 EVENTS = {
     "csv": ("csv", "bench_data.py", 7_000),
-    "ndjson": ("ndjson", "bench_follow.py", 2_400),
+    "ndjson": ("ndjson", "bench_follow.py", 6_000),
     "pgaudit": ("postgresql_csvlog", "bench_data.py", 2_300),
 }
 NAMES = [*EVENTS, *bench_logs.SAMPLES, *bench_exports.NAMES]
@@ -39,6 +41,8 @@ TEXT = {"mysql_slow_log", "mariadb_server_audit"}
 CSV = {"csv", "pgaudit", "postgresql_csvlog"}
 #: Lines a second that are demanded: of text logs, and of JSON with an object a line.
 TEXT_TARGET, JSON_TARGET = 150_000, 500_000
+#: Megabytes that reading a log of any size may take.
+MEMORY_MB = 1500
 
 
 def made(name: str, folder: Path, size: int) -> Path:
@@ -110,7 +114,20 @@ def duckdb(name: str, path: Path) -> Callable[[], int]:
     return lambda: int(engine.sql(query).fetchall()[0][0])
 
 
-JOBS = {"detector": detector, "bytes": floor, "duckdb": duckdb}
+def ledger(name: str, path: Path) -> Callable[[], int]:
+    """Records that are summed in a ledger, or rejected."""
+    source = EVENTS[name][0] if name in EVENTS else name
+
+    def run() -> int:
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            told = bench_jobs.ingest(source, path, Path(scratch))
+        return told["events"] + told["rejects"]
+
+    return run
+
+
+FLOORS = {"detector": detector, "bytes": floor, "duckdb": duckdb}
+JOBS = {**FLOORS, "ledger": ledger}
 
 
 def job(name: str, job_name: str, path: Path) -> None:
@@ -140,7 +157,7 @@ def measured(name: str, job_name: str, path: Path, repeat: int) -> dict[str, flo
 
 def row(name: str, path: Path, repeat: int) -> dict[str, object]:
     """All jobs of one log."""
-    runs = {each: measured(name, each, path, repeat) for each in JOBS}
+    runs = {each: measured(name, each, path, repeat) for each in FLOORS}
     ours, size, lines = runs["detector"], path.stat().st_size / 1e6, runs["bytes"]["found"]
     wanted = TEXT_TARGET if name in TEXT | CSV else JSON_TARGET
     speed = lines / ours["seconds"]
@@ -160,6 +177,22 @@ def row(name: str, path: Path, repeat: int) -> dict[str, object]:
         "cpu / duckdb": round(ours["cpu_s"] / runs["duckdb"]["cpu_s"], 2),
         "wanted_lines_a_second": wanted,
         "reached": speed >= wanted,
+    }
+
+
+def in_ledger(name: str, path: Path, repeat: int) -> dict[str, object]:
+    """What it takes to read one log into a ledger."""
+    run, size = measured(name, "ledger", path, repeat), path.stat().st_size / 1e6
+    return {
+        "source": name,
+        "file_mb": round(size),
+        "records": run["found"],
+        "seconds": round(run["seconds"], 1),
+        "cpu_s": round(run["cpu_s"], 1),
+        "mb_a_second": round(size / run["seconds"], 1),
+        "peak_mb": run["peak_mb"],
+        "wanted_mb": MEMORY_MB,
+        "reached": run["peak_mb"] <= MEMORY_MB,
     }
 
 
@@ -188,6 +221,7 @@ def main() -> int:
     parser.add_argument("--mb", type=int, default=100, help="size of each log (default 100)")
     parser.add_argument("--repeat", type=int, default=1, help="take the fastest of so many runs")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "detector-logs")
+    parser.add_argument("--ledger", action="store_true", help="into a ledger: how much memory")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -196,6 +230,11 @@ def main() -> int:
     if unknown := set(options.sources) - set(NAMES):
         sys.exit(f"bench_sources: knows {', '.join(NAMES)}; not {min(unknown)}")
     options.work.mkdir(parents=True, exist_ok=True)
+    if options.ledger:
+        for name in options.sources or NAMES:
+            path = made(name, options.work, options.mb)
+            print(json.dumps(in_ledger(name, path, options.repeat)), flush=True)
+        return 0
     print(HEAD, file=sys.stderr)
     for name in options.sources or NAMES:
         line = row(name, made(name, options.work, options.mb), options.repeat)
