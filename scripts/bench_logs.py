@@ -53,13 +53,16 @@ def made(name: str, folder: Path, size: int) -> Path:
     repeats = max(1, size * 1_000_000 // len(sample))
 
     @lru_cache(maxsize=2)
-    def on(day: int) -> bytes:
-        return shifted(sample, day - DAYS)
+    def on(day: int) -> list[bytes]:
+        """The sample on a day, cut where a number of its own is to stand."""
+        first, *rest = NUMBER.split(shifted(sample, day - DAYS))
+        before = [first, *rest[1::2]]
+        return [text + sign for text, sign in zip(before, [*rest[::2], b""], strict=True)]
 
     scratch = path.with_suffix(".tmp")
     with scratch.open("wb") as file:
         for number in range(repeats):
-            file.write(NUMBER.sub(rb"\g<1>%d" % (number * 7919), on(DAYS * number // repeats)))
+            file.write((b"%d" % (number * 7919)).join(on(DAYS * number // repeats)))
     scratch.replace(path)
     return path
 

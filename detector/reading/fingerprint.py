@@ -28,25 +28,31 @@ LIST: Final = r"\?(?:\s*,\s*\?)+"
 
 def normalise(texts: pl.Series) -> pl.Series:
     """Statements (String) without literals, comments, superfluous space and case."""
-    return (
-        texts.str.replace_all(LITERAL, "?")
-        .str.replace_all(LIST, "?")
-        .str.to_lowercase()
-        .str.replace_all(r"\s+", " ")
-        .str.strip_chars(" ;")
-    )
+    return _plain(_bare(texts))
+
+
+def _bare(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(LITERAL, "?").str.replace_all(LIST, "?")
+
+
+def _plain(bare: pl.Series) -> pl.Series:
+    return bare.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ;")
 
 
 def fingerprint(texts: pl.Series) -> pl.Series:
     """16 hex digits for each statement of ``texts`` (String); null stays null.
 
-    The same in every release and on every machine. Only distinct statements are hashed.
+    The same in every release and on every machine. Only distinct statements are looked at, and
+    what is left of them without literals, which is few, is hashed.
     """
     distinct = texts.drop_nulls().unique(maintain_order=True)
-    hashes = [digest(text) for text in normalise(distinct)]
-    return texts.replace_strict(
-        distinct, pl.Series(hashes, dtype=pl.String), default=None, return_dtype=pl.String
-    )
+    bare = _bare(distinct)
+    few = bare.unique()
+    hashes = pl.Series([digest(text) for text in _plain(few)], dtype=pl.String)
+    found = bare.replace_strict(few, hashes, return_dtype=pl.String)
+    if len(distinct) == len(texts):  # in the order of ``texts``
+        return found.alias(texts.name)
+    return texts.replace_strict(distinct, found, default=None, return_dtype=pl.String)
 
 
 def digest(text: str) -> str:

@@ -13,6 +13,7 @@ write to the log file.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import polars as pl
@@ -69,6 +70,10 @@ _MESSAGE: Final = (
     rf",(?P<object_name>{_FIELD[1:-1]}),(?P<text>{_FIELD[1:-1]}),(?:{_FIELD[1:-1]})"
     r"(?:,(?P<rows>\d{1,18}))?$"
 )
+#: The same without keeping anything, the first field of a rest, and the rows behind two fields.
+_WHOLE: Final = re.sub(r"\?P<\w+>", "?:", _MESSAGE)
+_FIRST: Final = rf"^(?:{_FIELD[1:-1]})"
+_ROWS: Final = rf"^,(?:{_FIELD[1:-1]}),(\d{{1,18}})$"
 
 #: The query PostgreSQL runs itself for each inserted row with a foreign key (ri_triggers.c,
 #: RI_FKey_check). It returns the number 1, so whoever copied its shape would read nothing.
@@ -101,11 +106,8 @@ def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     Lines that are no access to data (class MISC, foreign-key checks) have kind ``none``.
     """
-    names = ("statement_id", "class", "command", "object_type", "object_name", "text", "rows")
-    groups = pl.col("message").str.extract_groups(_MESSAGE).alias("_fields")
-    frame = raw.with_columns(groups)
-    fields = pl.col("_fields").struct
-    frame = frame.with_columns(*(fields.field(name).alias(f"_{name}") for name in names))
+    found = fields(raw["message"])
+    frame = raw.with_columns(found[name].alias(f"_{name}") for name in found.columns)
     wrong = frame.filter(pl.col("_statement_id").is_null()).select("row")
     frame = frame.filter(pl.col("_statement_id").is_not_null())
     frame = frame.with_columns(
@@ -117,6 +119,35 @@ def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     frame = frame.with_columns(_kind().alias("kind"))
     frame = _with_sql_tables(_with_fingerprints(frame))
     return frame.select(*_columns()), wrong
+
+
+def fields(messages: pl.Series) -> pl.DataFrame:
+    """``statement_id``, ``class``, ``command``, ``object_type``, ``object_name``, ``text`` and
+    ``rows`` of messages, as text; null where one is not in pgaudit's format.
+
+    A message is cut at its first commas, which takes a third of the time that a pattern takes to
+    keep what it finds; the pattern is for names in quotes, which may hold commas.
+    """
+    parts = messages.to_frame("m").select(
+        pl.col("m").str.contains(_WHOLE).alias("whole"), pl.col("m").str.splitn(",", 8).alias("_p")
+    ).unnest("_p")  # fmt: skip
+    rest = pl.col("field_7")
+    parts = parts.with_columns(rest.str.replace(_FIRST, "").alias("tail"))
+    made = {
+        "statement_id": pl.col("field_1"),
+        "class": pl.col("field_3"),
+        "command": pl.col("field_4"),
+        "object_type": pl.col("field_5"),
+        "object_name": pl.col("field_6"),
+        "text": rest.str.strip_suffix(pl.col("tail")),
+        "rows": pl.col("tail").str.extract(_ROWS),
+    }
+    found = parts.select(pl.when("whole").then(each).alias(name) for name, each in made.items())
+    quoted = found["object_name"].str.starts_with('"').fill_null(value=False).arg_true()
+    if quoted.is_empty():
+        return found
+    kept = messages.gather(quoted).str.extract_groups(_MESSAGE).struct
+    return found.with_columns(found[name].scatter(quoted, kept.field(name)) for name in made)
 
 
 def text_of(message: pl.Expr) -> pl.Expr:
