@@ -190,16 +190,8 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         .then(None)
         .otherwise("any_rows")
     )
-    named = pl.col("relation").list.drop_nulls()
-    read = pl.when(named.list.len() > 0).then(named).otherwise(pl.col("sql_tables").fill_null([]))
-    objects = pl.concat_list(read, pl.col("made").list.drop_nulls())
-    folded = folded.with_columns(
-        rows.alias("rows"), objects.list.unique(maintain_order=True).alias("objects")
-    )
-    others = pl.col("objects").list.slice(1)
+    folded = _with_objects(folded.with_columns(rows.alias("rows")))
     made = {
-        "object": pl.col("objects").list.first(),
-        "other_objects": pl.when(others.list.len() > 0).then(others),
         "subject": pl.lit(None),
         "bytes": pl.lit(None),
         "duration_ms": pl.lit(None),
@@ -207,6 +199,24 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
     }
     return folded.select(
         made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in EVENTS.items()
+    )
+
+
+def _with_objects(folded: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``object`` and ``other_objects``. Lists take long; most statements name one relation."""
+    named, made = pl.col("relation").list, pl.col("made").list
+    single = pl.col("relation").list.first()
+    simple = (named.len() == 1) & single.is_not_null() & (made.len() == 0)
+    folded = folded.with_row_index("_at").with_columns(pl.when(simple).then(single).alias("object"))
+    known = named.drop_nulls()
+    read = pl.when(known.list.len() > 0).then(known).otherwise(pl.col("sql_tables").fill_null([]))
+    objects = pl.concat_list(read, made.drop_nulls()).list.unique(maintain_order=True)
+    several = folded.filter(pl.col("object").is_null()).select("_at", objects.alias("_objects"))
+    folded = folded.join(several, on="_at", how="left", maintain_order="left")
+    others = pl.col("_objects").list.slice(1)
+    return folded.with_columns(
+        pl.coalesce("object", pl.col("_objects").list.first()).alias("object"),
+        pl.when(others.list.len() > 0).then(others).alias("other_objects"),
     )
 
 
