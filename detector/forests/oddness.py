@@ -2,9 +2,9 @@
 
 Some accounts are odd week after week: their work comes in bursts, or their level wanders. Under a
 bar that is the same for all they would raise most of the alerts, and a thief among the calm could
-take more. So a day is held against its entity's usual surprise on held-out days, drawn
-towards that of all (a random effect, shrunk as by Robbins 1956). It is learned in training and
-stays: who goes on stealing cannot become usual by it.
+take more. So a day is held against its entity's usual surprise on held-out days, drawn towards that
+of all (James and Stein, 1961). It is learned in training and stays: who goes on stealing cannot
+become usual by it.
 """
 
 from __future__ import annotations

@@ -90,16 +90,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     staged = lessons(
         data.hours, data.touched, held_out, data.directory, data.settings, data.families
     )
-    trials = {}
-    for kind, own in _by_kind(older).items():
-        if len(own) < FEWEST_ACCOUNT_DAYS:
-            continue
-        progress(f"judging {kind.replace('_', ' ')}s")
-        taught = staged.filter(pl.col("entity_kind") == kind) if len(staged) else staged
-        trials[kind] = tried(
-            own, newer.get(kind, own), taught, data.families, data.settings,
-            all_known=data.everyone is None,
-        )  # fmt: skip
+    trials = _trials(data, _by_kind(older), newer, staged, progress)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
@@ -116,6 +107,27 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         rows_known=_share_known(data.hours),
         contaminated=_contaminated(whole),
     )
+
+
+def _trials(
+    data: Data,
+    older: dict[str, pl.DataFrame],
+    newer: dict[str, pl.DataFrame],
+    staged: pl.DataFrame,
+    progress: Progress,
+) -> dict[str, Trial]:
+    """Of each kind of entity with days enough: its judge, tried."""
+    trials = {}
+    for kind, own in older.items():
+        if len(own) < FEWEST_ACCOUNT_DAYS:
+            continue
+        progress(f"judging {kind.replace('_', ' ')}s")
+        taught = staged.filter(pl.col("entity_kind") == kind) if len(staged) else staged
+        trials[kind] = tried(
+            own, newer.get(kind, own), taught, data.families, data.settings,
+            all_known=data.everyone is None,
+        )  # fmt: skip
+    return trials
 
 
 def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
