@@ -24,7 +24,6 @@ from detector.forests.budget import RUN_DAYS
 from detector.forests.scoring import LOOKBACK, span_before
 from detector.watch.judging import Judging
 from detector.watch.running import Running
-from detector.watch.state import Sums
 from detector.watch.sums import Books, OpenDays, Tables, merged
 
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
@@ -108,13 +107,13 @@ class Live:
     _touched: set[str] = field(default_factory=set)
     _told: set[str] = field(default_factory=set)
 
-    def touch(self, sums: Sums) -> None:
-        """Events came in."""
-        if self.ready is not None and sums.day < self.ready.today.day:
+    def touch(self, day: date, tables: Tables) -> None:
+        """Events of a day came in."""
+        if self.ready is not None and day < self.ready.today.day:
             self._stale = True
-        if self._running is not None and sums.day == self._running.today.day:
-            self._touched |= set(sums.hours["account"].unique())
-            self._fresh.append((sums.hours, sums.touched))
+        if self._running is not None and day == self._running.today.day:
+            self._touched |= set(tables[0]["account"].unique())
+            self._fresh.append(tables)
 
     @property
     def is_preparing(self) -> bool:

@@ -167,8 +167,8 @@ class Watcher:
         self._turn.add(sums)
         self._turn.rejects += rejects
         self._fresh = self._fresh or bool(sums)
-        for each in sums:
-            self.live.touch(each)
+        for day, tables in days.items():
+            self.live.touch(day, tables)
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()
