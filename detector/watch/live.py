@@ -7,89 +7,24 @@ cross and, once all of it is known, no longer do so: such an alert stays raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
 from detector.alerts.batch import told
-from detector.features.past import gather
 from detector.features.table import DIMENSIONS
-from detector.features.today import Today, span
-from detector.forests.budget import RUN_DAYS
-from detector.forests.scoring import LOOKBACK, span_before
 from detector.watch.judging import Judging
+from detector.watch.ready import KEYS, Ready, prepare, slim
 from detector.watch.running import Running
 from detector.watch.sums import Books, OpenDays, Tables, merged
 
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
-#: Accounts whose past is held at a time.
-SHARD: Final = 500
-KEYS: Final = ["entity_kind", "entity"]
-#: What tells whether an hour rings.
-ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What lies before ``today.day``: the days that began runs (``earlier``), HOURS and TOUCHED of
-    the week before, and what the ledger has of the day itself.
-    """
-
-    today: Today
-    earlier: pl.DataFrame
-    week: tuple[pl.DataFrame, pl.DataFrame]
-    base: tuple[pl.DataFrame, pl.DataFrame]
-
-
-def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
-    """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    week = day - timedelta(days=RUN_DAYS)
-    past = gather(
-        _shards(books, day), [span(day), span_before(day)], week, day, judging.model.learned,
-        judging.people, judging.settings,
-    )  # fmt: skip
-    if past is None:
-        return None
-    earlier = _loud(judging, judging.scorer.earlier_of(past))  # first: it takes the most room
-    today = Today.of(past, judging.families)
-    if today is None:
-        return None
-    del past
-    until = day - timedelta(days=1)
-    return Ready(
-        today,
-        earlier,
-        (books.hours(week, until), books.touched(week, until, DIMENSIONS)),
-        (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
-    )
-
-
-def _shards(books: Books, day: date) -> Iterator[Tables]:
-    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
-    since = day - timedelta(days=LOOKBACK)
-    names = books.accounts(since, day)
-    for start in range(0, len(names), SHARD):
-        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
-        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
-
-
-def _loud(judging: Judging, scored: pl.DataFrame) -> pl.DataFrame:
-    """What of ``scored`` runs and expectations ask for: few columns of few rows."""
-    if scored.is_empty():
-        return scored
-    return _slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
-
-
-def _slim(scored: pl.DataFrame) -> pl.DataFrame:
-    return scored.select(
-        name for name in scored.columns if name in ASKED or name.endswith("_surprise")
-    )
 
 
 @dataclass(slots=True)
@@ -138,7 +73,7 @@ class Live:
         self._touched = set()
         if judged.is_empty():
             return []
-        scored = self.judging.scorer.ring(_slim(judged), self.ready.earlier)
+        scored = self.judging.scorer.ring(slim(judged), self.ready.earlier)
         rings = scored.filter(pl.col("alarming") | pl.col("held"))
         found = [
             (kind, name)

@@ -20,7 +20,7 @@ from detector.alerts.batch import Scored
 from detector.errors import InputError
 from detector.ledger.store import Ledger
 from detector.schema import SCORES
-from detector.watch import sealing, state
+from detector.watch import final, sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
 from detector.watch.judging import Judging
@@ -214,13 +214,13 @@ class Watcher:
         return days
 
     def _score(self, now: float, *, finish: bool) -> list[tuple[Scored, list[Alert]]]:
-        """The final word on the first week of days that are over."""
+        """The final word on the first of the days that are over."""
         days = self._over(now, finish=finish)
         if not days:
             return []
         if any(day in self.calendar.scored for day in days):
             self._rescored = now
-        some = next(self.judging.days(self.books, days))
+        some = final.score(self.judging, self.books, days)
         return [(some, self._raise(some, now))]
 
     def _live(self, now: float) -> list[Alert]:
