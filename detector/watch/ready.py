@@ -13,13 +13,13 @@ from detector.features.past import Past, gather
 from detector.features.table import DIMENSIONS
 from detector.features.today import Today, span
 from detector.forests.budget import RUN_DAYS
-from detector.forests.scoring import LOOKBACK, span_before, week_before
+from detector.forests.scoring import LOOKBACK, span_before
 from detector.reading.packing import packed, unpacked
 from detector.watch.judging import Judging
 from detector.watch.sums import Books, Tables
 
 #: Accounts whose past is held at a time.
-SHARD: Final = 250
+SHARD: Final = 500
 KEYS: Final = ["entity_kind", "entity"]
 #: What tells whether an hour rings.
 ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
@@ -84,20 +84,11 @@ def shards(books: Books, day: date) -> Iterator[Tables]:
 
 
 def _earlier(judging: Judging, past: Past) -> pl.DataFrame:
-    """What of the week before runs and expectations ask for: few columns of few rows.
-
-    A day after the other: the figures of a week of thousands of accounts are many.
-    """
-    parts = [
-        judging.scorer.judge(past.table(span_before(past.day), [day], judging.families))
-        for day in week_before([past.day])
-    ]
-    found = [
-        slim(part).filter(pl.col("surprise") >= judging.model.threshold)
-        for part in parts
-        if not part.is_empty()
-    ]
-    return pl.concat(found).sort(*KEYS, "hour") if found else pl.DataFrame()
+    """What of the week before runs and expectations ask for: few columns of few rows."""
+    scored = judging.scorer.earlier_of(past)
+    if scored.is_empty():
+        return scored
+    return slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
 
 
 def slim(scored: pl.DataFrame) -> pl.DataFrame:

@@ -108,8 +108,8 @@ class OpenDays:
                 del self.parts[day]
 
     def ripe(self) -> list[list[Sums]]:
-        """Sums that are to be merged into one, each list of one day: FAN of a level, or those merged
-        before that together have as many rows as the largest of them.
+        """Sums that are to be merged into one, each list of one day: FAN of a level, or those that
+        were merged before, where the others have as many rows as the largest of them.
         """
         found = []
         for sums in self.parts.values():
