@@ -55,6 +55,11 @@ class Live:
         """Whether scores will change without an event coming in."""
         return self._coming is not None
 
+    def forget(self, days: Collection[date]) -> None:
+        """``days`` are over: what lies before them makes room."""
+        if self.ready is not None and self.ready.today.day in days:
+            self.ready = self._running = None
+
     def close(self) -> None:
         """Nothing more is prepared."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -216,8 +216,10 @@ class Watcher:
     def _score(self, now: float, *, finish: bool) -> list[tuple[Scored, list[Alert]]]:
         """The final word on the first of the days that are over."""
         days = self._over(now, finish=finish)
-        if not days:
+        # What lies before two days would be held at once: the one that runs is soon prepared.
+        if not days or (self.live.is_preparing and not finish):
             return []
+        self.live.forget(days)
         if any(day in self.calendar.scored for day in days):
             self._rescored = now
         some = final.score(self.judging, self.books, days)

@@ -199,7 +199,7 @@ def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
     monkeypatch.setattr(final, "TOGETHER", shard)
     with today.watching() as watcher:
         ready(watcher)
-        days = [DAY, *SCORED[:9]]
+        days = [SCORED[4], DAY]
         whole = {day: next(watcher.judging.days(watcher.books, [day])) for day in days}
         monkeypatch.setattr(ready_made, "SHARD", shard)
         parts = {day: final.score(watcher.judging, watcher.books, [day]) for day in days}
