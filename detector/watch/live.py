@@ -55,6 +55,11 @@ class Live:
         """Whether scores will change without an event coming in."""
         return self._coming is not None
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether what lies before a day is read this very moment."""
+        return self._coming is not None and not self._coming.done()
+
     def forget(self, days: Collection[date]) -> None:
         """``days`` are over: what lies before them makes room."""
         if self.ready is not None and self.ready.today.day in days:

@@ -217,7 +217,7 @@ class Watcher:
         """The final word on the first of the days that are over."""
         days = self._over(now, finish=finish)
         # What lies before two days would be held at once: the one that runs is soon prepared.
-        if not days or (self.live.is_preparing and not finish):
+        if not days or (self.live.is_gathering and not finish):
             return []
         self.live.forget(days)
         if any(day in self.calendar.scored for day in days):
