@@ -18,6 +18,7 @@ from detector.features.measures import ALL, KINDS, SLOTS, SUBJECTS
 from detector.features.novelty import KNOWN, USED
 from detector.features.rhythm import SEEN
 from detector.forests.boosting import NODES
+from detector.forests.oddness import MOST, USUAL
 from detector.schema import Schema
 
 
@@ -116,6 +117,12 @@ FRAMES: Final[Mapping[str, Frame]] = {
     "used": Frame(USED, ("group", "object"), holds=(pl.col("members") >= 0,)),
     "groups": Frame(GROUPS, ("account",)),
     "trees": Frame({**NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
+    "oddness": Frame(
+        {**USUAL, "entity_kind": pl.String()},
+        ("entity_kind", "entity"),
+        # Nothing is usual beyond what a day may count.
+        holds=(_KIND, pl.col("usual").is_between(-MOST, MOST)),
+    ),
 }
 #: Of a log that says whose records were read.
 WITH_SUBJECTS: Final[Mapping[str, Frame]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from detector.features.table import Learned
+from detector.forests.oddness import Oddness
 from detector.forests.tail import Tail
 from detector.forests.voices import Voices
 from detector.settings import Settings
@@ -13,10 +14,13 @@ from detector.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Of one kind of entity: its voices, and ``joint``, which calibrates their joint score."""
+    """Of one kind of entity: its voices, ``joint``, which calibrates their joint score, and what of
+    it is usual of each entity.
+    """
 
     voices: Voices
     joint: Tail
+    oddness: Oddness
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.
     surprises = judge.voices.surprises(frame)
     names = judge.voices.names
     joint = judge.joint.surprise(judge.voices.joint(frame, surprises, heard(families, names)))
+    beyond = judge.oddness.beyond(frame["entity"], joint)
     each = [
         pl.Series(f"{name}_surprise", surprises[:, at]).round(DIGITS)
         for at, name in enumerate(names)
@@ -49,7 +50,8 @@ def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.
         if feature.name not in names
     ]
     # + 0.0 turns -0.0 into 0.0.
-    return frame.with_columns(*each, *unheard, pl.Series("surprise", np.round(joint, DIGITS) + 0.0))
+    whole = pl.Series("surprise", np.round(beyond, DIGITS) + 0.0)
+    return frame.with_columns(*each, *unheard, whole)
 
 
 @dataclass(frozen=True, slots=True)

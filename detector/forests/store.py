@@ -9,6 +9,7 @@ known.parquet       addresses, tables and programs seen at the end of training
 used.parquet        how many of a group use a table
 groups.parquet      accounts that work alike, for where there is no directory
 trees.parquet       boosted trees, by kind of entity
+oddness.parquet     how odd the honest days of each entity usually are
 <kind>.skops        an isolation forest for each kind of entity
 CARD.md             the same for people
 """
@@ -39,13 +40,14 @@ from detector.features.table import Learned
 from detector.forests import boosting, card, frames
 from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
+from detector.forests.oddness import Oddness
 from detector.forests.tail import Tail
 from detector.forests.voices import CONTEXT, Voices
 from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 2
+FORMAT = 3
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))
@@ -68,6 +70,7 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
     files = {f"{name}.parquet": _parquet(getattr(model.learned, name)) for name in LEARNED}
     files["trees.parquet"] = _parquet(_trees(model))
+    files["oddness.parquet"] = _parquet(_oddness(model))
     for kind, judge in model.judges.items():
         files[f"{kind}.skops"] = forests.dumps(judge.voices.forest)
     head = _head(model)
@@ -155,6 +158,7 @@ def _head(model: Model) -> dict[str, Any]:
         "judges": {
             kind: {
                 "joint": judge.joint.to_json(),
+                "beyond": judge.oddness.tail.to_json(),
                 "tails": [tail.to_json() for tail in judge.voices.features],
                 "forest_tail": judge.voices.forest_tail.to_json(),
             }
@@ -182,14 +186,23 @@ def _trees(model: Model) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 
+def _oddness(model: Model) -> pl.DataFrame:
+    """What is usual of the entities of all kinds: USUAL with ``entity_kind``."""
+    parts = [
+        judge.oddness.usual.with_columns(entity_kind=pl.lit(kind))
+        for kind, judge in model.judges.items()
+    ]
+    return pl.concat(parts)
+
+
 def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
     learned = {
         name: frames.checked(name, _frame(data[f"{name}.parquet"])) for name in frames.FRAMES
     }
-    trees = learned.pop("trees")
+    of_kinds = {name: learned.pop(name) for name in ("trees", "oddness")}
     names = tuple(head["features"])
     judges = {
-        kind: _judge(names, raw, data[f"{kind}.skops"], trees, kind)
+        kind: _judge(names, raw, data[f"{kind}.skops"], of_kinds, kind)
         for kind, raw in head["judges"].items()
     }
     return Model(
@@ -218,9 +231,16 @@ def _between(head: dict[str, Any], name: str, low: float, high: float) -> float:
 
 
 def _judge(
-    names: tuple[str, ...], raw: dict[str, Any], forest: bytes, trees: pl.DataFrame, kind: str
+    names: tuple[str, ...],
+    raw: dict[str, Any],
+    forest: bytes,
+    of_kinds: dict[str, pl.DataFrame],
+    kind: str,
 ) -> Judge:
-    nodes = trees.filter(pl.col("entity_kind") == kind).drop("entity_kind")
+    nodes, usual = (
+        of_kinds[name].filter(pl.col("entity_kind") == kind).drop("entity_kind")
+        for name in ("trees", "oddness")
+    )
     tails = tuple(Tail.from_json(tail) for tail in raw["tails"])
     if kind not in KINDS or len(tails) != len(names):
         raise ValueError(f"no judge of {kind}s")
@@ -231,7 +251,8 @@ def _judge(
         Tail.from_json(raw["forest_tail"]),
         None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
     )
-    return Judge(voices, Tail.from_json(raw["joint"]))
+    oddness = Oddness(usual, Tail.from_json(raw["beyond"]))
+    return Judge(voices, Tail.from_json(raw["joint"]), oddness)
 
 
 def _read_head(path: Path) -> dict[str, Any]:
@@ -254,7 +275,7 @@ def _read_head(path: Path) -> dict[str, Any]:
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
         raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
     judges = head.get("judges")
-    wanted = {f"{name}.parquet" for name in (*LEARNED, "trees")}
+    wanted = {f"{name}.parquet" for name in frames.FRAMES}
     if not isinstance(judges, dict) or set(head["files"]) != {
         *wanted,
         *(f"{kind}.skops" for kind in judges),

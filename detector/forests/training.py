@@ -96,7 +96,10 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
             continue
         progress(f"judging {kind.replace('_', ' ')}s")
         taught = staged.filter(pl.col("entity_kind") == kind) if len(staged) else staged
-        trials[kind] = tried(own, newer.get(kind, own), taught, data.families, data.settings)
+        trials[kind] = tried(
+            own, newer.get(kind, own), taught, data.families, data.settings,
+            all_known=data.everyone is None,
+        )  # fmt: skip
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(

@@ -5,7 +5,8 @@ entity think them too odd; days to come are other days of entities that were see
 scored both ways, the second by voices fitted on the other half of the entities. Likewise for what
 is usual: levels learned before the days are older than those that days to come will be held
 against, levels learned with them are too close. So the days are scored over both (``older``,
-``newer``), and the bar is set between the two.
+``newer``), and the bar is set between the two. How odd an entity usually is is told without the day
+that is judged and those near it (``oddness``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from detector.features.feature import Family
-from detector.forests import scoring
+from detector.forests import oddness, scoring
 from detector.forests import tail as tails
 from detector.forests import voices as joining
 from detector.forests.model import Judge
@@ -54,9 +55,12 @@ def tried(
     taught: pl.DataFrame,
     families: Sequence[Family],
     settings: Settings,
+    *,
+    all_known: bool = True,
 ) -> Trial:
     """Of the feature table at the end of honest days, over levels learned before them and with
-    them; and of campaign days that teach it.
+    them; and of campaign days that teach it. ``all_known`` is false where the days are of a sample
+    of the entities: of the others it would not be known how odd they usually are.
     """
     if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
@@ -71,11 +75,17 @@ def tried(
     )
     later = voices.joint(newer, voices.surprises(newer), families)
     later = later + found["beyond"].fill_null(0.0).to_numpy()
-    judge = Judge(voices, tails.fit(scores, JOINT_SCALE))
-    records = settings.minimum_records
-    return Trial(
-        judge, _alarms(older, scores, judge, records), _alarms(newer, later, judge, records)
+    joint = tails.fit(scores, JOINT_SCALE)
+    surprising = (
+        days.select("entity", "day", surprise=pl.Series(joint.surprise(each)))
+        for days, each in ((older, scores), (newer, later))
     )
+    learned, *beyond_usual = (oddness.learn if all_known else oddness.nothing)(*surprising)
+    alarms = (
+        scoring.alarms(days.with_columns(surprise=each).filter(material(settings.minimum_records)))
+        for days, each in zip((older, newer), beyond_usual, strict=True)
+    )
+    return Trial(Judge(voices, joint, learned), *alarms)
 
 
 def _both(
@@ -104,9 +114,3 @@ def _voices(
     if taught.is_empty():
         return voices
     return joining.taught(voices, own, taught, families, seed)
-
-
-def _alarms(days: pl.DataFrame, scores: Points, judge: Judge, records: int) -> pl.DataFrame:
-    """The honest days that could alert."""
-    scored = days.with_columns(surprise=pl.Series(judge.joint.surprise(scores)))
-    return scoring.alarms(scored.filter(material(records)))

@@ -23,6 +23,7 @@ FILES = (
     "used.parquet",
     "groups.parquet",
     "trees.parquet",
+    "oddness.parquet",
     "account.skops",
     "client_address.skops",
     "group.skops",
@@ -58,6 +59,8 @@ def test_a_stored_model_is_the_same_in_every_field(folder, model):
         )
     for kind, judge in model.judges.items():
         assert again.judges[kind].joint == judge.joint
+        assert again.judges[kind].oddness.tail == judge.oddness.tail
+        assert again.judges[kind].oddness.usual.equals(judge.oddness.usual)
         assert again.judges[kind].voices.features == judge.voices.features
         assert (again.judges[kind].voices.trees is None) == (judge.voices.trees is None)
 

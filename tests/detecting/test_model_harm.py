@@ -123,6 +123,8 @@ def test_a_row_twice_is_refused(name, frames):
         ("habits", "days", -1),
         ("used", "members", -1),
         ("trees", "entity_kind", "planet"),
+        ("oddness", "entity_kind", "planet"),
+        ("oddness", "usual", 2.1),
     ],
 )
 def test_values_that_cannot_be_are_refused(name, column, value, frames):
