@@ -105,12 +105,14 @@ def watching(
     from detector.forests import store
     from detector.ledger.store import Ledger
     from detector.reading import directory
+    from detector.watch import memory
     from detector.watch.before import Before
     from detector.watch.judging import Judging
     from detector.watch.shelf import Looks, Shelf
     from detector.watch.state import State
     from detector.watch.watcher import Watcher
 
+    memory.lean()
     families = registry.families()
     model = store.load(model_folder, families)
     people = directory.load(directory_file)

@@ -26,6 +26,7 @@ from detector.pseudonyms import names
 from detector.reading import identity, veil
 from detector.reading.source import Source
 from detector.settings import Settings
+from detector.watch import memory
 from detector.watch.before import Before
 from detector.watch.health import Health
 from detector.watch.holding import Holding
@@ -93,6 +94,7 @@ def watch(
     on where it was. SIGHUP reads model, settings and sinks anew.
     """
     options.demand_writable(out, "--out")
+    memory.lean()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
     routes = outlet.configured(rules, sink)

@@ -70,8 +70,9 @@ class Plain:
 
     def close(self) -> None:
         """Lets the file go."""
+        handle, self.handle = self.handle, -1  # a second time, the number may be another file's
         with contextlib.suppress(OSError):
-            os.close(self.handle)
+            os.close(handle)
 
 
 @dataclass(slots=True)

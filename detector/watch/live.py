@@ -7,90 +7,24 @@ cross and, once all of it is known, no longer do so: such an alert stays raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
 from detector.alerts.batch import told
-from detector.features.past import gather
 from detector.features.table import DIMENSIONS
-from detector.features.today import Today, span
-from detector.forests.budget import RUN_DAYS
-from detector.forests.scoring import LOOKBACK, span_before
 from detector.watch.judging import Judging
+from detector.watch.ready import KEYS, Ready, prepare, slim
 from detector.watch.running import Running
-from detector.watch.state import Sums
 from detector.watch.sums import Books, OpenDays, Tables, merged
 
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
-#: Accounts whose past is held at a time.
-SHARD: Final = 500
-KEYS: Final = ["entity_kind", "entity"]
-#: What tells whether an hour rings.
-ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What lies before ``today.day``: the days that began runs (``earlier``), HOURS and TOUCHED of
-    the week before, and what the ledger has of the day itself.
-    """
-
-    today: Today
-    earlier: pl.DataFrame
-    week: tuple[pl.DataFrame, pl.DataFrame]
-    base: tuple[pl.DataFrame, pl.DataFrame]
-
-
-def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
-    """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    week = day - timedelta(days=RUN_DAYS)
-    past = gather(
-        _shards(books, day), [span(day), span_before(day)], week, day, judging.model.learned,
-        judging.people, judging.settings,
-    )  # fmt: skip
-    if past is None:
-        return None
-    earlier = _loud(judging, judging.scorer.earlier_of(past))  # first: it takes the most room
-    today = Today.of(past, judging.families)
-    if today is None:
-        return None
-    del past
-    until = day - timedelta(days=1)
-    return Ready(
-        today,
-        earlier,
-        (books.hours(week, until), books.touched(week, until, DIMENSIONS)),
-        (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
-    )
-
-
-def _shards(books: Books, day: date) -> Iterator[Tables]:
-    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
-    since = day - timedelta(days=LOOKBACK)
-    names = books.accounts(since, day)
-    for start in range(0, len(names), SHARD):
-        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
-        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
-
-
-def _loud(judging: Judging, scored: pl.DataFrame) -> pl.DataFrame:
-    """What of ``scored`` runs and expectations ask for: few columns of few rows."""
-    if scored.is_empty():
-        return scored
-    return _slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
-
-
-def _slim(scored: pl.DataFrame) -> pl.DataFrame:
-    return scored.select(
-        name for name in scored.columns if name in ASKED or name.endswith("_surprise")
-    )
 
 
 @dataclass(slots=True)
@@ -108,18 +42,28 @@ class Live:
     _touched: set[str] = field(default_factory=set)
     _told: set[str] = field(default_factory=set)
 
-    def touch(self, sums: Sums) -> None:
-        """Events came in."""
-        if self.ready is not None and sums.day < self.ready.today.day:
+    def touch(self, day: date, tables: Tables) -> None:
+        """Events of a day came in."""
+        if self.ready is not None and day < self.ready.today.day:
             self._stale = True
-        if self._running is not None and sums.day == self._running.today.day:
-            self._touched |= set(sums.hours["account"].unique())
-            self._fresh.append((sums.hours, sums.touched))
+        if self._running is not None and day == self._running.today.day:
+            self._touched |= set(tables[0]["account"].unique())
+            self._fresh.append(tables)
 
     @property
     def is_preparing(self) -> bool:
         """Whether scores will change without an event coming in."""
         return self._coming is not None
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether what lies before a day is read this very moment."""
+        return self._coming is not None and not self._coming.done()
+
+    def forget(self, days: Collection[date]) -> None:
+        """``days`` are over: what lies before them makes room."""
+        if self.ready is not None and self.ready.today.day in days:
+            self.ready = self._running = None
 
     def close(self) -> None:
         """Nothing more is prepared."""
@@ -139,7 +83,7 @@ class Live:
         self._touched = set()
         if judged.is_empty():
             return []
-        scored = self.judging.scorer.ring(_slim(judged), self.ready.earlier)
+        scored = self.judging.scorer.ring(slim(judged), self.ready.earlier)
         rings = scored.filter(pl.col("alarming") | pl.col("held"))
         found = [
             (kind, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import polars as pl
 
@@ -15,6 +16,8 @@ from detector.schema import SUBJECT
 from detector.watch.sums import Tables
 
 FIRST = "first_hour"
+#: Accounts of which what is new is told at a time.
+SHARD: Final = 500
 #: Stands for all hours where they are measured together.
 NO_HOUR = datetime.min.replace(tzinfo=UTC)
 
@@ -35,7 +38,7 @@ class Running:
     def of(cls, today: Today, day: Tables) -> Running:
         """From all of the day so far."""
         hours, seen = _members(today, day)
-        made = cls(today, hours, seen, today.new(seen))
+        made = cls(today, hours, seen, _new(today, seen))
         if made._of_people(seen):
             # Of whom was read, an hour says more beside those before it.
             made._each[NO_HOUR] = today.hourly(hours, seen)
@@ -56,17 +59,19 @@ class Running:
         if self._of_people(touched):
             return False
         first = touched.group_by(KEYS).agg(pl.col(FIRST).min())
-        known = first.join(self.seen.select(*KEYS, known=FIRST), on=KEYS, how="left")
+        # Of what was seen, which is much, only what came again: an inner join keeps the less.
+        again = self.seen.select(*KEYS, known=FIRST).join(first.select(KEYS), on=KEYS)
+        known = first.join(again, on=KEYS, how="left")
         if (known["known"] > known[FIRST]).any():
             return False
         fresh = touched.join(known.filter(pl.col("known").is_null()), on=KEYS, how="semi")
         fresh = merge_touched(fresh)
         changed = hours["hour"].unique()
         same = pl.col("hour").is_in(changed.implode())
-        self.hours = pl.concat(
-            [self.hours.filter(~same), merge_hours(pl.concat([self.hours.filter(same), hours]))]
-        )
-        self.seen = pl.concat([self.seen, fresh])
+        renewed = merge_hours(pl.concat([self.hours.filter(same), hours]))
+        self.hours = pl.concat([self.hours.filter(~same), renewed], rechunk=True)
+        if fresh.height:
+            self.seen = pl.concat([self.seen, fresh], rechunk=True)
         self._renew(fresh["account"].unique())
         self._measure([*{*changed, *fresh[FIRST]}])
         return True
@@ -80,8 +85,8 @@ class Running:
         if accounts.is_empty():
             return
         theirs = pl.col("account").is_in(accounts.implode())
-        mine = self.today.new(self.seen.filter(theirs))
-        self.new = pl.concat([self.new.filter(~theirs), mine])
+        mine = _new(self.today, self.seen.filter(theirs))
+        self.new = pl.concat([self.new.filter(~theirs), mine], rechunk=True)
 
     def _measure(self, changed: Sequence[datetime]) -> None:
         for hour in changed:
@@ -91,6 +96,16 @@ class Running:
 
     def _none(self) -> Tables:
         return self.hours.clear(), self.seen.clear()
+
+
+def _new(today: Today, seen: pl.DataFrame) -> pl.DataFrame:
+    """``today.new``, of some accounts after the others."""
+    names = seen["account"].unique()
+    parts = [
+        today.new(seen.filter(pl.col("account").is_in(names.slice(start, SHARD).implode())))
+        for start in range(0, max(1, len(names)), SHARD)
+    ]
+    return pl.concat(parts, rechunk=True)
 
 
 def _stacked(parts: Sequence[Tables]) -> Tables:

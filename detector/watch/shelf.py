@@ -226,11 +226,16 @@ class Shelf:
             if not settled:
                 return
         place = (status.st_dev, status.st_ino)
-        same = self._twin(content)
-        if same is not None:
-            self._twinned(same, path, place, content)
-        else:
-            self._stranger(path, place, content, settled=settled, finish=finish)
+        try:
+            same = self._twin(content)
+            if same is not None:
+                self._twinned(same, path, place, content)
+            else:
+                self._stranger(path, place, content, settled=settled, finish=finish)
+        except FileNotFoundError:
+            # Rotated away this very moment: the next look finds it by its new name.
+            content.close()
+            self._later.pop((*place, status.st_size), None)
 
     def _twin(self, content: Content) -> Log | None:
         """The log of which this content is a copy, or the rest."""

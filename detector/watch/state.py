@@ -56,13 +56,35 @@ CREATE TABLE IF NOT EXISTS watch_rejects (
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Some of a day's HOURS and TOUCHED; ``level`` counts how often parts were merged into it."""
+    """Some of a day's HOURS and TOUCHED, ``packed`` as they are on disk: a day of thousands of
+    accounts is held for three days, and its frames would take ten times as much.
+
+    ``level`` counts how often parts were merged into it, ``rows`` those of both tables.
+    """
 
     seq: int
     day: date
     level: int
-    hours: pl.DataFrame
-    touched: pl.DataFrame
+    packed: tuple[bytes, bytes]
+    rows: int
+
+    @classmethod
+    def of(
+        cls, seq: int, day: date, level: int, hours: pl.DataFrame, touched: pl.DataFrame
+    ) -> Self:
+        """In the order of accounts, which packs to half of what any order does."""
+        both = (packed(each.sort("account", maintain_order=True)) for each in (hours, touched))
+        return cls(seq, day, level, (next(both), next(both)), hours.height + touched.height)
+
+    @property
+    def hours(self) -> pl.DataFrame:
+        """HOURS, unpacked."""
+        return unpacked(self.packed[0])
+
+    @property
+    def touched(self) -> pl.DataFrame:
+        """TOUCHED, unpacked."""
+        return unpacked(self.packed[1])
 
 
 class State:
@@ -162,25 +184,20 @@ class State:
 
     def sums(self) -> list[Sums]:
         """What is not in the ledger yet, in order. Raises StateError."""
-        rows = self._connection.execute(
+        kept = self._connection.execute(
             "SELECT seq, day, level, hours, touched, digest FROM watch_sums ORDER BY seq"
         )
         found = []
-        for seq, day, level, hours, touched, digest in rows:
+        for seq, day, level, hours, touched, digest in kept:
             what = f"sums {seq} of {day}"
             self._demand(_told(day, hours, touched), digest, what)
             try:
-                found.append(
-                    Sums(
-                        seq,
-                        date.fromisoformat(day),
-                        level,
-                        check(unpacked(hours), HOURS, what),
-                        check(unpacked(touched), TOUCHED, what),
-                    )
-                )
+                rows = check(unpacked(hours), HOURS, what).height
+                rows += check(unpacked(touched), TOUCHED, what).height
+                made = date.fromisoformat(day)
             except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
                 raise _damage(self.folder, f"{what}: {error}") from error
+            found.append(Sums(seq, made, level, (hours, touched), rows))
         return found
 
     def days(self) -> list[date]:
@@ -230,7 +247,7 @@ def keep_log(rows: Rows, log: Log) -> None:
 
 def keep_sums(rows: Rows, sums: Sums) -> None:
     """Keeps sums."""
-    day, hours, touched = sums.day.isoformat(), packed(sums.hours), packed(sums.touched)
+    day, (hours, touched) = sums.day.isoformat(), sums.packed
     rows.execute(
         "INSERT INTO watch_sums VALUES (?, ?, ?, ?, ?, ?)",
         (sums.seq, day, sums.level, hours, touched, logs.digest(_told(day, hours, touched))),

@@ -1,7 +1,8 @@
 """The days that are still open: sums of what was read and is not in the ledger yet.
 
 Each micro-batch adds small sums; sixteen of a day are merged into one of the next level, so that
-both what a transaction writes and what a reader merges stay small.
+both what a transaction writes and what a reader merges stay small. Merged ones that together are as
+large as the largest are merged with it: what all say again and again is kept twice at most.
 """
 
 from __future__ import annotations
@@ -85,14 +86,12 @@ class OpenDays:
     @property
     def rows(self) -> int:
         """Of both tables."""
-        return sum(
-            each.hours.height + each.touched.height for day in self.parts.values() for each in day
-        )
+        return sum(each.rows for day in self.parts.values() for each in day)
 
     def next(self, day: date, hours: pl.DataFrame, touched: pl.DataFrame, level: int = 0) -> Sums:
         """New sums, numbered; they count once they are ``put``."""
         self._last += 1
-        return Sums(self._last, day, level, hours, touched)
+        return Sums.of(self._last, day, level, hours, touched)
 
     def put(self, sums: Iterable[Sums]) -> None:
         """Takes sums in."""
@@ -109,18 +108,25 @@ class OpenDays:
                 del self.parts[day]
 
     def ripe(self) -> list[list[Sums]]:
-        """Sums that are many enough to be merged into one, each list of one day and level."""
+        """Sums that are to be merged into one, each list of one day: FAN of a level, or those that
+        were merged before, where the others have as many rows as the largest of them.
+        """
         found = []
         for sums in self.parts.values():
-            for level in {each.level for each in sums}:
-                alike = [each for each in sums if each.level == level]
-                if len(alike) >= FAN:
-                    found.append(alike)
+            alike = [
+                [each for each in sums if each.level == level] for level in {s.level for s in sums}
+            ]
+            many = [each for each in alike if len(each) >= FAN]
+            before = [each for each in sums if each.level]
+            most = max((each.rows for each in before), default=0)
+            twice = len(before) > 1 and sum(each.rows for each in before) >= 2 * most
+            found += many or ([before] if twice else [])
         return found
 
     def joined(self, sums: list[Sums]) -> Sums:
-        """One of several of a day, of the next level."""
-        level = max(each.level for each in sums) + 1
+        """One of several of a day, above all of those that came in as they are."""
+        level = max(each.level for each in sums)
+        level += all(each.level == level for each in sums)
         return self.next(sums[0].day, *day_sums(sums), level)
 
 

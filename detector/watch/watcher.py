@@ -20,7 +20,7 @@ from detector.alerts.batch import Scored
 from detector.errors import InputError
 from detector.ledger.store import Ledger
 from detector.schema import SCORES
-from detector.watch import sealing, state
+from detector.watch import final, sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
 from detector.watch.judging import Judging
@@ -167,8 +167,8 @@ class Watcher:
         self._turn.add(sums)
         self._turn.rejects += rejects
         self._fresh = self._fresh or bool(sums)
-        for each in sums:
-            self.live.touch(each)
+        for day, tables in days.items():
+            self.live.touch(day, tables)
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()
@@ -214,13 +214,15 @@ class Watcher:
         return days
 
     def _score(self, now: float, *, finish: bool) -> list[tuple[Scored, list[Alert]]]:
-        """The final word on the first week of days that are over."""
+        """The final word on the first of the days that are over."""
         days = self._over(now, finish=finish)
-        if not days:
+        # What lies before two days would be held at once: the one that runs is soon prepared.
+        if not days or (self.live.is_gathering and not finish):
             return []
+        self.live.forget(days)
         if any(day in self.calendar.scored for day in days):
             self._rescored = now
-        some = next(self.judging.days(self.books, days))
+        some = final.score(self.judging, self.books, days)
         return [(some, self._raise(some, now))]
 
     def _live(self, now: float) -> list[Alert]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -17,11 +18,16 @@ from watching.subject import Subject
 
 #: From the morning of a working day after what was learned, so that midnight lies within.
 DAY = datetime(2024, 3, 12, 10, tzinfo=UTC)
+#: The same of what scripts/bench_watch.py prepares, whose ledger lies behind it.
+AFTER = datetime(2024, 2, 5, 10, tzinfo=UTC)
 #: Bytes after which the log is rotated, rotated logs that are left, and how far the writer may be
 #: ahead: it waits rather than delete what was not read.
 ROTATED, LEFT, AHEAD = 32 << 20, 2, 48 << 20
 #: Seconds of the log's time that are written at once.
 STEP = 10
+#: Addresses in all, and those of one account: few, as an hour of the log, which has fewer events
+#: than one at the full rate, is to show them all. Else the day so far would grow for hours.
+ADDRESSES, OWN = 200, 5
 #: Parts of the whole over which memory and handles are told; the first may grow.
 PARTS = 24
 
@@ -35,17 +41,22 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--prepared", type=Path)
 
 
-def events_of(start: datetime, size: int, people: list[str], chance: Any) -> Any:
+def events_of(
+    start: datetime, size: int, people: list[str], chance: Any, own: int = ADDRESSES
+) -> Any:
+    """Events of ``people``, each from so many addresses of its ``own`` among all ADDRESSES."""
     import numpy as np
     import polars as pl
 
     moments = np.sort(chance.integers(0, STEP * 1_000_000, size)) + round(start.timestamp() * 1e6)
     times = pl.Series(moments).cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    who = chance.integers(0, len(people), size)
+    addresses = (who * 7 + chance.integers(0, own, size)) % ADDRESSES
     return pl.DataFrame(
         {
             "timestamp": times,
-            "account": [people[at] for at in chance.integers(0, len(people), size)],
-            "client_address": [f"10.0.0.{at}" for at in chance.integers(0, 200, size)],
+            "account": [people[at] for at in who],
+            "client_address": [f"10.0.0.{at}" for at in addresses],
             "application": "front",
             "object": [f"t.table{at}" for at in chance.integers(0, 6, size)],
             "action": "read",
@@ -54,7 +65,14 @@ def events_of(start: datetime, size: int, people: list[str], chance: Any) -> Any
     )
 
 
-def write(folder: Path, people: list[str], asked: dict[str, float], done: Any, read: Any) -> None:
+def write(
+    folder: Path,
+    people: list[str],
+    begins: datetime,
+    asked: dict[str, float],
+    done: Any,
+    read: Any,
+) -> None:
     """All of the log, in the time there is, rotated and deleted as servers do it."""
     import numpy as np
 
@@ -64,7 +82,7 @@ def write(folder: Path, people: list[str], asked: dict[str, float], done: Any, r
     steps = round(asked["hours"] * 3600 / STEP)
     begun, written = time.monotonic(), 0
     for step in range(steps):
-        frame = events_of(DAY + timedelta(seconds=step * STEP), size, people, chance)
+        frame = events_of(begins + timedelta(seconds=step * STEP), size, people, chance, OWN)
         data = frame.write_ndjson().encode()
         with log.open("ab") as out:
             out.write(data)
@@ -81,10 +99,11 @@ def write(folder: Path, people: list[str], asked: dict[str, float], done: Any, r
 
 
 def sample() -> dict[str, int]:
-    """Resident MB and open handles of this process."""
+    """The most resident MB of this process since the last time, and its open handles."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    held = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-    return {"mb": held // 1024, "handles": len(os.listdir("/proc/self/fd"))}  # noqa: PTH208
+    most = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    Path("/proc/self/clear_refs").write_text("5")  # see proc(5): begins the most anew
+    return {"mb": most // 1024, "handles": len(os.listdir("/proc/self/fd"))}  # noqa: PTH208
 
 
 def main(asked: argparse.Namespace) -> int:
@@ -100,14 +119,15 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Follows it in this process, whose clock is the log's."""
     context = multiprocessing.get_context("spawn")
     done, read = context.Value("q", 0), context.Value("q", 0)
-    seen = _watcher(place, asked.prepared, lambda: DAY.timestamp() + done.value * STEP)
+    begins = DAY if asked.prepared is None else AFTER
+    seen = _watcher(place, asked.prepared, lambda: begins.timestamp() + done.value * STEP)
     people = seen.judging.people["account"].to_list()
     sizes = {name: getattr(asked, name) for name in ("rate", "hours", "minutes")}
-    writer = context.Process(target=write, args=(place / "logs", people, sizes, done, read),
+    writer = context.Process(target=write, args=(place / "logs", people, begins, sizes, done, read),
                              daemon=True)  # fmt: skip
     steps = round(asked.hours * 3600 / STEP)
     parts: list[dict[str, int]] = [{"mb": 0, "handles": 0} for _ in range(PARTS)]
-    begun, events, alerts, sampled = time.monotonic(), 0, 0, 0.0
+    begun, events, alerts, sampled, told = time.monotonic(), 0, 0, 0.0, 0
     writer.start()
     while True:
         turn = seen.cycle()
@@ -119,6 +139,9 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
             now = sample()
             part["mb"] = max(part["mb"], now["mb"])
             part["handles"] = max(part["handles"], now["handles"])
+            if sum(each["mb"] > 0 for each in parts) > told:
+                told += 1
+                print(f"part {told} of {PARTS} begun: {parts[:told]}", file=sys.stderr, flush=True)
         if turn.idle:
             if done.value == steps and not writer.is_alive():
                 break
@@ -126,7 +149,7 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     seconds = time.monotonic() - begun
     writer.join()
     kept = sum(int(seen.books.hours(day, day)["statements"].sum()) for day in seen.books.days()
-               if day >= DAY.date())  # fmt: skip
+               if day >= begins.date())  # fmt: skip
     used = os.times()
     seen.close()
     return {
@@ -154,6 +177,8 @@ def _watcher(place: Path, prepared: Path | None, clock: Any) -> Any:
     import bench_watch
 
     subject = Subject.sample() if prepared is None else Subject.prepared(prepared)
+    if prepared is not None:
+        shutil.copytree(prepared / "ledger", place / "ledger")
     return bench_watch.watching(subject.model, subject.directory, place, clock, settle=60.0)
 
 

@@ -13,7 +13,8 @@ from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
 from detector.outbox.store import Outbox
 from detector.settings import Settings
-from detector.watch import live
+from detector.watch import final
+from detector.watch import ready as ready_made
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
 from detector.watch.running import Running
@@ -162,15 +163,15 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     append(today.logs / "a.ndjson", as_lines(before))
     with today.watching() as watcher:
         ready(watcher)
-        whole = live.prepare(watcher.judging, watcher.books, DAY)
-        monkeypatch.setattr(live, "SHARD", shard)
-        parts = live.prepare(watcher.judging, watcher.books, DAY)
+        whole = ready_made.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(ready_made, "SHARD", shard)
+        parts = ready_made.prepare(watcher.judging, watcher.books, DAY)
         since = DAY - timedelta(days=LOOKBACK)
         dimensions = ("object", "client_address", "application")
         hours = watcher.books.hours(since, DAY)
         touched = watcher.books.touched(since, DAY, dimensions)
         batch = watcher.judging.scorer.earlier(hours, touched, [DAY])
-    loud = live._loud(watcher.judging, batch)
+    loud = ready_made.slim(batch).filter(pl.col("surprise") >= watcher.judging.model.threshold)
     assert loud.height
     assert loud.equals(whole.earlier)
     assert loud.equals(parts.earlier)
@@ -188,6 +189,26 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     ]
     assert tables[0].height
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.parametrize("shard", [1, 7])
+def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
+) -> None:
+    append(today.logs / "a.ndjson", as_lines(pl.concat(theft_of(office_log))))
+    monkeypatch.setattr(final, "TOGETHER", shard)
+    with today.watching() as watcher:
+        ready(watcher)
+        days = [SCORED[4], DAY]
+        whole = {day: next(watcher.judging.days(watcher.books, [day])) for day in days}
+        monkeypatch.setattr(ready_made, "SHARD", shard)
+        parts = {day: final.score(watcher.judging, watcher.books, [day]) for day in days}
+    assert {alert["entity"] for alert in whole[DAY].alerts} >= {"agent07"}
+    for day in days:
+        assert whole[day].scores.height
+        assert parts[day].scores.equals(whole[day].scores)
+        assert parts[day].alerts == whole[day].alerts
+        assert parts[day].days == [day]
 
 
 def log_of(**more: object) -> Log:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from watched import Kit, append, as_csv, as_lines, counted, events_on
+from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 
 from detector.watch import log as logs
+from detector.watch import shelf
+from detector.watch.before import Before
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -44,6 +46,34 @@ def test_renamed_and_begun_anew(kit: Kit, encode) -> None:
         append(kit.logs / "audit.log.1", data[-40:])
         append(log, encode(THEN))
         assert read_all(watcher) == BOTH
+
+
+@pytest.mark.parametrize("step", ["recognise", "known"])
+def test_renamed_while_it_is_looked_at(kit: Kit, monkeypatch, step: str) -> None:
+    log = kit.logs / "audit.log"
+    append(log, as_lines(FIRST))
+    kit.clock.now = LATER
+    rotated: list[Path] = []
+
+    def renamed() -> None:
+        if not rotated:
+            rotated.append(log.rename(kit.logs / "audit.log.1"))
+
+    if step == "recognise":
+        known = shelf.recognise
+        monkeypatch.setattr(shelf, "recognise", lambda *more: (renamed(), known(*more))[1])
+    else:
+        sizes, knows = Before.sizes, Before.known
+        monkeypatch.setattr(Before, "sizes", lambda *more: sizes(*more) or {1})
+        monkeypatch.setattr(Before, "known", lambda *more: (renamed(), knows(*more))[1])
+    with kit.watching() as watcher:
+        watcher.cycle()
+        assert rotated
+        assert read_all(watcher) == FIRST.height
+        append(log, as_lines(THEN))
+        kit.clock.now += 60
+        assert read_all(watcher) == BOTH
+        assert not watcher.shelf.said
 
 
 @ENCODINGS

@@ -1,0 +1,105 @@
+"""The final word on days that are over: batch's, with some accounts in memory after the others.
+
+Batch scoring holds seven weeks of all accounts at once, which for thousands of them is more than a
+watcher should take. Scores and alerts are the same, to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from detector.alerts import alert
+from detector.alerts.batch import Scored, told
+from detector.features import table as tables
+from detector.features.measures import ADDRESS, OBJECT
+from detector.features.past import Past
+from detector.features.today import span
+from detector.forests.scoring import LOOKBACK
+from detector.schema import SCORES, empty
+from detector.watch import ready
+from detector.watch.judging import Judging
+from detector.watch.ready import KEYS, slim
+from detector.watch.running import Running
+from detector.watch.sums import Books
+
+#: Accounts and groups whose hours are judged at a time.
+TOGETHER: Final = 1000
+#: What SCORES are made of, beside what tells whether an hour rings.
+TOLD: Final = ("hour_rows", "rows_usual", "hours_usual", "others", "others_usual")
+
+
+def score(judging: Judging, books: Books, days: Sequence[date]) -> Scored:
+    """The first of ``days``, sorted; the first week of them where few accounts are in it."""
+    first = days[0]
+    if len(books.accounts(first - timedelta(days=LOOKBACK), days[-1])) <= ready.SHARD:
+        return next(judging.days(books, days))
+    return _sharded(judging, books, first)
+
+
+def _sharded(judging: Judging, books: Books, day: date) -> Scored:
+    past = ready.gathered(judging, books, day)
+    if past is None:
+        return Scored([day], empty(SCORES), [], [])
+    scorer, values = judging.scorer, _values(judging, past)
+    before = ready.ready_of(judging, books, past)
+    del past
+    so_far = books.hours(day, day), books.touched(day, day, tables.DIMENSIONS)
+    if before is None:
+        return Scored([day], empty(SCORES), [], [])
+    running = Running.of(before.today, so_far)
+    parts = [_brief(_judged(judging, running, names)) for names in _names(running)]
+    brief = _joined([*parts, _brief(values)])
+    if brief.is_empty():
+        return Scored([day], empty(SCORES), [], [])
+    brief = scorer.ring(brief, before.earlier)
+    rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
+    if rings.is_empty():
+        return Scored([day], alert.scores(brief, []), [], [])
+    whole = _joined([_judged(judging, running, set(rings["entity"])), values])
+    scored = scorer.ring(whole.join(rings, on=KEYS, how="semi"), before.earlier)
+    hours, touched = (pl.concat(both) for both in zip(before.week, so_far, strict=True))
+    some = told(scorer, scored, hours, touched, [day], judging.hush)
+    return replace(some, scores=alert.scores(brief, some.alerts))
+
+
+def _values(judging: Judging, past: Past) -> pl.DataFrame:
+    """The judged addresses and tables of the day: they are few, and it has but one hour of each."""
+    kinds = past.kinds(span(past.day), (ADDRESS, OBJECT))
+    return judging.scorer.judge(
+        tables.of_parts(
+            kinds, [past.day], past.learned, past.settings, judging.families, ends=False
+        )
+    )
+
+
+def _names(running: Running) -> Iterator[set[str]]:
+    """All accounts and groups of the day, some after the others."""
+    groups = running.today.accounts["group"].unique()
+    names = sorted({*running.today.members, *groups})
+    for start in range(0, len(names), TOGETHER):
+        yield set(names[start : start + TOGETHER])
+
+
+def _judged(judging: Judging, running: Running, names: Collection[str]) -> pl.DataFrame:
+    """All hours of some accounts and groups."""
+    frame = running.today.table(running.each, running.new, names, ends=False)
+    return judging.scorer.judge(frame)
+
+
+def _brief(judged: pl.DataFrame) -> pl.DataFrame:
+    """Of judged hours, what tells which ring, and what SCORES are made of."""
+    if judged.is_empty():
+        return judged
+    more = [name for name in TOLD if name in judged.columns]
+    return pl.concat([slim(judged), judged.select(more)], how="horizontal")
+
+
+def _joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Of other entities each, as one; what some lack is null."""
+    some = [part for part in parts if not part.is_empty()]
+    return pl.concat(some, how="diagonal") if some else pl.DataFrame()

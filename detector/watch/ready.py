@@ -1,0 +1,98 @@
+"""What lies before a day, gathered from some accounts after the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from detector.features.past import Past, gather
+from detector.features.table import DIMENSIONS
+from detector.features.today import Today, span
+from detector.forests.budget import RUN_DAYS
+from detector.forests.scoring import LOOKBACK, span_before
+from detector.reading.packing import packed, unpacked
+from detector.watch.judging import Judging
+from detector.watch.sums import Books, Tables
+
+#: Accounts whose past is held at a time.
+SHARD: Final = 500
+KEYS: Final = ["entity_kind", "entity"]
+#: What tells whether an hour rings.
+ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What lies before ``today.day``: the days that began runs (``earlier``), HOURS and TOUCHED of
+    the week before, packed since they are asked for where something rings alone, and what the
+    ledger has of the day itself.
+    """
+
+    today: Today
+    earlier: pl.DataFrame
+    packed_week: tuple[bytes, bytes]
+    base: Tables
+
+    @property
+    def week(self) -> Tables:
+        """HOURS and TOUCHED of the week before."""
+        return unpacked(self.packed_week[0]), unpacked(self.packed_week[1])
+
+
+def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
+    """Takes seconds: what follows takes less than one. None where there is nobody to score."""
+    past = gathered(judging, books, day)
+    return None if past is None else ready_of(judging, books, past)
+
+
+def gathered(judging: Judging, books: Books, day: date) -> Past | None:
+    """What of the days up to ``day`` says how it is scored; None where there is nobody."""
+    return gather(
+        shards(books, day), [span(day), span_before(day)], day - timedelta(days=RUN_DAYS), day,
+        judging.model.learned, judging.people, judging.settings,
+    )  # fmt: skip
+
+
+def ready_of(judging: Judging, books: Books, past: Past) -> Ready | None:
+    """From what was gathered, which is held until it is let go of by whoever has it."""
+    day = past.day
+    earlier = _earlier(judging, past)  # first: it takes the most room
+    today = Today.of(past, judging.families)
+    if today is None:
+        return None
+    del past
+    week, until = day - timedelta(days=RUN_DAYS), day - timedelta(days=1)
+    return Ready(
+        today,
+        earlier,
+        (packed(books.hours(week, until)), packed(books.touched(week, until, DIMENSIONS))),
+        (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
+    )
+
+
+def shards(books: Books, day: date) -> Iterator[Tables]:
+    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
+    since = day - timedelta(days=LOOKBACK)
+    names = books.accounts(since, day)
+    for start in range(0, len(names), SHARD):
+        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
+        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
+
+
+def _earlier(judging: Judging, past: Past) -> pl.DataFrame:
+    """What of the week before runs and expectations ask for: few columns of few rows."""
+    scored = judging.scorer.earlier_of(past)
+    if scored.is_empty():
+        return scored
+    return slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
+
+
+def slim(scored: pl.DataFrame) -> pl.DataFrame:
+    """Of a judged table, what tells whether an hour rings."""
+    return scored.select(
+        name for name in scored.columns if name in ASKED or name.endswith("_surprise")
+    )
