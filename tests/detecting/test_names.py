@@ -14,6 +14,7 @@ from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved
 from detector.features import learning
 from detector.features.groups import by_use, groups
 from detector.features.novelty import with_networks
+from detector.forests.model import Judge
 from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
 
 KEYS = ["entity_kind", "entity", "hour"]
@@ -61,6 +62,18 @@ def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
     return scored.with_columns(entity, pl.col("group").replace(group), *new).sort(KEYS)
 
 
+def _named(judges: dict[str, Judge], name: pl.Expr) -> dict[str, Judge]:
+    """What is usual of each account, under its new name; nothing of other kinds of entity."""
+    made = {}
+    for kind, judge in judges.items():
+        usual = judge.oddness.usual.with_columns(entity=name)
+        if kind != "account":
+            usual = usual.clear()
+        made[kind] = replace(judge, oddness=replace(judge.oddness, usual=usual))
+    assert made["account"].oddness.usual["usual"].n_unique() > 1
+    return made
+
+
 @pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
 def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model):
     """One agent is at a new place of the own network: private addresses are names, too."""
@@ -72,10 +85,13 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
             _other(pl.col("account")).alias("account"), _other(pl.col("group")).alias("group")
         )
     scored = []
-    for office, directed in ((robbed, people), (other, their_people)):
+    for office, directed, name in (
+        (robbed, people, pl.col("entity")), (other, their_people, _other(pl.col("entity"))),
+    ):  # fmt: skip
         past = office.before(CUT)
         learned = learning.learn(past.hours, past.touched, directed, office.settings)
-        scored.append(office.score(replace(model, learned=learned), SOME, directed))
+        known = replace(model, learned=learned, judges=_named(model.judges, name))
+        scored.append(office.score(known, SOME, directed))
     own, theirs = scored
     accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()
     renamed = theirs.filter(pl.col("entity_kind") == "account").select(
