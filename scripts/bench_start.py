@@ -111,6 +111,8 @@ def main() -> None:
     arguments.add_argument("--days", type=int, default=365)
     asked = arguments.parse_args()
     ledger = year_of(asked.folder, asked.days)
+    # What an earlier run left behind, whose state folder is gone.
+    (ledger / "watched.json").unlink(missing_ok=True)
     size = sum(path.stat().st_size for path in ledger.rglob("*.parquet")) // 1_000_000
     with tempfile.TemporaryDirectory(dir=asked.folder) as scratch:
         first, *after = starts(asked.folder, ledger, Path(scratch))
