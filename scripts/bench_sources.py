@@ -68,12 +68,17 @@ def made(name: str, folder: Path, size: int) -> Path:
     return path if name == "ndjson" else Path(done.stdout.strip())
 
 
+def source_of(name: str) -> str:
+    """The source that reads the log of this name."""
+    return EVENTS[name][0] if name in EVENTS else name
+
+
 def detector(name: str, path: Path) -> Callable[[], int]:
     """Records that our source accounts for: events, rejects, and what is skipped."""
     from detector import registry
     from detector.settings import Settings
 
-    source = registry.sources()[EVENTS[name][0] if name in EVENTS else name]
+    source = registry.sources()[source_of(name)]
 
     def run() -> int:
         batches = source.read(path, Settings(), {})
@@ -116,11 +121,10 @@ def duckdb(name: str, path: Path) -> Callable[[], int]:
 
 def ledger(name: str, path: Path) -> Callable[[], int]:
     """Records that are summed in a ledger, or rejected."""
-    source = EVENTS[name][0] if name in EVENTS else name
 
     def run() -> int:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            told = bench_jobs.ingest(source, path, Path(scratch))
+            told = bench_jobs.ingest(source_of(name), path, Path(scratch))
         return told["events"] + told["rejects"]
 
     return run

@@ -12,13 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from detector.forests import tail as tails
 from detector.forests.budget import RUN_DAYS
 from detector.forests.tail import Tail
+from detector.forests.voices import Points
 from detector.schema import Schema
 
 USUAL: Final[Schema] = {"entity": pl.String(), "usual": pl.Float64()}
@@ -30,9 +29,8 @@ MOST: Final = 2.0
 SHRINKING: Final = 3
 #: Least scale of the tail: as of the joint score's.
 SCALE: Final = 0.1
+#: Digits kept of what is usual: the last bits of a library's sum stay out of files.
 DIGITS: Final = 6
-
-Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class Oddness:
         usual = entities.to_frame("entity").join(
             self.usual, on="entity", how="left", maintain_order="left"
         )
-        return self.tail.surprise(surprises - WEIGHT * usual["usual"].fill_null(0).to_numpy())
+        return self.tail.surprise(_rest(surprises, usual["usual"]))
 
 
 def learn(older: pl.DataFrame, newer: pl.DataFrame) -> tuple[Oddness, pl.Series, pl.Series]:
@@ -74,7 +72,14 @@ def learn(older: pl.DataFrame, newer: pl.DataFrame) -> tuple[Oddness, pl.Series,
             pl.col("all") - pl.col("near"), pl.col("days") - pl.col("near_days")
         ))
     )  # fmt: skip
-    return _tried(usual, _rest(older, others), _rest(newer, others))
+    before, after = (
+        _rest(
+            each["surprise"].to_numpy(),
+            each.join(others, on=["entity", "day"], how="left", maintain_order="left")["without"],
+        )
+        for each in (older, newer)
+    )
+    return _tried(usual, before, after)
 
 
 def nothing(older: pl.DataFrame, newer: pl.DataFrame) -> tuple[Oddness, pl.Series, pl.Series]:
@@ -95,7 +100,6 @@ def _shrunk(total: pl.Expr, days: pl.Expr) -> pl.Expr:
     return total / (days + SHRINKING)
 
 
-def _rest(days: pl.DataFrame, others: pl.DataFrame) -> Points:
-    known = days.join(others, on=["entity", "day"], how="left", maintain_order="left")
-    rest = pl.col("surprise") - WEIGHT * pl.col("without").fill_null(0)
-    return known.select(rest).to_series().to_numpy()
+def _rest(surprises: Points, usual: pl.Series) -> Points:
+    """What is left without what is ``usual``, which is null of strangers."""
+    return surprises - WEIGHT * usual.fill_null(0).to_numpy()

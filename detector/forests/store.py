@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
@@ -69,8 +69,8 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     if path.exists() and not (path / "model.json").is_file() and any(path.iterdir()):
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
     files = {f"{name}.parquet": _parquet(getattr(model.learned, name)) for name in LEARNED}
-    files["trees.parquet"] = _parquet(_trees(model))
-    files["oddness.parquet"] = _parquet(_oddness(model))
+    for name, of_kinds in (("trees", _trees(model)), ("oddness", _usual(model))):
+        files[f"{name}.parquet"] = _parquet(_joined(name, of_kinds))
     for kind, judge in model.judges.items():
         files[f"{kind}.skops"] = forests.dumps(judge.voices.forest)
     head = _head(model)
@@ -175,24 +175,24 @@ def versions() -> dict[str, str]:
     return {"detector": __version__, **{name: version(name) for name in libraries}}
 
 
-def _trees(model: Model) -> pl.DataFrame:
-    """The trees of all kinds: NODES with ``entity_kind``."""
-    parts = [
-        judge.voices.trees.nodes.with_columns(entity_kind=pl.lit(kind))
+def _trees(model: Model) -> dict[str, pl.DataFrame]:
+    """NODES of the kinds of entity that have trees."""
+    return {
+        kind: judge.voices.trees.nodes
         for kind, judge in model.judges.items()
         if judge.voices.trees is not None
-    ]
-    schema = {**boosting.NODES, "entity_kind": pl.String()}
-    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    }
 
 
-def _oddness(model: Model) -> pl.DataFrame:
-    """What is usual of the entities of all kinds: USUAL with ``entity_kind``."""
-    parts = [
-        judge.oddness.usual.with_columns(entity_kind=pl.lit(kind))
-        for kind, judge in model.judges.items()
-    ]
-    return pl.concat(parts)
+def _usual(model: Model) -> dict[str, pl.DataFrame]:
+    """USUAL of each kind of entity."""
+    return {kind: judge.oddness.usual for kind, judge in model.judges.items()}
+
+
+def _joined(name: str, of_kinds: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The frame called ``name``, from its parts by kind of entity."""
+    parts = [part.with_columns(entity_kind=pl.lit(kind)) for kind, part in of_kinds.items()]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=dict(frames.FRAMES[name].schema))
 
 
 def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:

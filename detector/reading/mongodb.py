@@ -61,8 +61,6 @@ _VALUE: Final = (
 )
 #: The same in half the time, as it keeps nothing that it finds: keys lose their closing quote and
 #: colon for a mark that JSON cannot hold, so that texts with two quotes are values; others stand
-#: The same in half the time, as it keeps nothing that it finds: keys lose their closing quote and
-#: colon for a mark that JSON cannot hold, so that texts with two quotes are values; others stand
 #: behind a mark, a comma or a bracket. Not for texts that begin with a colon, and odd keys.
 _MARK: Final = "\x02"
 _TEXT: Final = rf'"(?:[^"\\{_MARK}]|\\.)*"'

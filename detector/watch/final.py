@@ -42,20 +42,21 @@ def score(judging: Judging, books: Books, days: Sequence[date]) -> Scored:
 
 
 def _sharded(judging: Judging, books: Books, day: date) -> Scored:
+    nobody = Scored([day], empty(SCORES), [], [])
     past = ready.gathered(judging, books, day)
     if past is None:
-        return Scored([day], empty(SCORES), [], [])
+        return nobody
     scorer, values = judging.scorer, _values(judging, past)
     before = ready.ready_of(judging, books, past)
     del past
     so_far = books.hours(day, day), books.touched(day, day, tables.DIMENSIONS)
     if before is None:
-        return Scored([day], empty(SCORES), [], [])
+        return nobody
     running = Running.of(before.today, so_far)
     parts = [_brief(_judged(judging, running, names)) for names in _names(running)]
     brief = _joined([*parts, _brief(values)])
     if brief.is_empty():
-        return Scored([day], empty(SCORES), [], [])
+        return nobody
     brief = scorer.ring(brief, before.earlier)
     rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
     if rings.is_empty():

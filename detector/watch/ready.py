@@ -45,8 +45,7 @@ class Ready:
 
 def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
     """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    past = gathered(judging, books, day)
-    return None if past is None else ready_of(judging, books, past)
+    return ready_of(judging, books, gathered(judging, books, day))
 
 
 def gathered(judging: Judging, books: Books, day: date) -> Past | None:
@@ -57,8 +56,10 @@ def gathered(judging: Judging, books: Books, day: date) -> Past | None:
     )  # fmt: skip
 
 
-def ready_of(judging: Judging, books: Books, past: Past) -> Ready | None:
-    """From what was gathered, which is held until it is let go of by whoever has it."""
+def ready_of(judging: Judging, books: Books, past: Past | None) -> Ready | None:
+    """From what was gathered, which is let go of here where the caller holds it no longer."""
+    if past is None:
+        return None
     day = past.day
     earlier = _earlier(judging, past)  # first: it takes the most room
     today = Today.of(past, judging.families)

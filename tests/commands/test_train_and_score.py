@@ -115,11 +115,15 @@ def test_one_day_at_a_time_is_the_same_as_all_at_once(place, ledger, detector, t
     assert pl.concat(apart).equals(pl.read_parquet(tmp_path / "out" / "scores.parquet"))
     # What an alert is joined to is told of its own run of score (docs/alerts.md, Incidents).
     joined = {"incident", "related", "verdicts"}
+    at_once = _alerts(tmp_path / "out")
     alone, together = (
         [{key: value for key, value in each.items() if key not in joined} for each in some]
-        for some in (alerts, _alerts(tmp_path / "out"))
+        for some in (alerts, at_once)
     )
     assert alone == together
+    for one, other in zip(alerts, at_once, strict=True):
+        assert set(one["related"]) <= set(other["related"])
+    assert any(one["related"] for one in alerts)
 
 
 def test_scoring_the_same_dump_twice_changes_nothing(place, ledger, detector, tmp_path):
