@@ -7,7 +7,7 @@ adds to the office it adds as events, so that it comes the whole way that a log 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -17,7 +17,7 @@ from detector import registry, schema
 from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
-from detector.forests.model import Model
+from detector.forests.model import Judge, Model
 from detector.forests.scoring import Scorer
 from detector.forests.training import Data, train
 from detector.ledger.fold import fold_hours, fold_touched, local_day
@@ -185,6 +185,17 @@ def moved(events: pl.DataFrame, number: int, day: date, place: str) -> pl.DataFr
 def joined(*parts: pl.DataFrame) -> pl.DataFrame:
     """One log of several."""
     return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")
+
+
+def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:
+    """What is usual of each account, under the ``name`` it gets; nothing of other entities."""
+    made = {}
+    for kind, judge in judges.items():
+        usual = judge.oddness.usual
+        usual = usual.with_columns(entity=name) if kind == "account" else usual.clear()
+        made[kind] = replace(judge, oddness=replace(judge.oddness, usual=usual))
+    assert made["account"].oddness.usual["usual"].n_unique() > 1
+    return made
 
 
 def directory() -> pl.DataFrame:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved
+from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, under_names
 
 from detector.features import learning
 from detector.features.groups import by_use, groups
 from detector.features.novelty import with_networks
-from detector.forests.model import Judge
 from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
 
 KEYS = ["entity_kind", "entity", "hour"]
@@ -62,18 +61,6 @@ def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
     return scored.with_columns(entity, pl.col("group").replace(group), *new).sort(KEYS)
 
 
-def _named(judges: dict[str, Judge], name: pl.Expr) -> dict[str, Judge]:
-    """What is usual of each account, under its new name; nothing of other kinds of entity."""
-    made = {}
-    for kind, judge in judges.items():
-        usual = judge.oddness.usual.with_columns(entity=name)
-        if kind != "account":
-            usual = usual.clear()
-        made[kind] = replace(judge, oddness=replace(judge.oddness, usual=usual))
-    assert made["account"].oddness.usual["usual"].n_unique() > 1
-    return made
-
-
 @pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
 def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model):
     """One agent is at a new place of the own network: private addresses are names, too."""
@@ -90,7 +77,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
     ):  # fmt: skip
         past = office.before(CUT)
         learned = learning.learn(past.hours, past.touched, directed, office.settings)
-        known = replace(model, learned=learned, judges=_named(model.judges, name))
+        known = replace(model, learned=learned, judges=under_names(model.judges, name))
         scored.append(office.score(known, SOME, directed))
     own, theirs = scored
     accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()
