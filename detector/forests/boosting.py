@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.forests import binning, walk
+from detector.forests import binning, trees, walk
 from detector.forests.binning import Bins
-from detector.schema import Schema
+from detector.forests.trees import NODES
 
 #: Trees, leaves of each, and the least weight of days in a leaf.
 TREES, LEAVES, LEAST_IN_LEAF = 300, 16, 30
@@ -28,15 +28,6 @@ LOOKS_AT = 0.3
 #: All campaign days together weigh so much against all honest days: what matters is the far end of
 #: the honest ones.
 WEIGHT = 0.1
-
-NODES: Schema = {
-    "tree": pl.Int32(),
-    "feature": pl.Int32(),
-    "threshold": pl.Float64(),
-    "left": pl.Int32(),
-    "right": pl.Int32(),
-    "value": pl.Float64(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Boosting:
-    """Fitted trees as NODES: ``left`` and ``right`` are places within the tree, 0 in a leaf."""
+    """Fitted trees as NODES."""
 
     nodes: pl.DataFrame
 
@@ -117,27 +108,4 @@ def _nodes(tree: int, nodes: NDArray[np.void], bins: Bins) -> pl.DataFrame:
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
-    if dict(nodes.schema) != dict(NODES):
-        raise ValueError("the trees have other columns")
-    numbers = nodes.select(pl.col("threshold", "value").is_finite().all())
-    if sum(nodes.null_count().row(0)) or not all(numbers.row(0)):
-        raise ValueError("the trees hold numbers that are none")
-    place = pl.int_range(pl.len()).over("tree")
-    inner = pl.col("left") > 0
-    lost = nodes.select(
-        (
-            inner
-            & (
-                (pl.col("left") <= place)
-                | (pl.col("right") <= place)
-                | (pl.max_horizontal("left", "right") >= pl.len().over("tree"))
-                | ~pl.col("feature").is_between(0, voices - 1)
-            )
-        ).any()
-    ).item()
-    if lost:
-        raise ValueError("the trees lead nowhere")
-    leaves = nodes.filter(~inner).group_by("tree").len()["len"]
-    if (leaves > walk.MOST_LEAVES).any():
-        raise ValueError(f"a tree has more than {walk.MOST_LEAVES} leaves")
-    return Boosting(nodes)
+    return Boosting(trees.checked(nodes, voices, walk.MOST_LEAVES))

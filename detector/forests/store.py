@@ -8,9 +8,9 @@ habits.parquet      and their groups
 known.parquet       addresses, tables and programs seen at the end of training
 used.parquet        how many of a group use a table
 groups.parquet      accounts that work alike, for where there is no directory
-trees.parquet       boosted trees, by kind of entity
+forests.parquet     isolation forests, by kind of entity
+trees.parquet       boosted trees, likewise
 oddness.parquet     how odd the honest days of each entity usually are
-<kind>.skops        an isolation forest for each kind of entity
 CARD.md             the same for people
 """
 
@@ -22,11 +22,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
@@ -47,10 +47,16 @@ from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 3
+FORMAT = 4
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))
+#: And of the judges of each kind of entity, null where they have none.
+OF_KINDS: Final[Mapping[str, Callable[[Judge], pl.DataFrame | None]]] = {
+    "forests": lambda judge: judge.voices.forest.nodes,
+    "trees": lambda judge: None if judge.voices.trees is None else judge.voices.trees.nodes,
+    "oddness": lambda judge: judge.oddness.usual,
+}
 #: Of a count: a number that no model comes near.
 MOST = 2**53
 RETRAIN = "train again with this version"
@@ -69,13 +75,11 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     if path.exists() and not (path / "model.json").is_file() and any(path.iterdir()):
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
     files = {f"{name}.parquet": _parquet(getattr(model.learned, name)) for name in LEARNED}
-    for name, of_kinds in (("trees", _trees(model)), ("oddness", _usual(model))):
-        files[f"{name}.parquet"] = _parquet(_joined(name, of_kinds))
-    for kind, judge in model.judges.items():
-        files[f"{kind}.skops"] = forests.dumps(judge.voices.forest)
+    for name in OF_KINDS:
+        files[f"{name}.parquet"] = _parquet(_joined(name, model.judges))
     head = _head(model)
     head["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    head["id"] = _identity(head, model)
+    head["id"] = _checksum(head)[:16]
     head["checksum"] = _checksum(head)
     model = replace(model, id=head["id"])
     files["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
@@ -171,40 +175,28 @@ def versions() -> dict[str, str]:
     """Versions of what shapes a model."""
     from importlib.metadata import version
 
-    libraries = ("numpy", "polars", "pyod", "scikit-learn", "skops")
+    libraries = ("numpy", "polars", "pyod", "scikit-learn")
     return {"detector": __version__, **{name: version(name) for name in libraries}}
 
 
-def _trees(model: Model) -> dict[str, pl.DataFrame]:
-    """NODES of the kinds of entity that have trees."""
-    return {
-        kind: judge.voices.trees.nodes
-        for kind, judge in model.judges.items()
-        if judge.voices.trees is not None
-    }
-
-
-def _usual(model: Model) -> dict[str, pl.DataFrame]:
-    """USUAL of each kind of entity."""
-    return {kind: judge.oddness.usual for kind, judge in model.judges.items()}
-
-
-def _joined(name: str, of_kinds: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The frame called ``name``, from its parts by kind of entity."""
-    parts = [part.with_columns(entity_kind=pl.lit(kind)) for kind, part in of_kinds.items()]
-    return pl.concat(parts) if parts else pl.DataFrame(schema=dict(frames.FRAMES[name].schema))
+def _joined(name: str, judges: Mapping[str, Judge]) -> pl.DataFrame:
+    """The frame called ``name`` of all kinds of entity that have one."""
+    parts = [pl.DataFrame(schema=dict(frames.FRAMES[name].schema))]
+    for kind, judge in judges.items():
+        if (part := OF_KINDS[name](judge)) is not None:
+            parts.append(part.with_columns(entity_kind=pl.lit(kind)))
+    return pl.concat(parts)
 
 
 def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
     learned = {
         name: frames.checked(name, _frame(data[f"{name}.parquet"])) for name in frames.FRAMES
     }
-    of_kinds = {name: learned.pop(name) for name in ("trees", "oddness")}
+    of_kinds = {name: learned.pop(name) for name in OF_KINDS}
+    if set(of_kinds["forests"]["entity_kind"]) != set(head["judges"]) or not head["judges"]:
+        raise ValueError("forests.parquet is not of the kinds that are judged")
     names = tuple(head["features"])
-    judges = {
-        kind: _judge(names, raw, data[f"{kind}.skops"], of_kinds, kind)
-        for kind, raw in head["judges"].items()
-    }
+    judges = {kind: _judge(names, raw, of_kinds, kind) for kind, raw in head["judges"].items()}
     return Model(
         judges=judges,
         threshold=_between(head, "threshold", 0, sys.float_info.max),
@@ -233,13 +225,12 @@ def _between(head: dict[str, Any], name: str, low: float, high: float) -> float:
 def _judge(
     names: tuple[str, ...],
     raw: dict[str, Any],
-    forest: bytes,
     of_kinds: dict[str, pl.DataFrame],
     kind: str,
 ) -> Judge:
-    nodes, usual = (
+    forest, nodes, usual = (
         of_kinds[name].filter(pl.col("entity_kind") == kind).drop("entity_kind")
-        for name in ("trees", "oddness")
+        for name in ("forests", "trees", "oddness")
     )
     tails = tuple(Tail.from_json(tail) for tail in raw["tails"])
     if kind not in KINDS or len(tails) != len(names):
@@ -247,7 +238,7 @@ def _judge(
     voices = Voices(
         names,
         tails,
-        forests.loads(forest, len(names)),
+        forests.checked(forest, len(names)),
         Tail.from_json(raw["forest_tail"]),
         None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
     )
@@ -274,12 +265,7 @@ def _read_head(path: Path) -> dict[str, Any]:
         raise ModelError(f"has {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
         raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
-    judges = head.get("judges")
-    wanted = {f"{name}.parquet" for name in frames.FRAMES}
-    if not isinstance(judges, dict) or set(head["files"]) != {
-        *wanted,
-        *(f"{kind}.skops" for kind in judges),
-    }:
+    if set(head["files"]) != {f"{name}.parquet" for name in frames.FRAMES}:
         raise ModelError("names other files than a model has", where=path / "model.json")
     return head
 
@@ -309,11 +295,3 @@ def _frame(data: bytes) -> pl.DataFrame:
 def _checksum(head: dict[str, Any]) -> str:
     rest = {name: value for name, value in head.items() if name != "checksum"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _identity(head: dict[str, Any], model: Model) -> str:
-    """Names what was learned. The saved forest's bytes are left out: they hold memory addresses."""
-    files = {name: digest for name, digest in head["files"].items() if ".skops" not in name}
-    for kind, judge in model.judges.items():
-        files[kind] = forests.fingerprint(judge.voices.forest)
-    return _checksum({**head, "files": files})[:16]

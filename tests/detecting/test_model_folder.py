@@ -4,14 +4,13 @@ import pickle
 import shutil
 from dataclasses import fields
 
-import numpy as np
 import polars as pl
 import pytest
 from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES, SCORED
 
 from detector.errors import ModelError
-from detector.forests import forest, store
+from detector.forests import store
 
 FILES = (
     "model.json",
@@ -22,12 +21,9 @@ FILES = (
     "known.parquet",
     "used.parquet",
     "groups.parquet",
+    "forests.parquet",
     "trees.parquet",
     "oddness.parquet",
-    "account.skops",
-    "client_address.skops",
-    "group.skops",
-    "object.skops",
     "CARD.md",
 )
 #: The card is for people; nothing is read from it.
@@ -124,12 +120,8 @@ class _Evil:
         return (print, ("code ran",))
 
 
-@pytest.mark.parametrize("payload", ["pickle", "skops"])
-def test_a_forest_that_could_run_code_is_refused(folder, payload, capsys):
-    import skops.io
-
-    data = pickle.dumps(_Evil()) if payload == "pickle" else skops.io.dumps([np.linalg.LinAlgError])
-    replaced(folder, "group.skops", data)
+def test_a_forest_that_could_run_code_is_refused(folder, capsys):
+    replaced(folder, "forests.parquet", pickle.dumps(_Evil()))
     refused(folder)
     assert "code ran" not in capsys.readouterr().out
 
@@ -137,15 +129,6 @@ def test_a_forest_that_could_run_code_is_refused(folder, payload, capsys):
 def test_a_model_moved_elsewhere_still_loads(folder, tmp_path):
     shutil.move(folder, tmp_path / "moved")
     assert store.load(tmp_path / "moved", FAMILIES).threshold > 0
-
-
-def test_a_forest_ranks_the_far_point_first():
-    rng = np.random.default_rng(0)
-    points = np.vstack([rng.normal(size=(500, 4)), np.full((1, 4), 8.0)])
-    fitted = forest.fit(points, seed=1)
-    assert int(np.argmax(fitted.score(points))) == 500
-    again = forest.loads(forest.dumps(fitted), 4)
-    assert np.array_equal(again.score(points), fitted.score(points))
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKED if name.endswith(".parquet")])
@@ -162,12 +145,13 @@ def test_trees_in_a_circle_are_refused(folder):
     assert "does not fit together" in refused(folder)
 
 
-def test_a_judge_more_or_less_than_there_are_files_is_refused(folder):
+def test_a_judge_more_or_less_than_there_are_forests_is_refused(folder):
     rewrite(folder, lambda head: head["judges"].pop("group"))
-    assert "other files" in refused(folder)
+    assert "kinds that are judged" in refused(folder)
 
 
 def test_a_file_outside_the_folder_is_refused(folder):
     """Names of files come from the folder itself and could point anywhere."""
-    rewrite(folder, lambda head: head["judges"].update({"../x": head["judges"]["group"]}))
+    rewrite(folder, lambda head: head["files"].update({"../x": head["files"]["trees.parquet"]}))
+    (folder.parent / "x").write_bytes((folder / "trees.parquet").read_bytes())
     assert "other files" in refused(folder)

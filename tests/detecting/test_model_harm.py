@@ -17,7 +17,7 @@ from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES
 
 from detector.errors import ModelError
-from detector.forests import forest, store
+from detector.forests import store
 from detector.forests.frames import FRAMES, checked
 
 COLUMNS = [(name, column) for name, frame in FRAMES.items() for column in frame.schema]
@@ -90,7 +90,7 @@ def test_a_null_is_refused_where_none_belongs(frames, where, row):
 def test_a_number_that_is_none_is_refused(frames, where, number):
     """NaN in one level would make the model deaf to that entity without a word."""
     name, column = where
-    if name == "trees":  # see boosting.checked, and the folder below
+    if name in ("forests", "trees"):  # see trees.checked, and the folder below
         return
     known = frames[name].with_row_index("row").filter(pl.col(column).is_finite())
     if known.is_empty():
@@ -122,6 +122,7 @@ def test_a_row_twice_is_refused(name, frames):
         ("seen", "slot", -1),
         ("habits", "days", -1),
         ("used", "members", -1),
+        ("forests", "entity_kind", "planet"),
         ("trees", "entity_kind", "planet"),
         ("oddness", "entity_kind", "planet"),
         ("oddness", "usual", 2.1),
@@ -144,8 +145,9 @@ def test_an_unfit_frame_is_refused_with_the_folder(name, folder, frames):
     assert f"{name}.parquet has other columns" in refused(folder)
 
 
-def test_trees_that_hold_no_numbers_are_refused(folder, frames):
-    replaced(folder, "trees.parquet", parquet(_set(frames["trees"], "value", float("nan"), 0)))
+@pytest.mark.parametrize("name", ["forests", "trees"])
+def test_trees_that_hold_no_numbers_are_refused(name, folder, frames):
+    replaced(folder, f"{name}.parquet", parquet(_set(frames[name], "value", float("nan"), 0)))
     assert "numbers that are none" in refused(folder)
 
 
@@ -156,7 +158,7 @@ def _loads_or_is_refused(folder):
         assert "\n" not in str(error)  # noqa: PT017 - it may load as well
 
 
-DATA = [*(f"{name}.parquet" for name in FRAMES), "account.skops", "object.skops"]
+DATA = [f"{name}.parquet" for name in FRAMES]
 
 
 @given(st.sampled_from(DATA), st.sampled_from(["flip", "cut", "blank"]), st.integers(0, 2**32))
@@ -226,20 +228,16 @@ def test_a_head_that_makes_no_sense_is_refused(place, value, folder):
     assert "does not fit together" in refused(folder)
 
 
-def test_a_forest_of_other_features_is_refused(folder):
-    few = forest.fit(np.random.default_rng(0).normal(size=(64, 3)), seed=1)
-    replaced(folder, "group.skops", forest.dumps(few))
-    assert "a forest cannot be read" in refused(folder)
-
-
-def test_a_forest_whose_trees_lead_nowhere_is_refused(folder):
-    """scikit-learn follows them without looking, out of its own memory."""
-    import skops.io
-
-    model = skops.io.load(folder / "group.skops", trusted=list(forest.TRUSTED))
-    tree = model.estimators_[0].tree_
-    state = tree.__getstate__()
-    state["nodes"]["left_child"][0] = 1_000_000
-    tree.__setstate__(state)
-    replaced(folder, "group.skops", skops.io.dumps(model))
-    assert "lead nowhere" in refused(folder)
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("feature", 1_000, "lead nowhere"),
+        ("feature", -1, "lead nowhere"),
+        ("left", 1_000_000, "lead nowhere"),
+        ("value", -1.0, "no forest has"),
+        ("tree", 1_000, "no forest has"),
+    ],
+)
+def test_a_forest_that_cannot_be_is_refused(column, value, said, folder, frames):
+    replaced(folder, "forests.parquet", parquet(_set(frames["forests"], column, value, 0)))
+    assert said in refused(folder)
