@@ -9,8 +9,10 @@ taken out of the running sums of excess.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import numpy as np
 
@@ -39,6 +41,10 @@ SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
 DRIFT = 0.05
 #: Days of the windows of which the mean excess is asked.
 WINDOWS = (3, 7, 14, 21, 42)
+
+
+#: Entities times measures that are worked on at once: calls are dear, and so is memory.
+MANY: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,50 +103,61 @@ class History:
         at = self.panel.place(day)
         found: dict[str, Floats] = {}
         recent = self.panel.weekdays_like(day, max(0, at - RECENT), at)
-        for m in self.logs:
-            found |= self._own(m, recent, off=bool(self.panel.off[at]))
-        for m in RUNNING:
-            found |= self._running(m, at)
+        for some in self._together(list(self.logs)):
+            found |= self._own(some, recent, off=bool(self.panel.off[at]))
+        for some in self._together(RUNNING):
+            found |= self._running(some, at)
         seen = self.panel.present()[:, max(0, at - REACH) : at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
         return found | _idle(seen[:, seen.any(axis=0)])
 
-    def _own(self, m: str, recent: Integers, *, off: bool) -> dict[str, Floats]:
-        frozen = self.levels[f"{m}_off_centre" if off else f"{m}_centre"]
-        apart = self.levels[f"{m}_spread"]
-        logs = self.logs[m][:, recent]
-        past = np.where(np.isnan(logs), np.nan, np.fmin(logs, (frozen + CLIP * apart)[:, None]))
+    def _together(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Measures by the handful: of few entities many at once, of many one by one."""
+        many = max(1, MANY // max(1, len(self.panel.entities)))
+        return (names[first : first + many] for first in range(0, len(names), many))
+
+    def _own(self, names: Sequence[str], recent: Integers, *, off: bool) -> dict[str, Floats]:
+        frozen = np.stack([self.levels[f"{m}_off_centre" if off else f"{m}_centre"] for m in names])
+        apart = np.stack([self.levels[f"{m}_spread"] for m in names])
+        logs = np.stack([self.logs[m][:, recent] for m in names])
+        most = (frozen + CLIP * apart)[..., None]
+        past = np.where(np.isnan(logs), np.nan, np.fmin(logs, most))
         days = robust.counts(past)
         own = robust.spread(past, self.least)
-        return {
-            f"{m}_centre": robust.shrunk(days, robust.centre(past, own), frozen, PRIOR_DAYS),
-            f"{m}_spread": np.sqrt(robust.shrunk(days, own**2, apart**2, PRIOR_DAYS)),
-            f"{m}_frozen_centre": frozen,
-            f"{m}_frozen_spread": apart,
+        found = {
+            "centre": robust.shrunk(days, robust.centre(past, own), frozen, PRIOR_DAYS),
+            "spread": np.sqrt(robust.shrunk(days, own**2, apart**2, PRIOR_DAYS)),
+            "frozen_centre": frozen,
+            "frozen_spread": apart,
         }
+        return {f"{m}_{name}": found[name][at] for at, m in enumerate(names) for name in found}
 
-    def _running(self, m: str, at: int) -> dict[str, Floats]:
+    def _running(self, names: Sequence[str], at: int) -> dict[str, Floats]:
         start = max(0, at - REACH)
-        past = np.clip(self.excess[m][:, start:at], -CLIP, CLIP)
-        found: dict[str, Floats] = {}
-        for speed, allowance in SPEEDS.items():
-            total = np.zeros(len(past))
-            for column in past.T:
-                # A day without work neither adds nor forgives.
-                total = np.where(np.isnan(column), total, np.fmax(total + column - allowance, 0.0))
-            found[f"{m}_{speed}_before"] = total
-        frozen = self.levels[f"{m}_centre"]
-        raised = (frozen - self.levels[f"{m}_floor"]) / self.levels[f"{m}_spread"]
-        known = ~np.isnan(past[:, -RECENT + 1 :])
+        past = np.stack([np.clip(self.excess[m][:, start:at], -CLIP, CLIP) for m in names])
+        here = ~np.isnan(past)
+        allowance = np.array(list(SPEEDS.values()))[:, None, None]
+        total = np.zeros((len(SPEEDS), *past.shape[:2]))
+        for day in range(past.shape[-1]):
+            # A day without work neither adds nor forgives.
+            more = np.fmax(total + past[..., day] - allowance, 0.0)
+            total = np.where(here[..., day], more, total)
+        found = {f"{speed}_before": total[place] for place, speed in enumerate(SPEEDS)}
         for days in WINDOWS:
-            window = past[:, max(0, past.shape[1] - days + 1) :]
-            found[f"{m}_window_{days}"] = np.nansum(window, axis=1)
-            found[f"{m}_window_{days}_days"] = (~np.isnan(window)).sum(axis=1).astype(np.float64)
-        found[f"{m}_floor_raised"] = raised
-        found[f"{m}_month_before"] = np.nansum(past[:, -RECENT + 1 :], axis=1)
-        found[f"{m}_month_days"] = known.sum(axis=1).astype(np.float64)
-        return found
+            first = max(0, past.shape[-1] - days + 1)
+            found[f"window_{days}"] = np.nansum(past[..., first:], axis=-1)
+            found[f"window_{days}_days"] = here[..., first:].sum(axis=-1).astype(np.float64)
+        floor, centre, apart = (
+            np.stack([self.levels[f"{m}_{level}"] for m in names])
+            for level in ("floor", "centre", "spread")
+        )
+        found["floor_raised"] = (centre - floor) / apart
+        found["month_before"] = np.nansum(past[..., -RECENT + 1 :], axis=-1)
+        found["month_days"] = here[..., -RECENT + 1 :].sum(axis=-1).astype(np.float64)
+        return {
+            f"{m}_{name}": found[name][place] for place, m in enumerate(names) for name in found
+        }
 
 
 def _known(panel: Panel, levels: dict[str, Floats]) -> list[str]:

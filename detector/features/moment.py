@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -53,6 +53,7 @@ SIGNS = (
     *LATELY_NEW,
     *(f"{name}_lately" for name in LATELY_NEW),
 )
+_PLACE: Final = "place"
 #: A site that got new addresses: with this share of colleagues alike, a new address says nothing.
 ALL_ALIKE = 0.5
 
@@ -171,8 +172,7 @@ class Day:
 
 
 def figures(
-    day: date,
-    hourly: pl.DataFrame,
+    by_day: Mapping[date, pl.DataFrame],
     history: History,
     signs: Signs | None,
     *,
@@ -180,12 +180,45 @@ def figures(
     only: Collection[str] | None = None,
     known: dict[str, Floats] | None = None,
 ) -> pl.DataFrame:
-    """One row per entity (of ``only``, where given) and hour of ``day`` with activity, of one kind.
+    """One row per entity (of ``only``, where given) and hour with activity, of one kind.
 
-    ``hourly`` is HOURLY of the day. Columns: entity, group, day, slot, hour_rows; per measure its
+    ``by_day`` has HOURLY of each day. Columns: entity, group, day, slot, hour_rows; per measure its
     sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
-    signs. ``known`` is ``History.expected`` of the day, where that is at hand.
+    signs. ``known`` is ``History.expected`` of the day, where there is one and that is at hand.
     """
+    each = [
+        _of_day(day, hourly, history, signs, ends=ends, only=only, known=known)
+        for day, hourly in by_day.items()
+    ]
+    if not each:
+        return pl.DataFrame()
+    # One frame of all days: a frame of hundreds of columns is dear, and a day is small.
+    place, days = (np.concatenate([some.pop(name) for some in each]) for name in (_PLACE, "day"))
+    found = [
+        pl.Series(name, np.concatenate([some.pop(name) for some in each])) for name in list(each[0])
+    ]
+    return (
+        pl.DataFrame(found)
+        .fill_nan(None)
+        .with_columns(
+            pl.Series("entity", history.panel.entities, dtype=pl.String).gather(place),
+            pl.Series("group", history.groups, dtype=pl.String).gather(place),
+            pl.Series("day", days),
+        )
+    )
+
+
+def _of_day(
+    day: date,
+    hourly: pl.DataFrame,
+    history: History,
+    signs: Signs | None,
+    *,
+    ends: bool,
+    only: Collection[str] | None,
+    known: dict[str, Floats] | None,
+) -> dict[str, NDArray[Any]]:
+    """The columns of ``figures``, with the entities' places in the panel for their names."""
     panel = history.panel
     order = {name: at for at, name in enumerate(panel.entities)}
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
@@ -217,15 +250,7 @@ def figures(
     else:
         found |= _signs(signs, panel, now)
     place = here[now.cells[0]]
-    return (
-        pl.DataFrame(found)
-        .fill_nan(None)
-        .with_columns(
-            pl.Series("entity", panel.entities, dtype=pl.String).gather(place),
-            pl.Series("group", history.groups, dtype=pl.String).gather(place),
-            day=pl.lit(day),
-        )
-    )
+    return {**found, "day": np.full(len(place), day, dtype="datetime64[D]"), _PLACE: place}
 
 
 def _day(
@@ -271,7 +296,7 @@ def _so_far(hourly: pl.DataFrame, row: Integers, slot: Integers, size: int) -> d
 
 def _dense(column: pl.Series, row: Integers, slot: Integers, size: int) -> Floats:
     found = np.zeros((size, SLOTS))
-    found[row, slot] = column.fill_null(float("nan")).to_numpy()
+    found[row, slot] = column.to_numpy()  # null becomes NaN
     return found
 
 

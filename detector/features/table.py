@@ -161,16 +161,16 @@ def of_parts(
     new: dict[date, pl.DataFrame] = {}
     for kind, panel, signs in kinds:
         history = history_of(kind, panel, learned)
-        by_day = kind.hourly.filter(pl.col("day").is_in(list(scored))).partition_by(
-            "day", as_dict=True
+        of_days = kind.hourly.filter(pl.col("day").is_in(list(scored))).sort(
+            "day", maintain_order=True
         )
-        figures = [
-            moment.figures(day, by_day[(day,)], history, signs, ends=ends)
-            for day in sorted(scored)
-            if (day,) in by_day
-        ]
-        if figures:
-            parts.append(pl.concat(figures).with_columns(entity_kind=pl.lit(kind.name)))
+        by_day = {
+            key[0]: part
+            for key, part in of_days.partition_by("day", as_dict=True, maintain_order=True).items()
+        }
+        if by_day:
+            figures = moment.figures(by_day, history, signs, ends=ends)
+            parts.append(figures.with_columns(entity_kind=pl.lit(kind.name)))
             if signs is not None:
                 new = signs.new
     if not parts:

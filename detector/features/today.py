@@ -97,7 +97,7 @@ class Today:
             if fit.hourly.is_empty():
                 continue
             only = entities if name == ACCOUNT or not ends else None
-            figures = moment.figures(self.day, fit.hourly, history, signs, ends=ends, only=only,
+            figures = moment.figures({self.day: fit.hourly}, history, signs, ends=ends, only=only,
                                      known=self.expected[name])  # fmt: skip
             if figures.is_empty():
                 continue

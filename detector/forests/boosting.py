@@ -10,6 +10,7 @@ it is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from detector.forests import binning, trees, walk
 from detector.forests.binning import Bins
-from detector.forests.trees import NODES
+from detector.forests.trees import SPLITS
+from detector.schema import Schema
 
 #: Trees, leaves of each, and the least weight of days in a leaf.
 TREES, LEAVES, LEAST_IN_LEAF = 300, 16, 30
@@ -28,6 +30,8 @@ LOOKS_AT = 0.3
 #: All campaign days together weigh so much against all honest days: what matters is the far end of
 #: the honest ones.
 WEIGHT = 0.1
+
+NODES: Final[Schema] = {**SPLITS, "value": pl.Float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +112,4 @@ def _nodes(tree: int, nodes: NDArray[np.void], bins: Bins) -> pl.DataFrame:
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
-    return Boosting(trees.checked(nodes, voices, walk.MOST_LEAVES))
+    return Boosting(trees.checked(nodes, NODES, voices, walk.MOST_LEAVES))

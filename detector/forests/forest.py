@@ -18,13 +18,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.forests import trees
-from detector.forests.trees import NODES
+from detector.forests.trees import SPLITS
+from detector.schema import Schema
 
 TREES: Final = 100
 #: Points per tree, the paper's choice; so many leaves at most.
 SUBSAMPLE: Final = 256
 #: Points that go down all trees at once: what they need then stays in the processor's cache.
 BLOCK: Final = 512
+#: ``length`` is that of the path to a leaf, in units of the usual length.
+NODES: Final[Schema] = {**SPLITS, "length": pl.Float64()}
 
 Points = NDArray[np.float64]
 
@@ -37,15 +40,13 @@ class _Paths:
     feature: NDArray[np.intp]
     threshold: Points
     child: NDArray[np.intp]
-    value: Points
+    length: Points
     depth: int
 
 
 @dataclass(frozen=True)
 class Forest:
-    """A fitted forest of NODES. The value of a leaf is the length of the path to it, in units of
-    the usual length.
-    """
+    """A fitted forest of NODES."""
 
     nodes: pl.DataFrame
 
@@ -67,7 +68,7 @@ class Forest:
             node = paths.child[2 * node + beyond]
         total = np.zeros(len(points))
         # In the trees' order, so that no point's sum depends on how many points there are.
-        for each in paths.value[node]:
+        for each in paths.length[node]:
             total += each
         return np.asarray(total / len(paths.roots))
 
@@ -85,10 +86,10 @@ class Forest:
         while len(level := level[inner[level]]):
             level = np.concatenate([child[2 * level], child[2 * level + 1]])
             depth += 1
-        feature, threshold, value = (
-            self.nodes[name].to_numpy() for name in ("feature", "threshold", "value")
+        feature, threshold, length = (
+            self.nodes[name].to_numpy() for name in ("feature", "threshold", "length")
         )
-        return _Paths(roots, feature.astype(np.intp), threshold, child, value, depth)
+        return _Paths(roots, feature.astype(np.intp), threshold, child, length, depth)
 
 
 def fit(points: Points, seed: int) -> Forest:
@@ -119,7 +120,7 @@ def _nodes(at: int, tree: Any, usual: float) -> pl.DataFrame:
             "threshold": np.where(inner, tree.threshold, 0.0),
             "left": np.where(inner, left, 0),
             "right": np.where(inner, right, 0),
-            "value": np.where(inner, 0.0, length / usual),
+            "length": np.where(inner, 0.0, length / usual),
         }
     ).select(pl.col(name).cast(kind) for name, kind in NODES.items())
 
@@ -133,6 +134,6 @@ def _usual_length(points: int) -> float:
 
 def checked(nodes: pl.DataFrame, features: int) -> Forest:
     """The forest of stored NODES. Raises ValueError where it is none of so many features."""
-    if nodes.is_empty() or (nodes["value"] < 0).any() or not nodes["tree"].is_sorted():
+    if nodes.is_empty() or (nodes["length"] < 0).any() or not nodes["tree"].is_sorted():
         raise ValueError("a forest has no trees, or such as no forest has")
-    return Forest(trees.checked(nodes, features, SUBSAMPLE))
+    return Forest(trees.checked(nodes, NODES, features, SUBSAMPLE))

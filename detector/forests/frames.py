@@ -17,8 +17,8 @@ from detector.features.levels import ENTITY, PEERS
 from detector.features.measures import ALL, KINDS, SLOTS, SUBJECTS
 from detector.features.novelty import KNOWN, USED
 from detector.features.rhythm import SEEN
+from detector.forests import boosting, forest
 from detector.forests.oddness import MOST, USUAL
-from detector.forests.trees import NODES
 from detector.schema import Schema
 
 
@@ -116,8 +116,8 @@ FRAMES: Final[Mapping[str, Frame]] = {
     "known": Frame(KNOWN, ("account", "dimension", "value")),
     "used": Frame(USED, ("group", "object"), holds=(pl.col("members") >= 0,)),
     "groups": Frame(GROUPS, ("account",)),
-    "forests": Frame({**NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
-    "trees": Frame({**NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
+    "forests": Frame({**forest.NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
+    "trees": Frame({**boosting.NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
     "oddness": Frame(
         {**USUAL, "entity_kind": pl.String()},
         ("entity_kind", "entity"),

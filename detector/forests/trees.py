@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 import polars as pl
+import polars.selectors as cs
 
 from detector.schema import Schema
 
 #: ``left`` and ``right`` are places within the tree, 0 in a leaf. A point goes right where its
-#: ``feature`` is above ``threshold``; ``value`` is what a leaf says.
-NODES: Final[Schema] = {
+#: ``feature`` is above ``threshold``. What a leaf says is a column beside these.
+SPLITS: Final[Schema] = {
     "tree": pl.Int32(),
     "feature": pl.Int32(),
     "threshold": pl.Float64(),
     "left": pl.Int32(),
     "right": pl.Int32(),
-    "value": pl.Float64(),
 }
 
 
-def checked(nodes: pl.DataFrame, columns: int, most_leaves: int) -> pl.DataFrame:
-    """Stored NODES over so many ``columns``. Raises ValueError where they lead nowhere, or in a
-    circle.
+def checked(nodes: pl.DataFrame, schema: Schema, columns: int, most_leaves: int) -> pl.DataFrame:
+    """Stored trees of a ``schema`` (SPLITS, and numbers) that look at so many ``columns``.
+
+    Raises ValueError where they lead nowhere, or in a circle.
     """
-    if dict(nodes.schema) != dict(NODES):
+    if dict(nodes.schema) != dict(schema):
         raise ValueError("the trees have other columns")
-    numbers = nodes.select(pl.col("threshold", "value").is_finite().all())
+    numbers = nodes.select(cs.float().is_finite().all())
     if sum(nodes.null_count().row(0)) or not all(numbers.row(0)):
         raise ValueError("the trees hold numbers that are none")
     place = pl.int_range(pl.len()).over("tree")

@@ -22,7 +22,7 @@ Points = NDArray[np.float64]
 
 
 def values(tree: pl.DataFrame, points: Points) -> Points:
-    """What one tree (``trees.NODES``) says of each point: (points,) of (points, voices).
+    """What one tree (``boosting.NODES``) says of each point: (points,) of (points, voices).
 
     The columns of ``points`` are best contiguous. Of a tree with MOST_LEAVES leaves at most.
     """

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_office import CUT, FAMILIES, SCORED, Office, honest_events, joined, pages
+from small_office import (
+    CUT,
+    FAMILIES,
+    SCORED,
+    Office,
+    honest_events,
+    joined,
+    pages,
+    trained_once,
+)
 
 from detector.forests import store
 from detector.forests.model import Model
@@ -35,8 +44,15 @@ def robbed(robbed_log: pl.DataFrame) -> Office:
 
 
 @pytest.fixture(scope="session")
-def model(honest: Office) -> Model:
-    return honest.before(CUT).model()
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """As it is stored and read again; see ``trained``."""
+    return trained_once(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def trained(robbed: Office) -> Model:
+    """The same, of the log that holds a theft after the model's last day, and never stored."""
+    return robbed.before(CUT).model()
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,21 @@ adds to the office it adds as events, so that it comes the whole way that a log 
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
+import pytest
 
 from detector import registry, schema
 from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
+from detector.forests import store
 from detector.forests.model import Judge, Model
 from detector.forests.scoring import Scorer
 from detector.forests.training import Data, train
@@ -185,6 +189,18 @@ def moved(events: pl.DataFrame, number: int, day: date, place: str) -> pl.DataFr
 def joined(*parts: pl.DataFrame) -> pl.DataFrame:
     """One log of several."""
     return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")
+
+
+def trained_once(factory: pytest.TempPathFactory) -> Model:
+    """The model of the honest office, trained by whichever process of a run comes to it first."""
+    own = factory.getbasetemp()
+    # Processes of pytest-xdist have their folders in one.
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "small-office"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            store.save(Office.of(honest_events()).before(CUT).model(), folder, FAMILIES)
+    return store.load(folder, FAMILIES)
 
 
 def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:

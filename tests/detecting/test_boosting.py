@@ -14,8 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.forests import binning, boosting, walk
-from detector.forests.boosting import Boosting, Lesson
-from detector.forests.trees import NODES
+from detector.forests.boosting import NODES, Boosting, Lesson
 
 #: The first of these only ever add to suspicion; the last may count either way.
 VOICES, COLUMNS = 4, 6

@@ -145,9 +145,9 @@ def test_an_unfit_frame_is_refused_with_the_folder(name, folder, frames):
     assert f"{name}.parquet has other columns" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["forests", "trees"])
-def test_trees_that_hold_no_numbers_are_refused(name, folder, frames):
-    replaced(folder, f"{name}.parquet", parquet(_set(frames[name], "value", float("nan"), 0)))
+@pytest.mark.parametrize(("name", "column"), [("forests", "length"), ("trees", "value")])
+def test_trees_that_hold_no_numbers_are_refused(name, column, folder, frames):
+    replaced(folder, f"{name}.parquet", parquet(_set(frames[name], column, float("nan"), 0)))
     assert "numbers that are none" in refused(folder)
 
 
@@ -234,7 +234,7 @@ def test_a_head_that_makes_no_sense_is_refused(place, value, folder):
         ("feature", 1_000, "lead nowhere"),
         ("feature", -1, "lead nowhere"),
         ("left", 1_000_000, "lead nowhere"),
-        ("value", -1.0, "no forest has"),
+        ("length", -1.0, "no forest has"),
         ("tree", 1_000, "no forest has"),
     ],
 )

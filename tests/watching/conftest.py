@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from small_office import CUT, SCORED, Office, honest_events, joined, pages
+from small_office import CUT, SCORED, honest_events, joined, pages, trained_once
 from watched import Clock, Kit
 
 from detector.forests.model import Model
@@ -21,8 +21,8 @@ def office_log() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def office_model() -> Model:
-    return Office.of(honest_events()).before(CUT).model()
+def office_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return trained_once(tmp_path_factory)
 
 
 @pytest.fixture
