@@ -44,7 +44,7 @@ WINDOWS = (3, 7, 14, 21, 42)
 
 
 #: Entities times measures that are worked on at once: calls are dear, and so is memory.
-MANY: Final = 20_000
+MANY: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +103,15 @@ class History:
         at = self.panel.place(day)
         found: dict[str, Floats] = {}
         recent = self.panel.weekdays_like(day, max(0, at - RECENT), at)
-        for some in self._together(list(self.logs)):
+        entities = len(self.panel.entities)
+        for some in together(list(self.logs), entities):
             found |= self._own(some, recent, off=bool(self.panel.off[at]))
-        for some in self._together(RUNNING):
+        for some in together(RUNNING, entities):
             found |= self._running(some, at)
         seen = self.panel.present()[:, max(0, at - REACH) : at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
         return found | _idle(seen[:, seen.any(axis=0)])
-
-    def _together(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
-        """Measures by the handful: of few entities many at once, of many one by one."""
-        many = max(1, MANY // max(1, len(self.panel.entities)))
-        return (names[first : first + many] for first in range(0, len(names), many))
 
     def _own(self, names: Sequence[str], recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = np.stack([self.levels[f"{m}_off_centre" if off else f"{m}_centre"] for m in names])
@@ -158,6 +154,12 @@ class History:
         return {
             f"{m}_{name}": found[name][place] for place, m in enumerate(names) for name in found
         }
+
+
+def together(measures: Sequence[str], entities: int) -> Iterator[Sequence[str]]:
+    """Measures by the handful: of few entities many at once, of many one by one."""
+    many = max(1, MANY // max(1, entities))
+    return (measures[first : first + many] for first in range(0, len(measures), many))
 
 
 def _known(panel: Panel, levels: dict[str, Floats]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ from detector.features.expected import (
     SPEEDS,
     WINDOWS,
     History,
+    together,
     trust,
 )
 from detector.features.measures import (
@@ -53,6 +54,7 @@ SIGNS = (
     *LATELY_NEW,
     *(f"{name}_lately" for name in LATELY_NEW),
 )
+LEVELS: Final = ("centre", "frozen_centre")
 _PLACE: Final = "place"
 #: A site that got new addresses: with this share of colleagues alike, a new address says nothing.
 ALL_ALIKE = 0.5
@@ -165,9 +167,15 @@ class Day:
     cells: tuple[Integers, Integers]
     known: dict[str, Floats]
 
+    @property
+    def place(self) -> Integers:
+        """Of the entity of each cell, in the panel."""
+        found: Integers = self.here[self.cells[0]]
+        return found
+
     def of(self, values: Floats) -> Floats:
         """A figure of all entities in the panel, at the cells."""
-        found: Floats = values[self.here][self.cells[0]]
+        found: Floats = values[self.place]
         return found
 
 
@@ -243,13 +251,15 @@ def _of_day(
             if "_group_" in name or name in ("days", "entities")
         },
     }
-    for m in RUNNING:
-        found |= _running(m, logs[m], now, history)
+    for some in together(RUNNING, len(here)):
+        moved = _moved(some, logs, now)
+        for m in some:
+            found |= _running(m, logs[m], *moved[m], now, history)
     if signs is None:
         found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNS}
     else:
         found |= _signs(signs, panel, now)
-    place = here[now.cells[0]]
+    place = now.place
     return {**found, "day": np.full(len(place), day, dtype="datetime64[D]"), _PLACE: place}
 
 
@@ -313,16 +323,27 @@ def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
     return compact, members(compact, len(names))
 
 
-def _running(m: str, logs: Floats, now: Day, history: History) -> dict[str, Floats]:
-    """The movement of the day and the running sums with today so far."""
-    known, place = now.known, now.here[now.cells[0]]
+def _moved(
+    names: Sequence[str], logs: dict[str, Floats], now: Day
+) -> dict[str, tuple[Floats, Floats]]:
+    """By measure, what peers do more of on the day, beside the own level and the frozen one."""
     # Each hour moves by itself: only those that are asked for.
     slots, column = np.unique(now.cells[1], return_inverse=True)
-    begun = np.where(now.so_far[:, slots], logs[:, slots], np.nan)
-    own = now.peers.movement(begun - known[f"{m}_centre"][now.here, None])
-    frozen = now.peers.movement(begun - known[f"{m}_frozen_centre"][now.here, None])
-    cells = (now.cells[0], column)
-    moved, frozen_moved = np.fmax(own, 0.0)[cells], np.fmax(frozen, 0.0)[cells]
+    residuals = []
+    for m in names:
+        begun = np.where(now.so_far[:, slots], logs[m][:, slots], np.nan)
+        residuals += [begun - now.known[f"{m}_{level}"][now.here, None] for level in LEVELS]
+    moved = np.fmax(now.peers.movement(np.concatenate(residuals, axis=1)), 0.0)
+    each = np.split(moved, len(residuals), axis=1)
+    at = (now.cells[0], column)
+    return {m: (each[2 * place][at], each[2 * place + 1][at]) for place, m in enumerate(names)}
+
+
+def _running(
+    m: str, logs: Floats, moved: Floats, frozen_moved: Floats, now: Day, history: History
+) -> dict[str, Floats]:
+    """The movement of the day and the running sums with today so far."""
+    known, place = now.known, now.place
     today = (logs[now.cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
         f"{m}_frozen_spread"
     ][place]
@@ -344,7 +365,7 @@ def _scan(m: str, today: Floats, now: Day, days: Floats) -> Floats:
 
     ``days`` are those of training, from which the level is known.
     """
-    place = now.here[now.cells[0]]
+    place = now.place
     here, added = ~np.isnan(today), np.nan_to_num(today)
     known = 1 / np.fmax(days[place], 1.0) + DRIFT
     found = np.full(len(today), -np.inf)

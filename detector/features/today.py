@@ -7,7 +7,7 @@ gives it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -77,17 +77,19 @@ class Today:
         self,
         each: pl.DataFrame,
         new: pl.DataFrame,
-        entities: Collection[str],
+        asked: Mapping[str, Collection[str] | None],
         *,
         ends: bool = True,
     ) -> pl.DataFrame:
-        """The last hour so far of the accounts among ``entities``, and of all groups.
+        """The last hour so far of the entities that are ``asked`` for by kind, or of all of it.
 
-        Without ``ends`` all hours so far, of ``entities`` of both kinds. ``each`` is ``hourly`` of
-        the day, ``new`` is ``new(touched)``.
+        Without ``ends`` all hours so far. ``each`` is ``hourly`` of the day, ``new`` is
+        ``new(touched)``.
         """
         parts = []
         for name, (kind, history) in self.kinds.items():
+            if name not in asked:
+                continue
             if name == ACCOUNT:
                 fit = Kind(name, each, kind.group_of)
             else:
@@ -96,9 +98,10 @@ class Today:
             signs = replace(self.signs, new={self.day: new}) if name == ACCOUNT else None
             if fit.hourly.is_empty():
                 continue
-            only = entities if name == ACCOUNT or not ends else None
-            figures = moment.figures({self.day: fit.hourly}, history, signs, ends=ends, only=only,
-                                     known=self.expected[name])  # fmt: skip
+            figures = moment.figures(
+                {self.day: fit.hourly}, history, signs, ends=ends, only=asked[name],
+                known=self.expected[name],
+            )  # fmt: skip
             if figures.is_empty():
                 continue
             parts.append(figures.with_columns(entity_kind=pl.lit(name)))

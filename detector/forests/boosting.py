@@ -10,6 +10,7 @@ it is read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,7 @@ class Lesson:
     weights: NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Boosting:
     """Fitted trees as NODES."""
 
@@ -54,9 +55,14 @@ class Boosting:
         if not len(points):
             return total
         points = np.asfortranarray(points)
-        for tree in self.nodes.partition_by("tree", maintain_order=True):
-            total += walk.values(tree, points)
+        for tree in self._trees:
+            total += tree.values(points)
         return total
+
+    @cached_property
+    def _trees(self) -> list[walk.Tree]:
+        each = self.nodes.partition_by("tree", maintain_order=True)
+        return [walk.Tree.of(nodes) for nodes in each]
 
 
 def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:

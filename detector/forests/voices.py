@@ -81,7 +81,7 @@ class Voices:
 
 
 def _numbers(frame: pl.DataFrame, name: str) -> Points:
-    return frame[name].fill_null(float("nan")).to_numpy()
+    return frame[name].to_numpy()  # null becomes NaN
 
 
 def _points(surprises: Points) -> Points:

@@ -7,6 +7,7 @@ are compared per tree, where a walk gathers one number at a time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,36 @@ EXPONENT, BIAS = 52, 1023
 Points = NDArray[np.float64]
 
 
-def values(tree: pl.DataFrame, points: Points) -> Points:
-    """What one tree (``boosting.NODES``) says of each point: (points,) of (points, voices).
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """``splits`` are feature, threshold, and the leaves that it rules out, as bits of a word.
 
-    The columns of ``points`` are best contiguous. Of a tree with MOST_LEAVES leaves at most.
+    ``leaves`` are what they say, from left to right.
     """
-    feature, threshold = tree["feature"].to_list(), tree["threshold"].to_list()
-    left, right = tree["left"].to_list(), tree["right"].to_list()
-    leaves, ruled_out = _in_order(left, right)
-    word: type[Any] = np.uint16 if len(leaves) <= 16 else np.uint64
-    gone: NDArray[Any] = np.zeros(len(points), dtype=word)
-    for node, bits in ruled_out.items():
-        gone |= (points[:, feature[node]] > threshold[node]) * word(bits)
-    there = ~gone
-    leftmost = (there & -there).astype(np.float64)
-    place = (leftmost.view(np.int64) >> EXPONENT) - BIAS
-    found: Points = tree["value"].to_numpy()[leaves][place]
-    return found
+
+    splits: list[tuple[int, float, Any]]
+    leaves: Points
+    word: type[Any]
+
+    @classmethod
+    def of(cls, nodes: pl.DataFrame) -> Tree:
+        """Of one tree's ``boosting.NODES``, with MOST_LEAVES leaves at most."""
+        feature, threshold = nodes["feature"].to_list(), nodes["threshold"].to_list()
+        leaves, ruled_out = _in_order(nodes["left"].to_list(), nodes["right"].to_list())
+        word: type[Any] = np.uint16 if len(leaves) <= 16 else np.uint64
+        splits = [(feature[at], threshold[at], word(bits)) for at, bits in ruled_out.items()]
+        return cls(splits, nodes["value"].to_numpy()[leaves], word)
+
+    def values(self, points: Points) -> Points:
+        """What the tree says of each point: (points,) of (points, voices), best by columns."""
+        gone: NDArray[Any] = np.zeros(len(points), dtype=self.word)
+        for feature, threshold, bits in self.splits:
+            gone |= (points[:, feature] > threshold) * bits
+        there = ~gone
+        leftmost = (there & -there).astype(np.float64)
+        place = (leftmost.view(np.int64) >> EXPONENT) - BIAS
+        found: Points = self.leaves[place]
+        return found
 
 
 def _in_order(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:

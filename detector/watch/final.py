@@ -6,7 +6,7 @@ watcher should take. Scores and alerts are the same, to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ import polars as pl
 from detector.alerts import alert
 from detector.alerts.batch import Scored, told
 from detector.features import table as tables
-from detector.features.measures import ADDRESS, OBJECT
+from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.past import Past
 from detector.features.today import span
 from detector.forests.scoring import LOOKBACK
@@ -61,7 +61,11 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
-    whole = _joined([_judged(judging, running, set(rings["entity"])), values])
+    asked = {
+        str(key[0]): set(part["entity"])
+        for key, part in rings.partition_by("entity_kind", as_dict=True).items()
+    }
+    whole = _joined([_judged(judging, running, asked), values])
     scored = scorer.ring(whole.join(rings, on=KEYS, how="semi"), before.earlier)
     hours, touched = (pl.concat(both) for both in zip(before.week, so_far, strict=True))
     some = told(scorer, scored, hours, touched, [day], judging.hush)
@@ -78,15 +82,15 @@ def _values(judging: Judging, past: Past) -> pl.DataFrame:
     )
 
 
-def _names(running: Running) -> Iterator[set[str]]:
-    """All accounts and groups of the day, some after the others."""
+def _names(running: Running) -> Iterator[dict[str, set[str]]]:
+    """All accounts of the day by kind, some after the others, then its groups."""
     groups = running.today.accounts["group"].unique()
-    names = sorted({*running.today.members, *groups})
-    for start in range(0, len(names), TOGETHER):
-        yield set(names[start : start + TOGETHER])
+    for kind, names in ((ACCOUNT, sorted(running.today.members)), (GROUP, sorted(groups))):
+        for start in range(0, len(names), TOGETHER):
+            yield {kind: set(names[start : start + TOGETHER])}
 
 
-def _judged(judging: Judging, running: Running, names: Collection[str]) -> pl.DataFrame:
+def _judged(judging: Judging, running: Running, names: Mapping[str, set[str]]) -> pl.DataFrame:
     """All hours of some accounts and groups."""
     frame = running.today.table(running.each, running.new, names, ends=False)
     return judging.scorer.judge(frame)

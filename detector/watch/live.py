@@ -17,6 +17,7 @@ import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
 from detector.alerts.batch import told
+from detector.features.measures import ACCOUNT, GROUP
 from detector.features.table import DIMENSIONS
 from detector.watch.judging import Judging
 from detector.watch.ready import KEYS, Ready, prepare, slim
@@ -77,9 +78,8 @@ class Live:
         running = self._up_to_date(books.open, day)
         if not self._touched <= running.today.members:
             self._stale = True
-        judged = self.judging.scorer.judge(
-            running.today.table(running.each, running.new, self._touched)
-        )
+        asked = {kind: self._touched if kind == ACCOUNT else None for kind in running.today.kinds}
+        judged = self.judging.scorer.judge(running.today.table(running.each, running.new, asked))
         self._touched = set()
         if judged.is_empty():
             return []
@@ -90,7 +90,7 @@ class Live:
             for kind, name in rings.select(KEYS).iter_rows()
             if alert_id(kind, name, day) not in self._told
         ]
-        return self._whole(running, found, self._day(books.open, day)) if found else []
+        return self._whole(running, found, books.open) if found else []
 
     def _up_to_date(self, open_days: OpenDays, day: date) -> Running:
         """The day so far, with what came in lately."""
@@ -102,7 +102,8 @@ class Live:
             return running
         for each in open_days.parts.get(day, []):
             self._touched |= set(each.hours["account"].unique())
-        self._running = Running.of(self.ready.today, self._day(open_days, day))
+        members = self.ready.today.members
+        self._running = Running.of(self.ready.today, self._day(open_days, day, members))
         return self._running
 
     def _make_ready(self, books: Books, day: date, now: float, *, wait: bool) -> None:
@@ -119,27 +120,30 @@ class Live:
             if self.ready is not None:
                 self._touched |= self.ready.today.members
 
-    def _day(self, open_days: OpenDays, day: date) -> Tables:
-        """HOURS and TOUCHED of the day so far, of all accounts that were prepared for."""
+    def _day(self, open_days: OpenDays, day: date, members: Collection[str]) -> Tables:
+        """HOURS and TOUCHED of the day so far, of some accounts."""
         assert self.ready is not None
-        known = pl.col("account").is_in(list(self.ready.today.members))
-        hours, touched = merged(self.ready.base, open_days.parts.get(day, []), DIMENSIONS)
-        return hours.filter(known), touched.filter(known)
+        theirs = pl.col("account").is_in(list(members))
+        return merged(self.ready.base, open_days.parts.get(day, []), DIMENSIONS, theirs)
 
     def _whole(
-        self, running: Running, found: Collection[tuple[str, str]], day: Tables
+        self, running: Running, found: Collection[tuple[str, str]], open_days: OpenDays
     ) -> list[Alert]:
-        """The alerts of entities that ring, told from all their hours of the ``day``."""
+        """The alerts of entities that ring, told from all their hours of the day."""
         assert self.ready is not None
         today, scorer = running.today, self.judging.scorer
         self._told |= {alert_id(kind, name, today.day) for kind, name in found}
-        frame = today.table(running.each, running.new, {name for _, name in found}, ends=False)
-        asked = pl.DataFrame(
-            list(found), schema={"entity_kind": pl.String, "entity": pl.String}, orient="row"
-        )
-        judged = scorer.judge(frame.join(asked, on=KEYS, how="semi"))
+        asked: dict[str, set[str]] = {}
+        for kind, name in found:
+            asked.setdefault(kind, set()).add(name)
+        judged = scorer.judge(today.table(running.each, running.new, asked, ends=False))
         scored = scorer.ring(judged, self.ready.earlier)
+        theirs = pl.col("account").is_in(asked.get(ACCOUNT, ()))
+        theirs |= pl.col("group").is_in(asked.get(GROUP, ()))
+        members = today.accounts.filter(theirs)["account"]
+        day = self._day(open_days, today.day, members)
         hours, touched = (
-            pl.concat([week, so_far]) for week, so_far in zip(self.ready.week, day, strict=True)
+            pl.concat([week.filter(pl.col("account").is_in(members.implode())), so_far])
+            for week, so_far in zip(self.ready.week, day, strict=True)
         )
         return told(scorer, scored, hours, touched, [today.day], self.judging.hush).alerts

@@ -181,12 +181,16 @@ def _together(
     return merge(pl.concat([known, *fresh])).sort(keys)
 
 
-def merged(base: Tables, sums: list[Sums], dimensions: Collection[str]) -> Tables:
-    """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions."""
-    if not sums:
-        return base
-    chosen = pl.col("dimension").is_in(sorted(dimensions))
-    return _merged([base, *((each.hours, each.touched.filter(chosen)) for each in sums)])
+def merged(
+    base: Tables, sums: list[Sums], dimensions: Collection[str], accounts: pl.Expr
+) -> Tables:
+    """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions and
+    ``accounts``.
+    """
+    chosen = accounts & pl.col("dimension").is_in(sorted(dimensions))
+    parts = [(each.hours.filter(accounts), each.touched.filter(chosen)) for each in sums]
+    base = (base[0].filter(accounts), base[1].filter(accounts))
+    return _merged([base, *parts]) if parts else base
 
 
 def day_sums(sums: list[Sums]) -> Tables:

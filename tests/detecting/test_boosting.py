@@ -191,7 +191,7 @@ def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
             at = rows[at]["left" if low else "right"]
         return rows[at]["value"]
 
-    assert walk.values(tree, points).tolist() == [walked(point) for point in points]
+    assert walk.Tree.of(tree).values(points).tolist() == [walked(point) for point in points]
 
 
 def test_a_tree_of_too_many_leaves_is_refused():

@@ -111,8 +111,7 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
     today = Today.of(past, FAMILIES)
     now = until.since(day)
     each, new = today.hourly(now.hours, now.touched), today.new(now.touched)
-    live = today.table(each, new, today.members, ends=False)
-    live = live.filter(pl.col("entity_kind") == ACCOUNT)
+    live = today.table(each, new, {ACCOUNT: None}, ends=False)
     whole = tables.table(
         until.hours, until.touched, [day], trained.learned, None, files.settings, FAMILIES
     ).filter(pl.col("entity_kind") == ACCOUNT)

@@ -22,6 +22,8 @@ from detector.watch.sums import merged
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
+#: All entities of the kinds that are scored while the day runs.
+ALL = {"account": None, "group": None}
 
 
 def at(day: date, hour: float) -> float:
@@ -135,14 +137,14 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
             watcher.cycle()
         watcher.live.score(watcher.books, DAY, watcher.clock() + 60, wait=True)
         running = watcher.live._running
-        whole = Running.of(running.today, watcher.live._day(watcher.open, DAY))
+        whole = Running.of(
+            running.today, watcher.live._day(watcher.open, DAY, running.today.members)
+        )
         keys = ["entity", "day", "slot"]
         assert running.each.sort(keys).equals(whole.each.sort(keys))
         keys = ["account", "hour", "dimension", "value"]
         assert running.new.sort(keys).equals(whole.new.sort(keys))
-        mine = watcher.judging.scorer.judge(
-            running.today.table(running.each, running.new, running.today.members)
-        )
+        mine = watcher.judging.scorer.judge(running.today.table(running.each, running.new, ALL))
         whole = watcher.judging.scorer.score(
             watcher.books.hours(SCORED[0], DAY),
             watcher.books.touched(SCORED[0], DAY, ("object", "client_address", "application")),
@@ -178,13 +180,11 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     day = whole.base[0].clear(), whole.base[1].clear()
     assert all(mine.equals(other) for mine, other in zip(whole.week, parts.week, strict=True))
     mine, theirs = [
-        Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions))
+        Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions, pl.lit(value=True)))
         for each in (whole, parts)
     ]
     tables = [
-        each.today.table(each.each, each.new, each.today.members, ends=False).sort(
-            "entity_kind", "entity", "hour"
-        )
+        each.today.table(each.each, each.new, ALL, ends=False).sort("entity_kind", "entity", "hour")
         for each in (mine, theirs)
     ]
     assert tables[0].height
