@@ -66,7 +66,8 @@ class Signs:
 
     ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``lately`` has, by
     figure, how much was new on each day: (accounts, days). ``seen`` and ``habit`` see
-    ``rhythm.strangeness``, ``strange`` is ``rhythm.by_day``.
+    ``rhythm.strangeness``, ``strange`` is ``rhythm.by_day``; ``today`` is ``rhythm.strangeness`` of
+    the one day that is asked for again and again.
     """
 
     new: dict[date, pl.DataFrame]
@@ -74,6 +75,7 @@ class Signs:
     seen: Floats
     habit: Floats
     strange: Floats
+    today: Floats | None = None
 
 
 def signs(
@@ -378,7 +380,10 @@ def _scan(m: str, today: Floats, now: Day, days: Floats) -> Floats:
 
 
 def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
-    strange = rhythm.strangeness(signs.seen, signs.habit, panel, now.day)[now.here]
+    known = signs.today
+    if known is None:
+        known = rhythm.strangeness(signs.seen, signs.habit, panel, now.day)
+    strange = known[now.here]
     found = {"strange_hours": np.cumsum(strange * now.active, axis=1)[now.cells]}
     new = signs.new.get(now.day)
     for dimension, name in novelty.NAMES.items():

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.features import measures, moment, novelty
+from detector.features import measures, moment, novelty, rhythm
 from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
@@ -59,13 +59,16 @@ class Today:
             # Only of the day itself are hours asked for, and they are yet to come.
             bare = Kind(kind.name, kind.hourly.clear(), kind.group_of)
             kinds[kind.name] = (bare, tables.history_of(kind, panel, learned))
-            signs = signs if theirs is None else replace(theirs, new={})
+            if theirs is not None:
+                strange = rhythm.strangeness(theirs.seen, theirs.habit, panel, day)
+                signs = replace(theirs, new={}, today=strange)
         if signs is None:
             return None
         return cls(
             day, learned, past.settings, families, past.accounts, past.usual, kinds, signs,
             past.networked.filter(pl.col("day") < day), past.known,
-            frozenset(past.accounts["account"]),
+            # Not those whose last day lies before the panel: they are yet to be prepared for.
+            frozenset(kinds[ACCOUNT][1].panel.entities),
             {name: history.expected(day) for name, (_, history) in kinds.items()}, past.subjects,
         )  # fmt: skip
 

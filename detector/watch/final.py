@@ -67,7 +67,7 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     }
     whole = _joined([_judged(judging, running, asked), values])
     scored = scorer.ring(whole.join(rings, on=KEYS, how="semi"), before.earlier)
-    hours, touched = (pl.concat(both) for both in zip(before.week, so_far, strict=True))
+    hours, touched = (pl.concat(both) for both in zip(before.week.tables(), so_far, strict=True))
     some = told(scorer, scored, hours, touched, [day], judging.hush)
     return replace(some, scores=alert.scores(brief, some.alerts))
 

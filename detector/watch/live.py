@@ -143,7 +143,6 @@ class Live:
         members = today.accounts.filter(theirs)["account"]
         day = self._day(open_days, today.day, members)
         hours, touched = (
-            pl.concat([week.filter(pl.col("account").is_in(members.implode())), so_far])
-            for week, so_far in zip(self.ready.week, day, strict=True)
+            pl.concat(both) for both in zip(self.ready.week.tables(members), day, strict=True)
         )
         return told(scorer, scored, hours, touched, [today.day], self.judging.hush).alerts

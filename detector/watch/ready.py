@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -20,27 +20,59 @@ from detector.watch.sums import Books, Tables
 
 #: Accounts whose past is held at a time.
 SHARD: Final = 500
+#: Handfuls of accounts of which the week before is packed each: what rings needs one or two.
+HANDFULS: Final = 32
 KEYS: Final = ["entity_kind", "entity"]
 #: What tells whether an hour rings.
 ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
 
 
 @dataclass(frozen=True, slots=True)
+class Week:
+    """HOURS and TOUCHED of some days, packed by the handful of accounts."""
+
+    parts: list[tuple[bytes, bytes]]
+
+    @classmethod
+    def of(cls, hours: pl.DataFrame, touched: pl.DataFrame) -> Week:
+        """Takes a tenth of the room."""
+        handful = _handful(pl.col("account"))
+        return cls(
+            [
+                (packed(hours.filter(handful == at)), packed(touched.filter(handful == at)))
+                for at in range(HANDFULS)
+            ]
+        )
+
+    def tables(self, accounts: pl.Series | None = None) -> Tables:
+        """Of some ``accounts``, or of all."""
+        if accounts is None:
+            return _stacked(self.parts)
+        some = accounts.to_frame("account").select(_handful(pl.col("account")).unique()).to_series()
+        hours, touched = _stacked([self.parts[at] for at in some.sort()] or self.parts[:1])
+        theirs = pl.col("account").is_in(accounts.implode())
+        return hours.filter(theirs), touched.filter(theirs)
+
+
+def _handful(account: pl.Expr) -> pl.Expr:
+    return account.hash(seed=0) % HANDFULS
+
+
+def _stacked(parts: Sequence[tuple[bytes, bytes]]) -> Tables:
+    hours, touched = zip(*parts, strict=True)
+    return pl.concat(map(unpacked, hours)), pl.concat(map(unpacked, touched))
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """What lies before ``today.day``: the days that began runs (``earlier``), HOURS and TOUCHED of
-    the week before, packed since they are asked for where something rings alone, and what the
-    ledger has of the day itself.
+    """What lies before ``today.day``: the days that began runs (``earlier``), the week before, of
+    which is told what rings, and what the ledger has of the day itself.
     """
 
     today: Today
     earlier: pl.DataFrame
-    packed_week: tuple[bytes, bytes]
+    week: Week
     base: Tables
-
-    @property
-    def week(self) -> Tables:
-        """HOURS and TOUCHED of the week before."""
-        return unpacked(self.packed_week[0]), unpacked(self.packed_week[1])
 
 
 def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
@@ -70,7 +102,7 @@ def ready_of(judging: Judging, books: Books, past: Past | None) -> Ready | None:
     return Ready(
         today,
         earlier,
-        (packed(books.hours(week, until)), packed(books.touched(week, until, DIMENSIONS))),
+        Week.of(books.hours(week, until), books.touched(week, until, DIMENSIONS)),
         (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -13,7 +14,7 @@ from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
 from detector.outbox.store import Outbox
 from detector.settings import Settings
-from detector.watch import final
+from detector.watch import final, live
 from detector.watch import ready as ready_made
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
@@ -78,6 +79,26 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
     ids = [{each["id"] for each in outcome.alerts} for outcome in (wanted, found)]
     assert ids[0] <= ids[1]
     assert alert in watcher.raised
+
+
+def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.DataFrame) -> None:
+    """Their last day lies before what is usual of a day, and within what says which runs began."""
+    past, theft, _ = theft_of(office_log)
+    long_ago = datetime.fromtimestamp(at(DAY - timedelta(days=LOOKBACK - 3), 14), UTC)
+    once = theft.with_columns(
+        timestamp=pl.lit(long_ago).cast(past.schema["timestamp"]), rows=pl.lit(1, pl.Int64)
+    )
+    log = today.logs / "audit.ndjson"
+    append(log, as_lines(pl.concat([once, past.filter(pl.col("account") != "agent07")])))
+    rang: set[str] = set()
+    with today.watching() as watcher:
+        ready(watcher)
+        append(log, as_lines(theft))
+        deadline = time.monotonic() + 60
+        while "agent07" not in rang and time.monotonic() < deadline:
+            today.clock.now += live.ANEW
+            rang |= {each["entity"] for each in watcher.cycle().alerts}
+    assert "agent07" in rang
 
 
 def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
@@ -178,7 +199,10 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     assert loud.equals(whole.earlier)
     assert loud.equals(parts.earlier)
     day = whole.base[0].clear(), whole.base[1].clear()
-    assert all(mine.equals(other) for mine, other in zip(whole.week, parts.week, strict=True))
+    assert all(
+        mine.equals(other)
+        for mine, other in zip(whole.week.tables(), parts.week.tables(), strict=True)
+    )
     mine, theirs = [
         Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions, pl.lit(value=True)))
         for each in (whole, parts)
