@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeAlias
@@ -89,10 +89,13 @@ class Scorer:
         """The judged ends of the days before ``days`` that may have begun runs."""
         return self._judged(hours, touched, week_before(days), ends=True)
 
-    def earlier_of(self, past: Past) -> pl.DataFrame:
-        """``earlier`` of the one day that follows ``past``, which keeps the week before."""
-        days = week_before([past.day])
-        return self.judge(past.table(span_before(past.day), days, self.families))
+    def earlier_of(self, past: Past) -> Iterator[pl.DataFrame]:
+        """``earlier`` of the one day that follows ``past``, which keeps the week before.
+
+        A day after the other: a table of all would be most of what a watcher holds.
+        """
+        for day in week_before([past.day]):
+            yield self.judge(past.table(span_before(past.day), [day], self.families))
 
     def ring(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
         """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""

@@ -118,10 +118,13 @@ def shards(books: Books, day: date) -> Iterator[Tables]:
 
 def _earlier(judging: Judging, past: Past) -> pl.DataFrame:
     """What of the week before runs and expectations ask for: few columns of few rows."""
-    scored = judging.scorer.earlier_of(past)
-    if scored.is_empty():
-        return scored
-    return slim(scored).filter(pl.col("surprise") >= judging.model.threshold)
+    loud = pl.col("surprise") >= judging.model.threshold
+    parts = [
+        slim(scored).filter(loud)
+        for scored in judging.scorer.earlier_of(past)
+        if not scored.is_empty()
+    ]
+    return pl.concat(parts).sort(*KEYS, "hour") if parts else pl.DataFrame()
 
 
 def slim(scored: pl.DataFrame) -> pl.DataFrame:
