@@ -87,7 +87,7 @@ def starts(folder: Path, ledger: Path, work: Path) -> list[tuple[float, float]]:
             out.write(frame.write_ndjson().encode())
         begun = time.monotonic()
         child = subprocess.Popen(
-            [sys.executable, "-c", "from detector.cli.main import run; run()", "watch",
+            [sys.executable, "-c", "from detector.cli.start import run; run()", "watch",
              str(log.parent), "--state", str(work / "state"), "--ledger", str(ledger), "--out",
              str(work / "out"), "--model", str(folder / "model"), "--directory",
              str(folder / "agency" / "directory.csv")],

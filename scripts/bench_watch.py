@@ -231,6 +231,9 @@ def main() -> None:
     arguments.add_argument("--seconds", type=int, default=60)
     arguments.add_argument("--only", choices=["count", "ring"])
     asked = arguments.parse_args()
+    from detector.cli.start import lean
+
+    lean()  # as the command does
     prepare(asked.folder, asked.accounts, asked.days)
     if asked.only != "ring":
         print(json.dumps(count(asked.folder)), flush=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
+import pyarrow as pa
+
 #: Of glibc's mallopt (man 3 mallopt): from how many bytes on an allocation is a mapping of its own,
 #: and at how many free ones at its end the heap shrinks.
 MMAP_THRESHOLD: Final = -3
@@ -16,9 +18,11 @@ def lean() -> None:
     """From now on, what large arrays took goes back at once.
 
     Else glibc raises the threshold with what is freed, up to 32 MiB, and arrays stay in heaps in
-    between what is still used: hundreds of megabytes that nobody has. Polars' and Arrow's own
-    allocators give theirs back within seconds. Does nothing where there is no mallopt.
+    between what is still used: hundreds of megabytes that nobody has. Arrow's own allocator keeps
+    some, too, so it uses the C library's; of polars' see ``cli.start``. Of glibc does nothing where
+    there is no mallopt.
     """
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):

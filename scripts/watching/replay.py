@@ -82,7 +82,7 @@ pl.read_parquet({str(path)!r}).sort("timestamp", maintain_order=True).write_ndjs
 
 
 def _command(flags: list[str]) -> list[str]:
-    return [sys.executable, "-c", "from detector.cli.main import run; run()", *flags]
+    return [sys.executable, "-c", "from detector.cli.start import run; run()", *flags]
 
 
 def _run(flags: list[str]) -> None:

@@ -16,7 +16,7 @@ LINE = '{"timestamp": "2024-02-01T08:00:00Z", "account": "ann", "rows": 3, "acti
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from detector.cli.main import run; run()"
+    code = "from detector.cli.start import run; run()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,

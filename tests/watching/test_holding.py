@@ -139,7 +139,7 @@ def test_a_damaged_hold_is_named(kit: Kit) -> None:
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
     return [
-        sys.executable, "-c", "from detector.cli.main import run; run()", name,
+        sys.executable, "-c", "from detector.cli.start import run; run()", name,
         str(folder / "logs"), "--ledger", str(folder / "ledger"),
         "--model", str(ROOT / "models" / "agency"),
         "--settings", str(ROOT / "data" / "sample" / "agency" / "detector.toml"), *more,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
+from detector.cli import start
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
 from detector.schema import HOURS, TOUCHED
 from detector.watch.sums import FAN, OpenDays, day_sums
@@ -33,6 +35,34 @@ for _ in range(200):
     kept.append(np.ones(1 << 10))
 del many
 print(held() - before)
+"""
+
+#: The same of a frame, right after it was let go.
+FRAMES = """
+from detector.cli import start
+if {lean}:
+    start.lean()
+import polars as pl
+def held():
+    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
+pl.select(pl.int_range(1000)).sum()
+before = held()
+frame = pl.select(pl.int_range(30_000_000))
+assert held() - before > 200
+del frame
+print(held() - before)
+"""
+#: What polars is told when a command starts, before it is loaded.
+TOLD = """
+import os, sys
+from detector.cli import start
+assert "polars" not in sys.modules
+sys.argv = ["detector", "{name}", "--help"]
+try:
+    start.run()
+except SystemExit:
+    print("allocator", os.environ.get(start.ALLOCATOR[0], "as polars has it"))
 """
 
 
@@ -69,14 +99,31 @@ def test_what_is_said_again_and_again_is_held_twice_at_most() -> None:
     assert found[1].sort(TOUCHED_KEYS).equals(merge_touched(pl.concat(touched)).sort(TOUCHED_KEYS))
 
 
+def printed(code: str) -> str:
+    """The last line that a process of its own prints; polars tells those it starts what it told
+    itself.
+    """
+    own = {name: value for name, value in os.environ.items() if name != start.ALLOCATOR[0]}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=own)
+    return done.stdout.splitlines()[-1]
+
+
+def left(code: str, *, lean: bool) -> int:
+    return int(printed(code.format(lean=lean)))
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_freed_arrays_go_back_to_the_system() -> None:
-    left = [
-        int(subprocess.run(
-            [sys.executable, "-c", ARRAYS.format(lean=lean)],
-            check=True, capture_output=True, text=True,
-        ).stdout)
-        for lean in (False, True)
-    ]  # fmt: skip
-    assert left[0] > 100
-    assert left[1] < 50
+    assert left(ARRAYS, lean=False) > 100
+    assert left(ARRAYS, lean=True) < 50
+
+
+def test_freed_frames_go_back_to_the_system_at_once() -> None:
+    assert left(FRAMES, lean=False) > 100
+    assert left(FRAMES, lean=True) < 50
+
+
+@pytest.mark.parametrize(("name", "lean"), [("watch", True), ("score", False)])
+def test_only_what_runs_for_months_pays_for_it(name: str, *, lean: bool) -> None:
+    assert printed(TOLD.format(name=name)).endswith(start.ALLOCATOR[1]) == lean

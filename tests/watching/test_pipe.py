@@ -210,7 +210,7 @@ def test_a_named_source_is_not_guessed(kit: Kit) -> None:
 
 def command(folder: Path, *more: str, given: bytes) -> subprocess.CompletedProcess:
     words = [
-        sys.executable, "-c", "from detector.cli.main import run; run()", "watch", "-",
+        sys.executable, "-c", "from detector.cli.start import run; run()", "watch", "-",
         "--model", str(ROOT / "models" / "agency"),
         "--settings", str(ROOT / "data" / "sample" / "agency" / "detector.toml"), *more,
     ]  # fmt: skip
