@@ -37,7 +37,8 @@ class Live:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _coming: Future[Ready | None] | None = None
     _asked: float = float("-inf")
-    _stale: bool = True
+    _late: bool = False
+    _strangers: set[str] = field(default_factory=set)
     _running: Running | None = None
     _fresh: list[Tables] = field(default_factory=list)
     _touched: set[str] = field(default_factory=set)
@@ -46,7 +47,7 @@ class Live:
     def touch(self, day: date, tables: Tables) -> None:
         """Events of a day came in."""
         if self.ready is not None and day < self.ready.today.day:
-            self._stale = True
+            self._late = True
         if self._running is not None and day == self._running.today.day:
             self._touched |= set(tables[0]["account"].unique())
             self._fresh.append(tables)
@@ -76,8 +77,7 @@ class Live:
         if self.ready is None or self.ready.today.day != day:
             return []
         running = self._up_to_date(books.open, day)
-        if not self._touched <= running.today.members:
-            self._stale = True
+        self._strangers |= self._touched - running.today.members
         asked = {kind: self._touched if kind == ACCOUNT else None for kind in running.today.kinds}
         judged = self.judging.scorer.judge(running.today.table(running.each, running.new, asked))
         self._touched = set()
@@ -110,15 +110,18 @@ class Live:
         if self.ready is not None and self.ready.today.day != day:
             self.ready = self._running = None  # what is made next needs the room
         other = self.ready is None
-        if self._coming is None and (other or (self._stale and now - self._asked >= ANEW)):
+        stale = self._late or bool(self._strangers)
+        if self._coming is None and (other or (stale and now - self._asked >= ANEW)):
             # A copy: the watcher goes on while this is read.
             still = Books(books.ledger, OpenDays({d: list(p) for d, p in books.open.parts.items()}))
             self._coming = self._pool.submit(prepare, self.judging, still, day)
-            self._asked, self._stale = now, False
+            self._asked, self._late = now, False
         if self._coming is not None and (wait or self._coming.done()):
             self.ready, self._coming = self._coming.result(), None
             if self.ready is not None:
-                self._touched |= self.ready.today.members
+                members = self.ready.today.members
+                self._strangers -= members
+                self._touched |= members
 
     def _day(self, open_days: OpenDays, day: date, members: Collection[str]) -> Tables:
         """HOURS and TOUCHED of the day so far, of some accounts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -99,6 +100,38 @@ def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.Dat
             today.clock.now += live.ANEW
             rang |= {each["entity"] for each in watcher.cycle().alerts}
     assert "agent07" in rang
+
+
+def test_who_is_being_prepared_for_is_not_prepared_for_again(
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes long, and for as long there are two of what lies before the day."""
+    prepared: list[date] = []
+
+    def prepare(*asked: Any) -> ready_made.Ready | None:
+        prepared.append(asked[2])
+        return ready_made.prepare(*asked)
+
+    monkeypatch.setattr(live, "prepare", prepare)
+    past, theft, _ = theft_of(office_log)
+    stranger = as_lines(theft.with_columns(account=pl.lit("stranger"), rows=pl.lit(1, pl.Int64)))
+    log = today.logs / "audit.ndjson"
+    append(log, as_lines(past))
+    with today.watching() as watcher:
+        ready(watcher)
+        for _ in range(3):  # noted, prepared for, and once more meanwhile
+            append(log, stranger)
+            watcher.cycle()
+            today.clock.now += live.ANEW
+        assert watcher.live.is_preparing
+        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+        assert "stranger" in watcher.live.ready.today.members
+        for _ in range(3):
+            append(log, stranger)
+            today.clock.now += live.ANEW
+            watcher.cycle()
+        assert not watcher.live.is_preparing
+    assert prepared == [DAY, DAY]
 
 
 def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
