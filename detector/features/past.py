@@ -14,15 +14,15 @@ from typing import TypeAlias
 
 import polars as pl
 
-from detector.features import departures, measures, moment, novelty
+from detector.features import departures, measures, novelty
 from detector.features import panel as panels
 from detector.features import table as tables
 from detector.features.feature import Family
 from detector.features.groups import groups as peer_groups
 from detector.features.learning import Shard
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT, SUBJECTS
-from detector.features.moment import Signs
 from detector.features.panel import Panel
+from detector.features.signs import Signs, signs_from
 from detector.features.subjects import Month
 from detector.features.table import Kind, Learned
 from detector.settings import Settings
@@ -68,7 +68,7 @@ class Past:
         return tables.of_parts(kinds, scored, self.learned, self.settings, families, ends=True)
 
     def _signs(self, panel: Panel) -> Signs:
-        return moment.signs_of(
+        return signs_from(
             panel, self.firsts, self.networked, self.learned, self.accounts, self.settings
         )
 

@@ -18,6 +18,7 @@ from detector.features.expected import History
 from detector.features.feature import Family, Feature, plain
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, KINDS
+from detector.features.signs import Signs, signs_of
 from detector.schema import SUBJECT
 from detector.settings import Settings
 
@@ -77,7 +78,7 @@ class Kind:
 
 
 #: A kind of entity with its days, and what only accounts have.
-Part: TypeAlias = tuple[Kind, panels.Panel, moment.Signs | None]
+Part: TypeAlias = tuple[Kind, panels.Panel, Signs | None]
 
 
 def kinds_of(
@@ -138,7 +139,7 @@ def table(
             kind = scorable(each, learned)
             panel = kind.panel(since, until, settings)
             if panel.entities and kind.name == ACCOUNT:
-                yield kind, panel, moment.signs(panel, touched, learned, accounts, settings)
+                yield kind, panel, signs_of(panel, touched, learned, accounts, settings)
             elif panel.entities:
                 yield kind, panel, None
 

@@ -18,9 +18,9 @@ from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
 from detector.features.measures import ACCOUNT, GROUP
-from detector.features.moment import Signs
 from detector.features.past import Past, Span
 from detector.features.robust import Floats
+from detector.features.signs import Signs, placed_in
 from detector.features.subjects import Month
 from detector.features.table import LOOKBACK, Kind, Learned
 from detector.settings import Settings
@@ -114,14 +114,14 @@ class Today:
         return tables.with_features(whole, self.families)
 
     def new(self, touched: pl.DataFrame) -> pl.DataFrame:
-        """What is new today, as ``moment.signs`` has it of each day."""
+        """What is new today, as ``signs.signs_of`` has it of each day."""
         networked = novelty.with_networks(touched)
         mine = self.known.join(networked.select(KEYS).unique(), on=KEYS, how="semi")
         firsts = novelty.firsts(networked, mine)
         groups = self.accounts
         new = novelty.weighed(firsts, self.networked, self.learned.known, groups, self.learned.used)
         panel = self.kinds[ACCOUNT][1].panel
-        return moment.placed_in(panel, new, self.settings)
+        return placed_in(panel, new, self.settings)
 
 
 def span(day: date) -> Span:
