@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from detector.reading.columns import Columns
+from detector.reading.opening import MIB
 from detector.reading.records import Block
 
 #: The keys that lead to a value: ("user.name",) where a key is written with a dot,
@@ -20,6 +21,9 @@ Keys: TypeAlias = tuple[str, ...]
 _DEPTH: Final = 6
 #: As deep as BigQuery's audit log, with room.
 _DEEPEST: Final = 10
+#: Parts of a block that Arrow parses side by side. A line that is longer than one is read line by
+#: line, as its block then is.
+_PARTS: Final = 4
 _WORDS: Final = (pa.string(), pa.int64(), pa.bool_())
 _FIGURES: Final = (pa.string(), pa.int64(), pa.float64())
 #: Types of canonical columns for which Arrow and the careful way agree to the last digit.
@@ -122,14 +126,14 @@ def _quick(block: Block, columns: Columns, seen: Shape) -> Objects | None:
     try:
         table = pj.read_json(
             pa.BufferReader(block.data),
-            read_options=pj.ReadOptions(block_size=len(block.data) + 1),
+            read_options=pj.ReadOptions(block_size=max(len(block.data) // _PARTS, MIB) + 1),
             parse_options=pj.ParseOptions(
                 explicit_schema=pa.schema(_fields(tree)), unexpected_field_behavior="ignore"
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    if len(table) != sum(1 for _ in _filled(block)):
+    if len(table) != _many(block):
         return None
     return Objects(
         pa.table({name: _reach(table, seen.keys[m.name]) for name, m in columns.items()}),
@@ -188,6 +192,15 @@ def _careful(block: Block, columns: Columns, seen: Shape) -> Objects:
 def line_of(objects: Objects, block: Block) -> list[int]:
     """The line of each row; slow, so only asked for where there are rejects."""
     return objects.lines if objects.lines is not None else [n for n, _ in _filled(block)]
+
+
+def _many(block: Block) -> int:
+    """Lines that are not blank. Where each ends with an object's end, none is."""
+    data = block.data
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if data.count(b"}\n") + data.endswith(b"}") == lines:
+        return lines
+    return sum(1 for _ in _filled(block))
 
 
 def _filled(block: Block) -> Iterator[tuple[int, bytes]]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from detector.errors import InputError
 from detector.reading import columns, nested, opening, records, rejects, shape_kept
+from detector.reading.ahead import ahead
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
 from detector.reading.source import Batch, Growing, Sample, Source, Tail, nothing
@@ -57,8 +58,8 @@ def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
 def _read(
     path: Path, settings: Settings, seen: nested.Shape, found: columns.Columns
 ) -> Iterator[Batch]:
-    for block in records.line_blocks(path):
-        objects = nested.parse(block, found, seen)
+    blocks = ((block, nested.parse(block, found, seen)) for block in records.line_blocks(path))
+    for block, objects in ahead(blocks):
         result = conform(objects.table, found, settings)
         bad: list[tuple[int | None, str]] = [*block.rejects, *objects.invalid]
         if len(result.rejected):

@@ -240,6 +240,20 @@ def test_the_shape_of_an_ndjson_that_an_earlier_version_kept_is_understood():
     assert shape_kept.decode(shape_kept.encode(shape)) == shape
 
 
+def test_a_block_of_ndjson_is_the_same_in_parts_and_beside_a_line_longer_than_one(
+    tmp_path, monkeypatch
+):
+    lines = ndjson_bytes().splitlines(keepends=True) * 50
+    long = json.dumps({**json.loads(lines[0]), "note": "x" * 20_000}).encode() + b"\n"
+    for data in (b"".join(lines), b"".join([*lines[:99], long, *lines[99:]])):
+        path = write(tmp_path / "a", data)
+        wanted = read(ndjson.SOURCE, path)[0]
+        assert wanted.height == data.count(b"\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(nested, "MIB", 1000)
+            assert_frame_equal(read(ndjson.SOURCE, path)[0], wanted)
+
+
 def test_ndjson_lines_that_are_no_objects_are_rejected(tmp_path):
     good = b'{"ts": 1707213600, "user": "bob"}\n'
     bad = [
