@@ -18,15 +18,19 @@ from detector.watch.sums import FAN, OpenDays, day_sums
 
 DAY = date(2024, 3, 4)
 HOUR = datetime(2024, 3, 4, 9, tzinfo=UTC)
+HELD = """
+def held():
+    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
+"""
 #: Grows the heap by arrays, between which others stay, and lets them go: MB that are left of them.
-ARRAYS = """
+ARRAYS = (
+    HELD
+    + """
 import numpy as np
 from detector.watch import memory
 if {lean}:
     memory.lean()
-def held():
-    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 for size in (1, 2, 3):
     np.ones(size << 17)
 before, kept, many = held(), [], []
@@ -36,16 +40,16 @@ for _ in range(200):
 del many
 print(held() - before)
 """
+)
 
 #: The same of a frame, right after it was let go.
-FRAMES = """
+FRAMES = (
+    HELD
+    + """
 from detector.cli import start
 if {lean}:
     start.lean()
 import polars as pl
-def held():
-    lines = open("/proc/self/status", encoding="ascii").read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 pl.select(pl.int_range(1000)).sum()
 before = held()
 frame = pl.select(pl.int_range(30_000_000))
@@ -53,6 +57,7 @@ assert held() - before > 200
 del frame
 print(held() - before)
 """
+)
 #: What polars is told when a command starts, before it is loaded.
 TOLD = """
 import os, sys
