@@ -41,8 +41,6 @@ SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
 DRIFT = 0.05
 #: Days of the windows of which the mean excess is asked.
 WINDOWS = (3, 7, 14, 21, 42)
-
-
 #: Entities times measures that are worked on at once: calls are dear, and so is memory.
 MANY: Final = 30_000
 

@@ -62,10 +62,15 @@ class Past:
             if panel.entities:
                 yield kind, panel, self._signs(panel) if mine else None
 
-    def table(self, span: Span, scored: Sequence[date], families: Sequence[Family]) -> pl.DataFrame:
-        """``table.table`` of the ends of ``scored``, days that were kept."""
-        kinds = self.kinds(span, measures.KINDS)
-        return tables.of_parts(kinds, scored, self.learned, self.settings, families, ends=True)
+    def tables(
+        self, span: Span, scored: Sequence[date], families: Sequence[Family]
+    ) -> Iterator[pl.DataFrame]:
+        """``table.table`` of the ends of each of ``scored``, days that were kept: a day after the
+        other, since a table of all would be most of what a watcher holds.
+        """
+        kinds = list(self.kinds(span, measures.KINDS))
+        for day in scored:
+            yield tables.of_parts(kinds, [day], self.learned, self.settings, families, ends=True)
 
     def _signs(self, panel: Panel) -> Signs:
         return signs_from(

@@ -162,13 +162,9 @@ def of_parts(
     new: dict[date, pl.DataFrame] = {}
     for kind, panel, signs in kinds:
         history = history_of(kind, panel, learned)
-        of_days = kind.hourly.filter(pl.col("day").is_in(list(scored))).sort(
-            "day", maintain_order=True
-        )
-        by_day = {
-            key[0]: part
-            for key, part in of_days.partition_by("day", as_dict=True, maintain_order=True).items()
-        }
+        of_days = kind.hourly.filter(pl.col("day").is_in(list(scored)))
+        parted = of_days.partition_by("day", as_dict=True)
+        by_day = {day: parted[(day,)] for day in sorted(scored) if (day,) in parted}
         if by_day:
             figures = moment.figures(by_day, history, signs, ends=ends)
             parts.append(figures.with_columns(entity_kind=pl.lit(kind.name)))

@@ -90,12 +90,9 @@ class Scorer:
         return self._judged(hours, touched, week_before(days), ends=True)
 
     def earlier_of(self, past: Past) -> Iterator[pl.DataFrame]:
-        """``earlier`` of the one day that follows ``past``, which keeps the week before.
-
-        A day after the other: a table of all would be most of what a watcher holds.
-        """
-        for day in week_before([past.day]):
-            yield self.judge(past.table(span_before(past.day), [day], self.families))
+        """``earlier`` of the one day that follows ``past``, which keeps the week before, by day."""
+        days = week_before([past.day])
+        return map(self.judge, past.tables(span_before(past.day), days, self.families))
 
     def ring(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
         """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""

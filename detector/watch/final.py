@@ -23,7 +23,7 @@ from detector.forests.scoring import LOOKBACK
 from detector.schema import SCORES, empty
 from detector.watch import ready
 from detector.watch.judging import Judging
-from detector.watch.ready import KEYS, slim
+from detector.watch.ready import KEYS, by_kind, slim
 from detector.watch.running import Running
 from detector.watch.sums import Books
 
@@ -61,11 +61,7 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
-    asked = {
-        str(key[0]): set(part["entity"])
-        for key, part in rings.partition_by("entity_kind", as_dict=True).items()
-    }
-    whole = _joined([_judged(judging, running, asked), values])
+    whole = _joined([_judged(judging, running, by_kind(rings.iter_rows())), values])
     scored = scorer.ring(whole.join(rings, on=KEYS, how="semi"), before.earlier)
     hours, touched = (pl.concat(both) for both in zip(before.week.tables(), so_far, strict=True))
     some = told(scorer, scored, hours, touched, [day], judging.hush)

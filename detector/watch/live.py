@@ -20,7 +20,7 @@ from detector.alerts.batch import told
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.table import DIMENSIONS
 from detector.watch.judging import Judging
-from detector.watch.ready import KEYS, Ready, prepare, slim
+from detector.watch.ready import KEYS, Ready, by_kind, prepare, slim
 from detector.watch.running import Running
 from detector.watch.sums import Books, OpenDays, Tables, merged
 
@@ -136,9 +136,7 @@ class Live:
         assert self.ready is not None
         today, scorer = running.today, self.judging.scorer
         self._told |= {alert_id(kind, name, today.day) for kind, name in found}
-        asked: dict[str, set[str]] = {}
-        for kind, name in found:
-            asked.setdefault(kind, set()).add(name)
+        asked = by_kind(found)
         judged = scorer.judge(today.table(running.each, running.new, asked, ends=False))
         scored = scorer.ring(judged, self.ready.earlier)
         theirs = pl.col("account").is_in(asked.get(ACCOUNT, ()))

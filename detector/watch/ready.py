@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -125,6 +125,14 @@ def _earlier(judging: Judging, past: Past) -> pl.DataFrame:
         if not scored.is_empty()
     ]
     return pl.concat(parts).sort(*KEYS, "hour") if parts else pl.DataFrame()
+
+
+def by_kind(entities: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Names by kind of entity, of (kind, name)."""
+    found: dict[str, set[str]] = {}
+    for kind, name in entities:
+        found.setdefault(kind, set()).add(name)
+    return found
 
 
 def slim(scored: pl.DataFrame) -> pl.DataFrame:
