@@ -10,7 +10,7 @@ taken out of the running sums of excess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -91,6 +91,11 @@ class History:
             logs[m] = residual + centre - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
         return cls(panel, groups, levels, peers, least, logs, excess)
+
+    def bare(self) -> History:
+        """Without its days: all that is asked of it where ``expected`` of the day is at hand."""
+        panel = replace(self.panel, logs={}, active=self.panel.active[:, :0].copy())
+        return replace(self, panel=panel, logs={}, excess={})
 
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.

@@ -277,7 +277,7 @@ def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
     for dimension, name in novelty.NAMES.items():
         mine = None if new is None else new.filter(pl.col("dimension") == dimension)
         weights = _weights(mine, "weight", now.here)
-        if dimension in ("client_address", "network"):
+        if dimension in novelty.BY_COLLEAGUES:
             here = now.so_far.astype(np.float64)
             alike = novelty.colleagues(weights, here, now.peers.codes, now.peers.places)
             weights = weights * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)

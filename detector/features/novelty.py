@@ -1,8 +1,9 @@
 """Values that an account has not touched for four weeks, and how much each of them says.
 
 An address says little where many share it (a VPN, a terminal server), where its network is known,
-or where the account's colleagues have new ones on the same day (a site that was renumbered). A
-table says the more, the fewer of the account's group use it.
+or where the account's colleagues have new ones on the same day (a site that was renumbered); nor
+does a program that is rolled out to all of them. A table or a program says the more, the fewer of
+the account's group use it: to a newcomer everything is new.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ KNOWN = {
     "value": pl.String(),
     "day": pl.Date(),
 }
-#: How many members of a group used a table in training.
+#: How many members of a group used a table or a program in training.
 USED = {
     "group": pl.String(),
-    "object": pl.String(),
+    "dimension": pl.String(),
+    "value": pl.String(),
     "members": pl.Int64(),
 }
 
@@ -37,6 +39,10 @@ NAMES = {
     "object": "objects",
     "application": "applications",
 }
+#: Of which it counts how many of a group use them; and of which it does not count what colleagues
+#: have new on the same day.
+BY_USE = ("object", "application")
+BY_COLLEAGUES = ("client_address", "network", "application")
 #: An address with so many other accounts in four weeks is shared.
 SHARED = 3
 #: A network that nobody in the organisation used before these last days is foreign.
@@ -85,18 +91,19 @@ def known(networked: pl.DataFrame, last: date) -> pl.DataFrame:
 def used(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """USED, from TOUCHED and groups (account, group)."""
     return (
-        touched.filter(pl.col("dimension") == "object")
+        touched.filter(pl.col("dimension").is_in(BY_USE))
         .join(groups, on="account")
-        .group_by("group", object="value")
+        .group_by("group", "dimension", "value")
         .agg(members=pl.col("account").n_unique().cast(pl.Int64))
         .select(*USED)
-        .sort("group", "object")
+        .sort("group", "dimension", "value")
     )
 
 
 def joined_used(parts: pl.DataFrame) -> pl.DataFrame:
     """USED of the whole, from that of disjoint accounts, one under the other."""
-    return parts.group_by("group", "object").agg(pl.col("members").sum()).sort("group", "object")
+    keys = ["group", "dimension", "value"]
+    return parts.group_by(keys).agg(pl.col("members").sum()).sort(keys)
 
 
 def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
@@ -127,35 +134,47 @@ def weighed(
     networked: pl.DataFrame,
     remembered: pl.DataFrame,
     groups: pl.DataFrame,
-    table_users: pl.DataFrame,
+    users: pl.DataFrame,
 ) -> pl.DataFrame:
-    """``firsts`` with ``weight`` (how much each says by itself) and ``foreign`` (of networks)."""
+    """``firsts`` with ``weight`` (how much each says by itself) and ``foreign`` (of networks).
+
+    ``groups`` is (account, group), ``users`` are USED.
+    """
     before = _accounts_before(new, networked, remembered)
-    size = table_users.group_by("group").agg(size=pl.col("members").max())
-    objects = (
-        new.filter(pl.col("dimension") == "object")
+    size = users.group_by("group").agg(size=pl.col("members").max())
+    all_members = users.group_by("dimension", "value").agg(all_members=pl.col("members").sum())
+    by_use = pl.col("dimension").is_in(BY_USE)
+    used_by_few = (
+        new.filter(by_use)
         .join(groups, on="account", how="left")
-        .join(table_users, left_on=["group", "value"], right_on=["group", "object"], how="left")
+        .join(users, on=["group", "dimension", "value"], how="left")
         .join(size, on="group", how="left")
+        .join(all_members, on=["dimension", "value"], how="left")
         .with_columns(
-            weight=((pl.col("size").fill_null(0) + 1) / (pl.col("members").fill_null(0) + 1)).log(),
+            # Of a group that training did not know, everyone's use tells.
+            weight=pl.when(pl.col("size").is_null())
+            .then(_rarity(pl.lit(size["size"].sum()), pl.col("all_members")))
+            .otherwise(_rarity(pl.col("size"), pl.col("members"))),
             foreign=pl.lit(0.0),
         )
     )
     others = (
-        new.filter(pl.col("dimension") != "object")
+        new.filter(~by_use)
         .join(before, on=["dimension", "value", "day"], how="left")
         .with_columns(
-            weight=pl.when(pl.col("dimension").is_in(["client_address", "network"]))
-            .then((pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64))
-            .otherwise(1.0),
+            weight=(pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64),
             foreign=(
                 (pl.col("dimension") == "network") & (pl.col("long_ago").fill_null(0) == 0)
             ).cast(pl.Float64),
         )
     )
     columns = [*new.columns, "weight", "foreign"]
-    return pl.concat([objects.select(columns), others.select(columns)])
+    return pl.concat([used_by_few.select(columns), others.select(columns)])
+
+
+def _rarity(size: pl.Expr, members: pl.Expr) -> pl.Expr:
+    """In nats, of what ``members`` of so many use; none where it is null."""
+    return ((size + 1) / (members.fill_null(0) + 1)).log()
 
 
 def _accounts_before(

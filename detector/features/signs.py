@@ -33,7 +33,8 @@ SIGNS = (
     *LATELY_NEW,
     *(f"{name}_lately" for name in LATELY_NEW),
 )
-#: A site that got new addresses: with this share of colleagues alike, a new address says nothing.
+#: A site with new addresses, a roll-out: with this share of colleagues alike, what is new says
+#: nothing.
 ALL_ALIKE = 0.5
 
 
@@ -116,7 +117,7 @@ def _by_day(placed: pl.DataFrame, panel: Panel, peers: Peers) -> dict[str, Float
         each = np.zeros(active.shape)
         where = (placed["at"].to_numpy()[mine], on.to_numpy()[mine])
         np.add.at(each, where, placed[column].to_numpy()[mine])
-        if column == "weight" and dimension == "network":
+        if column == "weight" and dimension in novelty.BY_COLLEAGUES:
             alike = novelty.colleagues(each, active.astype(float), peers.codes, peers.places)
             each = each * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
         found[name] = each

@@ -54,11 +54,14 @@ class Today:
         """From what lies before the day; None where nobody was active."""
         day, learned = past.day, past.learned
         kinds: dict[str, tuple[Kind, History]] = {}
+        expected: dict[str, dict[str, Floats]] = {}
         signs = None
         for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
             # Only of the day itself are hours asked for, and they are yet to come.
             bare = Kind(kind.name, kind.hourly.clear(), kind.group_of)
-            kinds[kind.name] = (bare, tables.history_of(kind, panel, learned))
+            history = tables.history_of(kind, panel, learned)
+            expected[kind.name] = history.expected(day)
+            kinds[kind.name] = (bare, history.bare())
             if theirs is not None:
                 strange = rhythm.strangeness(theirs.seen, theirs.habit, panel, day)
                 signs = replace(theirs, new={}, today=strange)
@@ -69,7 +72,7 @@ class Today:
             past.networked.filter(pl.col("day") < day), past.known,
             # Not those whose last day lies before the panel: they are yet to be prepared for.
             frozenset(kinds[ACCOUNT][1].panel.entities),
-            {name: history.expected(day) for name, (_, history) in kinds.items()}, past.subjects,
+            expected, past.subjects,
         )  # fmt: skip
 
     def hourly(self, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:

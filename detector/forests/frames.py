@@ -114,7 +114,7 @@ FRAMES: Final[Mapping[str, Frame]] = {
         holds=(*_HOURS, pl.col("entity").is_null().any()),
     ),
     "known": Frame(KNOWN, ("account", "dimension", "value")),
-    "used": Frame(USED, ("group", "object"), holds=(pl.col("members") >= 0,)),
+    "used": Frame(USED, ("group", "dimension", "value"), holds=(pl.col("members") >= 0,)),
     "groups": Frame(GROUPS, ("account",)),
     "forests": Frame({**forest.NODES, "entity_kind": pl.String()}, holds=(_KIND,)),
     "trees": Frame({**boosting.NODES, "entity_kind": pl.String()}, holds=(_KIND,)),

@@ -53,14 +53,14 @@ FAMILY = Family(
         ),
         Feature(
             "new_applications",
-            "count",
-            "programs first seen with the account today",
+            "nats",
+            "programs first seen with the account today, each by how few of its group use it",
             pl.col("new_applications"),
             _applications,
         ),
         Feature(
             "new_applications_lately",
-            "count",
+            "nats",
             "the same of the past two weeks",
             pl.col("new_applications_lately"),
             _lately,
