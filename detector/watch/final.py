@@ -6,14 +6,14 @@ watcher should take. Scores and alerts are the same, to the last digit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from detector.alerts import alert
+from detector.alerts.alert import Alert
 from detector.alerts.batch import Scored, told
 from detector.features import table as tables
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
@@ -23,9 +23,9 @@ from detector.forests.scoring import LOOKBACK
 from detector.schema import SCORES, empty
 from detector.watch import ready
 from detector.watch.judging import Judging
-from detector.watch.ready import KEYS, by_kind, slim
+from detector.watch.ready import KEYS, Ready, by_kind, slim
 from detector.watch.running import Running
-from detector.watch.sums import Books
+from detector.watch.sums import Books, Tables
 
 #: Accounts and groups whose hours are judged at a time.
 TOGETHER: Final = 1000
@@ -61,11 +61,49 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
-    whole = _joined([_judged(judging, running, by_kind(rings.iter_rows())), values])
-    scored = scorer.ring(whole.join(rings, on=KEYS, how="semi"), before.earlier)
-    hours, touched = (pl.concat(both) for both in zip(before.week.tables(), so_far, strict=True))
-    some = told(scorer, scored, hours, touched, [day], judging.hush)
-    return replace(some, scores=alert.scores(brief, some.alerts))
+    some = [
+        _told(judging, before, so_far, judged.join(rings, on=KEYS, how="semi"), members)
+        for judged, members in _ringing(judging, running, rings, values)
+    ]
+    found = sorted((one for each in some for one in each.alerts), key=_in_order)
+    held = sorted((one for each in some for one in each.held), key=_in_order)
+    return Scored([day], alert.scores(brief, found), found, held)
+
+
+def _ringing(
+    judging: Judging, running: Running, rings: pl.DataFrame, values: pl.DataFrame
+) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+    """All hours of what ``rings``, judged, and the accounts that tell of it (None: all of them).
+
+    Some after the others: of a day on which all ring, the whole is more than memory should hold.
+    """
+    groups = running.today.accounts
+    ringing = by_kind(rings.iter_rows())
+    for kind, column in ((ACCOUNT, "account"), (GROUP, "group")):
+        for names in _handfuls(ringing.get(kind, ())):
+            members = groups.filter(pl.col(column).is_in(names))["account"]
+            yield _judged(judging, running, {kind: set(names)}), members
+    if not values.is_empty() and ringing.keys() - {ACCOUNT, GROUP}:
+        yield values, None
+
+
+def _told(
+    judging: Judging, before: Ready, so_far: Tables, judged: pl.DataFrame, members: pl.Series | None
+) -> Scored:
+    """The alerts of some entities that ring, told from what their ``members`` did."""
+    if members is not None:
+        theirs = pl.col("account").is_in(members.implode())
+        so_far = so_far[0].filter(theirs), so_far[1].filter(theirs)
+    scored = judging.scorer.ring(judged, before.earlier)
+    hours, touched = (
+        pl.concat(both) for both in zip(before.week.tables(members), so_far, strict=True)
+    )
+    return told(judging.scorer, scored, hours, touched, [before.today.day], judging.hush)
+
+
+def _in_order(found: Alert) -> tuple[str, str, str]:
+    """As batch tells them."""
+    return found["time"], found["entity_kind"], found["entity"]
 
 
 def _values(judging: Judging, past: Past) -> pl.DataFrame:
@@ -81,9 +119,16 @@ def _values(judging: Judging, past: Past) -> pl.DataFrame:
 def _names(running: Running) -> Iterator[dict[str, set[str]]]:
     """All accounts of the day by kind, some after the others, then its groups."""
     groups = running.today.accounts["group"].unique()
-    for kind, names in ((ACCOUNT, sorted(running.today.members)), (GROUP, sorted(groups))):
-        for start in range(0, len(names), TOGETHER):
-            yield {kind: set(names[start : start + TOGETHER])}
+    for kind, names in ((ACCOUNT, running.today.members), (GROUP, groups)):
+        for some in _handfuls(names):
+            yield {kind: set(some)}
+
+
+def _handfuls(names: Iterable[str]) -> Iterator[list[str]]:
+    """So many names at a time, in order."""
+    some = sorted(names)
+    for start in range(0, len(some), TOGETHER):
+        yield some[start : start + TOGETHER]
 
 
 def _judged(judging: Judging, running: Running, names: Mapping[str, set[str]]) -> pl.DataFrame:
