@@ -136,8 +136,9 @@ def _until(happened: Callable[[], Any], server: subprocess.Popen[bytes]) -> None
 def _sent(
     messages: list[bytes], port: int, received: Path, server: subprocess.Popen[bytes]
 ) -> list[Any]:
-    def lines() -> list[str]:
-        return received.read_text(encoding="utf-8").split("\n")[:-1] if received.exists() else []
+    def lines() -> list[bytes]:
+        # What is being written may end within a character.
+        return received.read_bytes().split(b"\n")[:-1] if received.exists() else []
 
     before = len(lines())
     with socket.create_connection(("127.0.0.1", port)) as connection:
