@@ -34,7 +34,7 @@ from detector.features.measures import (
 from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
-from detector.features.signs import ALL_ALIKE, SIGNS, Signs
+from detector.features.signs import SIGNS, Signs
 
 #: Of which what peers do more of is told: the own level, and the frozen one.
 LEVELS: Final = ("centre", "frozen_centre")
@@ -278,9 +278,9 @@ def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
         mine = None if new is None else new.filter(pl.col("dimension") == dimension)
         weights = _weights(mine, "weight", now.here)
         if dimension in novelty.BY_COLLEAGUES:
-            here = now.so_far.astype(np.float64)
-            alike = novelty.colleagues(weights, here, now.peers.codes, now.peers.places)
-            weights = weights * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
+            weights = novelty.unlike_colleagues(
+                weights, now.so_far, now.peers.codes, now.peers.places
+            )
         found[f"new_{name}"] = weights[now.cells]
         if dimension == "network":
             found["foreign_networks"] = _weights(mine, "foreign", now.here)[now.cells]

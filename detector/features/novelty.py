@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector.features.expected import REACH, RECENT
 from detector.features.measures import SLOTS
@@ -49,6 +50,9 @@ SHARED = 3
 FOREIGN_DAYS = 14
 #: Colleagues with new addresses are held against at least so many colleagues.
 FEW = 3
+#: A site with new addresses, a roll-out: with this share of colleagues alike, what is new says
+#: nothing.
+ALL_ALIKE = 0.5
 
 
 def with_networks(touched: pl.DataFrame) -> pl.DataFrame:
@@ -140,7 +144,6 @@ def weighed(
 
     ``groups`` is (account, group), ``users`` are USED.
     """
-    before = _accounts_before(new, networked, remembered)
     size = users.group_by("group").agg(size=pl.col("members").max())
     all_members = users.group_by("dimension", "value").agg(all_members=pl.col("members").sum())
     by_use = pl.col("dimension").is_in(BY_USE)
@@ -158,15 +161,13 @@ def weighed(
             foreign=pl.lit(0.0),
         )
     )
-    others = (
-        new.filter(~by_use)
-        .join(before, on=["dimension", "value", "day"], how="left")
-        .with_columns(
-            weight=(pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64),
-            foreign=(
-                (pl.col("dimension") == "network") & (pl.col("long_ago").fill_null(0) == 0)
-            ).cast(pl.Float64),
-        )
+    others = new.filter(~by_use)
+    before = _accounts_before(others, networked, remembered)
+    others = others.join(before, on=["dimension", "value", "day"], how="left").with_columns(
+        weight=(pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64),
+        foreign=((pl.col("dimension") == "network") & (pl.col("long_ago").fill_null(0) == 0)).cast(
+            pl.Float64
+        ),
     )
     columns = [*new.columns, "weight", "foreign"]
     return pl.concat([used_by_few.select(columns), others.select(columns)])
@@ -180,12 +181,8 @@ def _rarity(size: pl.Expr, members: pl.Expr) -> pl.Expr:
 def _accounts_before(
     new: pl.DataFrame, networked: pl.DataFrame, remembered: pl.DataFrame
 ) -> pl.DataFrame:
-    """By new address or network and day: accounts that used it in the weeks before, and earlier."""
-    asked = (
-        new.filter(pl.col("dimension").is_in(["client_address", "network"]))
-        .select(pl.struct("dimension", "value", "day").unique().alias("s"))["s"]
-        .struct.unnest()
-    )
+    """By new value and day: accounts that used it in the weeks before, and earlier."""
+    asked = new.select("dimension", "value", "day").unique()
     keys = ["dimension", "value"]
     uses = pl.concat(
         [
@@ -213,14 +210,16 @@ def running(at: Integers, slot: Integers, weight: Floats, entities: int) -> Floa
     return np.cumsum(found, axis=1)
 
 
-def colleagues(new: Floats, active: Floats, codes: Integers, places: list[Integers]) -> Floats:
-    """Share of an entity's colleagues, of those active so far that day, who also have something
-    new.
+def unlike_colleagues(
+    new: Floats, active: NDArray[np.bool_], codes: Integers, places: list[Integers]
+) -> Floats:
+    """``new``, less of it the more colleagues, of those active, have something new as well.
 
-    ``new`` and ``active`` are so far that day: (entities, SLOTS).
+    ``new`` and ``active`` are so far that day, or of whole days: (entities, columns).
     """
-    has, here = (new > 0).astype(np.float64), (active > 0).astype(np.float64)
+    has, here = (new > 0).astype(np.float64), active.astype(np.float64)
     have = np.stack([has[mine].sum(axis=0) for mine in places])[codes] - has
     are = np.stack([here[mine].sum(axis=0) for mine in places])[codes] - here
-    found: Floats = have / np.maximum(are, FEW)
+    alike = have / np.maximum(are, FEW)
+    found: Floats = new * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
     return found

@@ -33,9 +33,6 @@ SIGNS = (
     *LATELY_NEW,
     *(f"{name}_lately" for name in LATELY_NEW),
 )
-#: A site with new addresses, a roll-out: with this share of colleagues alike, what is new says
-#: nothing.
-ALL_ALIKE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +115,7 @@ def _by_day(placed: pl.DataFrame, panel: Panel, peers: Peers) -> dict[str, Float
         where = (placed["at"].to_numpy()[mine], on.to_numpy()[mine])
         np.add.at(each, where, placed[column].to_numpy()[mine])
         if column == "weight" and dimension in novelty.BY_COLLEAGUES:
-            alike = novelty.colleagues(each, active.astype(float), peers.codes, peers.places)
-            each = each * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
+            each = novelty.unlike_colleagues(each, active, peers.codes, peers.places)
         found[name] = each
     return found
 

@@ -116,6 +116,12 @@ class Today:
         whole = tables.finished(pl.concat(parts, how="diagonal"), {self.day: new}, self.settings)
         return tables.with_features(whole, self.families)
 
+    def members_of(self, asked: Mapping[str, Collection[str]]) -> pl.Series:
+        """The accounts among those that are ``asked`` for by kind, and of the groups among them."""
+        theirs = pl.col("account").is_in(list(asked.get(ACCOUNT, ())))
+        theirs |= pl.col("group").is_in(list(asked.get(GROUP, ())))
+        return self.accounts.filter(theirs)["account"]
+
     def new(self, touched: pl.DataFrame) -> pl.DataFrame:
         """What is new today, as ``signs.signs_of`` has it of each day."""
         networked = novelty.with_networks(touched)

@@ -14,7 +14,7 @@ import polars as pl
 
 from detector.alerts import alert
 from detector.alerts.alert import Alert
-from detector.alerts.batch import Scored, told
+from detector.alerts.batch import Scored
 from detector.features import table as tables
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.past import Past
@@ -23,7 +23,7 @@ from detector.forests.scoring import LOOKBACK
 from detector.schema import SCORES, empty
 from detector.watch import ready
 from detector.watch.judging import Judging
-from detector.watch.ready import KEYS, Ready, by_kind, slim
+from detector.watch.ready import KEYS, by_kind, slim
 from detector.watch.running import Running
 from detector.watch.sums import Books, Tables
 
@@ -53,7 +53,9 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     if before is None:
         return nobody
     running = Running.of(before.today, so_far)
-    parts = [_brief(_judged(judging, running, names)) for names in _names(running)]
+    today = running.today
+    everyone = {ACCOUNT: today.members, GROUP: today.accounts["group"].unique()}
+    parts = [_brief(_judged(judging, running, names)) for names in _handfuls(everyone)]
     brief = _joined([*parts, _brief(values)])
     if brief.is_empty():
         return nobody
@@ -62,7 +64,7 @@ def _sharded(judging: Judging, books: Books, day: date) -> Scored:
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
     some = [
-        _told(judging, before, so_far, judged.join(rings, on=KEYS, how="semi"), members)
+        before.told(judging, judged.join(rings, on=KEYS, how="semi"), _of(so_far, members), members)
         for judged, members in _ringing(judging, running, rings, values)
     ]
     found = sorted((one for each in some for one in each.alerts), key=_in_order)
@@ -77,28 +79,18 @@ def _ringing(
 
     Some after the others: of a day on which all ring, the whole is more than memory should hold.
     """
-    groups = running.today.accounts
     ringing = by_kind(rings.iter_rows())
-    for kind, column in ((ACCOUNT, "account"), (GROUP, "group")):
-        for names in _handfuls(ringing.get(kind, ())):
-            members = groups.filter(pl.col(column).is_in(names))["account"]
-            yield _judged(judging, running, {kind: set(names)}), members
-    if not values.is_empty() and ringing.keys() - {ACCOUNT, GROUP}:
+    for names in _handfuls(ringing):
+        yield _judged(judging, running, names), running.today.members_of(names)
+    if ringing.keys() - {ACCOUNT, GROUP}:
         yield values, None
 
 
-def _told(
-    judging: Judging, before: Ready, so_far: Tables, judged: pl.DataFrame, members: pl.Series | None
-) -> Scored:
-    """The alerts of some entities that ring, told from what their ``members`` did."""
-    if members is not None:
-        theirs = pl.col("account").is_in(members.implode())
-        so_far = so_far[0].filter(theirs), so_far[1].filter(theirs)
-    scored = judging.scorer.ring(judged, before.earlier)
-    hours, touched = (
-        pl.concat(both) for both in zip(before.week.tables(members), so_far, strict=True)
-    )
-    return told(judging.scorer, scored, hours, touched, [before.today.day], judging.hush)
+def _of(day: Tables, members: pl.Series | None) -> Tables:
+    if members is None:
+        return day
+    theirs = pl.col("account").is_in(members.implode())
+    return day[0].filter(theirs), day[1].filter(theirs)
 
 
 def _in_order(found: Alert) -> tuple[str, str, str]:
@@ -116,19 +108,12 @@ def _values(judging: Judging, past: Past) -> pl.DataFrame:
     )
 
 
-def _names(running: Running) -> Iterator[dict[str, set[str]]]:
-    """All accounts of the day by kind, some after the others, then its groups."""
-    groups = running.today.accounts["group"].unique()
-    for kind, names in ((ACCOUNT, running.today.members), (GROUP, groups)):
-        for some in _handfuls(names):
-            yield {kind: set(some)}
-
-
-def _handfuls(names: Iterable[str]) -> Iterator[list[str]]:
-    """So many names at a time, in order."""
-    some = sorted(names)
-    for start in range(0, len(some), TOGETHER):
-        yield some[start : start + TOGETHER]
+def _handfuls(names: Mapping[str, Iterable[str]]) -> Iterator[dict[str, set[str]]]:
+    """Some of the accounts among ``names`` by kind after the others, then of the groups."""
+    for kind in (ACCOUNT, GROUP):
+        some = sorted(names.get(kind, ()))
+        for start in range(0, len(some), TOGETHER):
+            yield {kind: set(some[start : start + TOGETHER])}
 
 
 def _judged(judging: Judging, running: Running, names: Mapping[str, set[str]]) -> pl.DataFrame:

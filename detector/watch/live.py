@@ -16,8 +16,7 @@ from typing import Final
 import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
-from detector.alerts.batch import told
-from detector.features.measures import ACCOUNT, GROUP
+from detector.features.measures import ACCOUNT
 from detector.features.table import DIMENSIONS
 from detector.watch.judging import Judging
 from detector.watch.ready import KEYS, Ready, by_kind, prepare, slim
@@ -134,16 +133,11 @@ class Live:
     ) -> list[Alert]:
         """The alerts of entities that ring, told from all their hours of the day."""
         assert self.ready is not None
-        today, scorer = running.today, self.judging.scorer
+        today = running.today
         self._told |= {alert_id(kind, name, today.day) for kind, name in found}
         asked = by_kind(found)
-        judged = scorer.judge(today.table(running.each, running.new, asked, ends=False))
-        scored = scorer.ring(judged, self.ready.earlier)
-        theirs = pl.col("account").is_in(asked.get(ACCOUNT, ()))
-        theirs |= pl.col("group").is_in(asked.get(GROUP, ()))
-        members = today.accounts.filter(theirs)["account"]
+        table = today.table(running.each, running.new, asked, ends=False)
+        members = today.members_of(asked)
         day = self._day(open_days, today.day, members)
-        hours, touched = (
-            pl.concat(both) for both in zip(self.ready.week.tables(members), day, strict=True)
-        )
-        return told(scorer, scored, hours, touched, [today.day], self.judging.hush).alerts
+        judged = self.judging.scorer.judge(table)
+        return self.ready.told(self.judging, judged, day, members).alerts

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from detector.alerts.batch import Scored, told
 from detector.features.past import Past, gather
 from detector.features.table import DIMENSIONS
 from detector.features.today import Today, span
@@ -73,6 +74,18 @@ class Ready:
     earlier: pl.DataFrame
     week: Week
     base: Tables
+
+    def told(
+        self, judging: Judging, judged: pl.DataFrame, day: Tables, members: pl.Series | None
+    ) -> Scored:
+        """The alerts of entities, ``judged`` in all their hours, from what their ``members`` (None:
+        all accounts) did in the week before, and on the ``day``.
+        """
+        scored = judging.scorer.ring(judged, self.earlier)
+        hours, touched = (
+            pl.concat(both) for both in zip(self.week.tables(members), day, strict=True)
+        )
+        return told(judging.scorer, scored, hours, touched, [self.today.day], judging.hush)
 
 
 def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
