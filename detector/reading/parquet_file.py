@@ -89,7 +89,14 @@ def text_only(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
             garbled = mask if garbled is None else garbled | mask
     if garbled is None:
         return table, None
-    return table.filter(pa.array((~garbled).to_list())), garbled
+    kept = table.filter(pa.array((~garbled).to_list()))
+    # A dictionary still has the words of rows that are gone.
+    return pa.table({name: _plain(kept[name]) for name in kept.column_names}), garbled
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
 def _bytes(column: pa.ChunkedArray) -> list[bytes | None] | None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from event_logs import EVENTS, csv_bytes, ndjson_bytes, packed, read, reasons
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -197,6 +197,17 @@ def test_parquet_text_that_is_no_utf_8_is_rejected(tmp_path):
     assert reasons(rejects) == [(2, "is not valid UTF-8"), (3, "no account")]
 
 
+def test_a_name_that_is_no_utf_8_stands_in_no_way_of_names_with_space_around_them(tmp_path):
+    """What is trimmed is the column's dictionary, in which words of rejected rows were left."""
+    raw = pa.array([b" bob", b"b\xffb", b"eve "], pa.binary())
+    account = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    table = pa.table({"timestamp": ["2024-02-06T10:00:00Z"] * 3, "account": account})
+    pq.write_table(table, tmp_path / "a.parquet")
+    events, rejects, _ = read(parquet.SOURCE, tmp_path / "a.parquet")
+    assert events["account"].to_list() == ["bob", "eve"]
+    assert reasons(rejects) == [(2, "is not valid UTF-8")]
+
+
 NESTED = {
     "@timestamp": "2024-02-06T10:00:00Z",
     "user": {"name": "bob"},
@@ -343,6 +354,7 @@ def test_every_line_of_ndjson_is_an_event_or_a_reject(tmp_path_factory, lines):
 
 @settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=200), st.integers(0, 2000))
+@example(b"\t\x80", 481)
 def test_parquet_with_bytes_changed_is_read_or_refused(tmp_path_factory, noise, at):
     path = tmp_path_factory.mktemp("parquet") / "a"
     pl.DataFrame(EVENTS).write_parquet(path)
