@@ -3,8 +3,8 @@
     python scripts/bench_large.py [--accounts 100000] [--days 60] [--work DIR]
 
 Makes an agency of 2,500 accounts, takes its log in once for each of so many sites (every account,
-group and address by another name, the tables shared), and runs ``detector train`` and ``detector
-score`` on the last day as a user would. JSON lines on stdout.
+group and address by another name, the tables shared), and runs ``detector train``, and ``detector
+score`` on the log of one more day, as a user would. JSON lines on stdout.
 """
 
 from __future__ import annotations
@@ -47,15 +47,33 @@ def measured(name: str, *arguments: object) -> dict[str, object]:
     }
 
 
+def named(log: pl.LazyFrame, number: int) -> pl.LazyFrame:
+    """The log of a site, with the site's own names."""
+    end = pl.lit(f".{number}")
+    return log.with_columns(pl.col("account") + end, pl.col("client_address") + end)
+
+
 def site(log: Path, people: pl.DataFrame, number: int, work: Path) -> pl.DataFrame:
     """Writes the log of one site to ``work``/log; its directory."""
     end = pl.lit(f".{number}")
     for path in sorted(log.glob("*.parquet")):
-        frame = pl.scan_parquet(path).with_columns(
-            pl.col("account") + end, pl.col("client_address") + end
+        named(pl.scan_parquet(path), number).sink_parquet(
+            work / "log" / path.name, compression="lz4"
         )
-        frame.sink_parquet(work / "log" / path.name, compression="lz4")
     return people.with_columns(pl.col("account") + end, pl.col("group") + end)
+
+
+def one_more_day(work: Path, sites: int) -> Path:
+    """A log of all sites: what they did on their last day, a week later."""
+    path = work / "next.parquet"
+    if not path.exists():
+        log = pl.scan_parquet(sorted((work / "site").glob("*.parquet")))
+        time = pl.col("timestamp")
+        last = log.filter(time.dt.date() == time.dt.date().max()).with_columns(
+            time.dt.offset_by("1w")
+        )
+        pl.concat(named(last, number) for number in range(sites)).sink_parquet(path)
+    return path
 
 
 def take_in(work: Path, accounts: int, days: int) -> tuple[Path, Path]:
@@ -97,8 +115,12 @@ def main() -> int:
         logs = sorted((work / "log").glob("*.parquet"))
         common = ("--directory", directory, "--ledger", ledger, "--model", work / "model")
         job = measured("train", "train", *logs, *common)
-        print(json.dumps({**job, "accounts": options.accounts, "days": options.days}), flush=True)
+        size = {"accounts": options.accounts, "days": options.days}
+        print(json.dumps({**job, **size}), flush=True)
         missed = int(str(job["peak_mb"])) > TRAIN_MB
+        day = one_more_day(work, -(-options.accounts // SITE))
+        job = measured("score", "score", day, *common, "--out", work / "out")
+        print(json.dumps({**job, **size}), flush=True)
     return int(missed)
 
 

@@ -102,12 +102,12 @@ def watching(
 ) -> Any:
     """A watcher of the folder ``logs`` in ``work``, where its state is too."""
     from detector import registry
+    from detector.alerts.judging import Judging
     from detector.forests import store
     from detector.ledger.store import Ledger
     from detector.reading import directory
     from detector.watch import memory
     from detector.watch.before import Before
-    from detector.watch.judging import Judging
     from detector.watch.shelf import Looks, Shelf
     from detector.watch.state import State
     from detector.watch.watcher import Watcher

@@ -14,7 +14,7 @@ import typer
 
 from detector import registry
 from detector.alerts.alert import Alert
-from detector.alerts.batch import Hush
+from detector.alerts.told import Hush
 from detector.cli import screen
 from detector.errors import VerdictError
 from detector.features.measures import ACCOUNT

@@ -16,6 +16,7 @@ import typer
 
 from detector import registry
 from detector.alerts.alert import Alert
+from detector.alerts.judging import Judging
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.errors import SettingsError
@@ -30,7 +31,6 @@ from detector.watch import memory
 from detector.watch.before import Before
 from detector.watch.health import Health
 from detector.watch.holding import Holding
-from detector.watch.judging import Judging
 from detector.watch.metrics import serve
 from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending

@@ -16,13 +16,15 @@ from typing import Final
 import polars as pl
 
 from detector.alerts.alert import Alert, alert_id
+from detector.alerts.judging import Judging
+from detector.alerts.ready import KEYS, Ready, by_kind, gathered, ready_of, slim
+from detector.alerts.running import Running
 from detector.features.measures import ACCOUNT
 from detector.features.table import DIMENSIONS
-from detector.watch.judging import Judging
-from detector.watch.ready import KEYS, Ready, by_kind, prepare, slim
-from detector.watch.running import Running
 from detector.watch.sums import Books, OpenDays, Tables, merged
 
+#: Accounts whose past a watcher holds at a time.
+SHARD: Final = 500
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
 
@@ -34,7 +36,8 @@ class Live:
     judging: Judging
     ready: Ready | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
-    _coming: Future[Ready | None] | None = None
+    _base: Tables | None = None
+    _coming: Future[tuple[Ready, Tables] | None] | None = None
     _asked: float = float("-inf")
     _late: bool = False
     _strangers: set[str] = field(default_factory=set)
@@ -116,7 +119,8 @@ class Live:
             self._coming = self._pool.submit(prepare, self.judging, still, day)
             self._asked, self._late = now, False
         if self._coming is not None and (wait or self._coming.done()):
-            self.ready, self._coming = self._coming.result(), None
+            self.ready, self._base = self._coming.result() or (None, None)
+            self._coming = None
             if self.ready is not None:
                 members = self.ready.today.members
                 self._strangers -= members
@@ -124,9 +128,9 @@ class Live:
 
     def _day(self, open_days: OpenDays, day: date, members: Collection[str]) -> Tables:
         """HOURS and TOUCHED of the day so far, of some accounts."""
-        assert self.ready is not None
+        assert self._base is not None
         theirs = pl.col("account").is_in(list(members))
-        return merged(self.ready.base, open_days.parts.get(day, []), DIMENSIONS, theirs)
+        return merged(self._base, open_days.parts.get(day, []), DIMENSIONS, theirs)
 
     def _whole(
         self, running: Running, found: Collection[tuple[str, str]], open_days: OpenDays
@@ -141,3 +145,14 @@ class Live:
         day = self._day(open_days, today.day, members)
         judged = self.judging.scorer.judge(table)
         return self.ready.told(self.judging, judged, day, members).alerts
+
+
+def prepare(judging: Judging, books: Books, day: date) -> tuple[Ready, Tables] | None:
+    """What lies before ``day``, and what the ledger has of the day itself.
+
+    Takes seconds: what follows takes less than one. None where there is nobody to score.
+    """
+    ready = ready_of(judging, books, gathered(judging, books, day, SHARD))
+    if ready is None:
+        return None
+    return ready, (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS))

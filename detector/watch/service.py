@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from detector.alerts.alert import Alert
 from detector.alerts.drift import drifting
+from detector.alerts.judging import Judging
 from detector.errors import DetectorError
 from detector.watch import standing
 from detector.watch.health import Health
-from detector.watch.judging import Judging
 from detector.watch.notify import notify
 from detector.watch.watcher import Cycle, Watcher
 

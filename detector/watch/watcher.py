@@ -15,16 +15,17 @@ from typing import Final
 
 import polars as pl
 
+from detector.alerts import batch
 from detector.alerts.alert import Alert
-from detector.alerts.batch import Scored
+from detector.alerts.judging import Judging
+from detector.alerts.told import Scored
 from detector.errors import InputError
 from detector.ledger.store import Ledger
 from detector.schema import SCORES
-from detector.watch import final, sealing, state
+from detector.watch import sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.intake import Intake, Piece
-from detector.watch.judging import Judging
-from detector.watch.live import Live
+from detector.watch.live import SHARD, Live
 from detector.watch.shelf import Shelf
 from detector.watch.state import State
 from detector.watch.sums import Books, OpenDays, fold, together
@@ -222,7 +223,7 @@ class Watcher:
         self.live.forget(days)
         if any(day in self.calendar.scored for day in days):
             self._rescored = now
-        some = final.score(self.judging, self.books, days)
+        some = next(batch.by_week(self.judging, self.books, days, SHARD))
         return [(some, self._raise(some, now))]
 
     def _live(self, now: float) -> list[Alert]:

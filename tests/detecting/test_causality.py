@@ -24,7 +24,8 @@ from small_office import (
 )
 
 from detector.alerts.alert import Alert
-from detector.alerts.batch import score_days
+from detector.alerts.batch import MANY, by_week, score_days
+from detector.alerts.judging import Judging
 from detector.features import table
 from detector.features.measures import KINDS
 from detector.forests import budget, scoring
@@ -138,17 +139,29 @@ def test_one_day_at_a_time_gives_the_same_scores_as_all_at_once(robbed, model, s
     assert apart.equals(together, null_equal=True)
 
 
+EVERYONE = pl.lit(value=True)
+
+
 @dataclass(frozen=True)
 class Book:
     """The ledger as ``score_days`` reads it."""
 
     office: Office
 
-    def hours(self, since: date, until: date) -> pl.DataFrame:
-        return self._cut(since, until).hours
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
+        return self._cut(since, until).hours.filter(EVERYONE if accounts is None else accounts)
 
-    def touched(self, since: date, until: date, _: tuple[str, ...]) -> pl.DataFrame:
-        return self._cut(since, until).touched
+    def touched(
+        self,
+        since: date,
+        until: date,
+        _: tuple[str, ...],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        return self._cut(since, until).touched.filter(EVERYONE if accounts is None else accounts)
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        return self.hours(since, until)["account"].unique().sort()
 
     def _cut(self, since: date, until: date) -> Office:
         return self.office.since(since).before(until + timedelta(days=1))
@@ -162,6 +175,24 @@ def test_sixty_days_at_once_are_sixty_single_days(robbed_log, model):
     book = Book(few)
     together = list(score_days(book, sixty, *rest))
     apart = [part for day in sixty for part in score_days(book, [day], *rest)]
+    scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
+    assert scores[0].equals(scores[1], null_equal=True)
+    alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
+    assert alerts[0] == alerts[1]
+    assert len(alerts[0]) > 3
+
+
+@pytest.mark.parametrize("many", [1, 7])
+def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
+    robbed_log, model, many
+):
+    """Scores and whole alerts, of accounts, groups, addresses and tables."""
+    some = [SCORED[0], *SCORED[4:9]]
+    book = Book(Office.of(robbed_log))
+    judging = Judging(model, None, book.office.settings, FAMILIES)
+    together = list(by_week(judging, book, some, MANY))
+    apart = list(by_week(judging, book, some, many))
+    assert [part.days for part in apart] == [[day] for day in some]
     scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
     assert scores[0].equals(scores[1], null_equal=True)
     alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]

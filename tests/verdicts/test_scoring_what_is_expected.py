@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.alerts.batch import Hush, score_days
+from detector.alerts.batch import by_week, score_days
+from detector.alerts.judging import Judging
+from detector.alerts.told import Hush
 from detector.forests import store
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
@@ -113,3 +115,16 @@ def test_days_scored_apart_are_held_as_days_scored_together(score):
     assert pl.concat([part[0] for part in apart]).equals(together[0])
     assert [each for part in apart for each in part[1]] == together[1]
     assert [each for part in apart for each in part[2]] == together[2]
+
+
+def test_what_is_expected_of_some_accounts_after_the_others_is_held_as_of_all(sample, score):
+    book, model, people = sample
+    expected = hush(pl.col("rows") <= 1_000_000)
+    together = score(expected)
+    judging = Judging(model, people, model.settings, registry.families(), expected)
+    apart = list(by_week(judging, book, DAYS, 80))
+    assert [part.days for part in apart] == [[day] for day in DAYS]
+    assert pl.concat([part.scores for part in apart]).equals(together[0])
+    assert [each for part in apart for each in part.alerts] == together[1]
+    assert [each for part in apart for each in part.held] == together[2]
+    assert together[2]

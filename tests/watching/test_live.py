@@ -11,15 +11,16 @@ import pytest
 from small_office import SCORED
 from watched import Clock, Kit, append, as_lines, of_batch, of_watch
 
+from detector.alerts import batch
+from detector.alerts import ready as ready_made
+from detector.alerts.running import Running
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
 from detector.outbox.store import Outbox
 from detector.settings import Settings
-from detector.watch import final, live
-from detector.watch import ready as ready_made
+from detector.watch import live
 from detector.watch.health import WINDOW, Health
 from detector.watch.log import Log
-from detector.watch.running import Running
 from detector.watch.sums import merged
 from detector.watch.watcher import Watcher
 
@@ -108,9 +109,11 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
     """It takes long, and for as long there are two of what lies before the day."""
     prepared: list[date] = []
 
-    def prepare(*asked: Any) -> ready_made.Ready | None:
+    really = live.prepare
+
+    def prepare(*asked: Any) -> object:
         prepared.append(asked[2])
-        return ready_made.prepare(*asked)
+        return really(*asked)
 
     monkeypatch.setattr(live, "prepare", prepare)
     past, theft, _ = theft_of(office_log)
@@ -219,9 +222,9 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     append(today.logs / "a.ndjson", as_lines(before))
     with today.watching() as watcher:
         ready(watcher)
-        whole = ready_made.prepare(watcher.judging, watcher.books, DAY)
-        monkeypatch.setattr(ready_made, "SHARD", shard)
-        parts = ready_made.prepare(watcher.judging, watcher.books, DAY)
+        whole, base = live.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(live, "SHARD", shard)
+        parts, _ = live.prepare(watcher.judging, watcher.books, DAY)
         since = DAY - timedelta(days=LOOKBACK)
         dimensions = ("object", "client_address", "application")
         hours = watcher.books.hours(since, DAY)
@@ -231,7 +234,7 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     assert loud.height
     assert loud.equals(whole.earlier)
     assert loud.equals(parts.earlier)
-    day = whole.base[0].clear(), whole.base[1].clear()
+    day = base[0].clear(), base[1].clear()
     assert all(
         mine.equals(other)
         for mine, other in zip(whole.week.tables(), parts.week.tables(), strict=True)
@@ -248,24 +251,23 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     assert tables[0].equals(tables[1])
 
 
-@pytest.mark.parametrize("shard", [5, 19])
+@pytest.mark.parametrize("many", [3, 10])
 def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
-    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
+    today: Kit, office_log: pl.DataFrame, many: int
 ) -> None:
     append(today.logs / "a.ndjson", as_lines(pl.concat(theft_of(office_log))))
-    monkeypatch.setattr(final, "TOGETHER", shard)
     with today.watching() as watcher:
         ready(watcher)
         days = [SCORED[4], DAY]
-        whole = {day: next(watcher.judging.days(watcher.books, [day])) for day in days}
-        monkeypatch.setattr(ready_made, "SHARD", shard)
-        parts = {day: final.score(watcher.judging, watcher.books, [day]) for day in days}
+        asked = watcher.judging, watcher.books, days
+        whole = {day: part for part in batch.by_week(*asked, batch.MANY) for day in part.days}
+        parts = {part.days[0]: part for part in batch.by_week(*asked, many)}
+    assert list(parts) == days
+    assert whole[DAY].days == days
     assert {alert["entity"] for alert in whole[DAY].alerts} >= {"agent07"}
-    for day in days:
-        assert whole[day].scores.height
-        assert parts[day].scores.equals(whole[day].scores)
-        assert parts[day].alerts == whole[day].alerts
-        assert parts[day].days == [day]
+    both = pl.concat(parts[day].scores for day in days)
+    assert both.equals(whole[DAY].scores)
+    assert [one for day in days for one in parts[day].alerts] == whole[DAY].alerts
 
 
 def log_of(**more: object) -> Log:

@@ -14,6 +14,7 @@ from detector import registry
 from detector.alerts import incidents
 from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
+from detector.alerts.judging import Judging
 from detector.forests.model import Model
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
@@ -21,7 +22,6 @@ from detector.reading.recognise import recognise
 from detector.schema import DIMENSIONS
 from detector.settings import Settings
 from detector.watch.before import Before
-from detector.watch.judging import Judging
 from detector.watch.shelf import Looks, Shelf
 from detector.watch.state import State
 from detector.watch.streams import Inlet, Streams

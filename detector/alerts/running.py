@@ -9,11 +9,11 @@ from typing import Final
 
 import polars as pl
 
+from detector.features.learning import Shard
 from detector.features.table import DIMENSIONS
 from detector.features.today import KEYS, Today
 from detector.ledger.fold import merge_hours, merge_touched
 from detector.schema import SUBJECT
-from detector.watch.sums import Tables
 
 FIRST = "first_hour"
 #: Accounts of which what is new is told at a time.
@@ -35,7 +35,7 @@ class Running:
     _each: dict[datetime, pl.DataFrame] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, today: Today, day: Tables) -> Running:
+    def of(cls, today: Today, day: Shard) -> Running:
         """From all of the day so far."""
         hours, seen = _members(today, day)
         made = cls(today, hours, seen, _new(today, seen))
@@ -51,7 +51,7 @@ class Running:
         """HOURLY of accounts."""
         return pl.concat(self._each.values()) if self._each else self.today.hourly(*self._none())
 
-    def add(self, parts: Sequence[Tables]) -> bool:
+    def add(self, parts: Sequence[Shard]) -> bool:
         """Some more of the day. False where it begins anew something that had begun later, or says
         whose records were read: then all is to be made again.
         """
@@ -94,7 +94,7 @@ class Running:
                 self.hours.filter(pl.col("hour") == hour), self.seen.filter(pl.col(FIRST) == hour)
             )
 
-    def _none(self) -> Tables:
+    def _none(self) -> Shard:
         return self.hours.clear(), self.seen.clear()
 
 
@@ -108,12 +108,12 @@ def _new(today: Today, seen: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts, rechunk=True)
 
 
-def _stacked(parts: Sequence[Tables]) -> Tables:
+def _stacked(parts: Sequence[Shard]) -> Shard:
     hours, touched = zip(*parts, strict=True)
     return pl.concat(hours), pl.concat(touched)
 
 
-def _members(today: Today, tables: Tables) -> Tables:
+def _members(today: Today, tables: Shard) -> Shard:
     theirs = pl.col("account").is_in(list(today.members))
     used = theirs & pl.col("dimension").is_in(DIMENSIONS)
     return tables[0].filter(theirs), tables[1].filter(used)

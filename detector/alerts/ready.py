@@ -9,18 +9,16 @@ from typing import Final
 
 import polars as pl
 
-from detector.alerts.batch import Scored, told
+from detector.alerts.judging import Judging, Tables
+from detector.alerts.told import Scored, told
+from detector.features.learning import Shard
 from detector.features.past import Past, gather
 from detector.features.table import DIMENSIONS
 from detector.features.today import Today, span
 from detector.forests.budget import RUN_DAYS
 from detector.forests.scoring import LOOKBACK, span_before
 from detector.reading.packing import packed, unpacked
-from detector.watch.judging import Judging
-from detector.watch.sums import Books, Tables
 
-#: Accounts whose past is held at a time.
-SHARD: Final = 500
 #: Handfuls of accounts of which the week before is packed each: what rings needs one or two.
 HANDFULS: Final = 32
 KEYS: Final = ["entity_kind", "entity"]
@@ -45,7 +43,7 @@ class Week:
             ]
         )
 
-    def tables(self, accounts: pl.Series | None = None) -> Tables:
+    def tables(self, accounts: pl.Series | None = None) -> Shard:
         """Of some ``accounts``, or of all."""
         if accounts is None:
             return _stacked(self.parts)
@@ -59,7 +57,7 @@ def _handful(account: pl.Expr) -> pl.Expr:
     return account.hash(seed=0) % HANDFULS
 
 
-def _stacked(parts: Sequence[tuple[bytes, bytes]]) -> Tables:
+def _stacked(parts: Sequence[tuple[bytes, bytes]]) -> Shard:
     hours, touched = zip(*parts, strict=True)
     return pl.concat(map(unpacked, hours)), pl.concat(map(unpacked, touched))
 
@@ -73,10 +71,9 @@ class Ready:
     today: Today
     earlier: pl.DataFrame
     week: Week
-    base: Tables
 
     def told(
-        self, judging: Judging, judged: pl.DataFrame, day: Tables, members: pl.Series | None
+        self, judging: Judging, judged: pl.DataFrame, day: Shard, members: pl.Series | None
     ) -> Scored:
         """The alerts of entities, ``judged`` in all their hours, from what their ``members`` (None:
         all accounts) did in the week before, and on the ``day``.
@@ -88,20 +85,17 @@ class Ready:
         return told(judging.scorer, scored, hours, touched, [self.today.day], judging.hush)
 
 
-def prepare(judging: Judging, books: Books, day: date) -> Ready | None:
-    """Takes seconds: what follows takes less than one. None where there is nobody to score."""
-    return ready_of(judging, books, gathered(judging, books, day))
-
-
-def gathered(judging: Judging, books: Books, day: date) -> Past | None:
-    """What of the days up to ``day`` says how it is scored; None where there is nobody."""
+def gathered(judging: Judging, ledger: Tables, day: date, many: int) -> Past | None:
+    """What of the days up to ``day`` says how it is scored, ``many`` accounts at a time; None where
+    there is nobody.
+    """
     return gather(
-        shards(books, day), [span(day), span_before(day)], day - timedelta(days=RUN_DAYS), day,
-        judging.model.learned, judging.people, judging.settings,
+        shards(ledger, day, many), [span(day), span_before(day)], day - timedelta(days=RUN_DAYS),
+        day, judging.model.learned, judging.people, judging.settings,
     )  # fmt: skip
 
 
-def ready_of(judging: Judging, books: Books, past: Past | None) -> Ready | None:
+def ready_of(judging: Judging, ledger: Tables, past: Past | None) -> Ready | None:
     """From what was gathered, which is let go of here where the caller holds it no longer."""
     if past is None:
         return None
@@ -112,21 +106,17 @@ def ready_of(judging: Judging, books: Books, past: Past | None) -> Ready | None:
         return None
     del past
     week, until = day - timedelta(days=RUN_DAYS), day - timedelta(days=1)
-    return Ready(
-        today,
-        earlier,
-        Week.of(books.hours(week, until), books.touched(week, until, DIMENSIONS)),
-        (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)),
-    )
+    held = Week.of(ledger.hours(week, until), ledger.touched(week, until, DIMENSIONS))
+    return Ready(today, earlier, held)
 
 
-def shards(books: Books, day: date) -> Iterator[Tables]:
-    """HOURS and TOUCHED of some accounts after the others, as far back as scores look."""
+def shards(ledger: Tables, day: date, many: int) -> Iterator[Shard]:
+    """HOURS and TOUCHED of ``many`` accounts after the others, as far back as scores look."""
     since = day - timedelta(days=LOOKBACK)
-    names = books.accounts(since, day)
-    for start in range(0, len(names), SHARD):
-        mine = pl.col("account").is_in(names.slice(start, SHARD).implode())
-        yield books.hours(since, day, mine), books.touched(since, day, DIMENSIONS, mine)
+    names = ledger.accounts(since, day)
+    for start in range(0, len(names), many):
+        mine = pl.col("account").is_in(names.slice(start, many).implode())
+        yield ledger.hours(since, day, mine), ledger.touched(since, day, DIMENSIONS, mine)
 
 
 def _earlier(judging: Judging, past: Past) -> pl.DataFrame:

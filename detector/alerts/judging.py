@@ -1,20 +1,40 @@
-"""From days to alerts: the very code that scores in batch, and what is new among what it finds."""
+"""What days are judged by, in batch and by a watcher, and what is new among what is found."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Protocol
 
 import polars as pl
 
 from detector.alerts import incidents
 from detector.alerts.alert import Alert
-from detector.alerts.batch import Hush, Scored, Tables, score_days
+from detector.alerts.told import Hush
 from detector.features.feature import Family
 from detector.forests.model import Model
 from detector.forests.scoring import Scorer
 from detector.settings import Settings
+
+
+class Tables(Protocol):
+    """What is scored: a ledger, or one with what a watcher has not put there yet."""
+
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+
+    def touched(
+        self,
+        since: date,
+        until: date,
+        dimensions: Collection[str],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """See ``Ledger.accounts``."""
 
 
 def as_they_are(alerts: Sequence[Alert]) -> list[Alert]:
@@ -41,12 +61,6 @@ class Judging:
         """The same that batch scoring makes."""
         covers = self.hush.covers if self.hush else None
         return Scorer(self.model, self.people, self.settings, self.families, covers)
-
-    def days(self, tables: Tables, days: Sequence[date]) -> Iterator[Scored]:
-        """The final word on whole days."""
-        return score_days(
-            tables, days, self.model, self.people, self.settings, self.families, self.hush
-        )
 
     def raised(
         self, found: Sequence[Alert], before: Sequence[Alert], known: set[str], now: float
