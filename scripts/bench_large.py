@@ -64,14 +64,13 @@ def site(log: Path, people: pl.DataFrame, number: int, work: Path) -> pl.DataFra
 
 
 def one_more_day(work: Path, sites: int) -> Path:
-    """A log of all sites: what they did on their last day, a week later."""
+    """A log of all sites: what they did on the busiest day of their last week, a week later."""
     path = work / "next.parquet"
     if not path.exists():
         log = pl.scan_parquet(sorted((work / "site").glob("*.parquet")))
-        time = pl.col("timestamp")
-        last = log.filter(time.dt.date() == time.dt.date().max()).with_columns(
-            time.dt.offset_by("1w")
-        )
+        day = pl.col("timestamp").dt.date()
+        days = log.group_by(day=day).len().sort("day").tail(7).sort("len").collect()["day"]
+        last = log.filter(day == days[-1]).with_columns(pl.col("timestamp").dt.offset_by("1w"))
         pl.concat(named(last, number) for number in range(sites)).sink_parquet(path)
     return path
 
