@@ -2,9 +2,10 @@ r"""Exposure and false alarms on an invented agency whose truth is known, by the
 
     python scripts/make_agency.py --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \
         --campaigns 2
-    python scripts/measure.py AGENCY --out OUT [--budget 3]
+    python scripts/measure.py AGENCY --out OUT [--budget 1 3 10]
 
-Trains on all but the agency's last 60 days, scores the rest, and reads scores.parquet. Exposure is
+Trains on all but the agency's last 60 days, scores the rest, and reads scores.parquet, at each
+budget (the logs are taken in once, and the ledger is trained on again). Exposure is
 the share of a campaign's records that were out at the end of the hour of its first alert, 1 where
 there was none; an alert counts where its entity is one of the campaign's, from the campaign's first
 hour to a day after its last.
@@ -95,36 +96,43 @@ def logs(agency: Path) -> tuple[Sequence[Path], date]:
     return files, last - timedelta(days=SCORED)
 
 
+def measured(agency: Path, out: Path, budget: float) -> Outcome:
+    """What a model of the agency finds at so many alerts a day; its ledger is kept in ``out``."""
+    place = out / f"budget-{budget:g}"
+    place.mkdir(parents=True, exist_ok=True)
+    settings = place / "detector.toml"
+    settings.write_text(f'timezone = "Europe/Paris"\nalerts_per_day = {budget}\n', encoding="utf-8")
+    files, until = logs(agency)
+    ledger = out / "ledger"
+    common = (
+        "--directory", agency / "directory.csv", "--settings", settings,
+        "--ledger", ledger, "--model", place / "model",
+    )  # fmt: skip
+    learned_from = ("--from-ledger",) if ledger.exists() else files
+    detector("train", *learned_from, "--until", until, *common)
+    later = [path for path in files if path.stem[:7] >= f"{until:%Y-%m}"]
+    detector("score", *later, *common, "--out", place / "out")
+    scores = pl.read_parquet(place / "out" / "scores.parquet").filter(pl.col("date") > until)
+    alerts = scores.filter(pl.col("alert_id").is_not_null())
+    return Truth.of(agency).outcome(alerts, until + timedelta(days=1), scores["date"].n_unique())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("agency", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--budget", type=float, default=3.0)
+    parser.add_argument("--budget", type=float, nargs="+", default=[3.0])
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    settings = options.out / "detector.toml"
-    settings.write_text(
-        f'timezone = "Europe/Paris"\nalerts_per_day = {options.budget}\n', encoding="utf-8"
-    )
-    files, until = logs(options.agency)
-    ledger, model, out = (options.out / name for name in ("ledger", "model", "out"))
-    common = (
-        "--directory", options.agency / "directory.csv", "--settings", settings,
-        "--ledger", ledger, "--model", model,
-    )  # fmt: skip
-    detector("train", *files, "--until", until, *common)
-    later = [path for path in files if path.stem[:7] >= f"{until:%Y-%m}"]
-    detector("score", *later, *common, "--out", out)
-    scores = pl.read_parquet(out / "scores.parquet").filter(pl.col("date") > until)
-    alerts = scores.filter(pl.col("alert_id").is_not_null())
-    found = Truth.of(options.agency).outcome(
-        alerts, until + timedelta(days=1), scores["date"].n_unique()
-    )
-    kinds = found.campaigns.group_by("kind").agg(pl.col("exposure").mean()).sort("exposure")
-    for kind, exposure in kinds.iter_rows():
-        print(f"{exposure:6.3f}  {kind}")
-    print(f"{found.exposure:6.3f}  mean of {len(found.campaigns)} campaigns")
-    print(f"{found.benign:6.2f}  alerts a day on honest entities, of {options.budget:g} allowed")
+    for budget in options.budget:
+        found = measured(options.agency, options.out, budget)
+        kinds = found.campaigns.group_by("kind").agg(pl.col("exposure").mean()).sort("exposure")
+        for kind, exposure in kinds.iter_rows():
+            print(f"{exposure:6.3f}  {kind}")
+        print(f"{found.exposure:6.3f}  mean of {len(found.campaigns)} campaigns")
+        print(
+            f"{found.benign:6.2f}  alerts a day on honest entities, of {budget:g} allowed",
+            flush=True,
+        )
     return 0
 
 

@@ -16,13 +16,13 @@ from typing import Final
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import glimpse, pieces, rejects, verbs
+from detector.reading import glimpse, pieces, records, rejects, verbs
 from detector.reading.columns import Columns, Mapped
 from detector.reading.conform import Conformed, Mistyped, conform
 from detector.reading.folding import Folding
 from detector.reading.glimpse import Glimpse
 from detector.reading.pieces import Bad, Piece, Wanted
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
 from detector.reading.sql_shape import POSTGRESQL, Dialect
 from detector.schema import EVENTS
 from detector.settings import Settings
@@ -66,7 +66,10 @@ class Preset:
 
     def source(self) -> Source:
         """The log format."""
-        return Source(self.name, self.title, self.accepts, self.read, self.mapping)
+        # Of a statement that is told by several entries, some may be yet to come.
+        grows = Growing(records.objects_end, self.follow, fits=glimpse.is_lines)
+        growing = grows if self.fold is None else None
+        return Source(self.name, self.title, self.accepts, self.read, self.mapping, growing=growing)
 
     def accepts(self, sample: Sample, settings: Settings) -> bool:
         """Whether a sample has the vendor's columns."""
@@ -98,6 +101,20 @@ class Preset:
         for piece in pieces.read(path, seen, reader.wanted):
             yield reader.batch(piece)
         yield reader.last()
+
+    def follow(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        """Batches of one piece of a file of lines. The tail is what its beginning showed, and how
+        much of that was seen. Raises InputError.
+        """
+        at = int(tail.get(SEEN, "0"))
+        seen = glimpse.decode(tail[SHAPE]) if SHAPE in tail else Glimpse("lines")
+        if at < glimpse.HEAD:
+            seen = glimpse.joined(seen, glimpse.of_file(path, glimpse.HEAD - at))
+            at += path.stat().st_size
+        reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
+        for piece in pieces.read(path, seen, reader.wanted):
+            yield reader.batch(piece)
+        yield nothing({SEEN: str(at), SHAPE: glimpse.encode(seen)})
 
     def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
         """Which column is which, for people. Raises InputError."""

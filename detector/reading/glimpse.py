@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -76,9 +77,9 @@ def of_sample(sample: Sample) -> Glimpse:
     return _of(sample.path, sample.head, stamp)
 
 
-def of_file(path: Path) -> Glimpse:
+def of_file(path: Path, most: int = HEAD) -> Glimpse:
     """What the first mebibyte of a file shows. Raises InputError where it cannot be read."""
-    head = opening.head(path, HEAD)
+    head = opening.head(path, most)
     if head.startswith(b"PAR1"):
         with parquet_file.opened(path) as file:
             return _parquet(file)
@@ -97,6 +98,40 @@ def _of(path: Path, head: bytes, stamp: tuple[int, int]) -> Glimpse:
             return _parquet(file)
     except (InputError, pa.ArrowException, OSError, ValueError):
         return Glimpse("none")
+
+
+def is_lines(head: bytes) -> bool:
+    """Whether a log that begins like this has one entry a line."""
+    seen = Glimpse("none") if head.startswith(b"PAR1") else _text(head)
+    return seen.form == "lines" and not seen.wrapper
+
+
+def joined(before: Glimpse, after: Glimpse) -> Glimpse:
+    """What two parts of one log of lines show, one after the other; of the entries, none."""
+    counts = dict(before.counts)
+    keys = dict(before.keys)
+    for name, path in after.keys.items():
+        more = after.counts.get(name, 0)
+        # Of a name with dots and the same one nested, the commoner counts.
+        if more > counts.get(name, 0):
+            keys[name] = path
+        counts[name] = counts.get(name, 0) + more
+    return Glimpse("lines", keys, counts=counts)
+
+
+def encode(seen: Glimpse) -> str:
+    """What a log of lines shows, as text between one piece of it and the next."""
+    return json.dumps([[list(path), seen.counts.get(name, 0)] for name, path in seen.keys.items()])
+
+
+def decode(text: str) -> Glimpse:
+    """What ``encode`` made."""
+    found = [(".".join(path), tuple(path), count) for path, count in json.loads(text)]
+    return Glimpse(
+        "lines",
+        {name: path for name, path, _ in found},
+        counts={name: count for name, _, count in found},
+    )
 
 
 def _parquet(file: pq.ParquetFile) -> Glimpse:

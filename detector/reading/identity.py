@@ -23,7 +23,7 @@ from typing import Any, Final
 import polars as pl
 
 from detector.reading.carried import carried, remember
-from detector.reading.source import Batch, Growing, Source, Tail
+from detector.reading.source import Batch, Source, Tail
 from detector.settings import Settings
 
 #: Sessions whose person is remembered; the oldest are forgotten first.
@@ -64,9 +64,9 @@ def mapped(source: Source, settings: Settings) -> Source:
         yield from map(named, inner(path, settings, tail))
 
     if close is None:
-        return replace(source, read=read, growing=Growing(growing.cut, follow))
+        return replace(source, read=read, growing=replace(growing, read=follow))
     end = close
-    closing = Growing(growing.cut, follow, lambda settings, tail: named(end(settings, tail)))
+    closing = replace(growing, read=follow, close=lambda settings, tail: named(end(settings, tail)))
     return replace(source, read=read, growing=closing)
 
 

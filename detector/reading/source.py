@@ -59,13 +59,22 @@ class Batch:
 #: What the tail of a piece calls what is held back of accounts: text that is for no eye where
 #: names are pseudonyms.
 HELD: Final = "held"
+#: What it calls the shape of a file's beginning, how much of that was seen, and a header.
+SHAPE: Final = "shape"
+SEEN: Final = "seen"
+HEADER: Final = "header"
 #: All that pieces of one file tell each other; other keys are for the files after it.
-KEPT: Final = frozenset({HELD, "header", "shape", "seen"})
+KEPT: Final = frozenset({HELD, HEADER, SHAPE, SEEN})
 
 
 def nothing(tail: Tail | None = None) -> Batch:
     """A batch without events."""
     return Batch(empty(EVENTS), empty(REJECTS), tail=tail or {})
+
+
+def _any(head: bytes) -> bool:
+    del head
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,14 @@ class Growing:
     whole entries. ``read`` is ``Source.read`` of one piece, whose lines count from 1: ``tail`` is
     what the piece before it left open, for the first what earlier files did. ``close(settings,
     tail)`` is what was open when the file ended, with the tail for the files after it; without it
-    nothing is ever open.
+    nothing is ever open. ``fits(head)`` says whether a file that begins so can be cut: of formats
+    with several forms, some cannot.
     """
 
     cut: Callable[[bytes], int]
     read: Callable[[Path, Settings, Tail], Iterator[Batch]]
     close: Callable[[Settings, Tail], Batch] | None = None
+    fits: Callable[[bytes], bool] = _any
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +116,7 @@ class Source:
     mapping: Callable[[Path, Settings], dict[str, str]]
     general: bool = False
     growing: Growing | None = None
+
+    def follows(self, head: bytes) -> bool:
+        """Whether a file that begins so is read while it grows."""
+        return self.growing is not None and self.growing.fits(head)

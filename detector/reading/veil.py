@@ -94,8 +94,10 @@ def _behind(growing: Growing, found: Pseudonyms) -> Growing:
 
     inner = growing.close
     if inner is None:
-        return Growing(growing.cut, read)
-    return Growing(growing.cut, read, lambda settings, tail: hidden(inner(settings, opened(tail))))
+        return replace(growing, read=read)
+    return replace(
+        growing, read=read, close=lambda settings, tail: hidden(inner(settings, opened(tail)))
+    )
 
 
 def directory(path: Path | None, settings: Settings) -> pl.DataFrame | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import polars as pl
 
@@ -14,12 +14,9 @@ from detector.reading import columns, dialect, opening, records, rejects
 from detector.reading.conform import conform
 from detector.reading.records import Block, csv_blocks
 from detector.reading.rows import Rows, parse
-from detector.reading.source import Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.source import HEADER, Batch, Growing, Sample, Source, Tail, nothing
 from detector.schema import EVENTS, empty
 from detector.settings import Settings
-
-#: What the tail of a piece calls the header.
-HEADER: Final = "header"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:

@@ -11,7 +11,7 @@ from detector.reading import columns, nested, opening, records, rejects, shape_k
 from detector.reading.ahead import ahead
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
-from detector.reading.source import Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.source import SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
 from detector.settings import Settings
 
 #: How much of a log is looked at to learn its keys: rare ones may come late.
@@ -19,9 +19,6 @@ HEAD: Final = MIB
 #: Keys of a server's own log (PostgreSQL's jsonlog): it names users and times too, but its
 #: records are not accesses.
 SERVER_LOG: Final = frozenset({"error_severity", "backend_type"})
-#: What the tail of a piece calls the shape of the file's beginning, and how much of that it saw.
-SHAPE: Final = "shape"
-SEEN: Final = "seen"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:

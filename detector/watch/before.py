@@ -50,15 +50,15 @@ class Before:
             return Log(0, str(path), 0, 0, source.name, "whole", "copy", why, position=size)
         begun = [part for part in files if 0 < part.size < found.size
                  and found.prefixes.get(part.size) == part.id]  # fmt: skip
-        if not begun or source.growing is None:
+        if not begun or not source.follows(content.read(0, logs.HEAD)):
             return None
         return _continued(log, content, source, self.settings, max(begun, key=lambda p: p.size))
 
     def _is_stranger(self, content: Content, files: Sequence[Part], source: Source) -> bool:
         """Whether its beginning tells that nothing of it is known. Whole files are compared."""
-        if source.growing is None:
-            return False
         first = content.read(0, manifest.HEAD)
+        if not source.follows(first):
+            return False
         if len(first) < manifest.HEAD or any(not part.head for part in files):
             return False
         sizes = {min(part.size, manifest.HEAD) for part in files if part.size}

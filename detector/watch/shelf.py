@@ -301,7 +301,7 @@ class Shelf:
                 self.put(replace(out, stage="left out", reason=error.reason, position=size))
             return
         form: Form = "packed" if isinstance(content, Packed) else "growing"
-        if source.growing is None:
+        if not source.follows(content.read(0, HEAD)):
             form = "whole"
             if not settled:
                 content.close()

@@ -128,7 +128,7 @@ class Choose:
             except InputError as error:
                 raise InputError(error.what, where=stream.name, hint=error.hint) from None
         source = files[0][1]
-        if source.growing is None:
+        if not source.follows(head):
             what, hint = f"is {source.name}, read once complete", "write it to a file and name that"
             raise InputError(what, where=stream.name, hint=hint)
         return source

@@ -33,6 +33,7 @@ from detector.ledger import sketch
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.pseudonyms.subjects import hashed
+from detector.reading.export import Preset
 from detector.reading.opening import chunks
 from detector.reading.recognise import recognise
 from detector.watch.watcher import Watcher
@@ -61,7 +62,19 @@ def samples() -> dict[str, bytes]:
     return found
 
 
+def exports() -> dict[str, tuple[str, bytes]]:
+    """By source: an export with an entry a line, its name, and the file."""
+    return {
+        name: (path.name, path.read_bytes())
+        for name, source in registry.sources().items()
+        if isinstance(getattr(source.accepts, "__self__", None), Preset)
+        for path in sorted((DATA / name).glob("*.ndjson"))
+        if source.follows(path.read_bytes())
+    }
+
+
 SAMPLES = samples()
+EXPORTS = exports()
 
 
 @pytest.fixture
@@ -119,6 +132,38 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
             watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
             .collect().select("line", "reason").rows(), key=repr,
         )  # fmt: skip
+
+
+@pytest.mark.usefixtures("unscored")
+@pytest.mark.parametrize("name", sorted(EXPORTS))
+@given(cuts=st.lists(st.integers(0, 1 << 20), max_size=9), seed=st.integers(0, 1 << 16))
+@settings(
+    max_examples=5, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
+    kit: Kit, name: str, cuts: list[int], seed: int
+) -> None:
+    for part in ("state", "ledger", "logs", "batch", "out"):
+        shutil.rmtree(kit.folder / part, ignore_errors=True)
+    kit.logs.mkdir()
+    file, data = EXPORTS[name]
+    # Without the last newline, as some write them.
+    follow(kit, {file: pieces(data.rstrip(), cuts)}, random.Random(seed))
+    wanted = of_ledger_alone(kit, [file])
+    assert wanted[0].height
+    with kit.watching() as watcher:
+        days = watcher.books.days()
+        assert wanted[0].equals(watcher.books.hours(days[0], days[-1]))
+        assert wanted[1] == sorted(
+            watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
+            .collect().select("line", "reason").rows(), key=repr,
+        )  # fmt: skip
+
+
+def test_exports_that_are_followed_have_samples() -> None:
+    assert {"access_log", "bigquery", "clickhouse", "databricks", "ecs", "ocsf", "redshift",
+            "snowflake", "sqlserver_events", "trino"} <= set(EXPORTS)  # fmt: skip
 
 
 def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:

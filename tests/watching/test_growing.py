@@ -30,11 +30,13 @@ def samples() -> list[tuple[str, str, bytes]]:
         if source.growing is None or not folder.is_dir():
             continue
         paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
-        found += [
+        texts = [
             (name, path.name, b"".join(data for data, _ in chunks(path)))
             for path in paths
             if path.suffix not in {".md", ".tsv"}
         ]
+        # Of exports, those with an entry a line.
+        found += [each for each in texts if source.follows(each[2])]
     return found
 
 

@@ -1,0 +1,95 @@
+"""Exports with an entry a line are followed while they grow; other forms are read once complete."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from watched import Kit, append, counted
+
+DATA = Path(__file__).parents[1] / "data"
+#: Never long ago enough.
+SETTLE = 1e12
+
+
+def entry(minute: int, **more: object) -> dict[str, object]:
+    """A record that somebody opened."""
+    time = datetime(2024, 3, 4, 10, minute, tzinfo=UTC).isoformat()
+    return {"time": time, "user": "alice", "person_id": str(minute), "operation": "view", **more}
+
+
+def line(minute: int, **more: object) -> bytes:
+    return json.dumps(entry(minute, **more)).encode() + b"\n"
+
+
+@pytest.fixture
+def log(kit: Kit) -> Path:
+    return kit.logs / "views.ndjson"
+
+
+def statements(watcher) -> int:
+    while not watcher.cycle().idle:
+        pass
+    return counted(watcher)
+
+
+def test_lines_count_while_the_file_is_written(kit: Kit, log: Path) -> None:
+    append(log, line(1) + line(2) + line(3)[:-9])
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 2
+        append(log, line(3)[-9:] + line(4))
+        assert statements(watcher) == 4
+    append(log, line(5))
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 5
+        assert [each.form for each in watcher.shelf.logs.values()] == ["growing"]
+
+
+def test_a_whole_object_needs_no_newline_and_what_follows_stands_on_the_next_line(
+    kit: Kit, log: Path
+) -> None:
+    append(log, line(1) + line(2)[:-1])
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 2
+        append(log, b"\n" + b"no json\n" + line(4))
+        assert statements(watcher) == 3
+        watcher.finish()
+        rejects = watcher.ledger.rejects([part.id for part in watcher.ledger.parts()]).collect()
+    assert rejects.select("line", "reason").rows() == [(3, "is not valid JSON")]
+
+
+def test_keys_that_come_later_are_known_from_then_on(kit: Kit, log: Path) -> None:
+    append(log, line(1) + line(2))
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 2
+        append(log, line(3, ip="10.0.0.7"))
+        assert statements(watcher) == 3
+        touched = [each.touched for sums in watcher.open.parts.values() for each in sums]
+    addresses = {
+        value
+        for each in touched
+        for dimension, value in each.select("dimension", "value").rows()
+        if dimension == "client_address"
+    }
+    assert addresses == {"10.0.0.7"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps([entry(1), entry(2)], indent=1).encode(),
+        b"time,user,person_id\n2024-03-04T10:00:00Z,alice,1\n2024-03-04T10:01:00Z,alice,2\n",
+        (DATA / "cloudtrail_s3" / "trail.json").read_bytes(),
+        (DATA / "elasticsearch_audit" / "hr_audit.ndjson").read_bytes(),
+    ],
+    ids=["array", "csv", "under a key", "several entries of a statement"],
+)
+def test_other_forms_wait_until_they_are_complete(kit: Kit, log: Path, data: bytes) -> None:
+    append(log, data)
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 0
+    with kit.watching(settle=0) as watcher:
+        assert statements(watcher) > 0
+        assert [each.form for each in watcher.shelf.logs.values()] == ["whole"]
