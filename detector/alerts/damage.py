@@ -111,7 +111,7 @@ def _daily(
     nobody = pl.Series([[]], dtype=pl.List(pl.String))
     read = hours.filter(pl.col("action").is_in(READING)).join(groups, on="account")
     own = read.filter(pl.col("account").is_in(names.get(ACCOUNT, nobody)))
-    shared = read.filter(pl.col("group").is_in(names.get(GROUP, nobody)))
+    shared = _without_busiest(read.filter(pl.col("group").is_in(names.get(GROUP, nobody))))
     parts = [
         part.with_columns(past=local_day("hour", settings))
         .group_by(entity=by, past="past")
@@ -129,6 +129,15 @@ def _daily(
             days.select("entity", past="day", total="rows", heads=1.0, entity_kind=pl.lit(kind))
         )
     return pl.concat(parts, how="diagonal")
+
+
+def _without_busiest(read: pl.DataFrame) -> pl.DataFrame:
+    """Of groups, less in each hour what its busiest member read, as in all their figures."""
+    each = read.group_by("group", "account", "hour").agg(pl.col("rows").sum())
+    hour = ["group", "hour"]
+    once = pl.struct(hour).is_first_distinct()
+    most = pl.when(once).then(pl.col("rows").max().over(hour)).otherwise(0)
+    return each.with_columns(pl.col("rows") - most)
 
 
 def _before(

@@ -1,9 +1,9 @@
 """How far the members of a group lie above what is usual of each of them.
 
 A group's own sum varies with who is at work. Where most members read a little more than each of
-them usually does, the mean of their departures shows it soonest: chance averages out (as
-in a stratified test, with each member's own level for a stratum). One member alone can move it by
-no more than MOST.
+them usually does, the mean of their departures shows it soonest: chance averages out (as in a
+stratified test, with each member's own level for a stratum). The member that departs furthest is
+left out, since its account tells of that; each of the others can move it by no more than MOST.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def _summed(each: Floats, codes: np.ndarray, groups: int) -> Floats:
     found = np.full((groups, each.shape[1]), np.nan)
     for code, places in enumerate(members(codes, groups)):
         here = (~np.isnan(each[places])).sum(axis=0)
-        total = np.nansum(each[places], axis=0) / MILLIONTHS
+        furthest = np.nan_to_num(np.fmax.reduce(each[places], axis=0))
+        total = (np.nansum(each[places], axis=0) - furthest) / MILLIONTHS
         found[code] = np.where(here > 0, total / np.sqrt(np.maximum(here, 1)), np.nan)
     return found
