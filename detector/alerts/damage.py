@@ -110,16 +110,24 @@ def _daily(
     }
     nobody = pl.Series([[]], dtype=pl.List(pl.String))
     read = hours.filter(pl.col("action").is_in(READING)).join(groups, on="account")
-    own = read.filter(pl.col("account").is_in(names.get(ACCOUNT, nobody)))
-    shared = _without_busiest(read.filter(pl.col("group").is_in(names.get(GROUP, nobody))))
+    each = (
+        read.filter(
+            pl.col("account").is_in(names.get(ACCOUNT, nobody))
+            | pl.col("group").is_in(names.get(GROUP, nobody))
+        )
+        .group_by("account", "group", past=local_day("hour", settings))
+        .agg(rows=pl.col("rows").sum().cast(pl.Float64))
+    )
+    rows = pl.col("rows")
     parts = [
-        part.with_columns(past=local_day("hour", settings))
-        .group_by(entity=by, past="past")
-        .agg(total=pl.col("rows").sum().cast(pl.Float64), heads=heads.cast(pl.Float64))
+        each.filter(pl.col(by).is_in(names.get(kind, nobody)))
+        .group_by("past", entity=by)
+        .agg(total=total, heads=heads.cast(pl.Float64))
         .with_columns(entity_kind=pl.lit(kind))
-        for kind, by, part, heads in (
-            (ACCOUNT, "account", own, pl.lit(1.0)),
-            (GROUP, "group", shared, pl.col("account").n_unique()),
+        for kind, by, total, heads in (
+            (ACCOUNT, "account", rows.sum(), pl.lit(1.0)),
+            # Without the busiest member, as in all figures of a group.
+            (GROUP, "group", rows.sum() - rows.max(), pl.len()),
         )
     ]
     for kind in (ADDRESS, OBJECT):
@@ -129,15 +137,6 @@ def _daily(
             days.select("entity", past="day", total="rows", heads=1.0, entity_kind=pl.lit(kind))
         )
     return pl.concat(parts, how="diagonal")
-
-
-def _without_busiest(read: pl.DataFrame) -> pl.DataFrame:
-    """Of groups, less in each hour what its busiest member read, as in all their figures."""
-    each = read.group_by("group", "account", "hour").agg(pl.col("rows").sum())
-    hour = ["group", "hour"]
-    once = pl.struct(hour).is_first_distinct()
-    most = pl.when(once).then(pl.col("rows").max().over(hour)).otherwise(0)
-    return each.with_columns(pl.col("rows") - most)
 
 
 def _before(

@@ -63,10 +63,9 @@ MILLIONTHS: Final = 1e6
 UNITS: Final = {"log_rows": MILLIONTHS, "even": THOUSANDTHS}
 #: What a group's members add up to.
 PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
-#: What is added up of the members of a group, and of which the most that one of them did in an
-#: hour is left out.
-GROUP_SUMS: Final = (*PER_HEAD, *LISTS, "unknown", "exports", "others", "departure")
-WITHOUT_MOST: Final = (*PER_HEAD, *LISTS, "unknown", "exports")
+#: What is added up of the members of a group but the busiest, and of all of them.
+WITHOUT_MOST: Final = (*PER_HEAD, *LISTS, "unknown", "exports", "departure")
+GROUP_SUMS: Final = (*WITHOUT_MOST, "others")
 #: What is added up of those who touched an address or a table.
 VALUE_SUMS: Final = ("statements", "rows")
 #: Of which a day has the largest hour; of the others it has the sum.
@@ -165,8 +164,8 @@ def of_accounts(
 def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from that of accounts and their groups (account, group).
 
-    What the busiest member of an hour did in it is left out, and the departure of the furthest:
-    that is judged there, and would be told twice.
+    The most that any one member did so far that day is left out of each measure: that is judged
+    there, and would be told twice.
     """
     return joined_groups(group_sums(accounts, groups))
 
@@ -177,38 +176,35 @@ def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
         "group", "day", "slot"
     )
     first = pl.struct("entity", "day").is_first_distinct()
-    so_far = pl.col("departure").cum_sum().over("entity", "day", order_by="slot")
+    so_far = (
+        pl.col(name).cum_sum().over("entity", "day").alias(f"most_{name}") for name in WITHOUT_MOST
+    )
     return (
-        grouped.with_columns(others=first.cast(pl.Float64), so_far=so_far)
+        grouped.with_columns(*so_far, others=first.cast(pl.Float64))
         .group_by("group", "day", "slot")
-        .agg(
-            pl.col(GROUP_SUMS).sum(),
-            pl.col(WITHOUT_MOST).max().name.prefix("most_"),
-            departed=pl.col("so_far").max(),
-        )
+        .agg(pl.col(GROUP_SUMS).sum(), pl.col("^most_.*$").max(), at_work=pl.len().cast(pl.Int64))
     )
 
 
 def joined_groups(sums: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from the ``group_sums`` of disjoint accounts, one under the other."""
+    day = ["group", "day"]
     whole = (
-        sums.group_by("group", "day", "slot")
-        .agg(pl.col(GROUP_SUMS).sum(), pl.col("^most_.*$", "departed").max())
-        .sort("group", "day", "slot")
-        .with_columns(pl.col(name) - pl.col(f"most_{name}") for name in WITHOUT_MOST)
-        # A member's departure does not fall as its day goes on: who is furthest so far is told by
-        # the hours in which somebody was at work.
-        .with_columns(pl.col("departed").cum_max().over("group", "day").fill_null(0.0))
+        sums.group_by(*day, "slot")
+        .agg(pl.col(*GROUP_SUMS, "at_work").sum(), pl.col("^most_.*$").max())
+        .sort(*day, "slot")
+        # No member's sums fall as its day goes on: who has most so far is told by the hours in
+        # which somebody was at work.
+        .with_columns(pl.col("^most_.*$").cum_max().over(day).fill_null(0.0))
         .with_columns(
-            pl.col("departure")
-            - pl.col("departed")
-            + pl.col("departed").shift(fill_value=0.0).over("group", "day")
+            pl.col(name) - pl.col(f"most_{name}").diff().over(day).fill_null(pl.col(f"most_{name}"))
+            for name in WITHOUT_MOST
         )
+        # An hour in which one member was alone is that member's.
+        .with_columns(hours=pl.col("at_work") > 1)
     )
     missing = dict.fromkeys(["addresses", "largest", "unbroken", "even"])
-    return _typed(
-        whole.rename({"group": "entity"}).with_columns(peak="statements", hours=1, **missing)
-    )
+    return _typed(whole.rename({"group": "entity"}).with_columns(peak="statements", **missing))
 
 
 def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFrame:

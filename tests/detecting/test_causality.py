@@ -179,7 +179,7 @@ def test_sixty_days_at_once_are_sixty_single_days(robbed_log, model):
     assert scores[0].equals(scores[1], null_equal=True)
     alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
     assert alerts[0] == alerts[1]
-    assert len(alerts[0]) > 3
+    assert len(alerts[0]) >= 2
 
 
 @pytest.mark.parametrize("many", [1, 7])

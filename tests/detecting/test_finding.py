@@ -45,14 +45,20 @@ def test_the_days_of_a_theft_are_one_run_not_an_alert_a_day(own, scored, model):
     assert worse == sorted(worse)
 
 
-def test_tables_and_groups_that_climb_for_weeks_do_not_ring_day_after_day(scored, alerts):
+def test_tables_that_climb_for_weeks_do_not_ring_day_after_day(scored, alerts):
     """Their surprise has no ceiling: that of the drained table doubles within the two weeks."""
     loudest = scored.group_by("entity_kind", "entity").agg(pl.col("surprise").max())
-    for kind in ("object", "group"):
-        top = loudest.filter(pl.col("entity_kind") == kind)["surprise"].max()
-        assert top > 20
-        rang = Counter(each["entity"] for each in alerts if each["entity_kind"] == kind)
-        assert 1 <= max(rang.values()) <= 2, rang
+    assert loudest.filter(pl.col("entity_kind") == "object")["surprise"].max() > 20
+    rang = Counter(each["entity"] for each in alerts if each["entity_kind"] == "object")
+    assert 1 <= max(rang.values()) <= 2, rang
+
+
+def test_what_one_thief_takes_is_not_told_of_its_group_too(scored, own):
+    mine = scored.filter(THIEF)["group"].unique().to_list()
+    whole = scored.filter(pl.col("entity_kind") == "group", pl.col("entity").is_in(mine))
+    assert len(whole)
+    assert whole["surprise"].max() < own[0]["surprise"] - 1
+    assert whole["rows"].max() < scored.filter(THIEF)["rows"].max() / 10
 
 
 def test_the_reasons_name_figures_and_the_new_address(own):

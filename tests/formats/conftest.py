@@ -63,7 +63,7 @@ def _program(name: str, package: str) -> str:
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Alerts of the sample log and model: accounts, groups and a table, in joined incidents."""
+    """Alerts of the sample log and model: accounts and a table, in joined incidents."""
     out = tmp_path_factory.mktemp("real")
     arguments = [
         "score", AGENCY / "2024-02a.parquet", "--directory", AGENCY / "directory.csv",
@@ -76,7 +76,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             run()
     assert not stop.value.code
     found = [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
-    assert {alert["entity_kind"] for alert in found} >= {"account", "group", "object"}
+    assert {alert["entity_kind"] for alert in found} >= {"account", "object"}
     assert any(alert["related"] for alert in found)
     return found
 

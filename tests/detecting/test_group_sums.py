@@ -1,0 +1,73 @@
+"""What a group did so far is what its members did so far, without the one who did most."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.features import measures
+from detector.features.measures import GROUP_SUMS, HOURLY, SLOTS, WITHOUT_MOST
+
+GROUPS = pl.DataFrame({"account": ["ann", "bob", "cy", "di"], "group": ["x", "x", "x", "y"]})
+#: Account, slot, and how much of everything: departures begin below nothing.
+HOURS = st.lists(
+    st.tuples(
+        st.sampled_from(["ann", "bob", "cy", "di"]), st.integers(0, SLOTS - 1), st.integers(0, 50)
+    ),
+    min_size=1,
+    max_size=40,
+    unique_by=lambda each: each[:2],
+)
+
+
+def hourly(hours: list[tuple[str, int, int]]) -> pl.DataFrame:
+    some = pl.DataFrame(hours, schema=["entity", "slot", "much"], orient="row")
+    first = pl.col("slot") == pl.col("slot").min().over("entity")
+    return (
+        some.with_columns(
+            pl.lit("2024-03-04").str.to_date().alias("day"),
+            *(pl.col("much").cast(pl.Float64).alias(name) for name in WITHOUT_MOST),
+            *(pl.lit(1.0).alias(name) for name in HOURLY if name not in WITHOUT_MOST
+              and name not in some.columns and name != "day"),
+        )
+        .with_columns(departure=pl.when(first).then(-30.0).otherwise("much"))
+        .select(pl.col(name).cast(kind) for name, kind in HOURLY.items())
+        .sort("entity", "day", "slot")
+    )  # fmt: skip
+
+
+def so_far(frame: pl.DataFrame, name: str, entity: str, slot: int) -> float | None:
+    mine = frame.filter(pl.col("entity") == entity, pl.col("slot") <= slot)
+    return mine[name].sum() if len(mine) else None
+
+
+@given(HOURS)
+@settings(deadline=None)
+def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
+    each = hourly(hours)
+    groups = measures.of_groups(each, GROUPS)
+    for group, slot in groups.select("entity", "slot").iter_rows():
+        members = GROUPS.filter(pl.col("group") == group)["account"]
+        for name in WITHOUT_MOST:
+            sums = [so_far(each, name, member, slot) for member in members]
+            there = [total for total in sums if total is not None]
+            assert so_far(groups, name, group, slot) == pytest.approx(sum(there) - max(there))
+        at_work = each.filter(
+            pl.col("entity").is_in(members.implode()), pl.col("slot") == slot
+        ).height
+        row = groups.filter(pl.col("entity") == group, pl.col("slot") == slot)
+        assert row["hours"].item() == (at_work > 1)
+
+
+@given(HOURS, st.integers(0, 15))
+@settings(deadline=None)
+def test_members_in_any_parts_give_the_group(hours, chosen) -> None:
+    each = hourly(hours)
+    some = pl.col("entity").is_in(
+        [name for at, name in enumerate(GROUPS["account"]) if chosen >> at & 1]
+    )
+    parts = [measures.group_sums(each.filter(one), GROUPS) for one in (some, ~some)]
+    assert measures.joined_groups(pl.concat(parts)).equals(measures.of_groups(each, GROUPS))
+    assert set(GROUP_SUMS) - set(WITHOUT_MOST) == {"others"}
