@@ -125,13 +125,7 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
     kit.logs.mkdir()
     follow(kit, {name: pieces(SAMPLES[name], cuts) for name in names}, random.Random(seed))
     wanted = of_ledger_alone(kit, sorted(names))
-    with kit.watching() as watcher:
-        days = watcher.books.days()
-        assert wanted[0].equals(watcher.books.hours(days[0], days[-1]))
-        assert wanted[1] == sorted(
-            watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
-            .collect().select("line", "reason").rows(), key=repr,
-        )  # fmt: skip
+    demand_counted(kit, wanted)
 
 
 @pytest.mark.usefixtures("unscored")
@@ -152,6 +146,16 @@ def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
     follow(kit, {file: pieces(data.rstrip(), cuts)}, random.Random(seed))
     wanted = of_ledger_alone(kit, [file])
     assert wanted[0].height
+    demand_counted(kit, wanted)
+
+
+def test_exports_that_are_followed_have_samples() -> None:
+    assert {"access_log", "bigquery", "clickhouse", "databricks", "ecs", "ocsf", "redshift",
+            "snowflake", "sqlserver_events", "trino"} <= set(EXPORTS)  # fmt: skip
+
+
+def demand_counted(kit: Kit, wanted: tuple[pl.DataFrame, list]) -> None:
+    """The watcher's hours and rejects are those of ``of_ledger_alone``."""
     with kit.watching() as watcher:
         days = watcher.books.days()
         assert wanted[0].equals(watcher.books.hours(days[0], days[-1]))
@@ -159,11 +163,6 @@ def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
             watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
             .collect().select("line", "reason").rows(), key=repr,
         )  # fmt: skip
-
-
-def test_exports_that_are_followed_have_samples() -> None:
-    assert {"access_log", "bigquery", "clickhouse", "databricks", "ecs", "ocsf", "redshift",
-            "snowflake", "sqlserver_events", "trino"} <= set(EXPORTS)  # fmt: skip
 
 
 def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
