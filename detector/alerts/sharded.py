@@ -36,9 +36,9 @@ def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
     scorer, values, size = judging.scorer, _values(judging, past), TOGETHER * many
     before = ready.ready_of(judging, ledger, past)
     del past
-    so_far = ledger.hours(day, day), ledger.touched(day, day, tables.DIMENSIONS)
     if before is None:
         return nobody
+    so_far = ledger.hours(day, day), ledger.touched(day, day, tables.DIMENSIONS)
     running = Running.of(before.today, so_far)
     today = running.today
     everyone = {ACCOUNT: today.members, GROUP: today.accounts["group"].unique()}

@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import glimpse, pieces, records, rejects, verbs
+from detector.reading import glimpse, pieces, rejects, verbs
 from detector.reading.columns import Columns, Mapped
 from detector.reading.conform import Conformed, Mistyped, conform
 from detector.reading.folding import Folding
@@ -67,7 +67,7 @@ class Preset:
     def source(self) -> Source:
         """The log format."""
         # Of a statement that is told by several entries, some may be yet to come.
-        grows = Growing(records.objects_end, self.follow, fits=glimpse.is_lines)
+        grows = Growing(glimpse.lines_end, self.follow, fits=glimpse.is_lines)
         growing = grows if self.fold is None else None
         return Source(self.name, self.title, self.accepts, self.read, self.mapping, growing=growing)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detector.errors import InputError
-from detector.reading import dialect, documents, nested, opening, parquet_file, records
+from detector.reading import (
+    dialect,
+    documents,
+    nested,
+    opening,
+    parquet_file,
+    records,
+    shape_kept,
+)
 from detector.reading.nested import Keys
 from detector.reading.source import Sample
 from detector.settings import Settings
@@ -78,7 +85,7 @@ def of_sample(sample: Sample) -> Glimpse:
 
 
 def of_file(path: Path, most: int = HEAD) -> Glimpse:
-    """What the first mebibyte of a file shows. Raises InputError where it cannot be read."""
+    """What the beginning of a file shows. Raises InputError where it cannot be read."""
     head = opening.head(path, most)
     if head.startswith(b"PAR1"):
         with parquet_file.opened(path) as file:
@@ -106,6 +113,14 @@ def is_lines(head: bytes) -> bool:
     return seen.form == "lines" and not seen.wrapper
 
 
+def lines_end(data: bytes) -> int:
+    """``records.lines_end`` of such a log, in which a whole object needs no newline to end."""
+    end = records.lines_end(data)
+    rest = data[end:].strip()
+    whole = rest[:1] == b"{" and rest[-1:] == b"}" and isinstance(nested.load(rest), dict)
+    return len(data) if whole else end
+
+
 def joined(before: Glimpse, after: Glimpse) -> Glimpse:
     """What two parts of one log of lines show, one after the other; of the entries, none."""
     counts = dict(before.counts)
@@ -121,17 +136,13 @@ def joined(before: Glimpse, after: Glimpse) -> Glimpse:
 
 def encode(seen: Glimpse) -> str:
     """What a log of lines shows, as text between one piece of it and the next."""
-    return json.dumps([[list(path), seen.counts.get(name, 0)] for name, path in seen.keys.items()])
+    return shape_kept.encode(nested.Shape(dict(seen.keys), {}, dict(seen.counts)))
 
 
 def decode(text: str) -> Glimpse:
     """What ``encode`` made."""
-    found = [(".".join(path), tuple(path), count) for path, count in json.loads(text)]
-    return Glimpse(
-        "lines",
-        {name: path for name, path, _ in found},
-        counts={name: count for name, _, count in found},
-    )
+    shape = shape_kept.decode(text)
+    return Glimpse("lines", shape.keys, counts=shape.counts)
 
 
 def _parquet(file: pq.ParquetFile) -> Glimpse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,19 +180,6 @@ class _Cutter:
 def lines_end(data: bytes) -> int:
     """Where the last whole line of ``data`` ends: ``Growing.cut`` of formats of one line."""
     return data.rfind(b"\n") + 1
-
-
-def objects_end(data: bytes) -> int:
-    """``lines_end`` of JSON, in which an object that is whole needs no newline to end."""
-    end = lines_end(data)
-    rest = data[end:].strip()
-    if rest[:1] == b"{" and rest[-1:] == b"}":
-        try:
-            json.loads(rest)
-        except (ValueError, RecursionError):
-            return end
-        return len(data)
-    return end
 
 
 def quoted_end(data: bytes) -> int:

@@ -67,7 +67,11 @@ class Live:
     def forget(self, days: Collection[date]) -> None:
         """``days`` are over: what lies before them makes room."""
         if self.ready is not None and self.ready.today.day in days:
-            self.ready = self._running = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of all that was prepared."""
+        self.ready = self._base = self._running = None
 
     def close(self) -> None:
         """Nothing more is prepared."""
@@ -110,7 +114,7 @@ class Live:
 
     def _make_ready(self, books: Books, day: date, now: float, *, wait: bool) -> None:
         if self.ready is not None and self.ready.today.day != day:
-            self.ready = self._running = None  # what is made next needs the room
+            self._let_go()  # what is made next needs the room
         other = self.ready is None
         stale = self._late or bool(self._strangers)
         if self._coming is None and (other or (stale and now - self._asked >= ANEW)):

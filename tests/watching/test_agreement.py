@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -120,9 +119,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
 def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
     kit: Kit, names: list[str], cuts: list[int], seed: int
 ) -> None:
-    for part in ("state", "ledger", "logs", "batch", "out"):
-        shutil.rmtree(kit.folder / part, ignore_errors=True)
-    kit.logs.mkdir()
+    kit.clear()
     follow(kit, {name: pieces(SAMPLES[name], cuts) for name in names}, random.Random(seed))
     wanted = of_ledger_alone(kit, sorted(names))
     demand_counted(kit, wanted)
@@ -138,9 +135,7 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
 def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
     kit: Kit, name: str, cuts: list[int], seed: int
 ) -> None:
-    for part in ("state", "ledger", "logs", "batch", "out"):
-        shutil.rmtree(kit.folder / part, ignore_errors=True)
-    kit.logs.mkdir()
+    kit.clear()
     file, data = EXPORTS[name]
     # Without the last newline, as some write them.
     follow(kit, {file: pieces(data.rstrip(), cuts)}, random.Random(seed))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,8 +88,7 @@ def of_watch(kit: Kit) -> tuple[pl.DataFrame, list]:
 def test_pieces_of_any_size_through_a_pipe_count_as_the_file_does(
     kit: Kit, name: str, cuts: list[int], seed: int
 ) -> None:
-    for part in ("state", "ledger", "batch", "out"):
-        shutil.rmtree(kit.folder / part, ignore_errors=True)
+    kit.clear()
     data, chance = SAMPLES[name], random.Random(seed)
     ends = {0, len(data), *range(0, len(data), MOST), *(cut % (len(data) + 1) for cut in cuts)}
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:

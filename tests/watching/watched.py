@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ class Kit:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    def clear(self) -> None:
+        """As if nothing had been watched or scored: examples of one test share the folder."""
+        for part in ("state", "ledger", "logs", "batch", "out"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+        self.logs.mkdir()
 
     @contextmanager
     def watching(
