@@ -22,9 +22,9 @@ from detector.reading.conform import Conformed, Mistyped, conform
 from detector.reading.folding import Folding
 from detector.reading.glimpse import Glimpse
 from detector.reading.pieces import Bad, Piece, Wanted
-from detector.reading.source import SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.source import HELD, SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
 from detector.reading.sql_shape import POSTGRESQL, Dialect
-from detector.schema import EVENTS
+from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
 #: Says that something of the file is as the preset needs it.
@@ -66,10 +66,8 @@ class Preset:
 
     def source(self) -> Source:
         """The log format."""
-        # Of a statement that is told by several entries, some may be yet to come.
-        grows = Growing(glimpse.lines_end, self.follow, fits=glimpse.is_lines)
-        growing = grows if self.fold is None else None
-        return Source(self.name, self.title, self.accepts, self.read, self.mapping, growing=growing)
+        grows = Growing(glimpse.lines_end, self.follow, self.close, glimpse.is_lines)
+        return Source(self.name, self.title, self.accepts, self.read, self.mapping, growing=grows)
 
     def accepts(self, sample: Sample, settings: Settings) -> bool:
         """Whether a sample has the vendor's columns."""
@@ -100,21 +98,28 @@ class Preset:
         reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
         for piece in pieces.read(path, seen, reader.wanted):
             yield reader.batch(piece)
-        yield reader.last()
+        yield replace(_finished(reader.folding), bytes_read=path.stat().st_size)
 
     def follow(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        """Batches of one piece of a file of lines. The tail is what its beginning showed, and how
-        much of that was seen. Raises InputError.
+        """Batches of one piece of a file of lines. The tail is what its beginning showed, how much
+        of that was seen, and the entries of statements that may go on. Raises InputError.
         """
         at = int(tail.get(SEEN, "0"))
         seen = glimpse.decode(tail[SHAPE]) if SHAPE in tail else Glimpse("lines")
         if at < glimpse.HEAD:
             seen = glimpse.joined(seen, glimpse.of_file(path, glimpse.HEAD - at))
             at += path.stat().st_size
-        reader = _Reader(self, path, settings, self.wanted(seen, settings), Folding())
+        folding = Folding.of(tail.get(HELD, ""))
+        reader = _Reader(self, path, settings, self.wanted(seen, settings), folding)
         for piece in pieces.read(path, seen, reader.wanted):
             yield reader.batch(piece)
-        yield nothing({SEEN: str(at), SHAPE: glimpse.encode(seen)})
+        held = {} if self.fold is None else {HELD: folding.kept()}
+        yield nothing({SEEN: str(at), SHAPE: glimpse.encode(seen), **held})
+
+    def close(self, settings: Settings, tail: Tail) -> Batch:
+        """Statements that were open when a file ended."""
+        del settings  # they were conformed by them
+        return _finished(Folding.of(tail.get(HELD, "")))
 
     def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
         """Which column is which, for people. Raises InputError."""
@@ -194,14 +199,6 @@ class _Reader:
             skipped += self.folding.folded - before
         return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
 
-    def last(self) -> Batch:
-        """What waited for the end of the file."""
-        before = self.folding.folded
-        events = self.folding.finish()
-        none = rejects.frame(self.path, [])
-        size = self.path.stat().st_size
-        return Batch(events, none, self.folding.folded - before, size)
-
     def conformed(self, raw: pl.DataFrame) -> Conformed:
         made = dict(self.preset.columns)
         for name in self.wanted.marked:
@@ -240,6 +237,13 @@ class _Reader:
             told = told.filter(~bad)
         events = result.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
         return events.hstack(told)
+
+
+def _finished(folding: Folding) -> Batch:
+    """What waited for the end of the file."""
+    before = folding.folded
+    events = folding.finish()
+    return Batch(events, empty(REJECTS), folding.folded - before)
 
 
 _FIGURES: Final = frozenset({"rows", "bytes", "duration_ms"})

@@ -109,6 +109,7 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
         good[at] = good[at][:-9]
     path = tmp_path / "log"
     path.write_bytes(b"\n".join(good) + b"\n")
+    monkeypatch.setattr(folding, "NEAR", 200)
     whole = read(SOURCES[name], path)
     original = records.line_blocks
     monkeypatch.setattr(
@@ -116,7 +117,6 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
         "line_blocks",
         lambda path, _, chunks=None: original(path, 3000, chunks=chunks),
     )
-    monkeypatch.setattr(folding, "NEAR", 200)
     cut = read(SOURCES[name], path)
     assert sorted(keys(cut[0])) == sorted(keys(whole[0]))
     assert cut[1].equals(whole[1])

@@ -145,8 +145,10 @@ def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
 
 
 def test_exports_that_are_followed_have_samples() -> None:
-    assert {"access_log", "bigquery", "clickhouse", "databricks", "ecs", "ocsf", "redshift",
-            "snowflake", "sqlserver_events", "trino"} <= set(EXPORTS)  # fmt: skip
+    assert {"access_log", "bigquery", "clickhouse", "databricks", "ecs",
+            "elasticsearch_audit", "ocsf", "opensearch_audit", "oracle", "redshift",
+            "snowflake", "sqlserver_audit",
+            "sqlserver_events", "trino"} <= set(EXPORTS)  # fmt: skip
 
 
 def demand_counted(kit: Kit, wanted: tuple[pl.DataFrame, list]) -> None:

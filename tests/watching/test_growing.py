@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +38,17 @@ def samples() -> list[tuple[str, str, bytes]]:
         ]
         # Of exports, those with an entry a line.
         found += [each for each in texts if source.follows(each[2])]
+    name = "aws_activity_streams"
+    found += [
+        (name, path.name, alone(path.read_bytes())) for path in (DATA / name).glob("*.ndjson")
+    ]
     return found
+
+
+def alone(data: bytes) -> bytes:
+    """The events of records that have a list of them, each on its line."""
+    records = [json.loads(line)["databaseActivityEventList"] for line in data.splitlines()]
+    return b"".join(json.dumps(event).encode() + b"\n" for events in records for event in events)
 
 
 SAMPLES = samples()

@@ -1,0 +1,100 @@
+"""Which entries are one statement depends on the entries alone, not on where their log is cut."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.reading import folding
+from detector.reading.folding import Folding
+from detector.schema import EVENTS
+
+START = datetime(2024, 3, 4, 10, tzinfo=UTC)
+#: (seconds after the entry before, key).
+Steps = list[tuple[int, str | None]]
+
+
+def entries(steps: Steps) -> pl.DataFrame:
+    """An entry a step; each names an object of its own and has as many rows as its number."""
+    time, rows = START, []
+    for number, (seconds, key) in enumerate(steps):
+        time += timedelta(seconds=seconds)
+        rows.append(
+            {"timestamp": time, "account": "a", "object": str(number), "rows": number,
+             "success": True, "key": key, "rank": number % 2}
+        )  # fmt: skip
+    return pl.DataFrame(rows, schema={**EVENTS, "key": pl.String(), "rank": pl.Int64()})
+
+
+def folded(steps: Steps, cuts: list[int] | None = None, *, kept: bool = False) -> list[set[int]]:
+    """The numbers of the entries of each event, the log cut at ``cuts``."""
+    found, table, events = Folding(), entries(steps), []
+    places = sorted({0, len(steps), *(cut % (len(steps) + 1) for cut in cuts or [])})
+    for one, other in pairwise(places):
+        events.append(found.add(table[one:other]))
+        if kept:
+            found = Folding.of(found.kept())
+    events.append(found.finish())
+    rows = pl.concat(events).select("object", "other_objects", "rows").rows()
+    numbers = [{int(name) for name in (first, *(others or []))} for first, others, _ in rows]
+    assert [max(each) for each in numbers] == [count for *_, count in rows]
+    return sorted(numbers, key=sorted)
+
+
+def slowly(steps: Steps) -> list[set[int]]:
+    """The rule, entry by entry."""
+    open_: dict[str, tuple[set[int], int, int]] = {}
+    found, clock = [], 0
+    for number, (seconds, key) in enumerate(steps):
+        clock += seconds
+        for name, (numbers, last, time) in list(open_.items()):
+            late = clock > time + folding.WAIT // 1_000_000
+            if late or number - last > folding.NEAR or len(numbers) >= folding.MOST:
+                found.append(open_.pop(name)[0])
+        if key is None:
+            found.append({number})
+            continue
+        numbers, *_ = open_.get(key, (set(), 0, 0))
+        open_[key] = ({*numbers, number}, number, clock)
+    return sorted([*found, *(numbers for numbers, *_ in open_.values())], key=sorted)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from([0, 0, 1, 29, 60, 61, -40]), st.sampled_from([None, *"xyz"])),
+    min_size=1, max_size=40,
+)  # fmt: skip
+
+
+@given(steps=STEPS, cuts=st.lists(st.integers(0, 99), max_size=8), kept=st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_pieces_cut_anywhere_fold_as_the_rule_says(
+    steps: Steps, cuts: list[int], kept: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "NEAR", 5)
+        patch.setattr(folding, "MOST", 4)
+        assert folded(steps, cuts, kept=kept) == folded(steps) == slowly(steps)
+
+
+def test_entries_stay_together_over_others_that_stand_between() -> None:
+    steps: Steps = [(0, "x"), (0, "y"), (60, "x"), (0, None), (60, "x")]
+    assert folded(steps) == [{0, 2, 4}, {1}, {3}]
+
+
+def test_a_key_that_comes_again_later_is_another_statement() -> None:
+    assert folded([(0, "x"), (61, "x")]) == [{0}, {1}]
+    assert folded([(0, "x"), (61, None), (-61, "x")]) == [{0}, {1}, {2}]
+    assert folded([(0, "x"), (-300, None), (0, "x")]) == [{0, 2}, {1}]
+
+
+def test_a_key_that_never_ends_does_not_fill_the_memory() -> None:
+    found = Folding()
+    table = entries([(0, "same")] * 1_000)
+    for _ in range(9):
+        found.add(table)
+        assert len(found.waiting) <= folding.MOST
