@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -75,6 +75,11 @@ class Running:
         self._renew(fresh["account"].unique())
         self._measure([*{*changed, *fresh[FIRST]}])
         return True
+
+    def beside(self, parts: Sequence[Shard]) -> Running | None:
+        """Another with some more of the day, where that can be added; this one stays."""
+        other = replace(self, _each=dict(self._each))
+        return other if other.add(parts) else None
 
     def _of_people(self, touched: pl.DataFrame) -> bool:
         """Whether the log says whose records were read."""

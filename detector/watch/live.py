@@ -83,10 +83,27 @@ class Live:
         if self.ready is None or self.ready.today.day != day:
             return []
         running = self._up_to_date(books.open, day)
-        self._strangers |= self._touched - running.today.members
-        asked = {kind: self._touched if kind == ACCOUNT else None for kind in running.today.kinds}
-        judged = self.judging.scorer.judge(running.today.table(running.each, running.new, asked))
-        self._touched = set()
+        touched, self._touched = self._touched, set()
+        return self._rung(running, touched, books.open)
+
+    def foresee(self, books: Books, day: date, held: Tables) -> list[Alert]:
+        """The alerts of the day so far of whom ``held``, which does not count yet, is of."""
+        if self.ready is None or self.ready.today.day != day:
+            return []
+        open_days = books.open.beside(day, held)
+        running = self._up_to_date(books.open, day).beside([held])
+        if running is None:
+            today = self.ready.today
+            running = Running.of(today, self._day(open_days, day, today.members))
+        return self._rung(running, set(held[0]["account"].unique()), open_days)
+
+    def _rung(self, running: Running, touched: set[str], open_days: OpenDays) -> list[Alert]:
+        """The alerts of accounts that were ``touched``, and of groups, that ring now."""
+        assert self.ready is not None
+        today = running.today
+        self._strangers |= touched - today.members
+        asked = {kind: touched if kind == ACCOUNT else None for kind in today.kinds}
+        judged = self.judging.scorer.judge(today.table(running.each, running.new, asked))
         if judged.is_empty():
             return []
         scored = self.judging.scorer.ring(slim(judged), self.ready.earlier)
@@ -94,9 +111,9 @@ class Live:
         found = [
             (kind, name)
             for kind, name in rings.select(KEYS).iter_rows()
-            if alert_id(kind, name, day) not in self._told
+            if alert_id(kind, name, today.day) not in self._told
         ]
-        return self._whole(running, found, books.open) if found else []
+        return self._whole(running, found, open_days) if found else []
 
     def _up_to_date(self, open_days: OpenDays, day: date) -> Running:
         """The day so far, with what came in lately."""

@@ -58,11 +58,11 @@ def fold(batches: Iterable[Batch], timezone: str) -> Days:
 
 def together(one: Days, other: Days) -> Days:
     """The sums of both."""
-    both = {day: _merged([one[day], other[day]]) for day in one.keys() & other.keys()}
+    both = {day: stacked([one[day], other[day]]) for day in one.keys() & other.keys()}
     return {**one, **other, **both}
 
 
-def _merged(parts: Iterable[Tables]) -> Tables:
+def stacked(parts: Iterable[Tables]) -> Tables:
     """HOURS and TOUCHED of several parts as those of the whole."""
     hours, touched = zip(*parts, strict=True)
     return merge_hours(pl.concat(hours)), merge_touched(pl.concat(touched))
@@ -122,6 +122,11 @@ class OpenDays:
             twice = len(before) > 1 and sum(each.rows for each in before) >= 2 * most
             found += many or ([before] if twice else [])
         return found
+
+    def beside(self, day: date, tables: Tables) -> OpenDays:
+        """These, with some more of a day that do not count."""
+        more = [*self.parts.get(day, []), Sums.of(0, day, 0, *tables)]
+        return OpenDays({**self.parts, day: more})
 
     def joined(self, sums: list[Sums]) -> Sums:
         """One of several of a day, above all of those that came in as they are."""
@@ -190,11 +195,11 @@ def merged(
     chosen = accounts & pl.col("dimension").is_in(sorted(dimensions))
     parts = [(each.hours.filter(accounts), each.touched.filter(chosen)) for each in sums]
     base = (base[0].filter(accounts), base[1].filter(accounts))
-    return _merged([base, *parts]) if parts else base
+    return stacked([base, *parts]) if parts else base
 
 
 def day_sums(sums: list[Sums]) -> Tables:
     """HOURS and TOUCHED of sums of one day."""
     if not sums:
         return empty(HOURS), empty(TOUCHED)
-    return _merged((each.hours, each.touched) for each in sums)
+    return stacked((each.hours, each.touched) for each in sums)

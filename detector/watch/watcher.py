@@ -7,6 +7,7 @@ the same again, and comes to the same alerts.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +25,7 @@ from detector.ledger.store import Ledger
 from detector.schema import SCORES
 from detector.watch import sealing, state
 from detector.watch.calendar import AHEAD, Calendar, believed
+from detector.watch.held import Held
 from detector.watch.intake import Intake, Piece
 from detector.watch.live import SHARD, Live
 from detector.watch.shelf import Shelf
@@ -82,6 +84,7 @@ class Watcher:
     newest: datetime | None = None
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
+    held: Held = field(init=False)
     _turn: Turn = field(default_factory=Turn)
     _fresh: bool = True
     _ids: set[str] = field(init=False)
@@ -101,6 +104,7 @@ class Watcher:
         self.raised = self.state.alerts()
         self._ids = self.state.box().ids()
         self.live = Live(self.judging)
+        self.held = Held(self.shelf, self.ledger.timezone)
         self._sealed = self._moved = self.clock()
         self._reconcile()
         self._believe()
@@ -227,12 +231,22 @@ class Watcher:
         return [(some, self._raise(some, now))]
 
     def _live(self, now: float) -> list[Alert]:
-        """The day so far, where it is today's and events came in."""
+        """The day so far, where it is today's and events came in, or are held back by a log."""
         day = self._today(now)
-        if day is None or not self._fresh:
+        if day is None:
             return []
-        found = self.live.score(self.books, day, now)
-        self._fresh = self.live.is_preparing
+        found = []
+        if self._fresh:
+            found = self.live.score(self.books, day, now)
+            self._fresh = self.live.is_preparing
+        began = time.monotonic()
+        if (held := self.held.of(day, now)) is not None:
+            found += self.live.foresee(self.books, day, held)
+            self.held.took(time.monotonic() - began)
+            if self.live.ready is not None and not self.live.is_preparing:
+                self.held.done(day)
+        if not found:
+            return []
         new = self.judging.raised(found, self.raised, self._ids, self.clock())
         self._raised(new)
         return new
@@ -260,6 +274,7 @@ class Watcher:
         self.judging = judging
         self.live.close()
         self.live = Live(judging)
+        self.held = Held(self.shelf, self.ledger.timezone)
         self._fresh = True
 
     def _raise(self, some: Scored, now: float) -> list[Alert]:

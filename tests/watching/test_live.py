@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 from small_office import SCORED
-from watched import Clock, Kit, append, as_lines, of_batch, of_watch
+from watched import Clock, Kit, append, as_lines, counted, of_batch, of_watch, statements
 
 from detector.alerts import batch
 from detector.alerts import ready as ready_made
+from detector.alerts.alert import Alert
 from detector.alerts.running import Running
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK
@@ -70,7 +74,7 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
         append(log, as_lines(theft))
         today.clock.now = at(DAY, 14.2)
         rang = list(watcher.cycle().alerts)
-        (alert,) = (each for each in rang if each["entity"] == "agent07")
+        alert = one_of(rang, "agent07")
         assert (alert["date"], alert["rows"]) == (DAY.isoformat(), 400_000)
         assert alert["raised"] == f"{DAY}T14:12:00Z"
         assert alert["new_objects"] is not None
@@ -81,6 +85,81 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
     ids = [{each["id"] for each in outcome.alerts} for outcome in (wanted, found)]
     assert ids[0] <= ids[1]
     assert alert in watcher.raised
+
+
+def audited(time: datetime, session: int, rows: int) -> bytes:
+    """A read in SQL Server's audit on Azure, which has an entry for each table of a statement."""
+    entry = {
+        "event_time": f"{time:%Y-%m-%d %H:%M:%S.%f}", "action_id": "SL", "succeeded": "true",
+        "server_principal_name": "agent07", "session_id": session, "client_ip": "10.0.0.7",
+        "schema_name": "dbo", "object_name": "person", "statement": "select * from person",
+        "response_rows": rows, "sequence_number": 1, "application_name": "front",
+    }  # fmt: skip
+    return json.dumps(entry).encode() + b"\n"
+
+
+def test_a_theft_rings_while_its_log_still_holds_it_back(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    past, _, later = theft_of(office_log)
+    begun = datetime.fromtimestamp(at(DAY, 14), UTC)
+    log, audit = today.logs / "audit.ndjson", today.logs / "sqlserver.ndjson"
+    append(log, as_lines(past))
+    append(audit, audited(begun, 1, 3) + audited(begun + timedelta(seconds=61), 2, 3))
+    with today.watching(settle=1e9) as watcher:
+        ready(watcher)
+        before = counted(watcher)
+        append(audit, audited(begun + timedelta(minutes=5), 3, 400_000))
+        today.clock.now = at(DAY, 14.2)
+        alert = one_of(watcher.cycle().alerts, "agent07")
+        assert alert["rows"] == 400_006
+        # What was held back before counts, and that does not yet.
+        assert counted(watcher) == before + 1
+        assert held_back(watcher) == 1
+        append(audit, audited(begun + timedelta(minutes=5, seconds=1), 3, 400_000))
+        today.clock.now += 60
+        assert not watcher.cycle().alerts
+        append(audit, audited(begun + timedelta(minutes=8), 4, 1))
+        append(log, as_lines(later))
+        today.clock.now += 60
+        assert not [each for each in watcher.cycle().alerts if each["entity"] == "agent07"]
+    os.utime(audit, (0, 0))  # by the clock of the test it is not being written
+    with today.watching() as watcher:
+        watcher.finish()
+    wanted, found = of_batch(today, [log, audit]), of_watch(today)
+    assert found.hours.equals(wanted.hours)
+    assert found.scores.drop("alert_id").equals(wanted.scores.drop("alert_id"))
+    assert {each["id"] for each in wanted.alerts} <= {each["id"] for each in found.alerts}
+
+
+def test_the_last_statement_of_a_silent_postgresql_rings(
+    today: Kit, office_log: pl.DataFrame
+) -> None:
+    append(today.logs / "audit.ndjson", as_lines(theft_of(office_log)[0]))
+    row = (
+        f'{DAY} 14:05:00.000 UTC,"agent07","hr",7,"10.0.0.7:5000",7.1,1,"SELECT",{DAY} 14:00:00 UTC'
+        ',3/1,0,LOG,00000,"AUDIT: SESSION,1,1,READ,SELECT,TABLE,public.person,,<none>,400000"'
+        ',,,,,,,,,"psql","client backend",,0\n'
+    )
+    with today.watching(settle=1e9) as watcher:
+        ready(watcher)
+        before = counted(watcher)
+        append(today.logs / "postgresql.csv", row.encode())
+        today.clock.now = at(DAY, 14.2)
+        assert one_of(watcher.cycle().alerts, "agent07")["rows"] == 400_000
+        assert counted(watcher) == before
+
+
+def one_of(alerts: Sequence[Alert], entity: str) -> Alert:
+    (found,) = (each for each in alerts if each["entity"] == entity)
+    return found
+
+
+def held_back(watcher: Watcher) -> int:
+    """Statements of the day that a log holds back."""
+    watcher.held._told = None
+    tables = watcher.held.of(DAY, watcher.clock() + 60)
+    return 0 if tables is None else statements(tables[0])
 
 
 def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.DataFrame) -> None:
