@@ -33,7 +33,7 @@ from measure import TAKEN, Outcome, Truth, logs
 from detector import registry
 from detector.features.feature import Family
 from detector.features.learning import learn
-from detector.features.table import DIMENSIONS, table
+from detector.features.table import DIMENSIONS, Learned, table
 from detector.forests import forest, lessons, training
 from detector.forests.scoring import Scorer
 from detector.forests.training import Data
@@ -69,7 +69,9 @@ class Remembered:
         """The answer to these days of these tables."""
         days = tuple(str(each) for each in arguments if isinstance(each, list))
         size = tuple(each.shape for each in arguments[:2])
-        key = (size, days, tuple(sorted(named.items())))
+        # Over which levels: those that were learned are kept, so that no two have the same id.
+        over = tuple(id(each) for each in arguments if isinstance(each, Learned))
+        key = (size, days, over, tuple(sorted(named.items())))
         if key not in self.answers:
             self.answers[key] = self.function(*arguments, **named)
         return self.answers[key]

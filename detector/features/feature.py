@@ -62,13 +62,6 @@ def standardised(measure: str) -> pl.Expr:
     )
 
 
-def against_group(measure: str) -> pl.Expr:
-    """How far the day so far lies above a usual day of the group's in training, in spreads."""
-    return (pl.col(f"{measure}_log") - pl.col(f"{measure}_group_centre")) / pl.col(
-        f"{measure}_group_spread"
-    )
-
-
 def plain(measure: str, level: str) -> pl.Expr:
     """A level of log1p as a plain count."""
     return pl.col(f"{measure}_{level}").exp().sub(1).clip(0)

@@ -36,6 +36,8 @@ from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
 from detector.features.signs import SIGNS, Signs
 
+#: What of the frozen levels stands beside the figures as it is.
+TOLD: Final = frozenset({"days", "entities", "rows_group_largest"})
 #: Of which what peers do more of is told: the own level, and the frozen one.
 LEVELS: Final = ("centre", "frozen_centre")
 _PLACE: Final = "place"
@@ -81,7 +83,7 @@ def figures(
     """One row per entity (of ``only``, where given) and hour with activity, of one kind.
 
     ``by_day`` has HOURLY of each day. Columns: entity, group, day, slot, hour_rows; per measure its
-    sum so far, _log, _centre, _spread, _frozen_ and _group_ levels, _moved; running sums; and the
+    sum so far, _log, _centre, _spread and _frozen_ levels, _moved; running sums; TOLD; and the
     signs. ``known`` is ``History.expected`` of the day, where there is one and that is at hand.
     """
     each = [
@@ -135,11 +137,7 @@ def _of_day(
         **{name: values[now.cells] for name, values in sums.items() if name not in LISTS},
         **{f"{name}_log": values[now.cells] for name, values in logs.items()},
         **{name: now.of(values) for name, values in now.known.items() if "_window_" not in name},
-        **{
-            name: now.of(values)
-            for name, values in history.levels.items()
-            if "_group_" in name or name in ("days", "entities")
-        },
+        **{name: now.of(values) for name, values in history.levels.items() if name in TOLD},
     }
     for some in together(RUNNING, len(here)):
         moved = _moved(some, logs, now)

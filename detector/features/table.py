@@ -30,7 +30,6 @@ DIMENSIONS = ("client_address", "object", "application", SUBJECT)
 PLAIN = {
     "centre": "usual",
     "frozen_centre": "frozen_usual",
-    "group_centre": "group_usual",
     "group_largest": "group_largest",
 }
 #: Of features.

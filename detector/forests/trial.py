@@ -2,7 +2,7 @@
 
 Voices that were fitted on an entity's days think them too usual, and voices that never saw the
 entity think them too odd; days to come are other days of entities that were seen. So each day is
-scored both ways, the second by voices fitted on the other half of the entities. Likewise for what
+scored both ways, the second by voices fitted on other entities. Likewise for what
 is usual: levels learned before the days are older than those that days to come will be held
 against, levels learned with them are too close. So the days are scored over both (``older``,
 ``newer``), and the bar is set between the two. How odd an entity usually is is told without the day
@@ -34,6 +34,9 @@ FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
 FEWEST_TO_KNOW = 20_000
 #: How much of what counts is said by voices that saw the entity; the rest by strangers.
 KNOWN_COUNTS = 1 / 2
+#: Parts of the entities, each of which is strange to voices fitted on the rest. Of few days a half
+#: would teach much less than all of them do, and find too much odd.
+PARTS, PARTS_OF_FEW = 2, 5
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
 #: Fits of one judge that run side by side.
@@ -64,10 +67,12 @@ def tried(
     """
     if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
-    voices, strange = _both(older, taught, families, settings.seed)
+    few = len(older) < FEWEST_TO_KNOW
+    parts = PARTS_OF_FEW if few else PARTS
+    voices, strange = _both(older, taught, families, settings.seed, parts)
     known = voices.joint(older, voices.surprises(older), families)
     # Of few days, which trees learn by heart, the strangers' word alone.
-    weight = KNOWN_COUNTS if len(older) >= FEWEST_TO_KNOW else 0.0
+    weight = 0.0 if few else KNOWN_COUNTS
     scores = strange + weight * (known - strange)
     beyond = older.select("entity", "day", beyond=pl.Series(scores - known))
     found = newer.select("entity", "day").join(
@@ -89,21 +94,23 @@ def tried(
 
 
 def _both(
-    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int
+    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int, parts: int
 ) -> tuple[Voices, Points]:
     """Voices of all of the days, and the joint score of each by voices of the other entities."""
-    half = own["entity"].map_elements(
-        lambda name: zlib.crc32(name.encode()) % 2, return_dtype=pl.Int64
+    part = own["entity"].map_elements(
+        lambda name: zlib.crc32(name.encode()) % parts, return_dtype=pl.Int64
     )
-    rest = [own.filter(half != mine) for mine in (0, 1)]
+    rest = [own.filter(part != mine) for mine in range(parts)]
     fits = [own, *(others if len(others) else own for others in rest)]
     # Each fit is on one core, and most of it lets others run (Cython without the interpreter).
     with ThreadPoolExecutor(CORES) as pool:
         voices, *strangers = pool.map(lambda days: _voices(days, taught, families, seed), fits)
     scores = np.zeros(len(own))
     for mine, fitted in enumerate(strangers):
-        rows = own.filter(half == mine)
-        scores[(half == mine).to_numpy()] = fitted.joint(rows, fitted.surprises(rows), families)
+        rows = own.filter(part == mine)
+        if rows.is_empty():
+            continue  # fewer entities than parts
+        scores[(part == mine).to_numpy()] = fitted.joint(rows, fitted.surprises(rows), families)
     return voices, scores
 
 

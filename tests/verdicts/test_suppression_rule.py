@@ -53,7 +53,7 @@ def test_it_holds_after_the_day_of_its_alert_and_until_its_own_last():
 
 def test_another_reason_passes_and_how_much_is_one_reason():
     assert not covers(expectation(), seen(families=frozenset({"volume", "origin"})))
-    assert covers(expectation(), seen(families=frozenset({"running", "peers"})))
+    assert covers(expectation(), seen(families=frozenset({"running"})))
     assert covers(
         expectation(families=frozenset({"volume", "origin"})), seen(families=frozenset({"origin"}))
     )
