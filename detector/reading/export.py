@@ -66,7 +66,9 @@ class Preset:
 
     def source(self) -> Source:
         """The log format."""
-        grows = Growing(glimpse.lines_end, self.follow, self.close, glimpse.is_lines)
+        # Nothing is ever open where an entry is a statement: files need not wait for each other.
+        close = None if self.fold is None else self.close
+        grows = Growing(glimpse.lines_end, self.follow, close, glimpse.is_lines)
         return Source(self.name, self.title, self.accepts, self.read, self.mapping, growing=grows)
 
     def accepts(self, sample: Sample, settings: Settings) -> bool:

@@ -76,6 +76,17 @@ def test_keys_that_come_later_are_known_from_then_on(kit: Kit, log: Path) -> Non
     assert addresses == {"10.0.0.7"}
 
 
+def test_files_of_one_folder_are_followed_side_by_side(kit: Kit, log: Path) -> None:
+    other = log.with_name("others.ndjson")
+    append(log, line(1))
+    append(other, line(2))
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 2
+        append(log, line(3))
+        append(other, line(4))
+        assert statements(watcher) == 4
+
+
 def granted(second: int, request: str, index: str) -> bytes:
     """An entry of Elasticsearch's audit log: of each request there are several."""
     entry = {
