@@ -229,9 +229,10 @@ class _Reader:
         """Events with what tells which belong together."""
         assert self.preset.fold is not None
         rank = self.preset.rank if self.preset.rank is not None else pl.lit(0)
-        told = raw.select(
-            self.preset.fold.cast(pl.String).alias("key"), rank.cast(pl.Int64).alias("rank")
-        )
+        # Hashed: a key can hold a statement's text, and a watcher keeps keys on disk.
+        key = self.preset.fold.cast(pl.String)
+        key = pl.when(key.is_not_null()).then(key.hash()).cast(pl.String)
+        told = raw.select(key.alias("key"), rank.cast(pl.Int64).alias("rank"))
         if len(result.rejected):
             bad = pl.int_range(0, raw.height, dtype=pl.UInt32, eager=True).is_in(
                 result.rejected["row"].implode()

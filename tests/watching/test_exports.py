@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from watched import Kit, append, counted
 
+from detector.reading.folding import Folding
+from detector.reading.source import HELD
+
 DATA = Path(__file__).parents[1] / "data"
 #: Never long ago enough.
 SETTLE = 1e12
@@ -120,6 +123,21 @@ def test_a_statement_of_several_entries_counts_once_when_the_log_has_gone_on_for
         # Of a request of the same name, much later, nothing is left to be joined with.
         append(log, granted(122, "one", "person") + granted(183, "four", "person"))
         assert statements(watcher) == 4
+
+
+def test_what_is_held_back_has_no_literal(kit: Kit, log: Path) -> None:
+    entry = {
+        "event_time": "2024-03-04 10:00:00.000000", "action_id": "SL", "succeeded": "true",
+        "server_principal_name": "alice", "session_id": 7, "object_name": "person",
+        "statement": "select * from person where name = 'SECRET-4711'", "sequence_number": 1,
+    }  # fmt: skip
+    append(log, json.dumps(entry).encode() + b"\n")
+    with kit.watching(settle=SETTLE) as watcher:
+        assert statements(watcher) == 0
+        (followed,) = watcher.shelf.logs.values()
+    held = str(Folding.of(followed.tail[HELD]).waiting.rows())
+    assert "alice" in held
+    assert "SECRET" not in held
 
 
 @pytest.mark.parametrize(
