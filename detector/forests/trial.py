@@ -35,7 +35,7 @@ FEWEST_TO_KNOW = 20_000
 #: How much of what counts is said by voices that saw the entity; the rest by strangers.
 KNOWN_COUNTS = 1 / 2
 #: Parts of the entities, each of which is strange to voices fitted on the rest. Of few days a half
-#: would teach much less than all of them do, and find too much odd.
+#: would teach trees much less than all of them do, and find too much odd.
 PARTS, PARTS_OF_FEW = 2, 5
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
@@ -68,7 +68,7 @@ def tried(
     if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
     few = len(older) < FEWEST_TO_KNOW
-    parts = PARTS_OF_FEW if few else PARTS
+    parts = PARTS_OF_FEW if few and len(taught) else PARTS
     voices, strange = _both(older, taught, families, settings.seed, parts)
     known = voices.joint(older, voices.surprises(older), families)
     # Of few days, which trees learn by heart, the strangers' word alone.
