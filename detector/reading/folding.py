@@ -63,11 +63,12 @@ class Folding:
         )
         told = entries["timestamp"].to_physical().to_numpy()
         held = pl.concat([self.waiting, entries.filter(pl.col("key").is_not_null())])
-        held = _parted(_statements(held, told, self.seen))
+        held = _statements(held, told, self.seen)
         self.seen += len(entries)
         # Of each key, the last statement may go on, unless it has all the entries it can have.
-        last = pl.col("at").max().over("key") == pl.col("at").max().over("key", "nth")
-        near = self.seen - pl.col("at").max().over("key") <= NEAR
+        newest = pl.col("at").max()
+        last = newest.over("key", "nth") == newest.over("key")
+        near = self.seen - newest.over("key") <= NEAR
         soon = pl.col("after").last() <= pl.col("timestamp").last().to_physical() + WAIT
         few = pl.len().over("key", "nth") < MOST
         still = held.select(last & near & soon.over("key", "nth") & few).to_series()
@@ -132,16 +133,11 @@ def _statements(held: pl.DataFrame, told: np.ndarray, first: int) -> pl.DataFram
     joins = (at[row] < 0) | ((at[row] - at[before] <= NEAR) & (between <= time[before] + WAIT))
     begins = np.ones(len(held), dtype=bool)
     begins[row] = ~joins
-    return held.with_columns(
-        pl.Series("after", after), pl.Series("begins", begins, pl.Int64)
-    ).with_columns(pl.col("begins").cum_sum().over("key").alias("nth"))
-
-
-def _parted(held: pl.DataFrame) -> pl.DataFrame:
-    """``held`` with statements of MOST entries at the most."""
-    part = pl.int_range(pl.len()).over("key", "nth") // MOST
-    whole = pl.struct("nth", part.alias("part")).rank("dense").over("key")
-    return held.with_columns(whole.alias("nth"))
+    held = held.with_columns(pl.Series("after", after), pl.Series("begins", begins))
+    held = held.with_columns(pl.col("begins").cum_sum().over("key").alias("nth"))
+    # Another one begins after MOST entries, too.
+    place = pl.int_range(pl.len()).over("key", "nth")
+    return held.with_columns((place % MOST == 0).cum_sum().over("key").alias("nth"))
 
 
 class _Highest:
