@@ -9,6 +9,7 @@ it is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -17,7 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.forests import binning, trees, walk
+from detector.forests import binning, walk
+from detector.forests import trees as kept
 from detector.forests.binning import Bins
 from detector.forests.trees import SPLITS
 from detector.schema import Schema
@@ -94,28 +96,27 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
     with threadpool_limits(1, user_api="openmp"):
         model.fit(bins.of(points), stolen, sample_weight=weight / weight.mean())
     # scikit-learn has no public way to its trees; a test holds these to its own scores.
-    each = [stage[0].nodes for stage in model._predictors]  # noqa: SLF001
-    return Boosting(pl.concat(_nodes(at, nodes, bins) for at, nodes in enumerate(each)))
+    return Boosting(_nodes([stage[0].nodes for stage in model._predictors], bins))  # noqa: SLF001
 
 
-def _nodes(tree: int, nodes: NDArray[np.void], bins: Bins) -> pl.DataFrame:
+def _nodes(trees: Sequence[NDArray[np.void]], bins: Bins) -> pl.DataFrame:
+    """NODES of scikit-learn's trees."""
+    nodes = np.concatenate(trees)
     leaf = nodes["is_leaf"] == 1
     inner = zip(nodes["feature_idx"][~leaf], nodes["num_threshold"][~leaf], strict=True)
     threshold = np.zeros(len(nodes))
     threshold[~leaf] = [bins.threshold(column, between) for column, between in inner]
-    return pl.DataFrame(
-        {
-            "tree": np.full(len(nodes), tree),
-            "feature": nodes["feature_idx"],
-            "threshold": threshold,
-            "left": np.where(leaf, 0, nodes["left"]),
-            "right": np.where(leaf, 0, nodes["right"]),
-            "value": nodes["value"],
-        },
-        schema_overrides=dict(NODES),
-    ).select(pl.col(name).cast(kind) for name, kind in NODES.items())
+    columns = {
+        "tree": np.repeat(np.arange(len(trees)), [len(each) for each in trees]),
+        "feature": nodes["feature_idx"],
+        "threshold": threshold,
+        "left": np.where(leaf, 0, nodes["left"]),
+        "right": np.where(leaf, 0, nodes["right"]),
+        "value": nodes["value"],
+    }
+    return pl.DataFrame(columns, schema_overrides=dict(NODES))
 
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
-    return Boosting(trees.checked(nodes, NODES, voices, walk.MOST_LEAVES))
+    return Boosting(kept.checked(nodes, NODES, voices, walk.MOST_LEAVES))

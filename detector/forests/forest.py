@@ -9,6 +9,7 @@ threshold (``contamination``) is not used: the budget cuts surprise.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -99,30 +100,37 @@ def fit(points: Points, seed: int) -> Forest:
     sample = min(SUBSAMPLE, len(points))
     model = IForest(n_estimators=TREES, max_samples=sample, random_state=seed, n_jobs=1)
     model.fit(points)
-    usual = _usual_length(sample)
-    return Forest(
-        pl.concat(_nodes(at, each.tree_, usual) for at, each in enumerate(model.estimators_))
+    return Forest(_nodes([each.tree_ for each in model.estimators_], sample))
+
+
+def _nodes(each: Sequence[Any], sample: int) -> pl.DataFrame:
+    """NODES of scikit-learn's trees of samples of so many points."""
+    names = ("children_left", "children_right", "feature", "threshold", "n_node_samples")
+    left, right, feature, threshold, points = (
+        np.concatenate([getattr(tree, name) for tree in each]) for name in names
     )
-
-
-def _nodes(at: int, tree: Any, usual: float) -> pl.DataFrame:
-    """NODES of a tree of scikit-learn's, which has its nodes before those they lead to."""
-    left, right = tree.children_left, tree.children_right
+    sizes = np.array([tree.node_count for tree in each])
+    roots = sizes.cumsum() - sizes
+    first = np.repeat(roots, sizes)
     inner = left > 0
-    depth = np.zeros(tree.node_count)
-    for node in np.flatnonzero(inner):
-        depth[[left[node], right[node]]] = depth[node] + 1
-    length = depth + [_usual_length(int(points)) for points in tree.n_node_samples]
+    depth = np.zeros(len(first))
+    level = roots
+    while len(level := level[inner[level]]):
+        children = first[level] + [left[level], right[level]]
+        depth[children] = depth[level] + 1
+        level = children.ravel()
+    usual = np.array([_usual_length(count) for count in range(sample + 1)])
     return pl.DataFrame(
         {
-            "tree": np.full(tree.node_count, at),
-            "feature": np.where(inner, tree.feature, 0),
-            "threshold": np.where(inner, tree.threshold, 0.0),
+            "tree": np.repeat(np.arange(len(each)), sizes),
+            "feature": np.where(inner, feature, 0),
+            "threshold": np.where(inner, threshold, 0.0),
             "left": np.where(inner, left, 0),
             "right": np.where(inner, right, 0),
-            "length": np.where(inner, 0.0, length / usual),
-        }
-    ).select(pl.col(name).cast(kind) for name, kind in NODES.items())
+            "length": np.where(inner, 0.0, (depth + usual[points]) / usual[sample]),
+        },
+        schema_overrides=dict(NODES),
+    )
 
 
 def _usual_length(points: int) -> float:

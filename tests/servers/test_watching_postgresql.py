@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from office.server import Server
-from small_office import CUT, Office, honest_events
+from small_office import trained_once
 from watched import Clock, Kit, counted
 
 from detector import registry
@@ -24,12 +24,14 @@ SECONDS = 8
 
 
 def test_all_that_pgbench_did_counts_as_in_batch(
-    rotating: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rotating: Server,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     monkeypatch.setattr(Watcher, "_live", lambda *_: [])
-    model = Office.of(honest_events()).before(CUT).model()
-    kit = Kit(tmp_path, model, Settings(), Clock(time.time()))
+    kit = Kit(tmp_path, trained_once(tmp_path_factory), Settings(), Clock(time.time()))
     logs = [str(rotating.csvlog.parent / "*.csv")]
     bench, environment = rotating.bin / "pgbench", rotating.environment("postgres")
     subprocess.run([bench, "-i", "-q"], env=environment, check=True, capture_output=True)

@@ -199,11 +199,11 @@ def test_memory_is_bounded_by_pausing(
     monkeypatch.setattr(topics, "MIB", 1 << 14)
     monkeypatch.setattr(topics, "HELD", 1 << 16)
     monkeypatch.setattr(topics, "AT_ONCE", 10)
-    send(broker, big(1000), partition=1)
+    send(broker, big(400), partition=1)
     held = 0
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.intake.most = 2000
-        while counted(watcher) < 1000:
+        while counted(watcher) < 400:
             watcher.cycle()
             held = max(held, *(len(s._held) for s in watcher.shelf.streams.begun.values()), 0)
             watcher.intake.most = 1 << 15 if held else 2000
