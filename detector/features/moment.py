@@ -35,6 +35,7 @@ from detector.features.panel import Panel
 from detector.features.peers import Peers
 from detector.features.robust import Floats, Integers, members
 from detector.features.signs import SIGNS, Signs
+from detector.side_by_side import side_by_side
 
 #: What of the frozen levels stands beside the figures as it is.
 TOLD: Final = frozenset({"days", "entities", "rows_group_largest"})
@@ -86,10 +87,10 @@ def figures(
     sum so far, _log, _centre, _spread and _frozen_ levels, _moved; running sums; TOLD; and the
     signs. ``known`` is ``History.expected`` of the day, where there is one and that is at hand.
     """
-    each = [
-        _of_day(day, hourly, history, signs, ends=ends, only=only, known=known)
-        for day, hourly in by_day.items()
-    ]
+    each = side_by_side(
+        lambda day: _of_day(day, by_day[day], history, signs, ends=ends, only=only, known=known),
+        by_day,
+    )
     if not each:
         return pl.DataFrame()
     # One frame of all days: a frame of hundreds of columns is dear, and a day is small.

@@ -18,24 +18,26 @@ HELD_TO = 2.0
 Q90 = 1.2816
 
 
-def quantile(values: Floats, share: float) -> Floats:
-    """The quantile along the last axis, between neighbours linearly; NaN where all are NaN."""
+def quantiles(values: Floats, *shares: float) -> list[Floats]:
+    """Each quantile along the last axis, between neighbours linearly; NaN where all are NaN."""
     if values.shape[-1] == 0:
-        return np.full(values.shape[:-1], np.nan)
+        return [np.full(values.shape[:-1], np.nan) for _ in shares]
     ordered = np.sort(values, axis=-1)
-    count = (~np.isnan(values)).sum(axis=-1)
-    place = share * np.maximum(count - 1, 0)
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, np.maximum(count - 1, 0))
-    below = np.take_along_axis(ordered, low[..., None], axis=-1)[..., 0]
-    above = np.take_along_axis(ordered, high[..., None], axis=-1)[..., 0]
-    found: Floats = below + (place - low) * (above - below)
+    last = np.maximum(counts(values) - 1, 0)
+    found = []
+    for share in shares:
+        place = share * last
+        low = np.floor(place).astype(np.int64)
+        high = np.minimum(low + 1, last)
+        below = np.take_along_axis(ordered, low[..., None], axis=-1)[..., 0]
+        above = np.take_along_axis(ordered, high[..., None], axis=-1)[..., 0]
+        found.append(below + (place - low) * (above - below))
     return found
 
 
 def median(values: Floats) -> Floats:
     """The median along the last axis; NaN where all are NaN."""
-    return quantile(values, 0.5)
+    return quantiles(values, 0.5)[0]
 
 
 def spread(values: Floats, floor: float) -> Floats:
@@ -44,10 +46,9 @@ def spread(values: Floats, floor: float) -> Floats:
     MAD, or the 90th percentile's distance where MAD is blind to it: many measures are 0 on most
     days (work at night); their MAD is 0 and says nothing.
     """
-    middle = median(values)
+    middle, high = quantiles(values, 0.5, 0.9)
     deviation = median(np.abs(values - middle[..., None])) * MAD
-    upper = (quantile(values, 0.9) - middle) / Q90
-    return np.fmax(np.fmax(deviation, upper), floor)
+    return np.fmax(np.fmax(deviation, (high - middle) / Q90), floor)
 
 
 def centre(values: Floats, apart: Floats) -> Floats:

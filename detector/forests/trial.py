@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +26,7 @@ from detector.forests.model import Judge
 from detector.forests.scoring import material
 from detector.forests.voices import Points, Voices
 from detector.settings import Settings
+from detector.side_by_side import side_by_side
 
 #: Honest days and campaign days below which trees would learn chance.
 FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
@@ -39,8 +39,6 @@ KNOWN_COUNTS = 1 / 2
 PARTS, PARTS_OF_FEW = 2, 5
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
 JOINT_SCALE = 0.1
-#: Fits of one judge that run side by side.
-CORES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +100,7 @@ def _both(
     )
     rest = [own.filter(part != mine) for mine in range(parts)]
     fits = [own, *(others if len(others) else own for others in rest)]
-    # Each fit is on one core, and most of it lets others run (Cython without the interpreter).
-    with ThreadPoolExecutor(CORES) as pool:
-        voices, *strangers = pool.map(lambda days: _voices(days, taught, families, seed), fits)
+    voices, *strangers = side_by_side(lambda days: _voices(days, taught, families, seed), fits)
     scores = np.zeros(len(own))
     for mine, fitted in enumerate(strangers):
         rows = own.filter(part == mine)
