@@ -224,7 +224,7 @@ def _arrived(sink: Path, at: int, found: dict[str, float]) -> int:
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("folder", type=lambda name: Path(name).resolve())
     arguments.add_argument("--accounts", type=int, default=5000)
     arguments.add_argument("--days", type=int, default=60)
     arguments.add_argument("--rate", type=int, default=10_000)

@@ -173,11 +173,11 @@ def _known(panel: Panel, levels: dict[str, Floats]) -> list[str]:
 def trust(statements: Floats, usual: Floats) -> Floats:
     """How far a mean over the statements of a day (so far) is worth a full day's: up to 1.
 
-    Both in log1p: (entities, columns) and (entities,). A mean over a quarter of the statements has
-    twice the error.
+    Both in log1p: (entities, columns) and (entities,). It is the share of a full day that they
+    are, so that a mean's excess grows as a sum's does: the first list of a day says little.
     """
     share = np.expm1(statements) / np.fmax(np.expm1(usual), 1.0)[:, None]
-    found: Floats = np.sqrt(np.clip(share, 0.0, 1.0))
+    found: Floats = np.clip(share, 0.0, 1.0)
     return found
 
 

@@ -169,12 +169,15 @@ def _day(
 
 
 def _logs(sums: dict[str, Floats], now: Day, history: History) -> dict[str, Floats]:
-    """log1p of the sums so far; a mean over few statements is drawn to the usual one."""
+    """log1p of the sums so far. Of a mean, the highest that it has been: what the day takes back
+    later must not have rung. Over few statements, it is drawn to the usual one.
+    """
     heads = _heads(sums, now.known, now.here) if history.panel.per_head else None
     logs = logged(sums, heads)
     centre = now.known[f"{LENGTH}_centre"][now.here, None]
     worth = trust(logs["statements"], history.levels["statements_centre"][now.here])
-    return logs | {LENGTH: centre + (logs[LENGTH] - centre) * worth}
+    drawn = centre + (logs[LENGTH] - centre) * worth
+    return logs | {LENGTH: np.fmax.accumulate(drawn, axis=1)}
 
 
 def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) -> Floats:

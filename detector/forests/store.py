@@ -47,7 +47,7 @@ from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 6
+FORMAT = 7
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))

@@ -54,7 +54,7 @@ def test_a_day_without_lists_neither_adds_to_a_running_sum_nor_forgives(honest_l
     day = pl.col("timestamp").dt.date()
     log = honest_log.with_columns(
         pl.when(mine & day.is_in(long))
-        .then(pl.col("rows") * 20)
+        .then(pl.col("rows") * 500)
         .when(mine & (day == short))
         .then(pl.lit(1))
         .otherwise("rows")
@@ -64,3 +64,12 @@ def test_a_day_without_lists_neither_adds_to_a_running_sum_nor_forgives(honest_l
     sums = dict(scored.sort("hour").group_by("day").agg(pl.col("length_slow").last()).iter_rows())
     assert sums[short] == sums[long[-1]] > 1
     assert CUT in sums
+
+
+def test_the_length_so_far_never_falls_within_a_day(scored):
+    """What a few lists show by noon, the evening must not take back: it may have rung."""
+    so_far = scored.sort("hour").select(
+        fell=pl.col("length_log").diff().over("entity_kind", "entity", "day") < -1e-9
+    )
+    assert so_far["fell"].is_not_null().sum() > 1000
+    assert not so_far["fell"].any()

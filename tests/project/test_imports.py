@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Left to right; a stage imports itself and what stands left of it.
 ORDER = (
-    ("durable", "errors", "phrases", "schema"),
+    ("durable", "errors", "phrases", "schema", "side_by_side"),
     ("settings",),
     ("pseudonyms",),
     ("reading",),

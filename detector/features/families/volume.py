@@ -96,7 +96,7 @@ FAMILY = Family(
         Feature(
             "length_vs_own",
             "spreads",
-            "mean log1p(rows) of a list today against the own usual",
+            "highest mean log1p(rows) of a list today so far (few: drawn to the usual), against it",
             standardised("length"),
             _length,
         ),
