@@ -18,8 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.forests import binning, walk
-from detector.forests import trees as kept
+from detector.forests import binning, trees, walk
 from detector.forests.binning import Bins
 from detector.forests.trees import SPLITS
 from detector.schema import Schema
@@ -99,15 +98,15 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
     return Boosting(_nodes([stage[0].nodes for stage in model._predictors], bins))  # noqa: SLF001
 
 
-def _nodes(trees: Sequence[NDArray[np.void]], bins: Bins) -> pl.DataFrame:
+def _nodes(each: Sequence[NDArray[np.void]], bins: Bins) -> pl.DataFrame:
     """NODES of scikit-learn's trees."""
-    nodes = np.concatenate(trees)
+    nodes = np.concatenate(each)
     leaf = nodes["is_leaf"] == 1
     inner = zip(nodes["feature_idx"][~leaf], nodes["num_threshold"][~leaf], strict=True)
     threshold = np.zeros(len(nodes))
     threshold[~leaf] = [bins.threshold(column, between) for column, between in inner]
     columns = {
-        "tree": np.repeat(np.arange(len(trees)), [len(each) for each in trees]),
+        "tree": np.repeat(np.arange(len(each)), [len(tree) for tree in each]),
         "feature": nodes["feature_idx"],
         "threshold": threshold,
         "left": np.where(leaf, 0, nodes["left"]),
@@ -119,4 +118,4 @@ def _nodes(trees: Sequence[NDArray[np.void]], bins: Bins) -> pl.DataFrame:
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
-    return Boosting(kept.checked(nodes, NODES, voices, walk.MOST_LEAVES))
+    return Boosting(trees.checked(nodes, NODES, voices, walk.MOST_LEAVES))

@@ -182,13 +182,16 @@ def test_sixty_days_at_once_are_sixty_single_days(robbed_log, model):
     assert len(alerts[0]) >= 2
 
 
-def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(robbed_log, model):
+@pytest.mark.parametrize("many", [1, 7])
+def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
+    robbed_log, model, many
+):
     """Scores and whole alerts, of accounts, groups, addresses and tables."""
     some = [SCORED[0], *SCORED[4:9]]
     book = Book(Office.of(robbed_log))
     judging = Judging(model, None, book.office.settings, FAMILIES)
     together = list(by_week(judging, book, some, MANY))
-    apart = list(by_week(judging, book, some, 7))
+    apart = list(by_week(judging, book, some, many))
     assert [part.days for part in apart] == [[day] for day in some]
     scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
     assert scores[0].equals(scores[1], null_equal=True)
