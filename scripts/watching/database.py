@@ -16,8 +16,30 @@ from office.server import Server, running
 #: Kilobytes after which PostgreSQL begins another file, and pgbench's transactions a second.
 ROTATED = "512"
 RATE = 20
-#: Each of pgbench's transactions writes one line here, and nothing else does.
+#: Each of pgbench's rounds writes one line here, and nothing else does.
 HISTORY = "public.pgbench_history"
+#: What pgbench does by itself, but each statement is a transaction: when the load ends in the
+#: middle of a round, no line that is in the log already is rolled back.
+ROUND = r"""
+\set account random(1, 100000)
+\set delta random(-5000, 5000)
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :account;
+SELECT abalance FROM pgbench_accounts WHERE aid = :account;
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = 1;
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = 1;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime)
+    VALUES (1, 1, :account, :delta, CURRENT_TIMESTAMP);
+"""
+#: Its end: when no session of pgbench is left, the lines it has written are counted.
+COUNT = """
+SET pgaudit.log = 'none';
+DO $$ BEGIN
+    WHILE EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'pgbench') LOOP
+        PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();
+    END LOOP;
+END $$;
+SELECT count(*) FROM pgbench_history;
+"""
 
 
 @dataclass(frozen=True)
@@ -33,12 +55,10 @@ class Load:
         return str(self.server.csvlog.parent / "*.csv")
 
     def stop(self) -> int:
-        """Ends the load; how many transactions there were, by PostgreSQL's own count."""
+        """Ends the load; how many rounds there were, by PostgreSQL's own count."""
         self.client.send_signal(signal.SIGINT)
         self.client.wait(60)
-        silent = "SET pgaudit.log = 'none';\n"
-        said = self.server.psql(f"{silent}SELECT count(*) FROM pgbench_history;\n")
-        found = re.search(r"\d+", said.stdout)
+        found = re.search(r"\d+", self.server.psql(COUNT).stdout)
         assert found
         return int(found.group())
 
@@ -48,11 +68,14 @@ def loaded(folder: Path) -> Iterator[Load]:
     """A server in ``folder`` with the load. Raises UnavailableError where there is none here."""
     settings = {"log_rotation_size": ROTATED, "log_filename": "postgresql-%d-%H%M%S"}
     with running(folder, **settings) as server:
-        bench, environment = server.bin / "pgbench", server.environment("postgres")
+        bench = server.bin / "pgbench"
+        environment = server.environment("postgres", application="pgbench")
         quiet = {**environment, "PGOPTIONS": "-c pgaudit.log=none"}
         subprocess.run([bench, "-i", "-q"], env=quiet, check=True, capture_output=True)
+        (folder / "round.sql").write_text(ROUND)
         with subprocess.Popen(
-            [bench, "-c", "4", "-R", str(RATE), "-T", "86400"], env=environment, text=True,
+            [bench, "-n", "-f", folder / "round.sql", "-c", "4", "-R", str(RATE), "-T", "86400"],
+            env=environment, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=os.setpgrp,  # noqa: PLW1509 - no threads yet
         ) as client:  # fmt: skip
             try:
