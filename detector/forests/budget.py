@@ -20,6 +20,10 @@ RUN_DAYS: Final = 7
 #: theft, surprise is extrapolated: it climbs by several factors of ten a day and says nothing new.
 WORSE: Final = 1.0
 WORSE_SHARE: Final = 0.25
+#: So does the first in a week that is this far above the threshold, thirty times rarer than it
+#: asks. Else a theft that follows an honest alert, and climbs so slowly that no day is much worse
+#: than the week before it, would never ring.
+GRAVE: Final = 1.5
 #: No bar stands lower, whatever the budget allows: one honest day in ten is no news, and where it
 #: were, all would be in one long run in which nothing rings.
 LEAST: Final = 1.0
@@ -48,10 +52,13 @@ def runs(
 
 
 def rings(surprise: str, threshold: float) -> pl.Expr:
-    """Whether a moment rings: the first of a run, or much worse than the run (``before``)."""
-    before = pl.col("before")
+    """Whether a moment rings: the first of a run, or much worse than the run (``before``), or its
+    first that is grave.
+    """
+    now, before, grave = pl.col(surprise), pl.col("before"), threshold + GRAVE
     much = pl.max_horizontal(before + WORSE, before * (1 + WORSE_SHARE))
-    return (pl.col(surprise) >= threshold) & (before.is_null() | (pl.col(surprise) >= much))
+    again = (now >= much) | ((now >= grave) & (before < grave))
+    return (now >= threshold) & (before.is_null() | again)
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.forests import budget
-from detector.forests.budget import LEAST, RUN_DAYS, WORSE, WORSE_SHARE
+from detector.forests.budget import GRAVE, LEAST, RUN_DAYS, WORSE, WORSE_SHARE
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -63,6 +63,19 @@ def test_far_out_a_day_must_be_worse_by_a_share_of_the_run():
     assert _numbers(_days({0: 20.0, 1: 20.0 * (1 + WORSE_SHARE), 2: 20.0})) == [0, 1]
 
 
+def test_what_climbs_so_slowly_that_no_day_is_much_worse_rings_when_it_is_grave():
+    """An honest alert a week before a theft must not hide it."""
+    climb = {n: BAR + 0.1 + n * WORSE / RUN_DAYS * 0.9 for n in range(30)}
+    grave = next(n for n, alarm in climb.items() if alarm >= BAR + GRAVE)
+    assert _numbers(_days(climb)) == [0, grave]
+
+
+def test_what_was_grave_within_the_week_is_no_news():
+    grave = BAR + GRAVE
+    assert _numbers(_days({0: grave, 3: BAR, 3 + RUN_DAYS: grave, 4 + RUN_DAYS: grave})) == [0, 10]
+    assert _numbers(_days({0: grave, 3: BAR, RUN_DAYS: grave})) == [0]
+
+
 def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
     days = _days(dict.fromkeys(range(10), 2.5))
     found = budget.runs(days, days, BAR, DAY + timedelta(days=4)).filter(budget.rings("alarm", BAR))
@@ -84,7 +97,10 @@ def _by_hand(days: pl.DataFrame, bar: float) -> set[tuple[str, date]]:
             for who, when, other in rows
             if who == name and other >= bar and 1 <= (day - when).days <= RUN_DAYS
         ]
-        if alarm >= bar and (not week or alarm >= max(week) + max(WORSE, WORSE_SHARE * max(week))):
+        worst = max(week, default=0.0)
+        much_worse = alarm >= worst + max(WORSE, WORSE_SHARE * worst)
+        grave = alarm >= bar + GRAVE > worst
+        if alarm >= bar and (not week or much_worse or grave):
             found.add((name, day))
     return found
 
