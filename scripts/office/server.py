@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ SETTINGS = {
     "max_connections": "40",
     "listen_addresses": "*",
 }
+
+#: Seconds in which the log collector has to write what it was given.
+WRITTEN_WITHIN = 60.0
 
 
 def binaries() -> Path:
@@ -116,6 +121,21 @@ class Server:
             timeout=300,
             check=check,
         )
+
+    def written(self) -> None:
+        """Waits until all that was logged before is in the logs: the collector has its own time."""
+        mark = f"written up to here {secrets.token_hex(8)}"
+        self.psql(f"DO $$BEGIN RAISE LOG '{mark}'; END$$;", application="waiting")
+        logs = [sorted(self.csvlog.parent.glob(f"*{end}")) for end in (".csv", ".json")]
+        end = time.monotonic() + WRITTEN_WITHIN
+        while not all(_has(written, mark) for written in logs if written):
+            if time.monotonic() > end:
+                raise UnavailableError("the log collector does not write")
+            time.sleep(0.02)
+
+
+def _has(logs: Sequence[Path], mark: str) -> bool:
+    return any(mark.encode() in path.read_bytes() for path in reversed(logs))
 
 
 @contextmanager

@@ -55,11 +55,12 @@ class Load:
         return str(self.server.csvlog.parent / "*.csv")
 
     def stop(self) -> int:
-        """Ends the load; how many rounds there were, by PostgreSQL's own count."""
+        """Ends the load; how many rounds there were, by PostgreSQL's own count, all in the log."""
         self.client.send_signal(signal.SIGINT)
         self.client.wait(60)
         found = re.search(r"\d+", self.server.psql(COUNT).stdout)
         assert found
+        self.server.written()
         return int(found.group())
 
 

@@ -184,7 +184,7 @@ def prove(place: Path, asked: argparse.Namespace, load: Load | None) -> dict[str
     begun = time.monotonic()
     writer = rounds(place, asked.kills, asked.seed, load.logs if load else None)
     transactions = load.stop() if load else 0
-    time.sleep(2.0)  # a log collector writes on its own time; what rests for --settle is complete
+    time.sleep(1.0)  # what rests for --settle is complete
     runs = [("killed", "logs"), ("whole", "one")]
     if load:
         runs += [("database", load.logs), ("database-whole", load.logs)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import polars as pl
 import pytest
 
@@ -38,7 +36,7 @@ def read(explaining):
     explaining.psql(SETUP)
     for role in ("audited", "plain", "written"):
         explaining.psql(SCRIPT, user=role, application="office", check=False)
-    time.sleep(0.5)  # the log collector writes on its own time
+    explaining.written()
     found = {}
     for name, path in (
         ("postgresql_csvlog", explaining.csvlog), ("postgresql_jsonlog", explaining.jsonlog),

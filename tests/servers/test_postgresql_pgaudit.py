@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -77,7 +76,7 @@ def read(postgresql):
     )
     dump = postgresql.environment("postgres", application="pg_dump")
     subprocess.run([postgresql.bin / "pg_dump"], env=dump, capture_output=True, check=True)
-    time.sleep(0.5)  # the log collector writes on its own time
+    postgresql.written()
     return _read(postgresql_csvlog, postgresql.csvlog), _read(
         postgresql_jsonlog, postgresql.jsonlog
     )

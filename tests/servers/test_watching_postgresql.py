@@ -49,7 +49,7 @@ def test_all_that_pgbench_did_counts_as_in_batch(
                     stack.close()
                     watcher = stack.enter_context(kit.watching(*logs, settle=1.0))
                 time.sleep(0.05)
-        time.sleep(2.0)  # the log collector writes on its own time
+        rotating.written()
         kit.clock.now = time.time() + 10
         watcher.finish()
         found = counted(watcher)
