@@ -133,26 +133,36 @@ def of_accounts(
     hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: Month | None = None
 ) -> pl.DataFrame:
     """HOURLY of accounts, from HOURS and TOUCHED, and SUBJECTS; ``past`` see ``subjects.added``."""
-    reading = pl.col("action").is_in(READING)
-    sums = hours.group_by("account", "hour").agg(
-        statements=pl.col("statements").filter(pl.col("action") != "login").sum(),
-        rows=pl.col("rows").filter(reading).sum(),
-        **{name: pl.col(name).filter(reading).sum() for name in ("log_rows", *LISTS)},
-        largest=pl.col("largest").filter(reading).max().fill_null(0),
-        unknown=pl.col("unknown_rows").sum(),
-        exports=pl.col("statements").filter(pl.col("action") == "export").sum(),
-        bytes=pl.col("bytes").filter(reading).sum(),
-        minutes=pl.col("minutes").filter(pl.col("action") != "login").bitwise_or().fill_null(0),
+    # What does not count is 0 before it is summed: to filter each group takes longer.
+    read = pl.when(pl.col("action").is_in(READING))
+    exported, used = pl.when(pl.col("action") == "export"), pl.when(pl.col("action") != "login")
+    sums = (
+        hours.select(
+            "account",
+            "hour",
+            *(read.then(name).otherwise(0) for name in ("rows", "log_rows", *LISTS, "bytes")),
+            *(used.then(name).otherwise(0) for name in ("statements", "minutes")),
+            largest=read.then("largest").otherwise(0),
+            unknown="unknown_rows",
+            exports=exported.then("statements").otherwise(0),
+        )
+        .group_by("account", "hour")
+        .agg(
+            pl.exclude("largest", "minutes").sum(),
+            pl.col("largest").max().fill_null(0),
+            pl.col("minutes").bitwise_or(),
+        )
     )
     sums = sums.join(shape(sums["minutes"]), on="minutes", how="left")
     frame = with_slots(sums, "hour", settings)
-    for dimension, name in (("object", "others"), ("client_address", "addresses")):
-        first = (
-            touched.filter(pl.col("dimension") == dimension)
-            .group_by("account", hour="first_hour")
-            .agg(pl.len().alias(name))
-        )
-        frame = frame.join(first, on=["account", "hour"], how="left")
+    counted = {"others": pl.col("dimension") == "object",
+               "addresses": pl.col("dimension") == "client_address"}  # fmt: skip
+    first = (
+        touched.filter(pl.any_horizontal(counted.values()))
+        .group_by("account", hour="first_hour")
+        .agg(**{name: which.sum() for name, which in counted.items()})
+    )
+    frame = frame.join(first, on=["account", "hour"], how="left")
     frame = subjects.added(frame, touched, past)
     return _typed(
         frame.rename({"account": "entity"}).with_columns(
@@ -252,6 +262,13 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     rest = dict.fromkeys(measured(frame)[len(SUMMED) :], pl.Float64())
     kinds = {**HOURLY, **rest}
-    return frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()).sort(
-        "entity", "day", "slot"
-    )
+    return _ordered(frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()))
+
+
+def _ordered(hourly: pl.DataFrame) -> pl.DataFrame:
+    """Sorted by entity, day and slot, by a number of each: to sort by strings takes far longer."""
+    names = pl.Enum(hourly["entity"].unique().sort())
+    number = pl.col("entity").cast(names).to_physical().cast(pl.Int64)
+    day = pl.col("day").to_physical().cast(pl.Int64)
+    key = (number * 10**6 + day) * 100 + pl.col("slot")
+    return hourly[hourly.select(key).to_series().arg_sort()]
