@@ -102,18 +102,18 @@ def _gathered(
     shards: Shards, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
 ) -> Gathered:
     accounts, known, used = [], [], []
-    sums: dict[str, list[pl.DataFrame]] = {GROUP: [], ADDRESS: [], OBJECT: []}
+    sums = {name: measures.Sums() for name in (GROUP, ADDRESS, OBJECT)}
     for hours, touched in shards():
         each = measures.of_accounts(hours, touched, settings)
         accounts.append(Kind(ACCOUNT, each, {}).panel(*span, settings))
-        sums[GROUP].append(measures.group_sums(each, groups))
+        sums[GROUP].add(measures.group_sums(each, groups))
         for kind in (ADDRESS, OBJECT):
-            sums[kind].append(measures.value_sums(touched, kind))
+            sums[kind].add(measures.value_sums(touched, kind))
         known.append(novelty.known(novelty.with_networks(touched), span[1]))
         used.append(novelty.used(touched, groups))
     return Gathered(
         panels.joined(accounts),
-        {kind: pl.concat(parts) for kind, parts in sums.items()},
+        {kind: parts.whole() for kind, parts in sums.items()},
         pl.concat(known).sort("account", "dimension", "value"),
         novelty.joined_used(pl.concat(used)),
     )

@@ -197,12 +197,10 @@ def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def joined_groups(sums: pl.DataFrame) -> pl.DataFrame:
-    """HOURLY of peer groups, from the ``group_sums`` of disjoint accounts, one under the other."""
+    """HOURLY of peer groups, from the ``group_sums`` of all their accounts."""
     day = ["group", "day"]
     whole = (
-        sums.group_by(*day, "slot")
-        .agg(pl.col(*GROUP_SUMS, "at_work").sum(), pl.col("^most_.*$").max())
-        .sort(*day, "slot")
+        sums.sort(*day, "slot")
         # No member's sums fall as its day goes on: who has most so far is told by the hours in
         # which somebody was at work.
         .with_columns(pl.col("^most_.*$").cum_max().over(day).fill_null(0.0))
@@ -240,12 +238,8 @@ def value_sums(touched: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 
 def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """HOURLY of addresses or objects, from the ``value_sums`` of disjoint accounts."""
-    sums = (
-        sums.group_by("value", "day")
-        .agg(pl.col(*VALUE_SUMS, "others").sum(), pl.col("^most_.*$").max())
-        .with_columns(pl.col(name) - pl.col(f"most_{name}") for name in VALUE_SUMS)
-    )
+    """HOURLY of addresses or objects, from the ``value_sums`` of all their accounts."""
+    sums = sums.with_columns(pl.col(name) - pl.col(f"most_{name}") for name in VALUE_SUMS)
     days = sums.select(pl.col("day").unique())
     last = midnight(pl.col("day") + pl.duration(days=1), settings) - pl.duration(hours=1)
     days = days.with_columns(
@@ -257,6 +251,34 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         .with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)
         .rename({"value": "entity"})
     )
+
+
+class Sums:
+    """The ``group_sums`` or ``value_sums`` of disjoint accounts, added up as they come.
+
+    Some thousand accounts have members in most groups: kept apart until the last, their sums would
+    take as much as those of all accounts, each time.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, more: pl.DataFrame) -> None:
+        """Those of further accounts."""
+        self._parts.append(more)
+        first, *rest = self._parts
+        if sum(part.height for part in rest) > first.height:
+            self._parts = [self.whole()]
+
+    def whole(self) -> pl.DataFrame:
+        """Those of all accounts."""
+        if len(self._parts) == 1:
+            return self._parts[0]
+        every = pl.concat(self._parts)
+        keys = [name for name in ("group", "value", "day", "slot") if name in every.columns]
+        most = "^most_.*$"
+        whole = every.group_by(keys).agg(pl.exclude(most).sum(), pl.col(most).max())
+        return whole.select(every.columns)
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -86,7 +86,6 @@ class _Piece:
     usual: pl.DataFrame
     panels: list[Panel]
     hourly: pl.DataFrame
-    sums: dict[str, pl.DataFrame]
     firsts: pl.DataFrame
     networked: pl.DataFrame
     known: pl.DataFrame
@@ -106,8 +105,9 @@ def gather(
 
     They reach as far back as all at once would: what was new is told from what came before it.
     """
+    sums = {name: measures.Sums() for name in (GROUP, ADDRESS, OBJECT)}
     pieces = [
-        _piece(shard, spans, kept, day, learned, directory, settings)
+        _piece(shard, spans, kept, day, learned, directory, settings, sums)
         for shard in shards
         if shard[0].height
     ]
@@ -117,15 +117,14 @@ def gather(
         name: pl.concat([getattr(each, name) for each in pieces], how="diagonal")
         for name in ("accounts", "usual", "hourly", "firsts", "networked", "known")
     }
-    sums = {name: pl.concat([each.sums[name] for each in pieces]) for name in pieces[0].sums}
     # Where some read the records of people, all others read those of nobody.
     counts = [pl.col(name).fill_null(0) for name in SUBJECTS if name in whole["hourly"].columns]
     hourly = {
         ACCOUNT: whole["hourly"].with_columns(counts),
-        GROUP: measures.joined_groups(sums[GROUP]),
+        GROUP: measures.joined_groups(sums[GROUP].whole()),
     }
     for name in (ADDRESS, OBJECT):
-        hourly[name] = tables.shared(name, measures.joined_values(sums[name], settings))
+        hourly[name] = tables.shared(name, measures.joined_values(sums[name].whole(), settings))
     joined = [panels.joined([each.panels[at] for each in pieces]) for at in range(len(spans))]
     return Past(
         day,
@@ -150,7 +149,9 @@ def _piece(
     learned: Learned,
     directory: pl.DataFrame | None,
     settings: Settings,
+    sums: dict[str, measures.Sums],
 ) -> _Piece:
+    """What is kept of a shard; what its accounts add up to goes to ``sums``."""
     hours, touched = shard
     accounts = peer_groups(hours["account"], directory, learned.groups)
     each = measures.of_accounts(hours, touched, settings)
@@ -159,15 +160,14 @@ def _piece(
     networked = novelty.with_networks(touched)
     seen = learned.known.filter(pl.col("account").is_in(accounts["account"].implode()))
     before = networked.filter(pl.col("day") < day)
+    sums[GROUP].add(measures.group_sums(departing, accounts))
+    for kind in (ADDRESS, OBJECT):
+        sums[kind].add(measures.value_sums(touched, kind))
     return _Piece(
         accounts,
         usual,
         [Kind(ACCOUNT, each, {}).panel(*span, settings) for span in spans],
         each.filter(pl.col("day") >= kept),
-        {
-            GROUP: measures.group_sums(departing, accounts),
-            **{kind: measures.value_sums(touched, kind) for kind in (ADDRESS, OBJECT)},
-        },
         novelty.firsts(networked, seen),
         networked.filter(pl.col("dimension").is_in(NETWORKED)),
         _remembered(before, seen, day),
