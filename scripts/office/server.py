@@ -7,7 +7,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,16 +126,16 @@ class Server:
         """Waits until all that was logged before is in the logs: the collector has its own time."""
         mark = f"written up to here {secrets.token_hex(8)}"
         self.psql(f"DO $$BEGIN RAISE LOG '{mark}'; END$$;", application="waiting")
-        logs = [sorted(self.csvlog.parent.glob(f"*{end}")) for end in (".csv", ".json")]
-        end = time.monotonic() + WRITTEN_WITHIN
-        while not all(_has(written, mark) for written in logs if written):
-            if time.monotonic() > end:
-                raise UnavailableError("the log collector does not write")
+        last = time.monotonic() + WRITTEN_WITHIN
+        while not all(self._has(mark, end) for end in (".csv", ".json")):
+            if time.monotonic() > last:
+                raise TimeoutError("the log collector does not write")
             time.sleep(0.02)
 
-
-def _has(logs: Sequence[Path], mark: str) -> bool:
-    return any(mark.encode() in path.read_bytes() for path in reversed(logs))
+    def _has(self, mark: str, end: str) -> bool:
+        """Whether a log of this kind has it, if there is any: what is rotated is another file."""
+        logs = sorted(self.csvlog.parent.glob(f"*{end}"), reverse=True)
+        return not logs or any(mark.encode() in path.read_bytes() for path in logs)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from office.server import Server, running
 
-#: Kilobytes after which PostgreSQL begins another file, and pgbench's transactions a second.
+#: Kilobytes after which PostgreSQL begins another file, and pgbench's rounds a second.
 ROTATED = "512"
 RATE = 20
 #: Each of pgbench's rounds writes one line here, and nothing else does.
