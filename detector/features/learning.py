@@ -29,10 +29,10 @@ Shards: TypeAlias = Callable[[], Iterator[Shard]]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What is kept of all shards. ``sums`` are those of the kinds that many accounts add up to."""
+    """What is kept of all shards. ``sums`` are what their accounts add up to."""
 
     panel: panels.Panel
-    sums: dict[str, pl.DataFrame]
+    sums: measures.Sums
     known: pl.DataFrame
     used: pl.DataFrame
 
@@ -102,18 +102,16 @@ def _gathered(
     shards: Shards, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
 ) -> Gathered:
     accounts, known, used = [], [], []
-    sums = {name: measures.Sums() for name in (GROUP, ADDRESS, OBJECT)}
+    sums = measures.Sums()
     for hours, touched in shards():
         each = measures.of_accounts(hours, touched, settings)
         accounts.append(Kind(ACCOUNT, each, {}).panel(*span, settings))
-        sums[GROUP].add(measures.group_sums(each, groups))
-        for kind in (ADDRESS, OBJECT):
-            sums[kind].add(measures.value_sums(touched, kind))
+        sums.add(each, groups, touched)
         known.append(novelty.known(novelty.with_networks(touched), span[1]))
         used.append(novelty.used(touched, groups))
     return Gathered(
         panels.joined(accounts),
-        {kind: parts.whole() for kind, parts in sums.items()},
+        sums,
         pl.concat(known).sort("account", "dimension", "value"),
         novelty.joined_used(pl.concat(used)),
     )
@@ -125,11 +123,7 @@ def _panels(
     """Each kind of entity: its name, its days, and the group of each entity."""
     accounts = Kind(ACCOUNT, pl.DataFrame(), dict(groups.iter_rows()))
     yield ACCOUNT, found.panel, accounts.groups(found.panel.entities)
-    for name, sums in found.sums.items():
-        if name == GROUP:
-            hourly = measures.joined_groups(sums)
-        else:
-            hourly = shared(name, measures.joined_values(sums, settings))
-        kind = Kind(name, hourly, {})
+    for name in (GROUP, ADDRESS, OBJECT):
+        kind = Kind(name, shared(name, found.sums.hourly(name, settings)), {})
         panel = kind.panel(*span, settings)
         yield name, panel, kind.groups(panel.entities)

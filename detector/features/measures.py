@@ -6,7 +6,7 @@ A day is that of the organisation's clock; its hours are numbered from its midni
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -155,12 +155,11 @@ def of_accounts(
     )
     sums = sums.join(shape(sums["minutes"]), on="minutes", how="left")
     frame = with_slots(sums, "hour", settings)
-    counted = {"others": pl.col("dimension") == "object",
-               "addresses": pl.col("dimension") == "client_address"}  # fmt: skip
+    dimension = pl.col("dimension")
     first = (
-        touched.filter(pl.any_horizontal(counted.values()))
+        touched.filter(dimension.is_in([OBJECT, ADDRESS]))
         .group_by("account", hour="first_hour")
-        .agg(**{name: which.sum() for name, which in counted.items()})
+        .agg(others=(dimension == OBJECT).sum(), addresses=(dimension == ADDRESS).sum())
     )
     frame = frame.join(first, on=["account", "hour"], how="left")
     frame = subjects.added(frame, touched, past)
@@ -254,31 +253,37 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 class Sums:
-    """The ``group_sums`` or ``value_sums`` of disjoint accounts, added up as they come.
+    """What some accounts after the others add up to: their groups, addresses and objects.
 
     Some thousand accounts have members in most groups: kept apart until the last, their sums would
     take as much as those of all accounts, each time.
     """
 
     def __init__(self) -> None:
-        self._parts: list[pl.DataFrame] = []
+        self._parts: dict[str, list[pl.DataFrame]] = {GROUP: [], ADDRESS: [], OBJECT: []}
 
-    def add(self, more: pl.DataFrame) -> None:
-        """Those of further accounts."""
-        self._parts.append(more)
-        first, *rest = self._parts
-        if sum(part.height for part in rest) > first.height:
-            self._parts = [self.whole()]
+    def add(self, accounts: pl.DataFrame, groups: pl.DataFrame, touched: pl.DataFrame) -> None:
+        """HOURLY of further accounts, (account, group) of at least these, and their TOUCHED."""
+        for kind, parts in self._parts.items():
+            more = group_sums(accounts, groups) if kind == GROUP else value_sums(touched, kind)
+            parts.append(more)
+            if sum(part.height for part in parts[1:]) > parts[0].height:
+                parts[:] = [_added(parts)]
 
-    def whole(self) -> pl.DataFrame:
-        """Those of all accounts."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        every = pl.concat(self._parts)
-        keys = [name for name in ("group", "value", "day", "slot") if name in every.columns]
-        most = "^most_.*$"
-        whole = every.group_by(keys).agg(pl.exclude(most).sum(), pl.col(most).max())
-        return whole.select(every.columns)
+    def hourly(self, kind: str, settings: Settings) -> pl.DataFrame:
+        """HOURLY of all of one kind."""
+        whole = _added(self._parts[kind])
+        return joined_groups(whole) if kind == GROUP else joined_values(whole, settings)
+
+
+def _added(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    if len(parts) == 1:
+        return parts[0]
+    every = pl.concat(parts)
+    keys = [name for name in ("group", "value", "day", "slot") if name in every.columns]
+    most = "^most_.*$"
+    whole = every.group_by(keys).agg(pl.exclude(most).sum(), pl.col(most).max())
+    return whole.select(every.columns)
 
 
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:

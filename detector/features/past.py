@@ -105,7 +105,7 @@ def gather(
 
     They reach as far back as all at once would: what was new is told from what came before it.
     """
-    sums = {name: measures.Sums() for name in (GROUP, ADDRESS, OBJECT)}
+    sums = measures.Sums()
     pieces = [
         _piece(shard, spans, kept, day, learned, directory, settings, sums)
         for shard in shards
@@ -119,12 +119,9 @@ def gather(
     }
     # Where some read the records of people, all others read those of nobody.
     counts = [pl.col(name).fill_null(0) for name in SUBJECTS if name in whole["hourly"].columns]
-    hourly = {
-        ACCOUNT: whole["hourly"].with_columns(counts),
-        GROUP: measures.joined_groups(sums[GROUP].whole()),
-    }
-    for name in (ADDRESS, OBJECT):
-        hourly[name] = tables.shared(name, measures.joined_values(sums[name].whole(), settings))
+    hourly = {ACCOUNT: whole["hourly"].with_columns(counts)}
+    for name in (GROUP, ADDRESS, OBJECT):
+        hourly[name] = tables.shared(name, sums.hourly(name, settings))
     joined = [panels.joined([each.panels[at] for each in pieces]) for at in range(len(spans))]
     return Past(
         day,
@@ -149,7 +146,7 @@ def _piece(
     learned: Learned,
     directory: pl.DataFrame | None,
     settings: Settings,
-    sums: dict[str, measures.Sums],
+    sums: measures.Sums,
 ) -> _Piece:
     """What is kept of a shard; what its accounts add up to goes to ``sums``."""
     hours, touched = shard
@@ -160,9 +157,7 @@ def _piece(
     networked = novelty.with_networks(touched)
     seen = learned.known.filter(pl.col("account").is_in(accounts["account"].implode()))
     before = networked.filter(pl.col("day") < day)
-    sums[GROUP].add(measures.group_sums(departing, accounts))
-    for kind in (ADDRESS, OBJECT):
-        sums[kind].add(measures.value_sums(touched, kind))
+    sums.add(departing, accounts, touched)
     return _Piece(
         accounts,
         usual,

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.features import measures
-from detector.features.measures import GROUP_SUMS, HOURLY, SLOTS, WITHOUT_MOST
+from detector.features.measures import GROUP, GROUP_SUMS, HOURLY, SLOTS, WITHOUT_MOST
+from detector.schema import TOUCHED, empty
+from detector.settings import Settings
 
 GROUPS = pl.DataFrame({"account": ["ann", "bob", "cy", "di"], "group": ["x", "x", "x", "y"]})
 #: Account, slot, and how much of everything: departures begin below nothing.
@@ -68,6 +70,6 @@ def test_members_in_any_parts_give_the_group(hours, part_of) -> None:
     sums = measures.Sums()
     for part in range(4):
         names = [name for name, of in zip(GROUPS["account"], part_of, strict=True) if of == part]
-        sums.add(measures.group_sums(each.filter(pl.col("entity").is_in(names)), GROUPS))
-    assert measures.joined_groups(sums.whole()).equals(measures.of_groups(each, GROUPS))
+        sums.add(each.filter(pl.col("entity").is_in(names)), GROUPS, empty(TOUCHED))
+    assert sums.hourly(GROUP, Settings()).equals(measures.of_groups(each, GROUPS))
     assert set(GROUP_SUMS) - set(WITHOUT_MOST) == {"others"}
