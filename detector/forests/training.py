@@ -34,7 +34,7 @@ FEWEST_DAYS = 14
 FEWEST_ACCOUNT_DAYS = 40
 #: How much of the bar is that of honest days over levels learned before them. Days to come are seen
 #: over levels that hold the weeks just before them, so the other one is nearer, but too near.
-OLDER_COUNTS = 2 / 5
+OLDER_COUNTS = 1 / 5
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
 CONTAMINATED = 2.0
 
