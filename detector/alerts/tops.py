@@ -31,7 +31,7 @@ def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> 
         [
             asked.filter(pl.col("entity_kind") == ACCOUNT).with_columns(account="entity"),
             asked.filter(pl.col("entity_kind") == GROUP).join(
-                groups.rename({"group": "entity"}), on="entity"
+                groups.select("account", entity="group"), on="entity"
             ),
         ]
     )

@@ -51,7 +51,8 @@ class History:
 
     ``logs`` are the panel's with the movement of each day taken out; ``excess`` has, by running
     measure, how far they lie above the frozen level in spreads: (entities, days), NaN where
-    inactive.
+    inactive. ``begins`` is the panel's column of the day from which each entity could be active,
+    NaN where that is not known.
     """
 
     panel: Panel
@@ -59,12 +60,18 @@ class History:
     levels: dict[str, Floats]
     peers: Peers
     least: float
+    begins: Floats
     logs: dict[str, Floats]
     excess: dict[str, Floats]
 
     @classmethod
     def of(
-        cls, panel: Panel, levels: dict[str, Floats], groups: list[str], least: float
+        cls,
+        panel: Panel,
+        levels: dict[str, Floats],
+        groups: list[str],
+        least: float,
+        begins: Floats,
     ) -> History:
         """Computes the excess of all days of the panel."""
         peers = Peers.of(groups)
@@ -90,7 +97,7 @@ class History:
                 continue
             logs[m] = residual + centre - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
-        return cls(panel, groups, levels, peers, least, logs, excess)
+        return cls(panel, groups, levels, peers, least, begins, logs, excess)
 
     def bare(self) -> History:
         """Without its days: all that is asked of it where ``expected`` of the day is at hand."""
@@ -111,10 +118,15 @@ class History:
             found |= self._own(some, recent, off=bool(self.panel.off[at]))
         for some in together(RUNNING, entities):
             found |= self._running(some, at)
-        seen = self.panel.present()[:, max(0, at - REACH) : at]
+        start = max(0, at - REACH)
+        seen = self.panel.present()[:, start:at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
-        return found | _idle(seen[:, seen.any(axis=0)])
+        open_days = seen.any(axis=0)
+        place = np.clip(np.nan_to_num(self.begins) - start, 0, at - start).astype(np.int64)
+        idle = _idle(seen[:, open_days], np.insert(open_days.cumsum(), 0, 0)[place])
+        known = (self.levels["days"] > 0) | ~np.isnan(self.begins)
+        return found | {name: np.where(known, days, np.nan) for name, days in idle.items()}
 
     def _own(self, names: Sequence[str], recent: Integers, *, off: bool) -> dict[str, Floats]:
         frozen = np.stack([self.levels[f"{m}_off_centre" if off else f"{m}_centre"] for m in names])
@@ -181,16 +193,17 @@ def trust(statements: Floats, usual: Floats) -> Floats:
     return found
 
 
-def _idle(seen: np.ndarray) -> dict[str, Floats]:
+def _idle(seen: np.ndarray, begins: Integers) -> dict[str, Floats]:
     """Days without activity before today, and in the longest such gap that ended lately.
 
-    ``seen`` says on which of the days before today each entity was active, (entities, days).
+    ``seen`` says on which of the days before today each entity was active, (entities, days);
+    ``begins`` is the first on which it could be; who was seen before could be on that day.
     """
     days = seen.shape[1]
     place = np.where(seen, np.arange(days)[None, :], -1)
-    last = np.maximum.accumulate(
-        np.concatenate([np.full((len(seen), 1), -1), place], axis=1), axis=1
-    )
+    first = np.where(seen.any(axis=1), seen.argmax(axis=1) if days else 0, days)
+    start = np.minimum(first, begins)[:, None] - 1
+    last = np.maximum.accumulate(np.concatenate([start, place], axis=1), axis=1)
     gaps = np.where(seen, np.arange(days)[None, :] - last[:, :-1] - 1, 0)
     idle = days - 1 - last[:, -1]
     lately = gaps[:, -LATELY:].max(axis=1, initial=0)

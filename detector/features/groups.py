@@ -8,6 +8,8 @@ from detector.ledger.summary import most_used
 
 #: What ``by_use`` gives.
 GROUPS = {"account": pl.String(), "group": pl.String()}
+#: Of ``groups``.
+COLUMNS = (*GROUPS, "hired")
 #: Accounts the directory does not name.
 UNKNOWN = "unlisted"
 #: A learned group of fewer accounts joins the one that shares its program, or the rest.
@@ -18,26 +20,32 @@ REST = "various"
 def groups(
     accounts: pl.Series, directory: pl.DataFrame | None, learned: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """One row per account: account, group; sorted.
+    """One row per account: account, group, hired (null where that is not known); sorted.
 
     Service accounts are a group of their own kind within their group: a nightly job is no
     colleague of the people it works for. Without a directory, ``learned`` (``by_use``) says.
     """
     frame = accounts.unique().sort().rename("account").to_frame()
     if directory is None:
+        frame = frame.with_columns(hired=pl.lit(None, pl.Date))
         rest = pl.lit(REST)
         if learned is None:
-            return frame.with_columns(group=rest)
+            return frame.with_columns(group=rest).select(COLUMNS)
         found = frame.join(learned, on="account", how="left", maintain_order="left")
-        return found.with_columns(pl.col("group").fill_null(rest))
+        return found.with_columns(pl.col("group").fill_null(rest)).select(COLUMNS)
     named = pl.col("group").fill_null(UNKNOWN)
     listed = directory.select(
         "account",
+        "hired",
         group=pl.when(pl.col("kind") == "service").then(named + " (services)").otherwise(named),
     )
-    return frame.join(listed, on="account", how="left", maintain_order="left").with_columns(
-        pl.col("group").fill_null(UNKNOWN)
-    )
+    found = frame.join(listed, on="account", how="left", maintain_order="left")
+    return found.with_columns(pl.col("group").fill_null(UNKNOWN)).select(COLUMNS)
+
+
+def group_of(accounts: pl.DataFrame) -> dict[str, str]:
+    """The group of each account of ``groups``."""
+    return dict(accounts.select(list(GROUPS)).iter_rows())
 
 
 def by_use(touched: pl.DataFrame) -> pl.DataFrame:

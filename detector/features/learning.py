@@ -15,7 +15,7 @@ import polars as pl
 
 from detector.features import departures, levels, measures, novelty, rhythm
 from detector.features import panel as panels
-from detector.features.groups import by_dominant, dominant
+from detector.features.groups import by_dominant, dominant, group_of
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.table import Kind, Learned, shared
@@ -57,15 +57,15 @@ def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Setti
     found = _gathered(shards, groups, (since, until), settings)
     own: list[pl.DataFrame] = []
     peers: list[pl.DataFrame] = []
-    for name, panel, group_of in _panels(found, groups, (since, until), settings):
+    for name, panel, theirs in _panels(found, groups, (since, until), settings):
         if name == GROUP:
             # Accounts came first: what is usual of each is known.
             panel = departures.of_groups(  # noqa: PLW2901 - the panel, complete
-                panel, found.panel, dict(groups.iter_rows()), own[0]
+                panel, found.panel, group_of(groups), own[0]
             )
-        entities, theirs = levels.learn(panel, group_of, levels.floor(name))
+        entities, shared_levels = levels.learn(panel, theirs, levels.floor(name))
         own.append(entities.with_columns(entity_kind=pl.lit(name)))
-        peers.append(theirs.with_columns(entity_kind=pl.lit(name)))
+        peers.append(shared_levels.with_columns(entity_kind=pl.lit(name)))
     seen = rhythm.learn(found.panel)
     return Learned(
         levels=_together(own),
@@ -105,7 +105,7 @@ def _gathered(
     sums = measures.Sums()
     for hours, touched in shards():
         each = measures.of_accounts(hours, touched, settings)
-        accounts.append(Kind(ACCOUNT, each, {}).panel(*span, settings))
+        accounts.append(Kind(ACCOUNT, each).panel(*span, settings))
         sums.add(each, groups, touched)
         known.append(novelty.known(novelty.with_networks(touched), span[1]))
         used.append(novelty.used(touched, groups))
@@ -121,9 +121,9 @@ def _panels(
     found: Gathered, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
 ) -> Iterator[tuple[str, panels.Panel, list[str]]]:
     """Each kind of entity: its name, its days, and the group of each entity."""
-    accounts = Kind(ACCOUNT, pl.DataFrame(), dict(groups.iter_rows()))
+    accounts = Kind.of_accounts(pl.DataFrame(), groups)
     yield ACCOUNT, found.panel, accounts.groups(found.panel.entities)
     for name in (GROUP, ADDRESS, OBJECT):
-        kind = Kind(name, shared(name, found.sums.hourly(name, settings)), {})
+        kind = Kind(name, shared(name, found.sums.hourly(name, settings)))
         panel = kind.panel(*span, settings)
         yield name, panel, kind.groups(panel.entities)

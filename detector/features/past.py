@@ -34,7 +34,7 @@ NETWORKED = ("client_address", "network")
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """``accounts`` is (account, group), ``usual`` see ``departures``. ``hourly`` is HOURLY of
+    """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``hourly`` is HOURLY of
     accounts from ``kept`` on, and of all days of the other kinds. ``networked`` are the addresses
     and networks of all days. ``known`` is when each account last touched each value before the
     ``day``. ``subjects`` is whom they read in the month before it.
@@ -55,9 +55,9 @@ class Past:
     def kinds(self, span: Span, names: Sequence[str]) -> Iterator[tables.Part]:
         """Each kind of entity with its panel over one of the spans."""
         for name in names:
-            group_of = dict(self.accounts.iter_rows()) if name == ACCOUNT else {}
-            kind = tables.scorable(Kind(name, self.hourly[name], group_of), self.learned)
-            mine = name == ACCOUNT
+            mine, hourly = name == ACCOUNT, self.hourly[name]
+            every = Kind.of_accounts(hourly, self.accounts) if mine else Kind(name, hourly)
+            kind = tables.scorable(every, self.learned)
             panel = self.panels[span] if mine else kind.panel(*span, self.settings)
             if panel.entities:
                 yield kind, panel, self._signs(panel) if mine else None
@@ -161,7 +161,7 @@ def _piece(
     return _Piece(
         accounts,
         usual,
-        [Kind(ACCOUNT, each, {}).panel(*span, settings) for span in spans],
+        [Kind(ACCOUNT, each).panel(*span, settings) for span in spans],
         each.filter(pl.col("day") >= kept),
         novelty.firsts(networked, seen),
         networked.filter(pl.col("dimension").is_in(NETWORKED)),

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from detector.features import novelty, rhythm
+from detector.features.groups import group_of
 from detector.features.measures import with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
@@ -82,7 +83,7 @@ def signs_from(
     placed = placed_in(panel, new, settings)
     by_day = {key[0]: part for key, part in placed.partition_by("day", as_dict=True).items()}
     known_groups = set(learned.habits["entity"].drop_nulls())
-    of = dict(groups.iter_rows())
+    of = group_of(groups)
     mine = [of[name] if of.get(name) in known_groups else None for name in panel.entities]
     seen = rhythm.dense(learned.seen, panel.entities)
     habit = rhythm.shares(_habits_of(learned.habits, mine))

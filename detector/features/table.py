@@ -6,16 +6,18 @@ Pure: frames in, frame out. Each row uses only what lies before the end of its h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TypeAlias
 
+import numpy as np
 import polars as pl
 
 from detector.features import departures, expected, levels, measures, moment, novelty
 from detector.features import panel as panels
 from detector.features.expected import History
 from detector.features.feature import Family, Feature, plain
+from detector.features.groups import group_of
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, KINDS
 from detector.features.signs import Signs, signs_of
@@ -59,11 +61,26 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of entity over some days: HOURLY, and the group of each entity (by name)."""
+    """One kind of entity over some days: HOURLY, and the group of each entity (by name).
+
+    ``hired`` is the day from which an account could have read, where the directory says.
+    """
 
     name: str
     hourly: pl.DataFrame
-    group_of: dict[str, str]
+    group_of: dict[str, str] = field(default_factory=dict)
+    hired: dict[str, date] = field(default_factory=dict)
+
+    @classmethod
+    def of_accounts(cls, hourly: pl.DataFrame, accounts: pl.DataFrame) -> Kind:
+        """The accounts; ``accounts`` is ``groups.groups`` of them."""
+        hired = accounts.filter(pl.col("hired").is_not_null())
+        return cls(
+            ACCOUNT,
+            hourly,
+            group_of(accounts),
+            dict(hired.select("account", "hired").iter_rows()),
+        )
 
     def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
         """Its days from ``since`` to ``until``, as arrays."""
@@ -87,16 +104,16 @@ def kinds_of(
     learned: Learned,
     settings: Settings,
 ) -> Iterator[Kind]:
-    """Each kind of entity in the ledger's tables; ``accounts`` is (account, group)."""
+    """Each kind of entity in the ledger's tables; ``accounts`` is ``groups.groups`` of them."""
     each = measures.of_accounts(hours, touched, settings)
     usual = departures.usual(accounts, learned.levels, learned.peers)
     for name in KINDS:
         if name == ACCOUNT:
-            yield Kind(name, each, dict(accounts.iter_rows()))
+            yield Kind.of_accounts(each, accounts)
         elif name == GROUP:
             yield grouped(each, accounts, usual, settings)
         else:
-            yield Kind(name, shared(name, measures.of_values(touched, name, settings)), {})
+            yield Kind(name, shared(name, measures.of_values(touched, name, settings)))
 
 
 def grouped(
@@ -104,7 +121,7 @@ def grouped(
 ) -> Kind:
     """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
     departing = departures.departing(each, usual, settings.workdays)
-    return Kind(GROUP, measures.of_groups(departing, accounts), {})
+    return Kind(GROUP, measures.of_groups(departing, accounts))
 
 
 def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
@@ -184,7 +201,10 @@ def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:
         learned.levels.filter(of_kind).drop("entity_kind"),
         learned.peers.filter(of_kind).drop("entity_kind"),
     )
-    return History.of(panel, frozen, groups, levels.floor(kind.name))
+    begins = np.array(
+        [panel.place(kind.hired[name]) if name in kind.hired else np.nan for name in panel.entities]
+    )
+    return History.of(panel, frozen, groups, levels.floor(kind.name), begins)
 
 
 def finished(
@@ -227,7 +247,7 @@ def scorable(kind: Kind, learned: Learned) -> Kind:
         pl.col("group").is_not_null(),
     )
     kept = kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
-    return Kind(kind.name, kept, kind.group_of)
+    return replace(kind, hourly=kept)
 
 
 def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:

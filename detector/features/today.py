@@ -30,9 +30,9 @@ KEYS = ("account", "dimension", "value")
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """``accounts`` is (account, group), ``usual`` see ``departures``. ``networked`` (addresses and
-    networks) and ``known`` are what was touched before the day (see ``novelty``). ``expected`` is
-    ``History.expected`` of the day, by kind; ``subjects`` whom they read in the month before.
+    """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``networked`` (addresses
+    and networks) and ``known`` are what was touched before the day (see ``novelty``). ``expected``
+    is ``History.expected`` of the day, by kind; ``subjects`` whom they read in the month before.
     """
 
     day: date
@@ -58,7 +58,7 @@ class Today:
         signs = None
         for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
             # Only of the day itself are hours asked for, and they are yet to come.
-            bare = Kind(kind.name, kind.hourly.clear(), kind.group_of)
+            bare = replace(kind, hourly=kind.hourly.clear())
             history = tables.history_of(kind, panel, learned)
             expected[kind.name] = history.expected(day)
             kinds[kind.name] = (bare, history.bare())
@@ -97,7 +97,7 @@ class Today:
             if name not in asked:
                 continue
             if name == ACCOUNT:
-                fit = Kind(name, each, kind.group_of)
+                fit = replace(kind, hourly=each)
             else:
                 groups = tables.grouped(each, self.accounts, self.usual, self.settings)
                 fit = tables.scorable(groups, self.learned)

@@ -28,6 +28,13 @@ GRAVE: Final = 1.5
 #: were, all would be in one long run in which nothing rings.
 LEAST: Final = 1.0
 
+#: How much of the bar is that of honest days over levels learned before them, where one in a
+#: thousand accounts may ring a day, and how much less for ten times as many. Days to come are seen
+#: over levels that hold the weeks just before them, so the bar over newer ones is nearer, but too
+#: near; most so of what is rarest, which is a change: levels that were learned with it know it.
+OLDER_COUNTS: Final = 2 / 5
+LESS_OF_MORE: Final = 2 / 5
+
 KEYS: Final = ("entity_kind", "entity")
 
 
@@ -59,6 +66,14 @@ def rings(surprise: str, threshold: float) -> pl.Expr:
     much = pl.max_horizontal(before + WORSE, before * (1 + WORSE_SHARE))
     again = (now >= much) | ((now >= grave) & (before < grave))
     return (now >= threshold) & (before.is_null() | again)
+
+
+def between(older: float, newer: float, each: float) -> float:
+    """The bar between those over older and over newer levels, that an account may pass ``each``
+    times a day.
+    """
+    counts = OLDER_COUNTS - LESS_OF_MORE * math.log10(1000 * each)
+    return newer + min(1.0, max(0.0, counts)) * (older - newer)
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:

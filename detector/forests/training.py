@@ -32,9 +32,6 @@ HELD_OUT = 0.4
 FEWEST_DAYS = 14
 #: Account-days below which no tail can be told; kinds of entity with fewer are not judged.
 FEWEST_ACCOUNT_DAYS = 40
-#: How much of the bar is that of honest days over levels learned before them. Days to come are seen
-#: over levels that hold the weeks just before them, so the other one is nearer, but too near.
-OLDER_COUNTS = 1 / 5
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
 CONTAMINATED = 2.0
 
@@ -95,7 +92,9 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
         judges={kind: trial.judge for kind, trial in trials.items()},
-        threshold=_threshold(list(trials.values()), per_day * data.share, held_out),
+        threshold=_threshold(
+            list(trials.values()), per_day * data.share, held_out, per_day / len(accounts)
+        ),
         learned=whole,
         settings=data.settings,
         alerts_per_day=per_day,
@@ -167,20 +166,21 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in parts.items()}
 
 
-def _threshold(trials: Sequence[Trial], per_day: float, held_out: Sequence[date]) -> float:
+def _threshold(
+    trials: Sequence[Trial], per_day: float, held_out: Sequence[date], each: float
+) -> float:
     """Between the bars that honest held-out days pass ``per_day`` times a day, over older and over
-    newer levels (OLDER_COUNTS).
+    newer levels. ``each`` is the budget of one account.
 
     The first week only tells which runs had begun, unless there is little more.
     """
     begins = held_out[0] + timedelta(days=budget.RUN_DAYS)
     first = begins if len(held_out) >= 3 * budget.RUN_DAYS else held_out[0]
-    bars = [
+    older, newer = (
         budget.threshold(pl.concat(alarms), per_day, first)
         for alarms in ([trial.older for trial in trials], [trial.newer for trial in trials])
-    ]
-    older, newer = bars
-    return newer + OLDER_COUNTS * (older - newer)
+    )
+    return budget.between(older, newer, each)
 
 
 def _contaminated(whole: Learned) -> tuple[str, ...]:

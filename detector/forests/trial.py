@@ -63,14 +63,16 @@ def tried(
     them; and of campaign days that teach it. ``all_known`` is false where the days are of a sample
     of the entities: of the others it would not be known how odd they usually are.
     """
+    newer = with_newcomers(newer, older)
     if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
     few = len(older) < FEWEST_TO_KNOW
     parts = PARTS_OF_FEW if few and len(taught) else PARTS
     voices, strange = _both(older, taught, families, settings.seed, parts)
     known = voices.joint(older, voices.surprises(older), families)
-    # Of few days, which trees learn by heart, the strangers' word alone.
-    weight = 0.0 if few else KNOWN_COUNTS
+    # Of few days, which trees learn by heart, the strangers' word alone; of newcomers too, since
+    # those to come will have been seen by none.
+    weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, KNOWN_COUNTS)
     scores = strange + weight * (known - strange)
     beyond = older.select("entity", "day", beyond=pl.Series(scores - known))
     found = newer.select("entity", "day").join(
@@ -89,6 +91,15 @@ def tried(
         for days, each in zip((older, newer), beyond_usual, strict=True)
     )
     return Trial(Judge(voices, joint, learned), *alarms)
+
+
+def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
+    """``newer``, but of days of whom nothing was learned before them, that: so little is known of
+    who comes after training.
+    """
+    came = older.filter(pl.col("days") == 0)
+    rest = newer.join(came.select("entity", "day"), on=["entity", "day"], how="anti")
+    return pl.concat([rest, came], how="diagonal").sort("entity", "day")
 
 
 def _both(

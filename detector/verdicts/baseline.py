@@ -45,7 +45,7 @@ def without(
     if members is None:
         members = peer_groups(hours["account"], directory, by_use(touched))
     of_groups = flagged.filter(pl.col("entity_kind") == GROUP).join(
-        members.rename({"group": "entity"}), on="entity"
+        members.select("account", entity="group"), on="entity"
     )
     of_accounts = flagged.filter(pl.col("entity_kind") == ACCOUNT).with_columns(account="entity")
     people = pl.concat([of_accounts, of_groups])

@@ -9,6 +9,7 @@ from small_office import CUT, DAYS, PEOPLE, START, Office, days, desk, directory
 
 from detector.features import departures, measures
 from detector.features import panel as panels
+from detector.features.groups import group_of
 from detector.features.groups import groups as peer_groups
 from detector.features.learning import learn
 from detector.features.measures import ACCOUNT
@@ -33,7 +34,7 @@ def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, d
     usual = departures.usual(accounts, learned.levels, learned.peers)
     hourly = grouped(each, accounts, usual, SETTINGS).hourly
     own = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)
-    of = dict(accounts.iter_rows())
+    of = group_of(accounts)
     return _panel(hourly, per_head=True), _panel(each, per_head=False), own, of
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, under_names
 
 from detector.features import learning
-from detector.features.groups import by_use, groups
+from detector.features.groups import by_use, group_of, groups
 from detector.features.novelty import with_networks
 from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
 
@@ -162,7 +162,7 @@ def test_the_directory_wins_over_use_and_names_services_apart():
     listed = directory().head(1).with_columns(account=pl.lit("ann"), group=pl.lit("desk"))
     listed = pl.concat([listed, listed.with_columns(account=pl.lit("job"), kind=pl.lit("service"))])
     learned = pl.DataFrame({"account": ["ann", "job", "nobody"], "group": ["x", "x", "x"]})
-    found = dict(groups(accounts, listed, learned).iter_rows())
+    found = group_of(groups(accounts, listed, learned))
     assert found["ann"] == "desk"
     assert found["job"] not in ("desk", "x")
     assert found["nobody"] not in ("desk", "x", found["job"])
@@ -175,7 +175,7 @@ def test_services_are_colleagues_of_the_services_of_their_own_group_alone():
         [dict.fromkeys(DIRECTORY) | {"account": n, "group": g, "kind": k} for n, g, k in rows],
         schema=dict(DIRECTORY),
     )
-    found = dict(groups(listed["account"], listed).iter_rows())
+    found = group_of(groups(listed["account"], listed))
     assert found["x"] == found["y"]
     assert len({found["ann"], found["x"], found["z"]}) == 3
 

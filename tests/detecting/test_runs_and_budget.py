@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detector.forests import budget
 from detector.forests.budget import GRAVE, LEAST, RUN_DAYS, WORSE, WORSE_SHARE
+from detector.forests.trial import with_newcomers
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -195,6 +196,26 @@ def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
     low = _days({n: 1.0 + n / 100 for n in range(40)}, "low")
     days = pl.concat([*names, low, _days({0: 5.0, 20: 4.0}, "thief")])
     assert 2.2 < budget.threshold(days, 0.5, DAY) <= 4.0
+
+
+def test_the_rarer_an_alert_may_be_the_nearer_the_bar_is_to_that_over_older_levels():
+    bars = [budget.between(3.0, 2.0, each) for each in (1e-6, 3e-4, 1e-3, 3e-3, 1.0)]
+    assert bars == sorted(bars, reverse=True)
+    assert bars[0] == 3.0
+    assert bars[2] == pytest.approx(2.4)
+    assert bars[-1] == 2.0
+
+
+def test_of_newcomers_the_days_count_as_they_were_before_they_were_known():
+    """Of those to come nothing will be known either."""
+    day = date(2024, 1, 8)
+    old = pl.DataFrame({"entity": ["ann", "new"], "day": [day] * 2, "days": [40, 0], "x": [1, 5]})
+    new = pl.DataFrame(
+        {"entity": ["ann", "late", "new"], "day": [day] * 3, "days": [60, 9, 8], "x": [2, 3, 1]}
+    )
+    assert with_newcomers(new, old).select("entity", "x").rows() == [
+        ("ann", 2), ("late", 3), ("new", 5),
+    ]  # fmt: skip
 
 
 def test_few_honest_entities_do_not_bring_the_bar_down_to_usual_days():

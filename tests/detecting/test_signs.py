@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from small_office import CUT, LATER, Office, agent, days, reads
+from small_office import CUT, LATER, Office, agent, days, directory, reads
 
 from detector.features import rhythm, robust
 from detector.features.measures import ACCOUNT, KINDS, SLOTS
@@ -15,6 +15,7 @@ from detector.features.panel import Panel
 
 AWAY = agent(2)
 BACK = CUT + timedelta(days=14)
+NEW = "newcomer"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,65 @@ def test_who_was_there_the_day_before_was_not_away_but_is_remembered_as_back(awa
 
 def test_after_two_weeks_the_absence_is_forgotten(away):
     assert _on(away, BACK + timedelta(days=16))["idle_lately_days"] == 0
+
+
+@pytest.fixture(scope="module")
+def newcomer(honest_log, model):
+    """A new account reads every workday for four weeks; by the day the directory says it was hired,
+    its first hours of each day.
+    """
+    rng = np.random.default_rng(5)
+    first = CUT + timedelta(days=14)
+    read = [
+        reads(rng, day, np.full(10, 2), rng.normal(13, 1.8, 10).clip(7, 19.9), 1.5)
+        for day in days(first, 28)
+        if day.isoweekday() <= 5
+    ]
+    log = pl.concat(
+        [honest_log, *(each.with_columns(account=pl.lit(NEW)) for each in read)], how="diagonal"
+    )
+    office = Office.of(log)
+
+    def scored(hired):
+        listed = directory()
+        row = listed.head(1).with_columns(account=pl.lit(NEW), hired=pl.lit(hired, pl.Date))
+        found = office.score(model, days(first, 28), pl.concat([listed, row]))
+        own = found.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == NEW)
+        return own.sort("hour").group_by("day", maintain_order=True).first()
+
+    return first, scored
+
+
+def test_an_account_hired_years_ago_that_reads_for_the_first_time_was_silent_until_today(newcomer):
+    first, scored = newcomer
+    found = scored(first - timedelta(days=2000))
+    assert found["idle_so_far"][0] >= 30
+    assert found["idle_days"][0] == pytest.approx(np.log1p(found["idle_so_far"][0]))
+    assert found["idle_so_far"][1] == 0
+    # Six weeks are looked back on: the first of them is another day by now.
+    assert found["idle_lately_days"][1] == found["idle_so_far"][0] - 1
+
+
+@pytest.mark.parametrize("early", [0, 1, 3])
+def test_who_was_hired_a_few_days_before_was_not_away(newcomer, early):
+    first, scored = newcomer
+    found = scored(first - timedelta(days=early))
+    assert found["idle_so_far"][0] == early
+    assert found["idle_lately_days"].max() <= 3
+
+
+def test_a_directory_that_lags_behind_makes_no_absence(newcomer):
+    first, scored = newcomer
+    found = scored(first + timedelta(days=7))
+    assert found["idle_so_far"].max() <= 3
+    assert found["idle_lately_days"].max() <= 3
+
+
+def test_without_a_day_of_hiring_nothing_is_said_of_a_new_account(newcomer):
+    _, scored = newcomer
+    found = scored(None)
+    assert found["idle_days"].null_count() == len(found)
+    assert found["idle_lately"].null_count() == len(found)
 
 
 def test_an_hour_is_strange_by_the_days_before_today_alone():

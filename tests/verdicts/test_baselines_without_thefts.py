@@ -112,7 +112,7 @@ def test_of_a_group_the_days_of_all_members_go():
     hours, touched = tables(log())
     people = pl.DataFrame(
         {"account": ["eve", "a0", "a1"], "group": ["site", "site", "office"],
-         "kind": ["human"] * 3}
+         "kind": ["human"] * 3, "hired": [None] * 3}
     )  # fmt: skip
     clean = without(hours, touched, [("group", "site", THEFT[0])], people, PARIS)
     gone = hours.join(clean.hours, on=["hour", "account"], how="anti")

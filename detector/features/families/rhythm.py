@@ -30,11 +30,17 @@ def _even(_: Figures) -> str:
 
 
 def _idle(row: Figures) -> str:
-    return f"back after {count(row['idle_so_far'])} days or more without any access"
+    days = count(row["idle_so_far"])
+    if not row["days"]:
+        return f"first access, {days} days or more after it was hired"
+    return f"back after {days} days or more without any access"
 
 
 def _back(row: Figures) -> str:
-    return f"back within two weeks after {count(row['idle_lately_days'])} days or more of silence"
+    days = count(row["idle_lately_days"])
+    if not row["days"]:
+        return f"began within two weeks, {days} days or more after it was hired"
+    return f"back within two weeks after {days} days or more of silence"
 
 
 FAMILY = Family(
@@ -78,15 +84,15 @@ FAMILY = Family(
         Feature(
             "idle_days",
             "log days",
-            "days without access before today, of an account that is not new",
-            pl.when(pl.col("days") > 0).then(pl.col("idle_so_far").log1p()),
+            "days without access before today; of a new account, since it was hired",
+            pl.col("idle_so_far").log1p(),
             _idle,
         ),
         Feature(
             "idle_lately",
             "log days",
             "the longest such gap that ended in the past two weeks",
-            pl.when(pl.col("days") > 0).then(pl.col("idle_lately_days").log1p()),
+            pl.col("idle_lately_days").log1p(),
             _back,
         ),
     ),
