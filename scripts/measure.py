@@ -17,24 +17,27 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
 #: Seeds on which detection was chosen, or that were reported before.
-TAKEN = {*range(1, 10), *range(101, 111), *range(301, 340), 401}
+TAKEN = {*range(1, 10), *range(101, 111), *range(301, 349), 401}
 #: Days that are scored, as in make_agency: campaigns lie within them.
 SCORED = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``campaigns``: campaign, kind, exposure. ``benign`` are alerts a day on honest entities."""
+    """``campaigns``: campaign, kind, exposure. ``benign`` are alerts a day on honest entities,
+    ``honest`` is which share of the accounts they are: the others' alerts count nowhere.
+    """
 
     campaigns: pl.DataFrame
     benign: float
+    honest: float = 1.0
 
     @property
     def exposure(self) -> float:
@@ -76,6 +79,12 @@ class Truth:
         honest = alerts.join(self.incidents.select(keys).unique(), on=keys, how="anti")
         return Outcome(campaigns, len(honest) / days)
 
+    def honest(self, scores: pl.DataFrame) -> float:
+        """The share of the accounts of ``scores`` that no campaign uses at any time."""
+        keys = ["entity_kind", "entity"]
+        accounts = scores.select(keys).filter(pl.col("entity_kind") == "account").unique()
+        return len(accounts.join(self.incidents, on=keys, how="anti")) / len(accounts)
+
 
 def incidents(agency: Path) -> pl.DataFrame:
     """campaign, kind, entity_kind, entity, start, end, records: what was really done."""
@@ -114,7 +123,9 @@ def measured(agency: Path, out: Path, budget: float) -> Outcome:
     detector("score", *later, *common, "--out", place / "out")
     scores = pl.read_parquet(place / "out" / "scores.parquet").filter(pl.col("date") > until)
     alerts = scores.filter(pl.col("alert_id").is_not_null())
-    return Truth.of(agency).outcome(alerts, until + timedelta(days=1), scores["date"].n_unique())
+    truth = Truth.of(agency)
+    found = truth.outcome(alerts, until + timedelta(days=1), scores["date"].n_unique())
+    return replace(found, honest=truth.honest(scores))
 
 
 def main() -> int:
@@ -130,7 +141,8 @@ def main() -> int:
             print(f"{exposure:6.3f}  {kind}")
         print(f"{found.exposure:6.3f}  mean of {len(found.campaigns)} campaigns")
         print(
-            f"{found.benign:6.2f}  alerts a day on honest entities, of {budget:g} allowed",
+            f"{found.benign:6.2f}  alerts a day on honest entities ({found.honest:.0%} of the"
+            f" accounts), of {budget:g} allowed",
             flush=True,
         )
     return 0
