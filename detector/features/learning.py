@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TypeAlias
 
 import polars as pl
@@ -25,6 +26,8 @@ from detector.settings import Settings
 Shard: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
 #: All shards, each account in one of them; asked for twice.
 Shards: TypeAlias = Callable[[], Iterator[Shard]]
+#: HOURLY of the accounts of a shard.
+Summed: TypeAlias = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,30 @@ def learn(
     touched: pl.DataFrame,
     directory: pl.DataFrame | None,
     settings: Settings,
+    hourly: pl.DataFrame | None = None,
 ) -> Learned:
-    """The frozen baselines of a training span (HOURS and TOUCHED of all its days)."""
-    return learn_shards(lambda: iter([(hours, touched)]), directory, settings)
+    """The frozen baselines of a training span (HOURS and TOUCHED of all its days). ``hourly`` is
+    ``measures.of_accounts`` of both, where that is at hand.
+    """
+    if hourly is None:
+        hourly = measures.of_accounts(hours, touched, settings)
+    return _learned(lambda: iter([(hours, touched)]), lambda *_: hourly, directory, settings)
 
 
 def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Settings) -> Learned:
     """The frozen baselines of a training span that comes in ``shards``. As ``learn``, to the last
     digit.
     """
+    return _learned(shards, partial(measures.of_accounts, settings=settings), directory, settings)
+
+
+def _learned(
+    shards: Shards, summed: Summed, directory: pl.DataFrame | None, settings: Settings
+) -> Learned:
     since, until, uses, names = _looked_over(shards, settings)
     by_usage = by_dominant(uses)
     groups = peer_groups(names, directory, by_usage)
-    found = _gathered(shards, groups, (since, until), settings)
+    found = _gathered(shards, summed, groups, (since, until), settings)
     own: list[pl.DataFrame] = []
     peers: list[pl.DataFrame] = []
     for name, panel, theirs in _panels(found, groups, (since, until), settings):
@@ -99,12 +113,16 @@ def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.Dat
 
 
 def _gathered(
-    shards: Shards, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
+    shards: Shards,
+    summed: Summed,
+    groups: pl.DataFrame,
+    span: tuple[date, date],
+    settings: Settings,
 ) -> Gathered:
     accounts, known, used = [], [], []
     sums = measures.Sums()
     for hours, touched in shards():
-        each = measures.of_accounts(hours, touched, settings)
+        each = summed(hours, touched)
         accounts.append(Kind(ACCOUNT, each).panel(*span, settings))
         sums.add(each, groups, touched)
         known.append(novelty.known(novelty.with_networks(touched), span[1]))

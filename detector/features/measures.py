@@ -289,10 +289,10 @@ def _added(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     rest = dict.fromkeys(measured(frame)[len(SUMMED) :], pl.Float64())
     kinds = {**HOURLY, **rest}
-    return _ordered(frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()))
+    return ordered(frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()))
 
 
-def _ordered(hourly: pl.DataFrame) -> pl.DataFrame:
+def ordered(hourly: pl.DataFrame) -> pl.DataFrame:
     """Sorted by entity, day and slot, by a number of each: to sort by strings takes far longer."""
     names = pl.Enum(hourly["entity"].unique().sort())
     number = pl.col("entity").cast(names).to_physical().cast(pl.Int64)

@@ -103,9 +103,10 @@ def kinds_of(
     accounts: pl.DataFrame,
     learned: Learned,
     settings: Settings,
+    hourly: pl.DataFrame | None,
 ) -> Iterator[Kind]:
     """Each kind of entity in the ledger's tables; ``accounts`` is ``groups.groups`` of them."""
-    each = measures.of_accounts(hours, touched, settings)
+    each = measures.of_accounts(hours, touched, settings) if hourly is None else hourly
     usual = departures.usual(accounts, learned.levels, learned.peers)
     for name in KINDS:
         if name == ACCOUNT:
@@ -139,11 +140,13 @@ def table(
     families: Sequence[Family],
     *,
     ends: bool = False,
+    hourly: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Figures and features of each entity and active hour of ``scored``, sorted.
 
     ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first. With
-    ``ends``, only the last hour of each entity's day. Columns: entity_kind, entity, group, day,
+    ``ends``, only the last hour of each entity's day. ``hourly`` is ``measures.of_accounts`` of
+    both, where that is at hand. Columns: entity_kind, entity, group, day,
     hour, hour_rows, those of ``moment.figures``, and the features. Without any activity on the
     scored days, a frame without columns.
     """
@@ -151,7 +154,7 @@ def table(
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
 
     def parts() -> Iterator[Part]:
-        for each in kinds_of(hours, touched, accounts, learned, settings):
+        for each in kinds_of(hours, touched, accounts, learned, settings, hourly):
             kind = scorable(each, learned)
             panel = kind.panel(since, until, settings)
             if panel.entities and kind.name == ACCOUNT:

@@ -10,6 +10,7 @@ import polars as pl
 from detector.campaigns import act, kinds
 from detector.campaigns.staging import Staged
 from detector.campaigns.world import world
+from detector.features import measures
 from detector.features import table as features
 from detector.features.feature import Family
 from detector.features.groups import by_use
@@ -34,10 +35,12 @@ def lessons(
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
+    hourly: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Entity-days of campaigns among ``days`` (the feature table at their end), with ``weight``.
 
-    ``hours`` and ``touched`` reach from the beginning of training to the last of ``days``.
+    ``hours`` and ``touched`` reach from the beginning of training to the last of ``days``;
+    ``hourly`` is ``measures.of_accounts`` of both, where that is at hand.
     """
     stage = world(
         hours,
@@ -54,7 +57,8 @@ def lessons(
     for number in range(STAGES_OF_FEW if size < FEW else STAGES):
         staged = kinds.stage(stage, settings.seed + number, each)
         if staged:
-            parts.append(_acted(hours, touched, staged, days, directory, settings, families))
+            acted = _acted(hours, touched, staged, days, directory, settings, families, hourly)
+            parts.append(acted)
     return weighed(pl.concat(parts)) if parts else pl.DataFrame()
 
 
@@ -73,20 +77,39 @@ def _acted(
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
+    hourly: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """The feature table of the campaigns' entities on the campaigns' days; with ``campaign``."""
     acts = pl.concat(each.acts.with_columns(campaign=pl.lit(each.name)) for each in staged)
     all_hours, all_touched = act.added(hours, touched, acts.drop("campaign"))
+    if hourly is not None:
+        hourly = _hourly_with(hourly, acts["account"].unique(), all_hours, all_touched, settings)
     before = learn(
         all_hours.filter(local_day("hour", settings) < days[0]),
         all_touched.filter(pl.col("day") < days[0]),
         directory,
         settings,
+        None if hourly is None else hourly.filter(pl.col("day") < days[0]),
     )
     table = features.table(
-        all_hours, all_touched, days, before, directory, settings, families, ends=True
-    )
+        all_hours, all_touched, days, before, directory, settings, families, ends=True,
+        hourly=hourly,
+    )  # fmt: skip
     return table.join(entity_days(acts, staged), on=["entity_kind", "entity", "day"], how="inner")
+
+
+def _hourly_with(
+    hourly: pl.DataFrame,
+    actors: pl.Series,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    settings: Settings,
+) -> pl.DataFrame:
+    """HOURLY with what ``actors`` do by HOURS and TOUCHED; the others do what they did."""
+    theirs = pl.col("account").is_in(actors.implode())
+    acted = measures.of_accounts(hours.filter(theirs), touched.filter(theirs), settings)
+    rest = hourly.filter(~pl.col("entity").is_in(actors.implode()))
+    return measures.ordered(pl.concat([rest, acted]))
 
 
 def entity_days(acts: pl.DataFrame, staged: list[Staged]) -> pl.DataFrame:

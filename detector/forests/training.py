@@ -17,14 +17,14 @@ from detector.errors import NotEnoughHistory
 from detector.features import table as features
 from detector.features.feature import Family, heard
 from detector.features.learning import Shards, learn, learn_shards
-from detector.features.measures import ACCOUNT, local_day
+from detector.features.measures import ACCOUNT, local_day, of_accounts
 from detector.features.table import Learned
 from detector.forests import budget
 from detector.forests.lessons import lessons
 from detector.forests.model import Model
 from detector.forests.trial import Trial, tried
 from detector.phrases import counted
-from detector.schema import READING
+from detector.schema import READING, SUBJECT
 from detector.settings import Settings
 
 #: Share of the days that is held out, and the least number of days that can be learned from.
@@ -78,14 +78,15 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         )
     held_out = days[round(len(days) * (1 - HELD_OUT)) :]
     progress("what is usual")
-    older = _held_out(data, held_out)
+    hourly = _hourly(data)
+    older = _held_out(data, held_out, hourly)
     shown = [column.name for column in older if column.null_count() < len(column)]
     data = replace(data, families=heard(data.families, shown))
-    whole = _whole(data)
-    newer = _by_kind(_ends(data, held_out, whole))
+    whole = _whole(data, hourly)
+    newer = _by_kind(_ends(data, held_out, whole, hourly))
     progress("campaigns to learn from")
     staged = lessons(
-        data.hours, data.touched, held_out, data.directory, data.settings, data.families
+        data.hours, data.touched, held_out, data.directory, data.settings, data.families, hourly
     )
     trials = _trials(data, _by_kind(older), newer, staged, progress)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
@@ -129,15 +130,25 @@ def _trials(
     return trials
 
 
-def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
+def _hourly(data: Data) -> pl.DataFrame | None:
+    """HOURLY of accounts, which all that is learned begins with. None where the log says whose
+    records are read: how many they are in a month is told by what lies before it alone.
+    """
+    if data.touched.filter(pl.col("dimension") == SUBJECT).height:
+        return None
+    return of_accounts(data.hours, data.touched, data.settings)
+
+
+def _held_out(data: Data, days: Sequence[date], hourly: pl.DataFrame | None) -> pl.DataFrame:
     """The feature table at the end of ``days``, over baselines learned before them."""
     early = learn(
         data.hours.filter(local_day("hour", data.settings) < days[0]),
         data.touched.filter(pl.col("day") < days[0]),
         data.directory,
         data.settings,
+        None if hourly is None else hourly.filter(pl.col("day") < days[0]),
     )
-    honest = _ends(data, days, early)
+    honest = _ends(data, days, early, hourly)
     account_days = len(honest.filter(pl.col("entity_kind") == ACCOUNT))
     if account_days < FEWEST_ACCOUNT_DAYS:
         raise NotEnoughHistory(
@@ -147,18 +158,21 @@ def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
     return honest
 
 
-def _ends(data: Data, days: Sequence[date], learned: Learned) -> pl.DataFrame:
+def _ends(
+    data: Data, days: Sequence[date], learned: Learned, hourly: pl.DataFrame | None
+) -> pl.DataFrame:
     """The feature table at the end of ``days``."""
     return features.table(
         data.hours, data.touched, days, learned, data.directory, data.settings, data.families,
-        ends=True,
+        ends=True, hourly=hourly,
     )  # fmt: skip
 
 
-def _whole(data: Data) -> Learned:
+def _whole(data: Data, hourly: pl.DataFrame | None) -> Learned:
     """What is usual of every account, over the whole span."""
-    everyone = data.everyone or (lambda: iter([(data.hours, data.touched)]))
-    return learn_shards(everyone, data.directory, data.settings)
+    if data.everyone is not None:
+        return learn_shards(data.everyone, data.directory, data.settings)
+    return learn(data.hours, data.touched, data.directory, data.settings, hourly)
 
 
 def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
