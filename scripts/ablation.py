@@ -32,7 +32,7 @@ from measure import TAKEN, Outcome, Truth, logs
 
 from detector import registry
 from detector.features.feature import Family
-from detector.features.learning import learn
+from detector.features.learning import learn, learn_until
 from detector.features.table import DIMENSIONS, Learned, table
 from detector.forests import forest, lessons, training
 from detector.forests.scoring import Scorer
@@ -67,11 +67,12 @@ class Remembered:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """The answer to these days of these tables."""
-        days = tuple(str(each) for each in arguments if isinstance(each, list))
+        days = tuple(str(each) for each in arguments if isinstance(each, list | date))
         size = tuple(each.shape for each in arguments[:2])
         # Over which levels: those that were learned are kept, so that no two have the same id.
         over = tuple(id(each) for each in arguments if isinstance(each, Learned))
-        key = (size, days, over, tuple(sorted(named.items())))
+        told = sorted(each for each in named.items() if not isinstance(each[1], pl.DataFrame))
+        key = (size, days, over, tuple(told))
         if key not in self.answers:
             self.answers[key] = self.function(*arguments, **named)
         return self.answers[key]
@@ -85,7 +86,7 @@ class Silent:
         return np.zeros(len(points))
 
 
-def untaught(*_arguments: Any) -> pl.DataFrame:
+def untaught(*_arguments: Any, **_named: Any) -> pl.DataFrame:
     """No lessons."""
     return pl.DataFrame()
 
@@ -99,7 +100,9 @@ class Ablation:
         self.data, self.hours, self.touched, self.truth = data, hours, touched, truth
         self.all = tuple(data.families)
         self.known = SimpleNamespace(
-            learn=Remembered(learn), table=Remembered(partial(_table, self.all))
+            learn=Remembered(learn),
+            learn_until=Remembered(learn_until),
+            table=Remembered(partial(_table, self.all)),
         )
         self.staged = lessons.lessons
         self.lessons: pl.DataFrame | None = None
@@ -118,6 +121,7 @@ class Ablation:
         with (
             mock.patch.object(training, "features", self.known),
             mock.patch.object(training, "learn", self.known.learn),
+            mock.patch.object(training, "learn_until", self.known.learn_until),
             mock.patch.object(training, "lessons", staged),
             mock.patch("detector.forests.scoring.features", self.known),
             mock.patch("detector.forests.voices.forests.fit", fit),
@@ -136,9 +140,9 @@ class Ablation:
         everything = replace(self.data, hours=self.hours).days()
         return [day for day in everything if day > last]
 
-    def _taught(self, without: tuple[str, ...], *arguments: Any) -> pl.DataFrame:
+    def _taught(self, without: tuple[str, ...], *arguments: Any, **named: Any) -> pl.DataFrame:
         if self.lessons is None:
-            self.lessons = self.staged(*arguments[:-1], self.all)
+            self.lessons = self.staged(*arguments[:-1], self.all, **named)
         return self.lessons.filter(~pl.col("kind").is_in(without))
 
 

@@ -13,7 +13,7 @@ from detector.drill import casting, exposure
 from detector.drill.stage import Stage
 from detector.features import table as features
 from detector.features.feature import Family
-from detector.features.learning import learn
+from detector.features.learning import learn_until
 from detector.features.measures import local_day
 from detector.forests.budget import RUN_DAYS
 from detector.forests.model import Model
@@ -130,12 +130,7 @@ def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.
     begins = robbed.touched["day"].min()
     if not isinstance(begins, date) or (until - begins).days < FEWEST_DAYS:
         return model.learned  # the ledger no longer holds what the model was trained on
-    return learn(
-        robbed.hours.filter(local_day("hour", robbed.settings) <= until),
-        robbed.touched.filter(pl.col("day") <= until),
-        robbed.directory,
-        robbed.settings,
-    )
+    return learn_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
 
 
 def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:

@@ -201,7 +201,7 @@ def _idle(seen: np.ndarray, begins: Integers) -> dict[str, Floats]:
     """
     days = seen.shape[1]
     place = np.where(seen, np.arange(days)[None, :], -1)
-    first = np.where(seen.any(axis=1), seen.argmax(axis=1) if days else 0, days)
+    first = np.where(seen, place, days).min(axis=1, initial=days)
     start = np.minimum(first, begins)[:, None] - 1
     last = np.maximum.accumulate(np.concatenate([start, place], axis=1), axis=1)
     gaps = np.where(seen, np.arange(days)[None, :] - last[:, :-1] - 1, 0)

@@ -8,8 +8,6 @@ from detector.ledger.summary import most_used
 
 #: What ``by_use`` gives.
 GROUPS = {"account": pl.String(), "group": pl.String()}
-#: Of ``groups``.
-COLUMNS = (*GROUPS, "hired")
 #: Accounts the directory does not name.
 UNKNOWN = "unlisted"
 #: A learned group of fewer accounts joins the one that shares its program, or the rest.
@@ -27,20 +25,18 @@ def groups(
     """
     frame = accounts.unique().sort().rename("account").to_frame()
     if directory is None:
-        frame = frame.with_columns(hired=pl.lit(None, pl.Date))
-        rest = pl.lit(REST)
-        if learned is None:
-            return frame.with_columns(group=rest).select(COLUMNS)
-        found = frame.join(learned, on="account", how="left", maintain_order="left")
-        return found.with_columns(pl.col("group").fill_null(rest)).select(COLUMNS)
-    named = pl.col("group").fill_null(UNKNOWN)
-    listed = directory.select(
-        "account",
-        "hired",
-        group=pl.when(pl.col("kind") == "service").then(named + " (services)").otherwise(named),
-    )
+        rest = REST
+        listed = pl.DataFrame(schema=GROUPS) if learned is None else learned
+        listed = listed.with_columns(hired=pl.lit(None, pl.Date))
+    else:
+        rest = UNKNOWN
+        named = pl.col("group").fill_null(rest)
+        service = pl.col("kind") == "service"
+        listed = directory.select(
+            "account", "hired", group=pl.when(service).then(named + " (services)").otherwise(named)
+        )
     found = frame.join(listed, on="account", how="left", maintain_order="left")
-    return found.with_columns(pl.col("group").fill_null(UNKNOWN)).select(COLUMNS)
+    return found.select("account", pl.col("group").fill_null(rest), "hired")
 
 
 def group_of(accounts: pl.DataFrame) -> dict[str, str]:

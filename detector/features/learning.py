@@ -6,10 +6,9 @@ accounts each, and only daily totals are kept of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from typing import TypeAlias
 
 import polars as pl
@@ -26,8 +25,6 @@ from detector.settings import Settings
 Shard: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
 #: All shards, each account in one of them; asked for twice.
 Shards: TypeAlias = Callable[[], Iterator[Shard]]
-#: HOURLY of the accounts of a shard.
-Summed: TypeAlias = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +49,43 @@ def learn(
     """
     if hourly is None:
         hourly = measures.of_accounts(hours, touched, settings)
-    return _learned(lambda: iter([(hours, touched)]), lambda *_: hourly, directory, settings)
+    return _learned(lambda: iter([(hours, touched)]), [(hourly, touched)], directory, settings)
+
+
+def learn_until(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    day: date,
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    hourly: pl.DataFrame | None = None,
+) -> Learned:
+    """``learn`` from the days up to ``day`` of tables that go on."""
+    return learn(
+        hours.filter(measures.local_day("hour", settings) <= day),
+        touched.filter(pl.col("day") <= day),
+        directory,
+        settings,
+        None if hourly is None else hourly.filter(pl.col("day") <= day),
+    )
 
 
 def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Settings) -> Learned:
     """The frozen baselines of a training span that comes in ``shards``. As ``learn``, to the last
     digit.
     """
-    return _learned(shards, partial(measures.of_accounts, settings=settings), directory, settings)
+    summed = ((measures.of_accounts(*shard, settings), shard[1]) for shard in shards())
+    return _learned(shards, summed, directory, settings)
 
 
 def _learned(
-    shards: Shards, summed: Summed, directory: pl.DataFrame | None, settings: Settings
+    shards: Shards, summed: Iterable[Shard], directory: pl.DataFrame | None, settings: Settings
 ) -> Learned:
+    """``summed`` has HOURLY and TOUCHED of each shard."""
     since, until, uses, names = _looked_over(shards, settings)
     by_usage = by_dominant(uses)
     groups = peer_groups(names, directory, by_usage)
-    found = _gathered(shards, summed, groups, (since, until), settings)
+    found = _gathered(summed, groups, (since, until), settings)
     own: list[pl.DataFrame] = []
     peers: list[pl.DataFrame] = []
     for name, panel, theirs in _panels(found, groups, (since, until), settings):
@@ -113,16 +130,11 @@ def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.Dat
 
 
 def _gathered(
-    shards: Shards,
-    summed: Summed,
-    groups: pl.DataFrame,
-    span: tuple[date, date],
-    settings: Settings,
+    summed: Iterable[Shard], groups: pl.DataFrame, span: tuple[date, date], settings: Settings
 ) -> Gathered:
     accounts, known, used = [], [], []
     sums = measures.Sums()
-    for hours, touched in shards():
-        each = summed(hours, touched)
+    for each, touched in summed:
         accounts.append(Kind(ACCOUNT, each).panel(*span, settings))
         sums.add(each, groups, touched)
         known.append(novelty.known(novelty.with_networks(touched), span[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -15,8 +15,8 @@ from detector.features import table as features
 from detector.features.feature import Family
 from detector.features.groups import by_use
 from detector.features.groups import groups as peer_groups
-from detector.features.learning import learn
-from detector.features.measures import ACCOUNT, local_day
+from detector.features.learning import learn_until
+from detector.features.measures import ACCOUNT
 from detector.settings import Settings
 
 #: Campaigns of one kind on one stage: one for so many accounts, within limits, so that the crowd
@@ -84,13 +84,8 @@ def _acted(
     all_hours, all_touched = act.added(hours, touched, acts.drop("campaign"))
     if hourly is not None:
         hourly = _hourly_with(hourly, acts["account"].unique(), all_hours, all_touched, settings)
-    before = learn(
-        all_hours.filter(local_day("hour", settings) < days[0]),
-        all_touched.filter(pl.col("day") < days[0]),
-        directory,
-        settings,
-        None if hourly is None else hourly.filter(pl.col("day") < days[0]),
-    )
+    eve = days[0] - timedelta(days=1)
+    before = learn_until(all_hours, all_touched, eve, directory, settings, hourly)
     table = features.table(
         all_hours, all_touched, days, before, directory, settings, families, ends=True,
         hourly=hourly,

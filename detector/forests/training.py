@@ -16,7 +16,7 @@ import polars as pl
 from detector.errors import NotEnoughHistory
 from detector.features import table as features
 from detector.features.feature import Family, heard
-from detector.features.learning import Shards, learn, learn_shards
+from detector.features.learning import Shards, learn, learn_shards, learn_until
 from detector.features.measures import ACCOUNT, local_day, of_accounts
 from detector.features.table import Learned
 from detector.forests import budget
@@ -43,7 +43,8 @@ class Data:
     """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
 
     Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
-    ``share`` is the sample's share of them.
+    ``share`` is the sample's share of them. ``hourly`` is HOURLY of the accounts of the tables,
+    where that is at hand.
     """
 
     hours: pl.DataFrame
@@ -53,6 +54,7 @@ class Data:
     families: Sequence[Family]
     everyone: Shards | None = None
     share: float = 1.0
+    hourly: pl.DataFrame | None = None
 
     def accounts(self) -> int:
         """How many accounts there are in the tables."""
@@ -78,16 +80,17 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         )
     held_out = days[round(len(days) * (1 - HELD_OUT)) :]
     progress("what is usual")
-    hourly = _hourly(data)
-    older = _held_out(data, held_out, hourly)
+    data = replace(data, hourly=_hourly(data))
+    older = _held_out(data, held_out)
     shown = [column.name for column in older if column.null_count() < len(column)]
     data = replace(data, families=heard(data.families, shown))
-    whole = _whole(data, hourly)
-    newer = _by_kind(_ends(data, held_out, whole, hourly))
+    whole = _whole(data)
+    newer = _by_kind(_ends(data, held_out, whole))
     progress("campaigns to learn from")
     staged = lessons(
-        data.hours, data.touched, held_out, data.directory, data.settings, data.families, hourly
-    )
+        data.hours, data.touched, held_out, data.directory, data.settings, data.families,
+        hourly=data.hourly,
+    )  # fmt: skip
     trials = _trials(data, _by_kind(older), newer, staged, progress)
     accounts = whole.levels.filter(pl.col("entity_kind") == ACCOUNT)
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
@@ -139,16 +142,13 @@ def _hourly(data: Data) -> pl.DataFrame | None:
     return of_accounts(data.hours, data.touched, data.settings)
 
 
-def _held_out(data: Data, days: Sequence[date], hourly: pl.DataFrame | None) -> pl.DataFrame:
+def _held_out(data: Data, days: Sequence[date]) -> pl.DataFrame:
     """The feature table at the end of ``days``, over baselines learned before them."""
-    early = learn(
-        data.hours.filter(local_day("hour", data.settings) < days[0]),
-        data.touched.filter(pl.col("day") < days[0]),
-        data.directory,
-        data.settings,
-        None if hourly is None else hourly.filter(pl.col("day") < days[0]),
-    )
-    honest = _ends(data, days, early, hourly)
+    early = learn_until(
+        data.hours, data.touched, days[0] - timedelta(days=1), data.directory, data.settings,
+        data.hourly,
+    )  # fmt: skip
+    honest = _ends(data, days, early)
     account_days = len(honest.filter(pl.col("entity_kind") == ACCOUNT))
     if account_days < FEWEST_ACCOUNT_DAYS:
         raise NotEnoughHistory(
@@ -158,21 +158,19 @@ def _held_out(data: Data, days: Sequence[date], hourly: pl.DataFrame | None) -> 
     return honest
 
 
-def _ends(
-    data: Data, days: Sequence[date], learned: Learned, hourly: pl.DataFrame | None
-) -> pl.DataFrame:
+def _ends(data: Data, days: Sequence[date], learned: Learned) -> pl.DataFrame:
     """The feature table at the end of ``days``."""
     return features.table(
         data.hours, data.touched, days, learned, data.directory, data.settings, data.families,
-        ends=True, hourly=hourly,
+        ends=True, hourly=data.hourly,
     )  # fmt: skip
 
 
-def _whole(data: Data, hourly: pl.DataFrame | None) -> Learned:
+def _whole(data: Data) -> Learned:
     """What is usual of every account, over the whole span."""
     if data.everyone is not None:
         return learn_shards(data.everyone, data.directory, data.settings)
-    return learn(data.hours, data.touched, data.directory, data.settings, hourly)
+    return learn(data.hours, data.touched, data.directory, data.settings, data.hourly)
 
 
 def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -1,0 +1,29 @@
+"""scripts/ablation.py stands in for parts of training, by name: it must not lag behind them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROW = re.compile(
+    r"^\| (?P<left_out>[^|]+) \| (?P<exposure>[01]\.\d{3}) \| \d+\.\d\d \|", re.MULTILINE
+)
+
+
+def test_a_small_agency_is_judged_with_all_parts_and_without_some() -> None:
+    asked = ("--seed", "353", "--accounts", "200", "--only", "nothing", "lessons of crowds")
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "ablation.py", *asked],
+        check=False, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [(row["left_out"], float(row["exposure"])) for row in ROW.finditer(done.stdout)]
+    whole, lessons, both = rows
+    assert whole[0] == "nothing: all of it"
+    assert lessons[0].startswith("lessons of crowds")
+    assert both[0] == f"{lessons[0]}, and the forest"
+    # Found by chance alone, what is taken would nearly all be out.
+    assert whole[1] < 0.5
