@@ -35,8 +35,8 @@ from detector.features.feature import Family
 from detector.features.learning import learn, learn_until
 from detector.features.table import DIMENSIONS, Learned, table
 from detector.forests import forest, lessons, training
+from detector.forests.data import Data
 from detector.forests.scoring import Scorer
-from detector.forests.training import Data
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.reading import directory

@@ -15,12 +15,14 @@ from datetime import date
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.features import robust
 from detector.features.levels import PRIOR_DAYS, measured
 from detector.features.measures import LENGTH, MONTHLY
 from detector.features.panel import Panel
 from detector.features.peers import Peers
+from detector.features.population import Population
 from detector.features.robust import Floats, Integers
 
 #: Days of recent past that make the own level. Four weeks hold four of each weekday.
@@ -52,7 +54,7 @@ class History:
     ``logs`` are the panel's with the movement of each day taken out; ``excess`` has, by running
     measure, how far they lie above the frozen level in spreads: (entities, days), NaN where
     inactive. ``begins`` is the panel's column of the day from which each entity could be active,
-    NaN where that is not known.
+    NaN where that is not known. ``service`` says which accounts are services, None of other kinds.
     """
 
     panel: Panel
@@ -63,6 +65,7 @@ class History:
     begins: Floats
     logs: dict[str, Floats]
     excess: dict[str, Floats]
+    service: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -72,6 +75,7 @@ class History:
         groups: list[str],
         least: float,
         begins: Floats,
+        service: NDArray[np.bool_] | None = None,
     ) -> History:
         """Computes the excess of all days of the panel."""
         peers = Peers.of(groups)
@@ -97,12 +101,18 @@ class History:
                 continue
             logs[m] = residual + centre - moved
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
-        return cls(panel, groups, levels, peers, least, begins, logs, excess)
+        return cls(panel, groups, levels, peers, least, begins, logs, excess, service)
 
     def bare(self) -> History:
         """Without its days: all that is asked of it where ``expected`` of the day is at hand."""
         panel = replace(self.panel, logs={}, active=self.panel.active[:, :0].copy())
         return replace(self, panel=panel, logs={}, excess={})
+
+    def population(self, day: date) -> Population | None:
+        """How accounts stood among each other before ``day``; None of other kinds of entity."""
+        if self.service is None:
+            return None
+        return Population.of(self.panel, day, self.peers, self.service)
 
     def expected(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.

@@ -20,7 +20,9 @@ class Feature:
 
     ``expression`` is computed over the columns that ``features.table`` lists and may be null
     (the log does not say). ``says`` tells a person what was seen, from the row's figures. What is
-    ``rare`` few logs can show: a model of others is made as if there were no such feature.
+    ``rare`` few logs can show: a model of others is made as if there were no such feature. One that
+    tells of an amount may support an alert ``alone``; what is only new, or a running sum, whose far
+    tail few days of training show, may not.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Feature:
     expression: pl.Expr
     says: Callable[[Figures], str]
     rare: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

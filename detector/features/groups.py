@@ -18,7 +18,7 @@ REST = "various"
 def groups(
     accounts: pl.Series, directory: pl.DataFrame | None, learned: pl.DataFrame | None = None
 ) -> pl.DataFrame:
-    """One row per account: account, group, hired (null where that is not known); sorted.
+    """One row per account: account, group, hired (null where that is not known), service; sorted.
 
     Service accounts are a group of their own kind within their group: a nightly job is no
     colleague of the people it works for. Without a directory, ``learned`` (``by_use``) says.
@@ -27,16 +27,25 @@ def groups(
     if directory is None:
         rest = REST
         listed = pl.DataFrame(schema=GROUPS) if learned is None else learned
-        listed = listed.with_columns(hired=pl.lit(None, pl.Date))
+        listed = listed.with_columns(hired=pl.lit(None, pl.Date), service=pl.lit(value=False))
     else:
         rest = UNKNOWN
         named = pl.col("group").fill_null(rest)
         service = pl.col("kind") == "service"
         listed = directory.select(
-            "account", "hired", group=pl.when(service).then(named + " (services)").otherwise(named)
+            "account",
+            "hired",
+            group=pl.when(service).then(named + " (services)").otherwise(named),
+            service=service.fill_null(value=False),
         )
     found = frame.join(listed, on="account", how="left", maintain_order="left")
-    return found.select("account", pl.col("group").fill_null(rest), "hired")
+    return found.select(
+        "account",
+        pl.col("group").fill_null(rest),
+        "hired",
+        # Whom nobody calls a service is taken for a person: of a person less is excused.
+        pl.col("service").fill_null(value=False),
+    )
 
 
 def group_of(accounts: pl.DataFrame) -> dict[str, str]:

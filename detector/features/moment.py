@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features import novelty, rhythm
+from detector.features import population as populations
 from detector.features.expected import (
     CLIP,
     DRIFT,
@@ -33,6 +34,7 @@ from detector.features.measures import (
 )
 from detector.features.panel import Panel
 from detector.features.peers import Peers
+from detector.features.population import NIGHT, Population
 from detector.features.robust import Floats, Integers, members
 from detector.features.signs import SIGNS, Signs
 from detector.side_by_side import side_by_side
@@ -80,17 +82,22 @@ def figures(
     ends: bool,
     only: Collection[str] | None = None,
     known: dict[str, Floats] | None = None,
+    population: Population | None = None,
 ) -> pl.DataFrame:
     """One row per entity (of ``only``, where given) and hour with activity, of one kind.
 
     ``by_day`` has HOURLY of each day. Columns: entity, group, day, slot, hour_rows; per measure its
     sum so far, _log, _centre, _spread and _frozen_ levels, _moved; running sums; TOLD; and the
-    signs. ``known`` is ``History.expected`` of the day, where there is one and that is at hand.
+    signs. ``known`` is ``History.expected`` of the day, and ``population`` ``History.population``,
+    where there is one and that is at hand.
     """
-    each = side_by_side(
-        lambda day: _of_day(day, by_day[day], history, signs, ends=ends, only=only, known=known),
-        by_day,
-    )
+
+    def of_day(day: date) -> dict[str, NDArray[Any]]:
+        known_of = known or history.expected(day)
+        among = population if known else history.population(day)
+        return _of_day(day, by_day[day], history, signs, known_of, among, ends=ends, only=only)
+
+    each = side_by_side(of_day, by_day)
     if not each:
         return pl.DataFrame()
     # One frame of all days: a frame of hundreds of columns is dear, and a day is small.
@@ -114,10 +121,11 @@ def _of_day(
     hourly: pl.DataFrame,
     history: History,
     signs: Signs | None,
+    known: dict[str, Floats],
+    population: Population | None,
     *,
     ends: bool,
     only: Collection[str] | None,
-    known: dict[str, Floats] | None,
 ) -> dict[str, NDArray[Any]]:
     """The columns of ``figures``, with the entities' places in the panel for their names."""
     panel = history.panel
@@ -125,7 +133,7 @@ def _of_day(
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
-    now = _day(day, history, known or history.expected(day), here, (row, slot), ends=ends)
+    now = _day(day, history, known, here, (row, slot), ends=ends)
     if only is not None:
         asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
         kept = asked[now.cells[0]]
@@ -140,6 +148,11 @@ def _of_day(
         **{name: now.of(values) for name, values in now.known.items() if "_window_" not in name},
         **{name: now.of(values) for name, values in history.levels.items() if name in TOLD},
     }
+    if population is None:
+        found |= {name: np.full(len(now.cells[0]), np.nan) for name in populations.COLUMNS}
+    else:
+        excused = _excused(history, logs["rows"], now)
+        found |= _among_peers(population, sums, now, excused, off=bool(panel.off[panel.place(day)]))
     for some in together(RUNNING, len(here)):
         moved = _moved(some, logs, now)
         for m in some:
@@ -150,6 +163,36 @@ def _of_day(
         found |= _signs(signs, panel, now)
     place = now.place
     return {**found, "day": np.full(len(place), day, dtype="datetime64[D]"), _PLACE: place}
+
+
+def _among_peers(
+    known: Population,
+    sums: dict[str, Floats],
+    now: Day,
+    excused: NDArray[np.bool_],
+    *,
+    off: bool,
+) -> dict[str, Floats]:
+    """The figures of ``population.today`` at the cells; of who is ``excused`` none is in excess."""
+    so_far = {name: values[now.cells] for name, values in sums.items()}
+    so_far["night"] = np.cumsum(now.active & NIGHT, axis=1)[now.cells].astype(np.float64)
+    fresh = np.cumsum(now.active & ~known.clock[now.here], axis=1, dtype=np.int64)[now.cells]
+    found = populations.today(known, now.place, so_far, fresh, off=off)
+    for name in found:
+        if name.endswith("_excess"):
+            found[name] = np.where(excused, 0.0, found[name])
+    size = np.full(len(excused), float(known.size))
+    return found | {"accountable": (~excused).astype(np.float64), "population": size}
+
+
+def _excused(history: History, rows: Floats, now: Day) -> NDArray[np.bool_]:
+    """Which cells are of services that read no more today than twice what the largest of their
+    kind ever did in training: by contract a job reads more than any person, and grows.
+    """
+    service = np.asarray(history.service)[now.place]
+    most = history.levels["rows_group_largest"][now.place] + np.log(2)
+    found: NDArray[np.bool_] = service & ~(rows[now.cells] > most)
+    return found
 
 
 def _day(

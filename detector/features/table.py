@@ -63,13 +63,15 @@ class Learned:
 class Kind:
     """One kind of entity over some days: HOURLY, and the group of each entity (by name).
 
-    ``hired`` is the day from which an account could have read, where the directory says.
+    ``hired`` is the day from which an account could have read, where the directory says; and it
+    says which are ``services`` (None of other kinds of entity).
     """
 
     name: str
     hourly: pl.DataFrame
     group_of: dict[str, str] = field(default_factory=dict)
     hired: dict[str, date] = field(default_factory=dict)
+    services: frozenset[str] | None = None
 
     @classmethod
     def of_accounts(cls, hourly: pl.DataFrame, accounts: pl.DataFrame) -> Kind:
@@ -80,6 +82,7 @@ class Kind:
             hourly,
             group_of(accounts),
             dict(hired.select("account", "hired").iter_rows()),
+            frozenset(accounts.filter(pl.col("service"))["account"]),
         )
 
     def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
@@ -207,7 +210,10 @@ def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:
     begins = np.array(
         [panel.place(kind.hired[name]) if name in kind.hired else np.nan for name in panel.entities]
     )
-    return History.of(panel, frozen, groups, levels.floor(kind.name), begins)
+    service = None
+    if kind.services is not None:
+        service = np.array([name in kind.services for name in panel.entities], dtype=bool)
+    return History.of(panel, frozen, groups, levels.floor(kind.name), begins, service)
 
 
 def finished(

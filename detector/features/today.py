@@ -19,6 +19,7 @@ from detector.features.expected import History
 from detector.features.feature import Family
 from detector.features.measures import ACCOUNT, GROUP
 from detector.features.past import Past, Span
+from detector.features.population import Population
 from detector.features.robust import Floats
 from detector.features.signs import Signs, placed_in
 from detector.features.subjects import Month
@@ -32,7 +33,8 @@ KEYS = ("account", "dimension", "value")
 class Today:
     """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``networked`` (addresses
     and networks) and ``known`` are what was touched before the day (see ``novelty``). ``expected``
-    is ``History.expected`` of the day, by kind; ``subjects`` whom they read in the month before.
+    is ``History.expected`` of the day, by kind, ``population`` ``History.population`` of accounts;
+    ``subjects`` whom they read in the month before.
     """
 
     day: date
@@ -48,6 +50,7 @@ class Today:
     members: frozenset[str]
     expected: dict[str, dict[str, Floats]]
     subjects: Month | None
+    population: Population | None
 
     @classmethod
     def of(cls, past: Past, families: Sequence[Family]) -> Today | None:
@@ -55,7 +58,7 @@ class Today:
         day, learned = past.day, past.learned
         kinds: dict[str, tuple[Kind, History]] = {}
         expected: dict[str, dict[str, Floats]] = {}
-        signs = None
+        signs = population = None
         for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
             # Only of the day itself are hours asked for, and they are yet to come.
             bare = replace(kind, hourly=kind.hourly.clear())
@@ -63,6 +66,7 @@ class Today:
             expected[kind.name] = history.expected(day)
             kinds[kind.name] = (bare, history.bare())
             if theirs is not None:
+                population = history.population(day)
                 strange = rhythm.strangeness(theirs.seen, theirs.habit, panel, day)
                 signs = replace(theirs, new={}, today=strange)
         if signs is None:
@@ -72,7 +76,7 @@ class Today:
             past.networked.filter(pl.col("day") < day), past.known,
             # Not those whose last day lies before the panel: they are yet to be prepared for.
             frozenset(kinds[ACCOUNT][1].panel.entities),
-            expected, past.subjects,
+            expected, past.subjects, population,
         )  # fmt: skip
 
     def hourly(self, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
@@ -107,6 +111,7 @@ class Today:
             figures = moment.figures(
                 {self.day: fit.hourly}, history, signs, ends=ends, only=asked[name],
                 known=self.expected[name],
+                population=self.population if name == ACCOUNT else None,
             )  # fmt: skip
             if figures.is_empty():
                 continue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from datetime import date
+
+import polars as pl
 
 from detector.features.table import Learned
 from detector.forests.oddness import Oddness
@@ -14,13 +17,15 @@ from detector.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Of one kind of entity: its voices, ``joint``, which calibrates their joint score, and what of
-    it is usual of each entity.
+    """Of one kind of entity: its voices; ``joint``, which calibrates their joint score of change;
+    what of it is usual of each entity; and ``whole``, which calibrates the larger of what is beyond
+    that and of what a single voice supports.
     """
 
     voices: Voices
     joint: Tail
     oddness: Oddness
+    whole: Tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,10 @@ class Model:
     """``judges`` by kind of entity; ``threshold`` is the surprise that alerts, the same for all.
 
     ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
-    reading statements in training whose row count the log gave. ``contaminated`` are accounts whose
-    level rose within training far above its lowest month. ``id`` names the stored model and is
+    reading statements in training whose row count the log gave; ``largest_day`` the most records that
+    a person read on one day of training, suspects left out. ``contaminated`` are accounts whose
+    level rose within training far above its lowest month, or who stand out among all (``lookback``,
+    which is not stored with the model: a finding, for people). ``id`` names the stored model and is
     empty until it is saved. ``pseudonyms`` is the check of the key that made its accounts'
     pseudonyms, empty where it holds names.
     """
@@ -45,6 +52,8 @@ class Model:
     held_out_days: int
     accounts: int
     rows_known: float
+    largest_day: float = math.inf
     contaminated: tuple[str, ...] = ()
+    lookback: pl.DataFrame | None = field(default=None, compare=False)
     id: str = ""
     pseudonyms: str = ""

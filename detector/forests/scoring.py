@@ -22,6 +22,10 @@ from detector.settings import Settings
 LOOKBACK = features.LOOKBACK + budget.RUN_DAYS
 #: Digits kept: the last bits of a library's sum stay out of files.
 DIGITS = 6
+#: A person's day of so many times the largest day of training fires, whatever history says.
+TIMES_LARGEST = 2.0
+#: Who has no past is held against others; of fewer, nothing can be told.
+FEWEST_OTHERS = 3
 #: Of each row of a scored table, whether a person expects what it shows: a boolean Series.
 Covers: TypeAlias = Callable[[pl.DataFrame], pl.Series]
 #: An entity's day.
@@ -35,10 +39,13 @@ def material(records: int) -> pl.Expr:
 
 def judged(frame: pl.DataFrame, judge: Judge, families: Sequence[Family]) -> pl.DataFrame:
     """The feature table of one kind of entity with ``<feature>_surprise`` and ``surprise``."""
-    surprises = judge.voices.surprises(frame)
-    names = judge.voices.names
-    joint = judge.joint.surprise(judge.voices.joint(frame, surprises, heard(families, names)))
+    voices, names = judge.voices, judge.voices.names
+    surprises = voices.surprises(frame)
+    odd = voices.odd(frame, surprises)
+    there = heard(families, names)
+    joint = judge.joint.surprise(voices.joint(frame, surprises, odd, there))
     beyond = judge.oddness.beyond(frame["entity"], joint)
+    beyond = judge.whole.surprise(np.fmax(beyond, voices.support(surprises, odd, there)))
     each = [
         pl.Series(f"{name}_surprise", surprises[:, at]).round(DIGITS)
         for at, name in enumerate(names)
@@ -147,7 +154,27 @@ class Scorer:
             for kind, part in kinds.items()
             if kind[0] in self.model.judges
         ]
-        return pl.concat(parts) if parts else pl.DataFrame()
+        return self._unexcused(pl.concat(parts)) if parts else pl.DataFrame()
+
+    def _unexcused(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """``judged``, where nothing excuses magnitude: an account's day that is far beyond what any
+        person ever read, or above the settings' ``records_a_day``, alerts whatever history says.
+        And no evidence is no innocence: of whom neither a past nor others are known, the surprise is
+        null.
+        """
+        most = self.settings.impact.records_a_day or max(
+            TIMES_LARGEST * self.model.largest_day, self.settings.minimum_records
+        )
+        beyond = (pl.col("accountable") > 0) & (pl.col("rows") >= most)
+        alone = (pl.col("days") == 0) & (pl.col("population") < FEWEST_OTHERS)
+        surprise = pl.col("surprise")
+        return judged.with_columns(
+            surprise=pl.when(beyond)
+            .then(pl.max_horizontal(surprise, self.model.threshold + budget.GRAVE))
+            .when(alone)
+            .then(None)
+            .otherwise(surprise)
+        )
 
 
 def week_before(days: Sequence[date]) -> list[date]:

@@ -42,12 +42,12 @@ from detector.forests import forest as forests
 from detector.forests.model import Judge, Model
 from detector.forests.oddness import Oddness
 from detector.forests.tail import Tail
-from detector.forests.voices import CONTEXT, Voices
+from detector.forests.voices import CONTEXT, SEEN, Voices
 from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 7
+FORMAT = 8
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))
@@ -155,6 +155,7 @@ def _head(model: Model) -> dict[str, Any]:
         "held_out_days": model.held_out_days,
         "accounts": model.accounts,
         "rows_known": model.rows_known,
+        "largest_day": model.largest_day,
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
         "contaminated": list(model.contaminated),
@@ -165,6 +166,8 @@ def _head(model: Model) -> dict[str, Any]:
                 "beyond": judge.oddness.tail.to_json(),
                 "tails": [tail.to_json() for tail in judge.voices.features],
                 "forest_tail": judge.voices.forest_tail.to_json(),
+                "population": judge.voices.population,
+                "whole": judge.whole.to_json(),
             }
             for kind, judge in model.judges.items()
         },
@@ -209,6 +212,7 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
         held_out_days=int(_between(head, "held_out_days", 1, MOST)),
         accounts=int(_between(head, "accounts", 0, MOST)),
         rows_known=_between(head, "rows_known", 0, 1),
+        largest_day=_between(head, "largest_day", 0, sys.float_info.max),
         contaminated=tuple(str(name) for name in head["contaminated"]),
         id=str(head["id"]),
         pseudonyms=str(head.get("pseudonyms", "")),
@@ -235,15 +239,17 @@ def _judge(
     tails = tuple(Tail.from_json(tail) for tail in raw["tails"])
     if kind not in KINDS or len(tails) != len(names):
         raise ValueError(f"no judge of {kind}s")
+    population = bool(raw["population"])
     voices = Voices(
         names,
         tails,
-        forests.checked(forest, len(names)),
+        forests.checked(forest, len(SEEN) if population else len(names)),
         Tail.from_json(raw["forest_tail"]),
+        population,
         None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
     )
     oddness = Oddness(usual, Tail.from_json(raw["beyond"]))
-    return Judge(voices, Tail.from_json(raw["joint"]), oddness)
+    return Judge(voices, Tail.from_json(raw["joint"]), oddness, Tail.from_json(raw["whole"]))
 
 
 def _read_head(path: Path) -> dict[str, Any]:

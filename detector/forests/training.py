@@ -8,24 +8,25 @@ Baselines learned anew on the whole span are what days to come are held against.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
 
 from detector.errors import NotEnoughHistory
 from detector.features import table as features
-from detector.features.feature import Family, heard
-from detector.features.learning import Shards, learn, learn_shards, learn_until
-from detector.features.measures import ACCOUNT, local_day, of_accounts
+from detector.features.feature import heard
+from detector.features.learning import learn, learn_shards, learn_until
+from detector.features.measures import ACCOUNT, of_accounts
 from detector.features.table import Learned
 from detector.forests import budget
-from detector.forests.lessons import lessons
+from detector.forests.data import Data
+from detector.forests.lessons import lessons, services
+from detector.forests.lookback import kept_honest, lookback
 from detector.forests.model import Model
 from detector.forests.trial import Trial, tried
 from detector.phrases import counted
 from detector.schema import READING, SUBJECT
-from detector.settings import Settings
 
 #: Share of the days that is held out, and the least number of days that can be learned from.
 HELD_OUT = 0.4
@@ -36,34 +37,6 @@ FEWEST_ACCOUNT_DAYS = 40
 CONTAMINATED = 2.0
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
-
-    Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
-    ``share`` is the sample's share of them. ``hourly`` is HOURLY of the accounts of the tables,
-    where that is at hand.
-    """
-
-    hours: pl.DataFrame
-    touched: pl.DataFrame
-    directory: pl.DataFrame | None
-    settings: Settings
-    families: Sequence[Family]
-    everyone: Shards | None = None
-    share: float = 1.0
-    hourly: pl.DataFrame | None = None
-
-    def accounts(self) -> int:
-        """How many accounts there are in the tables."""
-        return self.hours["account"].n_unique()
-
-    def days(self) -> list[date]:
-        """The days with data, in order."""
-        day = local_day("hour", self.settings)
-        return self.hours.select(day.unique().sort()).to_series().to_list()
 
 
 def train(data: Data, progress: Progress = lambda _: None) -> Model:
@@ -84,8 +57,13 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     older = _held_out(data, held_out)
     shown = [column.name for column in older if column.null_count() < len(column)]
     data = replace(data, families=heard(data.families, shown))
-    whole = _whole(data)
-    newer = _by_kind(_ends(data, held_out, whole))
+    progress("who stands out")
+    found = lookback(data, held_out, older)
+    suspects = found.filter("suspect")["entity"]
+    older = _without(older, suspects)
+    progress("what is usual of everyone")
+    whole = kept_honest(_whole(data), suspects)
+    newer = _by_kind(_without(_ends(data, held_out, whole), suspects))
     progress("campaigns to learn from")
     staged = lessons(
         data.hours, data.touched, held_out, data.directory, data.settings, data.families,
@@ -108,7 +86,9 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         held_out_days=len(held_out),
         accounts=len(accounts),
         rows_known=_share_known(data.hours),
-        contaminated=_contaminated(whole),
+        largest_day=_largest_day(data, suspects),
+        contaminated=tuple(dict.fromkeys([*suspects, *_contaminated(whole)])),
+        lookback=found,
     )
 
 
@@ -173,6 +153,12 @@ def _whole(data: Data) -> Learned:
     return learn(data.hours, data.touched, data.directory, data.settings, data.hourly)
 
 
+def _without(days: pl.DataFrame, suspects: pl.Series) -> pl.DataFrame:
+    """The feature table without the accounts that honest days are not to be learned from."""
+    theirs = pl.col("entity").is_in(suspects.implode())
+    return days.filter(~((pl.col("entity_kind") == ACCOUNT) & theirs))
+
+
 def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     parts = frame.partition_by("entity_kind", as_dict=True, maintain_order=True)
     return {str(key[0]): part for key, part in parts.items()}
@@ -205,6 +191,18 @@ def _contaminated(whole: Learned) -> tuple[str, ...]:
         pl.col("entity_kind") == ACCOUNT, pl.max_horizontal(raised) >= CONTAMINATED
     )
     return tuple(suspects["entity"].sort())
+
+
+def _largest_day(data: Data, suspects: pl.Series) -> float:
+    """The most records that a person read on one day; of services and ``suspects`` nothing."""
+    left_out = pl.col("account").is_in([*services(data.directory), *suspects])
+    days = (
+        data.hours.filter(pl.col("action").is_in(READING), ~left_out)
+        .group_by("account", local_day("hour", data.settings).alias("day"))
+        .agg(pl.col("rows").sum())
+    )
+    most = days["rows"].max()
+    return float(most) if isinstance(most, int) else 0.0
 
 
 def _share_known(hours: pl.DataFrame) -> float:

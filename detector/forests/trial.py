@@ -69,7 +69,7 @@ def tried(
     few = len(older) < FEWEST_TO_KNOW
     parts = PARTS_OF_FEW if few and len(taught) else PARTS
     voices, strange = _both(older, taught, families, settings.seed, parts)
-    known = voices.joint(older, voices.surprises(older), families)
+    known = _joint(voices, older, families)
     # Of few days, which trees learn by heart, the strangers' word alone; of newcomers too, since
     # those to come will have been seen by none.
     weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, KNOWN_COUNTS)
@@ -78,7 +78,7 @@ def tried(
     found = newer.select("entity", "day").join(
         beyond, on=["entity", "day"], how="left", maintain_order="left"
     )
-    later = voices.joint(newer, voices.surprises(newer), families)
+    later = _joint(voices, newer, families)
     later = later + found["beyond"].fill_null(0.0).to_numpy()
     joint = tails.fit(scores, JOINT_SCALE)
     surprising = (
@@ -86,11 +86,30 @@ def tried(
         for days, each in ((older, scores), (newer, later))
     )
     learned, *beyond_usual = (oddness.learn if all_known else oddness.nothing)(*surprising)
-    alarms = (
-        scoring.alarms(days.with_columns(surprise=each).filter(material(settings.minimum_records)))
+    loudest = [
+        np.fmax(each.to_numpy(), _support(voices, days, families))
         for days, each in zip((older, newer), beyond_usual, strict=True)
+    ]
+    whole = tails.fit(loudest[0], JOINT_SCALE)
+    alarms = (
+        scoring.alarms(
+            days.with_columns(surprise=whole.surprise(each)).filter(
+                material(settings.minimum_records)
+            )
+        )
+        for days, each in zip((older, newer), loudest, strict=True)
     )
-    return Trial(Judge(voices, joint, learned), *alarms)
+    return Trial(Judge(voices, joint, learned, whole), *alarms)
+
+
+def _joint(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
+    surprises = voices.surprises(days)
+    return voices.joint(days, surprises, voices.odd(days, surprises), families)
+
+
+def _support(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
+    surprises = voices.surprises(days)
+    return voices.support(surprises, voices.odd(days, surprises), families)
 
 
 def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +136,7 @@ def _both(
         rows = own.filter(part == mine)
         if rows.is_empty():
             continue  # fewer entities than parts
-        scores[(part == mine).to_numpy()] = fitted.joint(rows, fitted.surprises(rows), families)
+        scores[(part == mine).to_numpy()] = _joint(fitted, rows, families)
     return voices, scores
 
 

@@ -17,8 +17,8 @@ from detector.features.groups import by_dominant, dominant
 from detector.features.groups import groups as peer_groups
 from detector.features.learning import Shard
 from detector.features.table import DIMENSIONS
+from detector.forests.data import Data
 from detector.forests.sample import SIZE, sample
-from detector.forests.training import Data
 from detector.ledger.store import Ledger
 from detector.settings import Settings
 from detector.verdicts.baseline import Clean, without

@@ -21,9 +21,10 @@ from detector.alerts import alert
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
 from detector.forests import store
+from detector.forests.data import Data
 from detector.forests.model import Judge, Model
 from detector.forests.scoring import Scorer
-from detector.forests.training import Data, train
+from detector.forests.training import train
 from detector.ledger.fold import fold_hours, fold_touched, local_day
 from detector.settings import Settings
 

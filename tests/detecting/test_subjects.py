@@ -28,7 +28,8 @@ from detector.features.past import gather
 from detector.features.subjects import MONTH, Month
 from detector.features.today import Today, span
 from detector.forests import store
-from detector.forests.training import Data, train
+from detector.forests.data import Data
+from detector.forests.training import train
 from detector.ledger import sketch
 from detector.ledger.fold import fold_touched
 from detector.schema import SUBJECT, TOUCHED

@@ -26,6 +26,7 @@ FAMILY = Family(
             "exports and cursors without a row count against the own usual full day",
             pl.when(pl.col("unknown") > 0).then(standardised("unknown")),
             _unknown,
+            alone=True,
         ),
         Feature(
             "exports_vs_own",
@@ -33,6 +34,7 @@ FAMILY = Family(
             "exports today so far against the own usual full day",
             pl.when(pl.col("exports") > 0).then(standardised("exports")),
             _exports,
+            alone=True,
         ),
     ),
 )

@@ -58,6 +58,7 @@ def _month(measure: str) -> Feature:
         f"mean excess of {measure} over the frozen level in the past four weeks",
         pl.when(days >= 3).then(mean / error),
         says,
+        alone=True,
     )
 
 
@@ -90,6 +91,7 @@ def _scan(measure: str) -> Feature:
         "days",
         pl.col(f"{measure}_scan"),
         says,
+        alone=True,
     )
 
 

@@ -57,6 +57,7 @@ FAMILY = Family(
             "records read today so far against the own usual full day",
             standardised("rows"),
             _rows,
+            alone=True,
         ),
         Feature(
             "statements_vs_own",
@@ -64,6 +65,7 @@ FAMILY = Family(
             "statements today so far against the own usual full day",
             standardised("statements"),
             _statements,
+            alone=True,
         ),
         Feature(
             "log_rows_vs_own",
@@ -71,6 +73,7 @@ FAMILY = Family(
             "sum of log1p(rows) of today's statements against the own usual full day",
             standardised("log_rows"),
             _rows,
+            alone=True,
         ),
         Feature(
             "largest_vs_own",
@@ -78,6 +81,7 @@ FAMILY = Family(
             "largest single result today against the own usual largest",
             standardised("largest"),
             _largest,
+            alone=True,
         ),
         Feature(
             "bytes_vs_own",
@@ -85,6 +89,7 @@ FAMILY = Family(
             "bytes read today so far against the own usual full day",
             standardised("bytes"),
             _bytes,
+            alone=True,
         ),
         Feature(
             "peak_vs_own",
@@ -92,6 +97,7 @@ FAMILY = Family(
             "most statements in one hour today against the own usual busiest hour",
             standardised("peak"),
             _peak,
+            alone=True,
         ),
         Feature(
             "length_vs_own",
@@ -99,6 +105,7 @@ FAMILY = Family(
             "highest mean log1p(rows) of a list today so far (few: drawn to the usual), against it",
             standardised("length"),
             _length,
+            alone=True,
         ),
         Feature(
             "departure_vs_own",
@@ -106,6 +113,7 @@ FAMILY = Family(
             "how far a group's members together lie above the own usual day of each",
             standardised("departure"),
             _departure,
+            alone=True,
         ),
     ),
 )
