@@ -32,6 +32,19 @@ MOST_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
+class Impact:
+    """Bounds in records: ``medium``, ``high`` and ``critical`` are records out from which an alert
+    has that severity, ``records_a_day`` the records of a day that fire whatever history says. None
+    takes the default, which follows the organisation's own volumes.
+    """
+
+    medium: int | None = None
+    high: int | None = None
+    critical: int | None = None
+    records_a_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, with the defaults a newcomer gets.
 
@@ -69,6 +82,7 @@ class Settings:
     allow_list: str | None = None
     expected_growth: float = 2.0
     identity: dict[str, Any] = field(default_factory=dict)
+    impact: Impact = field(default_factory=Impact)
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -105,6 +119,8 @@ def from_mapping(
     for name in ("workdays", "sensitive", "sinks"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
+    if "impact" in values:
+        values["impact"] = _impact(values["impact"], where)
     settings = replace(base or Settings(), **values)
     _validate(settings, where)
     return settings
@@ -146,6 +162,29 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     _validate_pseudonyms(settings, where)
     _validate_expected(settings, where)
     _validate_identity(settings, where)
+
+
+def _impact(table: object, where: str | Path | None) -> Impact:
+    """From ``[impact]``; a bound that is None is not set. Raises SettingsError."""
+
+    def refuse(what: str, hint: str = "") -> SettingsError:
+        return SettingsError(f"[impact] {what}", where=where, hint=hint)
+
+    if isinstance(table, Impact):
+        return table
+    if not isinstance(table, dict):
+        raise refuse("must be a table", "such as [impact] and, below it, critical = 100_000")
+    known = [item.name for item in fields(Impact)]
+    for name, value in table.items():
+        if name not in known:
+            raise refuse(f"has no setting {name!r}", f"known are {', '.join(known)}")
+        if value is not None and not (type(value) is int and 1 <= value <= MOST_RECORDS):
+            raise refuse(f"{name} = {value!r} must be a whole number of records from 1")
+    made = Impact(**table)
+    bounds = [each for each in (made.medium, made.high, made.critical) if each is not None]
+    if bounds != sorted(bounds):
+        raise refuse("bounds must rise: medium, high, critical")
+    return made
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from detector.alerts.context import Context
-from detector.alerts.damage import expected, gone_in, pace, severity
+from detector.alerts.damage import expected, gone_in, pace
 from detector.alerts.reasons import reasons
 from detector.alerts.techniques import techniques
 from detector.features.feature import Family
@@ -76,9 +76,7 @@ def _alert(
         "entity_kind": row["entity_kind"],
         "entity": row["entity"],
         "group": row["group"],
-        "severity": severity(
-            max(row["rows"], out.records), row["unknown"] or 0, sensitive=context.sensitive(row)
-        ),
+        "severity": context.severity(row, model.threshold),
         "techniques": techniques(row),
         "surprise": row["surprise"],
         "threshold": round(model.threshold, 6),

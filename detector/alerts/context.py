@@ -11,9 +11,10 @@ import polars as pl
 from detector.alerts import damage
 from detector.alerts import tops as top
 from detector.alerts.damage import Out
+from detector.alerts.severity import DEFAULT, Bounds, Impact, severity
 from detector.alerts.tops import Key
 from detector.features.groups import groups as peer_groups
-from detector.features.measures import OBJECT
+from detector.features.measures import ACCOUNT, OBJECT
 from detector.forests.model import Model
 from detector.phrases import counted
 from detector.settings import Settings
@@ -33,6 +34,7 @@ class Context:
     settings: Settings = field(default_factory=Settings)
     outs: Mapping[Key, Out] = field(default_factory=dict)
     largest: top.Tops = field(default_factory=dict)
+    bounds: Bounds = DEFAULT
 
     @classmethod
     def of(
@@ -45,13 +47,15 @@ class Context:
         settings: Settings,
     ) -> Context:
         """From HOURS and TOUCHED of the alerts' days and the week before them."""
+        bounds = Bounds.of(settings, model.learned.levels)
         if ringing.is_empty():
-            return cls(settings)
+            return cls(settings, bounds=bounds)
         groups = peer_groups(hours["account"], directory, model.learned.groups)
         return cls(
             settings,
             damage.out(ringing, hours, touched, groups, model, settings),
             top.tops(ringing, touched, groups),
+            bounds,
         )
 
     def out(self, row: Mapping[str, Any]) -> Out:
@@ -72,6 +76,21 @@ class Context:
     def sensitive(self, row: Mapping[str, Any]) -> bool:
         """Whether the settings call any of it sensitive."""
         return not set(self.settings.sensitive).isdisjoint(self.objects(row))
+
+    def severity(self, row: Mapping[str, Any], threshold: float) -> str:
+        """How severe it is at the row's hour."""
+        out = self.out(row).records
+        # What is usual of an account may have been learned of a theft: all that it read counts.
+        records = max(out, row["rows"]) if row["entity_kind"] == ACCOUNT else out
+        shown = Impact(
+            records,
+            row["unknown"] or 0,
+            damage.pace(row),
+            self.size(row),
+            sensitive=self.sensitive(row),
+            beyond=row["surprise"] - threshold,
+        )
+        return severity(shown, self.bounds)
 
     def size(self, row: Mapping[str, Any]) -> int | None:
         """Records of the object that is read most, where the settings name it."""

@@ -1,4 +1,4 @@
-"""How bad it is: records out so far, at what pace, when the table would be gone, and severity."""
+"""How bad it is: records out so far, at what pace, and when the table would be gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from detector.alerts.severity import HOURS_A_DAY
 from detector.alerts.tops import KEYS, Key
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day, of_values
 from detector.forests.budget import RUN_DAYS
@@ -16,13 +17,9 @@ from detector.forests.model import Model
 from detector.schema import READING
 from detector.settings import Settings
 
-#: Severity by damage: records out when the alert rings.
-SEVERITIES: Final = ((100_000, "critical"), (10_000, "high"), (1_000, "medium"))
-LADDER: Final = ("low", "medium", "high", "critical")
 #: A day of the week before counts as odd, and so as part of the theft, from so many spreads above
 #: the level of training: one honest day in forty lies there.
 ODD: Final = 2.0
-HOURS_A_DAY: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +28,6 @@ class Out:
 
     since: date
     records: float
-
-
-def severity(rows: float, unknown: int, *, sensitive: bool = False) -> str:
-    """By damage. An unknown number of records is never taken for a small one.
-
-    What is ``sensitive`` does the damage of the next step.
-    """
-    found = next((name for least, name in SEVERITIES if rows >= least), "low")
-    if unknown and found == "low":
-        found = "medium"
-    return LADDER[min(LADDER.index(found) + sensitive, len(LADDER) - 1)]
-
-
-def worst(severities: list[str]) -> str:
-    """The highest of some severities."""
-    return max(severities, key=LADDER.index)
 
 
 def expected(row: Mapping[str, Any]) -> float:

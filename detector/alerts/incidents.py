@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any, Final
 
 from detector.alerts.alert import Alert
-from detector.alerts.damage import severity, worst
+from detector.alerts.severity import DEFAULT, Bounds, Impact, severity, worst
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.forests.budget import RUN_DAYS
 
@@ -34,9 +34,10 @@ Entity = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """``alerts`` by time. ``id`` is that of the first."""
+    """``alerts`` by time. ``id`` is that of the first; ``bounds`` say how severe it is."""
 
     alerts: tuple[Alert, ...]
+    bounds: Bounds = DEFAULT
 
     @property
     def id(self) -> str:
@@ -74,7 +75,10 @@ class Incident:
         """By what is out in all; never below that of any alert."""
         unknown = sum(alert["unknown_rows_statements"] or 0 for alert in self.alerts)
         return worst(
-            [severity(self.records_out, unknown), *(alert["severity"] for alert in self.alerts)]
+            [
+                severity(Impact(self.records_out, unknown), self.bounds),
+                *(alert["severity"] for alert in self.alerts),
+            ]
         )
 
     def plain(self) -> dict[str, Any]:

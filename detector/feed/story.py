@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from detector.alerts.alert import Alert
-from detector.alerts.damage import LADDER
+from detector.alerts.severity import LADDER
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 PRODUCT: Final = "detector"

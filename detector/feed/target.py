@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from detector.alerts.damage import LADDER
+from detector.alerts.severity import LADDER
 from detector.errors import SettingsError
 
 MIB: Final = 1 << 20

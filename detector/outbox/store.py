@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from detector.alerts.alert import Alert
-from detector.alerts.damage import LADDER
+from detector.alerts.severity import LADDER
 from detector.errors import OutboxError
 from detector.outbox.backoff import due
 from detector.outbox.tables import FILE, connect, digest

@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
-from detector.alerts.damage import worst
+from detector.alerts.severity import worst
 from detector.errors import SettingsError
 from detector.feed import tls
 from detector.feed.format import Format

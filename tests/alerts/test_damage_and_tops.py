@@ -9,7 +9,7 @@ from alerts_made_up import DAY, model, row
 from detector import schema
 from detector.alerts.alert import raised
 from detector.alerts.context import Context
-from detector.alerts.damage import gone_in, pace, severity
+from detector.alerts.damage import gone_in, pace
 from detector.features.novelty import NAMES
 from detector.settings import Settings
 
@@ -163,16 +163,6 @@ def test_the_size_is_that_of_the_table_read_most():
     assert other.outlook(ringing) == []
     far, _ = context(hours(("eve", 0, 1)), used, Settings(tables={"public.person": 10**9}))
     assert far.outlook(ringing) == []
-
-
-def test_severity_follows_damage_one_step_higher_where_sensitive():
-    assert [severity(n, 0) for n in (999, 1_000, 10_000, 100_000)] == [
-        "low", "medium", "high", "critical",
-    ]  # fmt: skip
-    assert severity(1, 1) == "medium"
-    assert [severity(n, 0, sensitive=True) for n in (999, 10_000, 100_000)] == [
-        "medium", "critical", "critical",
-    ]  # fmt: skip
 
 
 def test_sensitive_is_what_was_touched_or_the_table_itself():

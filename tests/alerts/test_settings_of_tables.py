@@ -1,11 +1,41 @@
 """``[tables]`` and ``sensitive`` in detector.toml: what is taken, and what is refused."""
 
+import json
 from dataclasses import asdict
 
 import pytest
 
 from detector.errors import SettingsError
-from detector.settings import from_mapping, load
+from detector.settings import Impact, from_mapping, load
+
+
+def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):
+    file = tmp_path / "detector.toml"
+    file.write_text("[impact]\nhigh = 5_000\nrecords_a_day = 20_000\n")
+    settings = load(file)
+    assert settings.impact == Impact(high=5_000, records_a_day=20_000)
+    kept = json.loads(json.dumps(asdict(settings)))
+    assert from_mapping(kept).impact == settings.impact
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("impact = 5", "must be a table"),
+        ("[impact]\nhuge = 5", "no setting 'huge'"),
+        ("[impact]\nhigh = 0", "high = 0"),
+        ("[impact]\nhigh = true", "high = True"),
+        ("[impact]\nrecords_a_day = 1.5", "records_a_day = 1.5"),
+        ("[impact]\nmedium = 10\ncritical = 5", "must rise"),
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused(text, said, tmp_path):
+    file = tmp_path / "detector.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"detector\.toml") as refused:
+        load(file)
+    assert said in str(refused.value)
+    assert "[impact]" in str(refused.value)
 
 
 def test_tables_and_sensitive_are_read(tmp_path):

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,7 @@ def test_every_setting_stands_in_the_docs_with_its_default() -> None:
     assert set(table) == {item.name for item in fields(Settings)}
     for item in fields(Settings):
         value = getattr(Settings(), item.name)
+        value = {} if is_dataclass(value) else value  # a table of its own
         shown = "unset" if value is None else json.dumps(value, ensure_ascii=False)
         assert table[item.name][0] == f"`{shown}`", item.name
 

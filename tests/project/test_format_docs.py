@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from detector import registry
-from detector.alerts.damage import LADDER
+from detector.alerts.severity import LADDER
 from detector.feed import elastic
 from detector.feed.route import routes
 from detector.formats import cef, ecs, leef, ocsf, rfc5424
