@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,10 @@ def evaluate(
     ],
     incidents: Annotated[Path, typer.Option(help="CSV of known incidents: account, start, end.")],
     model: Annotated[
-        Path | None, typer.Option("--model", help="Folder of the model, for its budget.")
+        Path | None,
+        typer.Option(
+            "--model", help="Folder of the model: its budget, and which days it has not seen."
+        ),
     ] = None,
     settings: options.SettingsFile = None,
     as_json: options.Json = False,
@@ -50,7 +54,7 @@ def evaluate(
     scored = _scores(scores)
     accounts = scored.filter(pl.col("entity_kind") == ACCOUNT)["entity"]
     veil.demand(accounts, rules, scores)
-    found = measure(scored, table)
+    found = measure(scored, table, learned.last_day if learned else date.min)
     facts = summary(found, learned.alerts_per_day if learned else None)
     if as_json:
         typer.echo(json.dumps(facts))
@@ -86,12 +90,17 @@ def summary(found: Evaluated, budget: float | None) -> dict[str, Any]:
         "mean_exposure": found.incidents["exposure"].mean(),
         "days": found.days,
         "alerts": found.alerts,
-        "alerts_a_day": found.alerts / found.days,
-        "benign_alerts_a_day": (found.alerts - found.rightly) / found.days,
+        "alerts_a_day": _rate(found.alerts, found.days),
+        "benign_alerts_a_day": _rate(found.alerts - found.rightly, found.days),
         "budget": budget,
         "precision": found.precision,
         "each": found.incidents.with_columns(moments).to_dicts(),
     }
+
+
+def _rate(alerts: int, days: int) -> float | None:
+    """Alerts a day; null where no day counts, since the model has seen all of them."""
+    return alerts / days if days else None
 
 
 def _say(found: Evaluated, facts: dict[str, Any]) -> None:
@@ -129,10 +138,14 @@ def _words(facts: dict[str, Any]) -> list[str]:
             "before the first alert"
         )
     beside = "" if budget is None else f" (budget {budget:g})"
-    said.append(
-        f"{facts['alerts_a_day']:.1f} alerts a day on {counted(facts['days'], 'day')}, of them "
-        f"{facts['benign_alerts_a_day']:.1f} on no incident{beside}"
-    )
+    unseen = "" if budget is None else " after training"
+    if facts["days"]:
+        said.append(
+            f"{facts['alerts_a_day']:.2f} alerts a day on {counted(facts['days'], 'day')}{unseen}, "
+            f"of them {facts['benign_alerts_a_day']:.2f} on no incident{beside}"
+        )
+    else:
+        said.append("all scored days are of the model's training: the rate of alerts is not known")
     if precision is not None:
         said.append(f"precision: {share(precision)} of the alerts fall on incidents")
     if facts["not_in_scores"]:

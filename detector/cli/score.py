@@ -13,7 +13,7 @@ from detector import registry
 from detector.alerts import incidents, output
 from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
-from detector.alerts.drift import drifting
+from detector.alerts.drift import Rate
 from detector.alerts.incidents import Incident
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
@@ -112,8 +112,7 @@ def _summary(
         "first_day": str(scores["date"].min()) if len(scores) else None,
         "last_day": str(scores["date"].max()) if len(scores) else None,
         "accounts": _accounts(scores),
-        "alerts_a_day": len(alerts) / max(1, scores["date"].n_unique()),
-        "budget": learned.alerts_per_day,
+        **_rate(scores, alerts, learned).plain(),
         "incidents": [incident.plain() for incident in found],
         "alerts": alerts,
     }
@@ -134,13 +133,17 @@ def _say(
         )
     screen.say(
         f"{counted(_accounts(scores), 'account')} scored on {counted(len(days), 'day')}, "
-        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')}, "
-        f"{len(alerts) / len(days):.1f} a day (budget {model.alerts_per_day:g}) in {out}"
+        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')} in {out}"
     )
-    if drift := drifting(len(alerts), len(days), model.alerts_per_day):
-        screen.say(drift)
+    rate = _rate(scores, alerts, model)
+    screen.say(rate.words(), *filter(None, [rate.drift()]))
     if found:
         _show(scores, found)
+
+
+def _rate(scores: pl.DataFrame, alerts: list[Alert], model: Model) -> Rate:
+    """How many alerts came a day, on days that the model has not seen."""
+    return Rate.of(alerts, scores["date"].unique(), model.last_day, model.alerts_per_day)
 
 
 def _accounts(scores: pl.DataFrame) -> int:

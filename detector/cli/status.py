@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from detector.alerts.drift import Rate
 from detector.cli import options, screen
 from detector.cli.watch import STATE, StateFolder
 from detector.outbox import review
@@ -71,11 +72,19 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
         f"{counted(len(found['open_days']), 'day')} not in the ledger yet",
         f"model {found['model']}, trained to {last} ({counted(old, 'day')} ago)",
     )
+    _show_rate(found)
     for sink in sinks:
         screen.say(
             f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "
             f"{sink['aside']:,} set aside"
         )
+
+
+def _show_rate(found: dict[str, Any]) -> None:
+    """Of a watcher of before, which did not tell it, nothing."""
+    if "unseen_days" in found:
+        rate = Rate(found["unseen_alerts"], found["unseen_days"], found["budget"])
+        screen.say(rate.words(), *filter(None, [rate.drift()]))
 
 
 def _time(text: str | None) -> datetime | None:

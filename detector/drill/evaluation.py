@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -18,8 +19,8 @@ class Evaluated:
     first_alert, found_by, days, records, exposure.
 
     ``told`` are the records that the incidents' file gives; ``records`` those in the scores.
-    ``alerts`` are all, ``rightly`` those that fall on incidents, ``unseen`` the incidents
-    whose entities have no scores in their time.
+    ``alerts`` are all of the ``days`` that count, ``rightly`` those that fall on incidents,
+    ``unseen`` the incidents whose entities have no scores in their time.
     """
 
     incidents: pl.DataFrame
@@ -34,9 +35,12 @@ class Evaluated:
         return self.rightly / self.alerts if self.alerts else None
 
 
-def evaluate(scores: pl.DataFrame, incidents: pl.DataFrame) -> Evaluated:
+def evaluate(
+    scores: pl.DataFrame, incidents: pl.DataFrame, trained_until: date = date.min
+) -> Evaluated:
     """Measures SCORES against INCIDENTS. Records are those its accounts read in its time.
 
+    Days and alerts count after ``trained_until``: what days of training hold was learned as usual.
     The own work of an account in that time is among them: the scores do not tell it apart.
     """
     rings = scores.filter(pl.col("alert_id").is_not_null()).select(*KEYS, "time")
@@ -51,14 +55,17 @@ def evaluate(scores: pl.DataFrame, incidents: pl.DataFrame) -> Evaluated:
     )
     measured = exposure.measured(suspects, taken, rings)
     known = facts.join(measured, on="campaign", how="left", maintain_order="left")
-    on = rings.join(suspects, on=KEYS).filter(
+    later = pl.col("date") > trained_until
+    counting = scores.filter(later)
+    alerts = counting.filter(pl.col("alert_id").is_not_null())
+    on = alerts.join(suspects, on=KEYS).filter(
         pl.col("time") > pl.col("since"), pl.col("time") <= pl.col("until")
     )
     return Evaluated(
         incidents=known.with_columns(pl.col("exposure").fill_null(_missed())),
         unseen=known.filter(pl.col("first_act").is_null())["campaign"].to_list(),
-        days=scores["date"].n_unique(),
-        alerts=len(rings),
+        days=counting["date"].n_unique(),
+        alerts=len(alerts),
         rightly=len(on.unique([*KEYS, "time"])),
     )
 

@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from detector.alerts.alert import Alert
-from detector.alerts.drift import drifting
 from detector.alerts.judging import Judging
 from detector.errors import DetectorError
 from detector.watch import standing
@@ -27,8 +25,6 @@ PAUSE: Final = 0.1
 #: Seconds between two words of how it stands, and two looks at health and at the model.
 TELL: Final = 2.0
 CHECK: Final = 5.0
-#: Days over which the rate of alerts is held against the budget.
-RATED: Final = timedelta(days=14)
 
 #: Of one event of the service: its name, words for people, and figures.
 Say = Callable[[str, str, Mapping[str, Any]], None]
@@ -152,17 +148,10 @@ class Service:
 
     def _look_at_rate(self) -> None:
         """Whether alerts come at another rate than was promised."""
-        newest = max(self.watcher.calendar.scored, default=None)
-        if newest is None:
-            return
-        since = newest - RATED
-        since = max(since, self.watcher.judging.model.last_day)
-        days = sum(day > since for day in self.watcher.calendar.scored)
-        rang = sum(since.isoformat() < alert["date"] <= newest.isoformat()
-                   for alert in self.watcher.raised if alert["entity_kind"] != "log")  # fmt: skip
-        words = drifting(rang, days, self.watcher.judging.model.alerts_per_day)
+        rate = standing.rate(self.watcher)
+        words = rate.drift()
         if words and words != self._drift:
-            self.say("drift", words, {"alerts": rang, "days": days})
+            self.say("drift", words, rate.plain())
         self._drift = words
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from detector.alerts.drift import Rate
 from detector.errors import StateError
 from detector.watch.topic import Partition
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
+#: Days over which the rate of alerts is held against the budget.
+RATED: Final = timedelta(days=14)
 
 
 def lag(watcher: Watcher, number: int) -> int:
@@ -27,7 +31,16 @@ def _messages(watcher: Watcher, number: int) -> int | None:
     return content.messages if isinstance(content, Partition) else None
 
 
-def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
+def rate(watcher: Watcher) -> Rate:
+    """Of the latest scored days, as far as they are after the training."""
+    scored = watcher.calendar.scored
+    since = max(scored, default=date.max) - RATED
+    model = watcher.judging.model
+    days = [day for day in scored if day > since]
+    return Rate.of(watcher.raised, days, model.last_day, model.alerts_per_day)
+
+
+def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
     """As plain JSON: what is followed, how far, and how fast."""
     logs = [
         {
@@ -45,7 +58,7 @@ def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
         "pid": os.getpid(),
         "time": now,
         "events": sum(log.events for log in watcher.shelf.logs.values()),
-        "events_per_second": round(rate, 1),
+        "events_per_second": round(pace, 1),
         "last_event": watcher.newest.isoformat() if watcher.newest else None,
         "lag_bytes": sum(log["lag_bytes"] for log in logs if isinstance(log["lag_bytes"], int)),
         "logs": logs,
@@ -57,6 +70,7 @@ def standing(watcher: Watcher, rate: float, now: float) -> dict[str, Any]:
         "alerts": len(watcher.raised),
         "model": watcher.judging.model.id,
         "model_last_day": watcher.judging.model.last_day.isoformat(),
+        **rate(watcher).plain(),
     }
 
 

@@ -166,7 +166,20 @@ def test_json_on_stdout_is_one_document_with_the_alerts(place, ledger, detector,
     ran = detector(
         *_score(place, [place / "2024-02-05.parquet"], ledger, tmp_path / "out"), "--json"
     )
-    assert json.loads(ran.out)["alerts"] == _alerts(tmp_path / "out")
+    told = json.loads(ran.out)
+    assert told["alerts"] == _alerts(tmp_path / "out")
+    assert told["unseen_days"] == 1
+    assert told["alerts_a_day"] == told["unseen_alerts"] == len(told["alerts"])
+
+
+def test_days_of_training_are_not_counted_in_the_rate(place, ledger, detector, tmp_path):
+    logs = [place / "past", place / "2024-02-05.parquet"]
+    ran = detector(*_score(place, logs, ledger, tmp_path / "out"), "--json")
+    told = json.loads(ran.out)
+    assert told["first_day"] < "2024-02-05"
+    unseen = [alert for alert in told["alerts"] if alert["date"] >= "2024-02-05"]
+    assert (told["unseen_days"], told["alerts_a_day"]) == (1, len(unseen))
+    assert "on 1 day after training" in ran.err
 
 
 def test_fail_on_alert_is_for_scripts(place, ledger, detector, tmp_path):
