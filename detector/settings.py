@@ -9,12 +9,14 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
+from detector import public_holidays
 from detector.errors import SettingsError
 from detector.schema import EVENTS
 
@@ -51,7 +53,7 @@ class Settings:
     ``columns`` maps canonical names to the names used in the log (dots reach into nested
     NDJSON objects). ``timezone`` is the one whose days and working hours count;
     ``log_timezone`` is assumed for timestamps that name no zone. ``workdays``
-    are the office's days (Monday is 1).
+    are the office's days (Monday is 1), but for the public ``holidays`` of a country or region.
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
@@ -68,6 +70,7 @@ class Settings:
     timezone: str = "UTC"
     log_timezone: str = "UTC"
     workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    holidays: str | None = None
     alerts_per_day: float | None = None
     minimum_records: int = 50
     tables: dict[str, int] = field(default_factory=dict)
@@ -152,6 +155,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     days = settings.workdays
     if not isinstance(days, tuple) or not all(type(day) is int and 1 <= day <= 7 for day in days):
         refuse("workdays must be a list of numbers from 1 (Monday) to 7 (Sunday)")
+    _validate_holidays(settings, where)
     budget = settings.alerts_per_day
     if budget is not None and not (type(budget) in {int, float} and 0 < budget < MOST_ALERTS):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")
@@ -185,6 +189,18 @@ def _impact(table: object, where: str | Path | None) -> Impact:
     if bounds != sorted(bounds):
         raise refuse("bounds must rise: medium, high, critical")
     return made
+
+
+def _validate_holidays(settings: Settings, where: str | Path | None) -> None:
+    """That there is such a country, and region. Raises SettingsError."""
+    code = settings.holidays
+    if code is not None and not (isinstance(code, str) and code):
+        hint = 'such as "FR", or with a region, "DE-BY"'
+        raise SettingsError(f"holidays = {code!r} must name a country", where=where, hint=hint)
+    try:
+        public_holidays.among(code, [date(2024, 1, 1)])
+    except SettingsError as error:
+        raise SettingsError(error.what, where=where, hint=error.hint) from None
 
 
 def _validate_sinks(settings: Settings, where: str | Path | None) -> None:

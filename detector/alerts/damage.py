@@ -12,6 +12,7 @@ import polars as pl
 from detector.alerts.severity import HOURS_A_DAY
 from detector.alerts.tops import KEYS, Key
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day, of_values
+from detector.features.workdays import is_work
 from detector.forests.budget import RUN_DAYS
 from detector.forests.model import Model
 from detector.schema import READING
@@ -127,7 +128,7 @@ def _before(
     levels = model.learned.levels.select(
         "entity_kind", "entity", on="rows_centre", off="rows_off_centre", apart="rows_spread"
     )
-    at_work = pl.col("past").dt.weekday().is_in(list(settings.workdays))
+    at_work = is_work(daily, "past", settings)
     # Who was not there in training has no frozen level: the one of the alert's day stands in.
     level = pl.coalesce(
         pl.when(at_work).then(pl.col("on")).otherwise(pl.col("off")).fill_nan(None), "rows_centre"

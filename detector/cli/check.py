@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
-from rich.text import Text
 
 from detector import registry, settings
 from detector.cli import options, screen
+from detector.features import zone
 from detector.phrases import share
 from detector.reading import paths, recognise
 from detector.reading.survey import FileSurvey, Survey, survey
+from detector.schema import TIMESTAMP
 
 
 def check(
@@ -31,13 +33,24 @@ def check(
     total = sum(path.stat().st_size for path, _ in known)
     with screen.progress("Reading", total) as advance:
         found = survey(known, chosen, advance, unused)
+    warnings = [*found.warnings(), *_zone(found, chosen)]
     if as_json:
-        typer.echo(json.dumps(as_data(found, guessed=source is None), indent=2))
+        typer.echo(json.dumps(as_data(found, warnings, guessed=source is None), indent=2))
     else:
-        _show(found, guessed=source is None)
+        _show(found, warnings, guessed=source is None)
 
 
-def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
+def _zone(found: Survey, chosen: settings.Settings) -> list[str]:
+    """Whether the hours at which people are active contradict the time zone that is set."""
+    activity = pl.DataFrame(
+        {"hour": list(found.active), "accounts": list(found.active.values())},
+        schema={"hour": TIMESTAMP, "accounts": pl.Int64},
+    )
+    doubt = zone.doubt(activity, chosen.timezone, chosen.log_timezone)
+    return [doubt] if doubt else []
+
+
+def as_data(found: Survey, warnings: list[str], *, guessed: bool) -> dict[str, Any]:
     """The survey as plain JSON data."""
     return {
         "events": found.events,
@@ -70,11 +83,11 @@ def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
             for file in found.files
         ],
         "unused": [{"file": str(path), "reason": reason} for path, reason in found.unused],
-        "warnings": found.warnings(),
+        "warnings": warnings,
     }
 
 
-def _show(found: Survey, *, guessed: bool) -> None:
+def _show(found: Survey, warnings: list[str], *, guessed: bool) -> None:
     how = "source, guessed" if guessed else "source"
     columns = ["file", how, "events", "rejected", "no access"]
     rows: list[list[object]] = [
@@ -110,8 +123,7 @@ def _show(found: Survey, *, guessed: bool) -> None:
             [reason, count, example] for reason, (count, example) in found.rejects.items()
         ]
         screen.say(screen.table("Rejects", ["reason", "count", "such as"], bad, {"count"}))
-    for warning in found.warnings():
-        screen.say(Text(f"Warning: {screen.safe(warning)}", style="bold yellow"))
+    screen.warn(*warnings)
 
 
 def _mappings(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,7 @@ from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
 from detector.errors import InputError
+from detector.features import zone
 from detector.features.measures import ACCOUNT
 from detector.forests import store
 from detector.forests.model import Model
@@ -27,6 +30,7 @@ from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.pseudonyms.names import check_of
 from detector.reading import veil
+from detector.settings import Settings
 
 #: Incidents, and entities of each, shown on screen; all alerts are in alerts.ndjson.
 SHOWN = 10
@@ -81,8 +85,10 @@ def score(
     output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     output.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
+    warnings = screen.warn(*_warnings(book, days, rules))
     if as_json:
-        typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), "held": held}))
+        told = {**_summary(scores, alerts, found, learned, out), "held": held}
+        typer.echo(json.dumps({**told, "warnings": warnings}))
     _say(scores, alerts, found, learned, out)
     heed.say(held, out)
     way_out.send()
@@ -101,6 +107,14 @@ def _demand_events(ingested: Ingested, rejects: pl.LazyFrame, kept: Path) -> Non
         f"rejected, such as {place}: {reason}",
         hint=f"all are in {kept}; detector check says how the logs are understood",
     )
+
+
+def _warnings(book: Ledger, days: Sequence[date], rules: Settings) -> list[str]:
+    """Where the hours at which people are active contradict the time zone that is set."""
+    if not days:
+        return []
+    activity = book.activity(min(days) - timedelta(days=zone.LOOKBACK), max(days))
+    return [zone.doubt(activity, rules.timezone, rules.log_timezone)]
 
 
 def _summary(

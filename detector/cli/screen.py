@@ -56,6 +56,14 @@ def say(*lines: object) -> None:
         out.print(line if isinstance(line, Table | Text) else Text(safe(line)))
 
 
+def warn(*lines: str) -> list[str]:
+    """What a person must not miss, on stderr; the lines that are not empty."""
+    said = [line for line in lines if line]
+    for line in said:
+        say(Text(f"Warning: {safe(line)}", style="bold yellow"))
+    return said
+
+
 def table(title: str, columns: list[str], rows: list[list[object]], numbers: set[str]) -> Table:
     """A table whose ``numbers`` columns are set to the right."""
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -73,6 +73,7 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
         f"model {found['model']}, trained to {last} ({counted(old, 'day')} ago)",
     )
     _show_rate(found)
+    screen.warn(found.get("timezone_doubt") or "")
     for sink in sinks:
         screen.say(
             f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "

@@ -16,6 +16,7 @@ from detector.cli import options, screen
 from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
 from detector.errors import NotEnoughHistory, SettingsError
+from detector.features import zone
 from detector.forests import store
 from detector.forests.model import Model
 from detector.forests.training import train as learn
@@ -66,6 +67,8 @@ def train(
     book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=check_of(rules))
     days = _days(book, until)
     screen.say(f"learning from {days[0]} to {days[-1]}")
+    activity = book.activity(days[0], days[-1])
+    doubt = screen.warn(zone.doubt(activity, rules.timezone, rules.log_timezone))
     past = History(book, days[0], days[-1], confirmed, people, rules)
     data, left_out = past.data(registry.families())
     _say_left_out(left_out)
@@ -78,7 +81,8 @@ def train(
         found = learn(data, step)
     found = store.save(replace(found, pseudonyms=book.pseudonyms), model, registry.families())
     if as_json:
-        typer.echo(json.dumps({**_summary(found, model), "left_out_days": len(left_out)}))
+        told = {**_summary(found, model), "left_out_days": len(left_out), "warnings": doubt}
+        typer.echo(json.dumps(told))
     screen.say(
         f"{counted(found.accounts, 'account')}, {counted(len(days), 'day')}; row counts known for "
         f"{share(found.rows_known)} of the reading statements",

@@ -16,6 +16,8 @@ import polars as pl
 from detector.features.measures import ACCOUNT, MILLIONTHS
 from detector.features.panel import Panel
 from detector.features.robust import Floats, members
+from detector.features.workdays import is_work
+from detector.settings import Settings
 
 #: Of what a day's departure is told, and the spreads for which one member counts at most.
 OF = "log_rows"
@@ -51,14 +53,12 @@ def usual(groups: pl.DataFrame, levels: pl.DataFrame, peers: pl.DataFrame) -> pl
     )
 
 
-def departing(hourly: pl.DataFrame, usual: pl.DataFrame, workdays: tuple[int, ...]) -> pl.DataFrame:
+def departing(hourly: pl.DataFrame, usual: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """HOURLY of accounts with ``departure``: what each hour adds to that of the day, in
     MILLIONTHS of a spread.
     """
     day = ["entity", "day"]
-    centre = (
-        pl.when(pl.col("day").dt.weekday().is_in(workdays)).then("centre").otherwise("off_centre")
-    )
+    centre = pl.when(is_work(hourly, "day", settings)).then("centre").otherwise("off_centre")
     so_far = (pl.col(OF).cum_sum().over(day, order_by="slot") / MILLIONTHS).log1p()
     before = pl.col("departure").shift(fill_value=0.0).over(day, order_by="slot")
     whole = (((so_far - centre) / pl.col("spread")).clip(-MOST, MOST) * MILLIONTHS).round()

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.features import novelty, rhythm
+from detector.features import novelty
 from detector.features import population as populations
 from detector.features.expected import (
     CLIP,
@@ -315,8 +315,8 @@ def _scan(m: str, today: Floats, now: Day, days: Floats) -> Floats:
 def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
     known = signs.today
     if known is None:
-        known = rhythm.strangeness(signs.seen, signs.habit, panel, now.day)
-    strange = known[now.here]
+        known = signs.rhythm.strange(panel, now.day)
+    strange = known.seen(now.active.sum(axis=0))[now.here]
     found = {"strange_hours": np.cumsum(strange * now.active, axis=1)[now.cells]}
     new = signs.new.get(now.day)
     for dimension, name in novelty.NAMES.items():

@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detector.features import workdays
 from detector.features.measures import LARGEST, SLOTS, logged, measured
 from detector.features.robust import Floats
+from detector.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _logs(part: Panel, name: str) -> Floats:
 
 
 def panel(
-    hourly: pl.DataFrame, since: date, until: date, workdays: tuple[int, ...], *, per_head: bool
+    hourly: pl.DataFrame, since: date, until: date, settings: Settings, *, per_head: bool
 ) -> Panel:
     """The days from ``since`` to ``until`` (both included) of HOURLY."""
     days = [since + timedelta(days=index) for index in range((until - since).days + 1)]
@@ -96,5 +98,6 @@ def panel(
         logs[name][row, column] = values
     active = np.zeros((*shape, SLOTS), dtype=bool)
     active[coded["at"].to_numpy(), coded["on"].to_numpy(), coded["slot"].to_numpy()] = True
-    off = np.array([day.isoweekday() not in workdays for day in days], dtype=bool)
+    free = workdays.off(days, settings)
+    off = np.array([day in free for day in days], dtype=bool)
     return Panel(entities.to_list(), days, logs, active, off, per_head)

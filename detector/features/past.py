@@ -153,7 +153,7 @@ def _piece(
     accounts = peer_groups(hours["account"], directory, learned.groups)
     each = measures.of_accounts(hours, touched, settings)
     usual = departures.usual(accounts, learned.levels, learned.peers)
-    departing = departures.departing(each, usual, settings.workdays)
+    departing = departures.departing(each, usual, settings)
     networked = novelty.with_networks(touched)
     seen = learned.known.filter(pl.col("account").is_in(accounts["account"].implode()))
     before = networked.filter(pl.col("day") < day)

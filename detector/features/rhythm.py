@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 
+from detector.features import clock
 from detector.features.expected import LATELY, RECENT
 from detector.features.measures import SLOTS
 from detector.features.panel import Panel
@@ -86,26 +88,90 @@ def shares(theirs: Floats) -> Floats:
     return found
 
 
-def strangeness(seen: Floats, habit: Floats, panel: Panel, day: date) -> Floats:
-    """How strange activity is in each hour of ``day``: (entities, SLOTS), in factors of ten.
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """How strange activity is in each hour of a day, in factors of ten: (entities, SLOTS) each.
 
-    -log10 of the share of past days, of the same kind, with activity in that hour, as far as that
-    is below USUAL. ``seen`` (``dense``) is of training, recent days are added; ``habit``
-    (``shares``) is of the entities' groups. Who has a past of more than LATELY days is not given
+    ``still`` is by the hours of past days as they were; ``moved`` by those hours as they would have
+    been without the organisation's moves (``clock``), by the clock of training. ``known`` is the
+    move of the days before, ``awaited`` see ``clock.awaited``.
+    """
+
+    still: Floats
+    moved: Floats
+    known: int
+    awaited: Floats
+
+    def seen(self, counts: Floats) -> Floats:
+        """With the organisation's move so far, told by how many accounts are active in each hour.
+
+        ``counts`` is (SLOTS,). An hour is strange if it is so by both clocks: a job may keep the
+        log's, while people keep theirs.
+        """
+        found, hours = self.still.copy(), np.arange(clock.HOURS)
+        for move in (np.full(clock.HOURS, self.known), clock.moves(counts[hours], self.awaited)):
+            if move.any() or self.moved is not self.still:
+                at = (hours - move) % clock.HOURS
+                found[:, hours] = np.fmin(found[:, hours], self.moved[:, at])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """The hours that the entities of a panel keep: what ``strangeness`` needs.
+
+    ``seen`` (``dense``) is of training; ``habit`` (``shares``) is of the entities' groups;
+    ``moves`` and ``awaited`` (``clock.by_day``) are the organisation's, by day of the panel.
+    """
+
+    seen: Floats
+    habit: Floats
+    moves: Integers
+    awaited: Floats
+
+    @classmethod
+    def of(cls, seen: Floats, habit: Floats, habits: pl.DataFrame, panel: Panel) -> Rhythm:
+        """``habits`` is SEEN of groups. The panel holds the whole organisation."""
+        return cls(seen, habit, *clock.by_day(clock.usual(habits), panel))
+
+    def strange(self, panel: Panel, day: date) -> Strange:
+        """How strange activity is in each hour of ``day``, by the days before it."""
+        at = panel.place(day)
+        still = _strangeness(self, panel, at, np.zeros_like(self.moves))
+        past = self.moves[max(0, at - RECENT) : at]
+        moved = _strangeness(self, panel, at, self.moves) if past.any() else still
+        return Strange(still, moved, int(past[-1]) if len(past) else 0, self.awaited[at])
+
+
+def _strangeness(rhythm: Rhythm, panel: Panel, at: int, moves: Integers) -> Floats:
+    """-log10 of the share of past days, of the same kind, with activity in each hour, as far as
+    that is below USUAL: (entities, SLOTS).
+
+    Recent days are added to those of training. Who has a past of more than LATELY days is not given
     the last LATELY of them: a thief's second night would be usual after the first.
     """
-    at = panel.place(day)
     off = int(panel.off[at])
     first = max(0, at - RECENT)
+    day = panel.days[at]
     old = panel.weekdays_like(day, first, max(first, at - LATELY))
     fresh = panel.weekdays_like(day, max(first, at - LATELY), at)
-    there = seen[off, :, SLOTS] + _days(panel, old, off=off)
+    there = rhythm.seen[off, :, SLOTS] + _days(panel, old, off=off)
     new = there <= LATELY
-    hours = seen[off, :, :SLOTS] + panel.active[:, old].sum(axis=1)
-    hours = hours + new[:, None] * panel.active[:, fresh].sum(axis=1)
+    hours = rhythm.seen[off, :, :SLOTS] + _active(panel, old, moves)
+    hours = hours + new[:, None] * _active(panel, fresh, moves)
     days = there + new * _days(panel, fresh, off=off)
-    share = (hours + PRIOR_DAYS * habit[off]) / (days[:, None] + PRIOR_DAYS)
+    share = (hours + PRIOR_DAYS * rhythm.habit[off]) / (days[:, None] + PRIOR_DAYS)
     found: Floats = np.fmax(np.log10(USUAL) - np.log10(np.clip(share, 1e-9, 1.0)), 0.0)
+    return found
+
+
+def _active(panel: Panel, columns: Integers, moves: Integers) -> Floats:
+    """On how many days each entity was active in each hour, without what the day had moved."""
+    found = np.zeros((len(panel.entities), SLOTS))
+    for move in np.unique(moves[columns]):
+        each = panel.active[:, columns[moves[columns] == move]].sum(axis=1)
+        each[:, : clock.HOURS] = np.roll(each[:, : clock.HOURS], -int(move), axis=1)
+        found += each
     return found
 
 
@@ -117,13 +183,14 @@ def _days(panel: Panel, columns: Integers, *, off: int) -> Floats:
     return worked
 
 
-def by_day(seen: Floats, habit: Floats, panel: Panel) -> Floats:
+def by_day(rhythm: Rhythm, panel: Panel) -> Floats:
     """The strangeness of all hours of each day together: (entities, days).
 
     0 on the first RECENT days of the panel, of which too little of the past is known.
     """
     found = np.zeros((len(panel.entities), len(panel.days)))
     for at in range(RECENT, len(panel.days)):
-        strange = strangeness(seen, habit, panel, panel.days[at])
-        found[:, at] = (strange * panel.active[:, at]).sum(axis=1)
+        active = panel.active[:, at]
+        strange = rhythm.strange(panel, panel.days[at]).seen(active.sum(axis=0))
+        found[:, at] = (strange * active).sum(axis=1)
     return found

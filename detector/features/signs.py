@@ -14,6 +14,7 @@ from detector.features.groups import group_of
 from detector.features.measures import with_slots
 from detector.features.panel import Panel
 from detector.features.peers import Peers
+from detector.features.rhythm import Rhythm, Strange
 from detector.features.robust import Floats
 from detector.settings import Settings
 
@@ -41,17 +42,15 @@ class Signs:
     """What only accounts have: new values by day, and the hours they keep.
 
     ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``lately`` has, by
-    figure, how much was new on each day: (accounts, days). ``seen`` and ``habit`` see
-    ``rhythm.strangeness``, ``strange`` is ``rhythm.by_day``; ``today`` is ``rhythm.strangeness`` of
-    the one day that is asked for again and again.
+    figure, how much was new on each day: (accounts, days). ``strange`` is ``rhythm.by_day``;
+    ``today`` is ``Rhythm.strange`` of the one day that is asked for again and again.
     """
 
     new: dict[date, pl.DataFrame]
     lately: dict[str, Floats]
-    seen: Floats
-    habit: Floats
+    rhythm: Rhythm
     strange: Floats
-    today: Floats | None = None
+    today: Strange | None = None
 
 
 def signs_of(
@@ -87,12 +86,12 @@ def signs_from(
     mine = [of[name] if of.get(name) in known_groups else None for name in panel.entities]
     seen = rhythm.dense(learned.seen, panel.entities)
     habit = rhythm.shares(_habits_of(learned.habits, mine))
+    hours = Rhythm.of(seen, habit, learned.habits, panel)
     return Signs(
         by_day,
         _by_day(placed, panel, Peers.of([name or "" for name in mine])),
-        seen,
-        habit,
-        rhythm.by_day(seen, habit, panel),
+        hours,
+        rhythm.by_day(hours, panel),
     )
 
 

@@ -87,9 +87,7 @@ class Kind:
 
     def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
         """Its days from ``since`` to ``until``, as arrays."""
-        return panels.panel(
-            self.hourly, since, until, settings.workdays, per_head=self.name == GROUP
-        )
+        return panels.panel(self.hourly, since, until, settings, per_head=self.name == GROUP)
 
     def groups(self, entities: list[str]) -> list[str]:
         """The group of each entity; kinds without groups are one."""
@@ -124,7 +122,7 @@ def grouped(
     each: pl.DataFrame, accounts: pl.DataFrame, usual: pl.DataFrame, settings: Settings
 ) -> Kind:
     """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
-    departing = departures.departing(each, usual, settings.workdays)
+    departing = departures.departing(each, usual, settings)
     return Kind(GROUP, measures.of_groups(departing, accounts))
 
 

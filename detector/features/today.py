@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.features import measures, moment, novelty, rhythm
+from detector.features import measures, moment, novelty
 from detector.features import table as tables
 from detector.features.expected import History
 from detector.features.feature import Family
@@ -67,8 +67,7 @@ class Today:
             kinds[kind.name] = (bare, history.bare())
             if theirs is not None:
                 population = history.population(day)
-                strange = rhythm.strangeness(theirs.seen, theirs.habit, panel, day)
-                signs = replace(theirs, new={}, today=strange)
+                signs = replace(theirs, new={}, today=theirs.rhythm.strange(panel, day))
         if signs is None:
             return None
         return cls(

@@ -36,6 +36,8 @@ LOCK: Final = "lock"
 KIND: Final = "detector ledger"
 #: Counts of HOURS that ``Ledger.totals`` adds up.
 TOTALS: Final = ("statements", "unknown_rows", "failures")
+#: How many accounts were active.
+ACTIVE: Final = pl.col("account").n_unique()
 _MEND: Final = "if it cannot be restored, move the folder away and ingest the logs again"
 
 #: What damaged Parquet can raise: polars' own errors, the file system's, and its panics.
@@ -160,6 +162,12 @@ class Ledger:
         return self._told(
             since, until, lambda hours: hours.group_by("action").agg(pl.col(TOTALS).sum())
         )
+
+    def activity(self, since: date, until: date) -> pl.DataFrame:
+        """How many accounts were active in each ``hour`` (UTC) of a span: hour, accounts."""
+        return self._told(
+            since, until, lambda hours: hours.group_by("hour").agg(accounts=ACTIVE)
+        ).sort("hour")
 
     def _told(
         self, since: date, until: date, fold: Callable[[pl.LazyFrame], pl.LazyFrame]

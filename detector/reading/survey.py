@@ -42,6 +42,7 @@ class FileSurvey:
 class Survey:
     """All files together. ``top`` is (account, statements, rows) of the ten that read most;
     ``rejects`` is reason to (count, an example file:line); ``unused`` are files left out.
+    ``active`` has, by hour of UTC, how many accounts were active.
     """
 
     files: list[FileSurvey]
@@ -56,6 +57,7 @@ class Survey:
     actions: dict[str, int]
     rejects: dict[str, tuple[int, str]]
     skipped: int
+    active: dict[datetime, int] = field(default_factory=dict)
 
     @property
     def unknown_share(self) -> float:
@@ -97,7 +99,7 @@ class Survey:
 
 @dataclass(slots=True)
 class _Sums:
-    """What is accumulated: bounded by the number of accounts, actions and reasons."""
+    """What is accumulated: bounded by the number of accounts, hours, actions and reasons."""
 
     events: int = 0
     reads: int = 0
@@ -113,6 +115,7 @@ class _Sums:
     rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
     skipped: int = 0
     tails: dict[str, Tail] = field(default_factory=dict)
+    active: Counter[datetime] = field(default_factory=Counter)
 
     def add(self, batch: Batch) -> None:
         events = batch.events
@@ -138,6 +141,11 @@ class _Sums:
         )
         new = new.with_columns(pl.col("account").cast(pl.String))
         self.accounts = pl.concat([self.accounts, new]).group_by("account").sum()
+        hours = events.group_by(pl.col("timestamp").dt.truncate("1h")).agg(
+            pl.col("account").n_unique()
+        )
+        # Who is active in two batches of one hour counts twice: little beside a whole day.
+        self.active.update(dict(hours.iter_rows()))
 
     def _reject(self, rejects: pl.DataFrame) -> None:
         grouped = rejects.group_by("reason").agg(
@@ -225,6 +233,7 @@ def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, st
         actions=_ordered(sums.actions),
         rejects=dict(sorted(sums.rejects.items(), key=lambda item: (-item[1][0], item[0]))),
         skipped=sums.skipped,
+        active=dict(sums.active),
     )
 
 

@@ -61,6 +61,7 @@ class Service:
     _events: int = 0
     _rate: float = 0.0
     _drift: str = ""
+    _zone: standing.Zone = field(default_factory=standing.Zone)
 
     def run(self) -> None:
         """Until it is told to stop. Raises DetectorError, and sqlite3.Error."""
@@ -111,6 +112,7 @@ class Service:
         self._rate = self._events / max(now - self._told_at, 1e-9)
         self._events, self._told_at = 0, now
         found = standing.standing(self.watcher, self._rate, time.time())
+        found["timezone_doubt"] = self._zone.words or None
         standing.write(self.watcher.state.folder, found)
         self.told(found)
         words = f"{found['events_per_second']:g} events/s, {found['lag_bytes']} bytes behind"
@@ -120,6 +122,8 @@ class Service:
         self._look_at_model()
         self._look_at_health()
         self._look_at_rate()
+        if words := self._zone.look(self.watcher):
+            self.say("timezone", words, {})
 
     def _look_at_health(self) -> None:
         self._ring(tell_health(self.watcher, self.health, time.time()))

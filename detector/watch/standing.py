@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from detector.alerts.drift import Rate
 from detector.errors import StateError
+from detector.features import zone
 from detector.watch.topic import Partition
 from detector.watch.watcher import Watcher
 
@@ -38,6 +40,26 @@ def rate(watcher: Watcher) -> Rate:
     model = watcher.judging.model
     days = [day for day in scored if day > since]
     return Rate.of(watcher.raised, days, model.last_day, model.alerts_per_day)
+
+
+@dataclass(slots=True)
+class Zone:
+    """Whether the time zone that is set is doubtful, as of the latest scored day."""
+
+    words: str = ""
+    _day: date | None = None
+
+    def look(self, watcher: Watcher) -> str:
+        """What to say that was not said before. Looks once for each day that was scored."""
+        day = max(watcher.calendar.scored, default=None)
+        if day is None or day == self._day:
+            return ""
+        self._day = day
+        activity = watcher.books.activity(day - timedelta(days=zone.LOOKBACK), day)
+        settings = watcher.judging.settings
+        words = zone.doubt(activity, settings.timezone, settings.log_timezone)
+        before, self.words = self.words, words
+        return words if words != before else ""
 
 
 def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:

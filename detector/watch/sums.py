@@ -24,7 +24,7 @@ from detector.ledger.fold import (
     plain,
     touched_of,
 )
-from detector.ledger.store import Ledger
+from detector.ledger.store import ACTIVE, Ledger
 from detector.reading.source import Batch
 from detector.schema import HOURS, TOUCHED, empty
 from detector.watch.state import Sums
@@ -167,6 +167,15 @@ class Books:
         """See ``Ledger.accounts``."""
         fresh = [each.hours["account"].unique() for each in self._between(since, until)]
         return pl.concat([self.ledger.accounts(since, until), *fresh]).unique().sort()
+
+    def activity(self, since: date, until: date) -> pl.DataFrame:
+        """See ``Ledger.activity``. A day that is open is seldom in the ledger too: who is active in
+        one hour in both counts twice.
+        """
+        fresh = pl.concat([empty(HOURS), *(each.hours for each in self._between(since, until))])
+        more = fresh.group_by("hour").agg(accounts=ACTIVE)
+        both = pl.concat([self.ledger.activity(since, until), more])
+        return both.group_by("hour").agg(pl.col("accounts").sum()).sort("hour")
 
     def days(self) -> list[date]:
         """All that have data, in order."""

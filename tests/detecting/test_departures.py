@@ -22,7 +22,7 @@ SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]
 
 def _panel(hourly: pl.DataFrame, *, per_head: bool) -> panels.Panel:
     last = days(START, DAYS)[-1]
-    return panels.panel(hourly, START, last, SETTINGS.workdays, per_head=per_head)
+    return panels.panel(hourly, START, last, SETTINGS, per_head=per_head)
 
 
 def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, dict[str, str]]:

@@ -124,7 +124,10 @@ def test_an_hour_is_strange_by_the_days_before_today_alone():
     active[:, -1, 3] = True
     panel = Panel(["ann"], some, {}, active, off, per_head=False)
     habit = np.full((2, 1, SLOTS), 0.002)
-    strange = rhythm.strangeness(np.zeros((2, 1, SLOTS + 1)), habit, panel, some[-1])[0]
+    own = rhythm.Rhythm.of(
+        np.zeros((2, 1, SLOTS + 1)), habit, pl.DataFrame(schema=rhythm.SEEN), panel
+    )
+    strange = own.strange(panel, some[-1]).seen(active[:, -1].sum(axis=0))[0]
     # 20 workdays in the four weeks before, none at three; the group's habit weighs three days.
     assert strange[3] == pytest.approx(np.log10(0.1) - np.log10(3 * 0.002 / 23))
     assert strange[10] == 0
