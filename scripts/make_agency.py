@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from agency import Agency, Life, Plan
+from agency import SETTLED, Agency, Life, Plan
 
 #: A file larger than this is split at the middle of the month, so that each stays easy to carry.
 LARGEST = 2_000_000
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             days=options.days,
             **_thefts(options),
             rate=options.rate,
-            life=Life().times(options.life),
+            life=SETTLED if options.life is None else Life().times(options.life),
         )
         agency = Agency.found(plan)
     except ValueError as error:
@@ -120,7 +120,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--campaigns", type=int, default=0, help="thefts of each kind")
     parser.add_argument("--kinds", nargs="+", default=(), metavar="KIND", help="only these kinds")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on statements a day")
-    parser.add_argument("--life", type=float, default=0.0, help="factor on changes; 1 is usual")
+    parser.add_argument(
+        "--life", type=float, help="factor on changes: 1 is usual, 0 even days; else as the sample"
+    )
     parser.add_argument("--events-only", action="store_true", help="no directory, no incidents")
     parser.add_argument("--largest", type=int, default=LARGEST, help="bytes of a file; 0: any")
     parser.add_argument("--level", type=int, default=19, help="zstd level, 1 to 22")

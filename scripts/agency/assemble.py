@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from agency import catalogue
 from agency.addresses import Addresses
-from agency.people import People
 from agency.reads import Statements, seconds
 
 
 def events(
     statements: Statements,
-    people: People,
+    accounts: list[str],
     addresses: Addresses,
     hours: NDArray[np.int64],
     releases: NDArray[np.int64],
@@ -35,7 +34,7 @@ def events(
     return pl.DataFrame(
         {
             "timestamp": pl.Series(time[order] * 1_000_000).cast(pl.Datetime("us", "UTC")),
-            "account": _named(people.account, statements.account[order]),
+            "account": _named(accounts, statements.account[order]),
             "client_address": _named(addresses.book, statements.address[order]),
             "application": _named([one.application for one in catalogue.ALL], template),
             "database": pl.repeat(catalogue.DATABASE, count, eager=True),

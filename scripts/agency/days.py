@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import workdays
+from agency import restless, workdays
 from agency.people import ADVISER, ANALYST, NIGHT, PARTNER, SERVICE, People
 from agency.plan import Plan
 
@@ -44,6 +44,7 @@ def spend(plan: Plan, people: People) -> Days:
     mean *= random.gamma(np.broadcast_to(evenness, shape)) / evenness
     frantic = random.random(shape) < FRANTIC_DAYS
     mean *= np.where(frantic, random.uniform(9.0, 22.0, size=shape), 1.0)
+    mean *= restless.factors(plan, people)
     long_lists = random.random(shape) < LONG_LIST_DAYS
     # A slow drift of how long the lists are, besides each day's own.
     length = np.exp(0.3 * random.normal(size=shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Life:
     ``renumbered`` sites. By service account: ``new_jobs``, ``growing_jobs`` (share of jobs that
     grow by half or more in a year). By application: ``roll_outs``. By organisation: ``audits``
     (of 1,000 accounts; each an extract by one account), ``vpn_days``, ``outages`` of the log.
-    ``quarter_ends`` is no rate, but by how much more work they make.
+    No rates are ``quarter_ends``, by how much more work they make, and ``restless``, how unevenly
+    people work beside real ones (see ``restless``): 1 is like them, 0 evenly.
     """
 
     moves: float = 0.03
@@ -28,15 +29,19 @@ class Life:
     vpn_days: float = 4.0
     outages: float = 6.0
     quarter_ends: float = 0.25
+    restless: float = 1.0
 
     def __post_init__(self) -> None:
         if min(astuple(self)) < 0:
             raise ValueError("nothing happens less often than never")
 
     def times(self, factor: float) -> Life:
-        """The same life, everything so many times as often."""
-        return Life(*(factor * rate for rate in astuple(self)))
+        """The same life, everything so many times as often; people are no more restless by it."""
+        many = Life(*(factor * rate for rate in astuple(self)))
+        return replace(many, restless=self.restless * min(factor, 1.0))
 
 
-#: Nothing of all this: as in the sample.
+#: Nothing of all this, as no office is.
 CALM = Life().times(0)
+#: Nothing changes but what people have to do, day by day: as in the sample.
+SETTLED = replace(CALM, restless=1.0)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from agency.life import CALM, Life
+from agency.life import SETTLED, Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Plan:
     usual. 0 thieves and 0 doublers make an honest agency. ``campaigns`` thefts of each of
     ``kinds`` (of all where it is empty) begin and end in the same days, each with accounts of
     its own. ``rate`` scales everybody's statements a day, ``life`` says how often things change;
-    the sample's is calm.
+    in the sample, people are restless and nothing else changes.
     """
 
     seed: int = 20240205
@@ -45,7 +45,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     rate: float = 1.0
     mix: Mix = field(default_factory=Mix)
-    life: Life = CALM
+    life: Life = SETTLED
 
     def __post_init__(self) -> None:
         if self.accounts < 20 or self.days < 1:

@@ -26,13 +26,17 @@ from agency.reads import Statements, habits, read, select, together
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """An agency whose staff, days and thefts are settled, and whose log can be told."""
+    """An agency whose staff, days and thefts are settled, and whose log can be told.
+
+    ``accounts`` are the names of all, those that no directory knows after those of the people.
+    """
 
     plan: Plan
     people: People
     days: Days
     addresses: Addresses
     mix: NDArray[np.int64]
+    accounts: list[str]
     once: Statements
     campaigns: list[Campaign]
 
@@ -51,7 +55,8 @@ class Agency:
             campaigns += kinds.commit(world)
         once = extracts(plan, staff, days, addresses)
         book = replace(addresses, book=[*addresses.book, *world.hosts])
-        return cls(plan, staff, days, book, mix, once, campaigns)
+        accounts = [*staff.account, *world.strangers]
+        return cls(plan, staff, days, book, mix, accounts, once, campaigns)
 
     def months(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """The log by local month, ``2023-12`` and its events, in order."""
@@ -62,7 +67,7 @@ class Agency:
         ):
             indices = [index for index, _ in days]
             statements = self._between((indices[0], indices[-1] + 1), part)
-            yield month, assemble.events(statements, self.people, self.addresses, hours, releases)
+            yield month, assemble.events(statements, self.accounts, self.addresses, hours, releases)
 
     def events(self) -> pl.DataFrame:
         """The whole log in the order of time."""
@@ -75,11 +80,11 @@ class Agency:
     def incidents(self) -> pl.DataFrame:
         """The truth, an entity of a campaign a row (see ``campaign.incidents``)."""
         hours = workdays.utc_hours(self.plan)
-        return campaign.incidents(self.campaigns, self.people, self.addresses, hours)
+        return campaign.incidents(self.campaigns, self.accounts, self.people, self.addresses, hours)
 
     def stolen(self) -> pl.DataFrame:
         """Stolen records by campaign, hour and account (see ``campaign.stolen``)."""
-        return campaign.stolen(self.campaigns, self.people, workdays.utc_hours(self.plan))
+        return campaign.stolen(self.campaigns, self.accounts, workdays.utc_hours(self.plan))
 
     def _between(self, days: tuple[int, int], part: int) -> Statements:
         plan = self.plan

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
-from agency import Agency, Life, Mix, Plan, workdays
-from agency.realism import local, measure
+from agency import CALM, Agency, Life, Mix, Plan, workdays
+from agency.realism import local, measure, restlessness, unlike_real_people
 
 
 def humans(agency: Agency) -> list[str]:
     return agency.directory().filter(pl.col("kind") == "human")["account"].to_list()
+
+
+def of(accounts: list[str], events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(pl.col("account").is_in(accounts))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -29,14 +34,68 @@ def test_a_lively_agency_of_any_mix_has_the_days_of_an_office(seed: int, mix: Mi
         Plan(seed=seed, accounts=300, mix=mix, thieves=0, doublers=0, life=Life())
     )
     staff = agency.directory().filter(~pl.col("role").is_in(["analyst", "service"]))
-    figures = measure(agency.events(), staff["account"].to_list())
+    log = agency.events()
+    assert unlike_real_people(restlessness(of(humans(agency), log))) == []
+    figures = measure(log, staff["account"].to_list())
     assert 0.01 < figures.rows_beyond < 0.022
-    assert 0.0002 < figures.statements_beyond < 0.001
+    assert 0.0003 < figures.statements_beyond < 0.002
     quiet, low, middle, high, busy, _, frantic = figures.statements_quantiles
-    assert 0.2 < quiet < 0.5 < low < 0.85
+    assert 0.1 < quiet < 0.4 < low < 0.85
     assert middle == pytest.approx(1, abs=0.02)
-    assert 1.15 < high < 1.6 < busy < 2.6 < frantic < 25
+    assert 1.3 < high < 1.8 < busy < 3.5 < frantic < 25
     assert 2 < figures.rows_quantiles[4] < 8
+
+
+def test_the_sample_s_honest_people_are_as_restless_as_real_ones(
+    agency: Agency, events: pl.DataFrame
+) -> None:
+    honest = sorted(set(humans(agency)) - set(agency.incidents()["entity"]))
+    assert len(honest) == len(humans(agency)) - 4
+    assert unlike_real_people(restlessness(of(honest, events))) == []
+
+
+def test_a_calm_life_is_even_beside_it() -> None:
+    calm = Agency.found(Plan(seed=14, thieves=0, doublers=0, life=CALM))
+    figures = restlessness(of(humans(calm), calm.events()))
+    faults = [fault.split()[0] for fault in unlike_real_people(figures)]
+    assert faults == ["beyond_2", "beyond_3", "days", "weeks", "drift"]
+    assert figures.beyond[0] < 0.09
+    assert figures.days < 0.6
+    assert figures.weeks < 0.35
+    assert figures.drift < 0.16
+
+
+def test_the_measure_of_restlessness_counts_what_it_says() -> None:
+    """Forty days of a person: 10 events, then 20, but for one day of 46 and one of 151. Another's
+    days are too few, a third's are too small.
+    """
+    first = np.full(20, 10)
+    many = {"a": [*first, *np.full(20, 20)], "few": [50] * 29, "small": [4] * 40}
+    many["a"][-2:] = [46, 151]
+    log = pl.concat(
+        pl.DataFrame(
+            {
+                "timestamp": np.repeat(np.arange(len(counts)), counts) * 86_400,
+                "account": [name] * sum(counts),
+            }
+        )
+        for name, counts in many.items()
+    ).with_columns(pl.from_epoch("timestamp").dt.replace_time_zone("UTC"))
+    figures = restlessness(log)
+    days = np.log(many["a"])
+    assert figures.people == 1
+    assert figures.beyond == (2 / 40, 2 / 40, 1 / 40)  # the median is 15
+    assert figures.days == pytest.approx(days.std(ddof=1))
+    assert figures.drift == pytest.approx(days[20:].mean() - days[:20].mean())
+    # 1 January 1970 was a Thursday: four days, five weeks, one day that makes no week.
+    weeks = [days[:4], *np.split(days[4:39], 5)]
+    assert figures.weeks == pytest.approx(np.std([week.mean() for week in weeks], ddof=1))
+
+
+def test_nobody_to_measure_is_said() -> None:
+    few = pl.DataFrame({"timestamp": [date(2024, 1, 8)], "account": ["a"]})
+    with pytest.raises(ValueError, match="nobody worked on enough days"):
+        restlessness(few.cast({"timestamp": pl.Datetime("us", "UTC")}))
 
 
 def test_the_measure_of_realism_counts_days_beyond_ten_medians() -> None:

@@ -53,17 +53,23 @@ class Campaign:
 
 
 def incidents(
-    campaigns: list[Campaign], people: People, addresses: Addresses, hours: NDArray[np.int64]
+    campaigns: list[Campaign],
+    accounts: list[str],
+    people: People,
+    addresses: Addresses,
+    hours: NDArray[np.int64],
 ) -> pl.DataFrame:
     """The truth, an entity a row: campaign, kind, entity_kind, entity, start and end (UTC, of
     the first and last record stolen by or through the entity), records (of the whole campaign).
+
+    ``accounts`` are all names, those that no directory knows after those of the people.
     """
     if not campaigns:
         return pl.DataFrame(schema=INCIDENTS)
     rows = [
         (one.name, one.kind, entity_kind, entity, start, end, int(one.taken.sum()))
         for one in campaigns
-        for entity_kind, entity, start, end in _entities(one, people, addresses, hours)
+        for entity_kind, entity, start, end in _entities(one, accounts, people, addresses, hours)
     ]
     frame = pl.DataFrame(
         rows, schema={**INCIDENTS, "start": pl.Int64(), "end": pl.Int64()}, orient="row"
@@ -76,13 +82,15 @@ def incidents(
     )
 
 
-def stolen(campaigns: list[Campaign], people: People, hours: NDArray[np.int64]) -> pl.DataFrame:
+def stolen(
+    campaigns: list[Campaign], accounts: list[str], hours: NDArray[np.int64]
+) -> pl.DataFrame:
     """Stolen records by campaign, hour (UTC) and account, those the log is silent about too."""
     frames = []
     for one in campaigns:
         took = one.taken > 0
         hour = seconds(one.statements, hours)[took] // 3600 * 3600
-        names = [people.account[account] for account in one.statements.account[took]]
+        names = [accounts[account] for account in one.statements.account[took]]
         columns = {"timestamp": hour, "account": names, "rows": one.taken[took]}
         frames.append(pl.DataFrame(columns).with_columns(pl.lit(one.name).alias("campaign")))
     if not frames:
@@ -98,14 +106,18 @@ def stolen(campaigns: list[Campaign], people: People, hours: NDArray[np.int64]) 
 
 
 def _entities(
-    one: Campaign, people: People, addresses: Addresses, hours: NDArray[np.int64]
+    one: Campaign,
+    accounts: list[str],
+    people: People,
+    addresses: Addresses,
+    hours: NDArray[np.int64],
 ) -> list[tuple[str, str, int, int]]:
     took = one.taken > 0
     time = seconds(one.statements, hours)[took]
     account, host = one.statements.account[took], one.statements.address[took]
     table = np.array([item.table for item in catalogue.ALL])[one.statements.template[took]]
     found = [
-        *(("account", people.account[code], account == code) for code in np.unique(account)),
+        *(("account", accounts[code], account == code) for code in np.unique(account)),
         *(("client_address", addresses.book[code], host == code) for code in one.hosts),
         *(("object", name, table == name) for name in one.tables),
         *(("group", people.groups[code], people.group[account] == code) for code in one.groups),

@@ -8,20 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agency import catalogue
+from agency.campaigns import shapes
 from agency.campaigns.campaign import Campaign
 from agency.campaigns.scene import Scene, moved
 from agency.people import ADVISER, PARTNER
 
 #: Accounts of a crowd; in a small agency at most a tenth of all.
 CROWD, LARGEST_SHARE = (40, 61), 10
-GROUP_SHARE, GROUP_TIMES, SMALLEST_GROUP = 0.8, 1.6, 5
+GROUP_SHARE, GROUP_TIMES, SMALLEST_GROUP = 0.8, (1.5, 1.7), 5
+#: Days of an address's crowd, and of the others.
+ADDRESS_DAYS, DAYS = (10, 18), (16, 26)
 #: Tables that staff know but seldom read.
 SELDOM = 6.0
 
 
 def crowd_address(scene: Scene) -> Campaign:
-    """Each reads 30 to 60 % more for two weeks, the extra through one new external address."""
-    first, end = scene.span(14)
+    """Each reads 30 to 60 % more for some two weeks, the extra through one new external address."""
+    first, end = scene.span(shapes.days(*ADDRESS_DAYS, scene.random))
     account = scene.cast(_staff(scene, first, end), _size(scene))
     share = scene.random.uniform(0.3, 0.6, size=(len(account), 1))
     host = scene.rent()
@@ -32,7 +35,7 @@ def crowd_address(scene: Scene) -> Campaign:
 
 def crowd_table(scene: Scene) -> Campaign:
     """Each makes 20 to 50 more statements a day of one table, from the own address."""
-    first, end = scene.span(21)
+    first, end = scene.span(shapes.days(*DAYS, scene.random))
     account = scene.cast(_staff(scene, first, end), _size(scene))
     present = scene.presence(account, first, end)
     extra = np.where(present, scene.random.integers(20, 51, size=present.shape), 0)
@@ -49,8 +52,8 @@ def crowd_table(scene: Scene) -> Campaign:
 
 
 def crowd_group(scene: Scene) -> Campaign:
-    """Most members of one group read 1.6 times their usual for three weeks."""
-    first, end = scene.span(21)
+    """Most members of one group read some 1.6 times their usual for three weeks."""
+    first, end = scene.span(shapes.days(*DAYS, scene.random))
     suitable = _staff(scene, first, end)
     suitable[np.array(list(scene.world.busy), dtype=np.int64)] = False
     group = scene.world.people.group
@@ -62,7 +65,7 @@ def crowd_group(scene: Scene) -> Campaign:
     chosen = int(scene.random.choice(enough))
     count = min(int(free[chosen]), round(GROUP_SHARE * whole[chosen]))
     account = scene.cast(suitable & (group == chosen), count)
-    extra = (GROUP_TIMES - 1) * scene.usual(account, first, end)
+    extra = (scene.random.uniform(*GROUP_TIMES) - 1) * scene.usual(account, first, end)
     return scene.done(scene.work(account, first, extra), groups=(chosen,))
 
 

@@ -8,24 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agency import catalogue, workdays
+from agency.campaigns import shapes
 from agency.campaigns.campaign import Campaign
 from agency.campaigns.scene import Scene, moved
 from agency.people import ADVISER, NIGHT, SERVICE
 
-THREE_WEEKS = 21
+#: Most of these last some three weeks.
+WEEKS = (14, 28)
+#: Around what is said of them: half a day's work more, a whole day's.
+HALF, WHOLE = (0.4, 0.6), (0.7, 1.3)
 IDLE = 8 * 7
 #: Statements a day of a service account in a thief's hands.
 BY_HAND = (60, 200)
 
 
 def weekend_nights(scene: Scene) -> Campaign:
-    """A normal day's volume on each weekend day and on three nights a week."""
-    first, end = scene.span(THREE_WEEKS)
+    """About a normal day's volume on each weekend day and on three nights a week."""
+    first, end = scene.span(shapes.days(*WEEKS, scene.random))
     random, people = scene.random, scene.world.people
     account = scene.cast(scene.active(first, end) & (people.role != NIGHT))
     weekday = workdays.weekday(scene.world.plan)[first:end]
     open_days = (weekday >= 5) | np.isin(weekday, random.choice(5, size=3, replace=False))
-    work = scene.work(account, first, people.rate[account][:, None] * open_days)
+    rate = people.rate[account][:, None] * random.uniform(*WHOLE)
+    work = scene.work(account, first, rate * open_days)
     weekend = workdays.weekday(scene.world.plan)[work.day] >= 5
     by_day = random.uniform(8.0, 23.0, size=len(work.day))
     by_night = (22.0 + 7.0 * random.random(len(work.day))) % 24
@@ -35,7 +40,7 @@ def weekend_nights(scene: Scene) -> Campaign:
 
 def dormant(scene: Scene) -> Campaign:
     """An account idle for eight weeks wakes, and reads 2 to 5 times its group's usual day."""
-    first, end = scene.span(14)
+    first, end = scene.span(shapes.days(10, 18, scene.random))
     world = scene.world
     worked = world.days.statements > 0
     idle = ~worked[:, max(0, first - IDLE) : end].any(axis=1)
@@ -57,7 +62,7 @@ def newcomer(scene: Scene) -> Campaign:
     works = scene.world.days.statements.sum(axis=1) > 0
     account = scene.cast(arrived & stays & works & (people.role != SERVICE))
     first = int(people.first[account[0]]) + 2
-    end = min(first + THREE_WEEKS, plan.days)
+    end = min(first + shapes.days(*WEEKS, random), plan.days)
     wanted = random.uniform(3.0, 6.0) * _group_days(scene, account, first, end)
     wanted *= random.uniform(0.7, 1.3, size=wanted.shape)
     more = np.maximum(wanted - scene.usual(account, first, end), 0)
@@ -66,7 +71,7 @@ def newcomer(scene: Scene) -> Campaign:
 
 def service_abuse(scene: Scene) -> Campaign:
     """A service account used by hand: office hours, tables of the staff, a desk's address."""
-    first, end = scene.span(THREE_WEEKS)
+    first, end = scene.span(shapes.days(*WEEKS, scene.random))
     world, random = scene.world, scene.random
     account = scene.cast(world.people.role == SERVICE)
     office = _office(scene, first, end)
@@ -81,21 +86,23 @@ def service_abuse(scene: Scene) -> Campaign:
 
 
 def new_tables(scene: Scene) -> Campaign:
-    """Half the usual volume more, of five to ten tables that neither account nor group used."""
-    first, end = scene.span(THREE_WEEKS)
+    """About half the usual volume more, of five to ten tables new to account and group."""
+    first, end = scene.span(shapes.days(*WEEKS, scene.random))
     account = scene.cast(scene.active(first, end))
-    work = scene.work(account, first, 0.5 * scene.usual(account, first, end))
+    share = scene.random.uniform(*HALF)
+    work = scene.work(account, first, share * scene.usual(account, first, end))
     count = int(scene.random.integers(5, 11))
     tables = scene.random.choice(len(catalogue.RARE_TABLES), size=count, replace=False)
     return scene.done(scene.of_tables(work, catalogue.FIRST_RARE + tables))
 
 
 def new_address(scene: Scene) -> Campaign:
-    """Half a day's work more, from a rented host abroad."""
-    first, end = scene.span(THREE_WEEKS)
+    """About half a day's work more, from a rented host abroad."""
+    first, end = scene.span(shapes.days(*WEEKS, scene.random))
     account = scene.cast(scene.active(first, end))
     host = scene.rent()
-    work = moved(scene.work(account, first, 0.5 * scene.usual(account, first, end)), host)
+    more = scene.random.uniform(*HALF) * scene.usual(account, first, end)
+    work = moved(scene.work(account, first, more), host)
     return scene.done(scene.signed_in(work), hosts=(host,))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from agency import catalogue
-from agency.campaigns import pages
+from agency.campaigns import pages, shapes
 from agency.campaigns.campaign import Campaign
 from agency.campaigns.scene import Scene, moved
 from agency.people import ADVISER, PARTNER
@@ -15,7 +15,11 @@ from agency.reads import Statements
 
 #: Records of a smash: between these, by their logarithm.
 SMASH = (200_000, 2_000_000)
-MONTH, A_DAY, ACCOUNTS = 30, 1_300_000, 3
+MONTH, A_DAY, ACCOUNTS = 30, (1_200_000, 1_400_000), 3
+EXPORT_DAYS = (14, 28)
+#: Of pages by the day: records of a day, days, and rows of a page at the median; and the sigma
+#: of the logarithm of a day's records.
+MIXED, MIXED_DAYS, MIXED_PAGE, MIXED_SPREAD = (1_000, 60_000), (5, 40), (50, 2_000), 0.8
 SMASH_PAGE, SMASH_SPREAD = 2_500, 0.5
 
 
@@ -44,12 +48,12 @@ def smash(scene: Scene) -> Campaign:
 
 
 def month_of_millions(scene: Scene) -> Campaign:
-    """Three accounts page through the persons day and night, 1,300,000 a day together."""
+    """Three accounts page through the persons day and night, some 1,300,000 a day together."""
     first, end = scene.span(MONTH)
     role = np.isin(scene.world.people.role, (ADVISER, PARTNER))
     account = scene.cast(scene.active(first, end) & role, ACCOUNTS)
     hosts = np.array([scene.rent() for _ in range(5)])
-    total = A_DAY * (end - first)
+    total = int(scene.random.uniform(*A_DAY)) * (end - first)
     taken = pages.day_and_night(account, total, (first, end), hosts, scene.random)
     return _as_logged(scene, taken, hosts=tuple(hosts), tables=("public.person",))
 
@@ -57,7 +61,7 @@ def month_of_millions(scene: Scene) -> Campaign:
 def export(scene: Scene) -> Campaign:
     """Two to five COPY a day, whose rows the log does not say, by one who never exports."""
     random = scene.random
-    first, end = scene.span(21)
+    first, end = scene.span(shapes.days(*EXPORT_DAYS, random))
     role = np.isin(scene.world.people.role, (ADVISER, PARTNER))
     account = scene.cast(scene.active(first, end) & role)
     present = scene.presence(account, first, end)
@@ -71,6 +75,23 @@ def export(scene: Scene) -> Campaign:
         success=np.ones(count, dtype=bool),
     )
     return scene.done(unsaid)
+
+
+def pages_mixed(scene: Scene) -> Campaign:
+    """Pages by day, from the own address: much on one day and little on another, in pages of
+    another length each day.
+    """
+    random, world = scene.random, scene.world
+    first, end = scene.span(shapes.days(*MIXED_DAYS, random))
+    account = scene.cast(scene.active(first, end))
+    day = first + np.flatnonzero(scene.presence(account, first, end)[0])
+    spread = random.normal(0.0, MIXED_SPREAD, size=len(day))
+    total = np.rint(shapes.between(*MIXED, random) * np.exp(spread)).astype(np.int64)
+    size = np.rint(np.exp(random.uniform(*np.log(MIXED_PAGE), size=len(day)))).astype(np.int64)
+    begins = float(world.people.begins[account[0]]) + random.uniform(0.2, 3.0)
+    hours = (begins, begins + random.uniform(1.0, 6.0))
+    read = pages.by_day(int(account[0]), day, total, hours, random, size)
+    return scene.done(replace(read, address=world.addresses.of_day[read.account, read.day]))
 
 
 def _as_logged(

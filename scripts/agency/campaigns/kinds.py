@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agency.campaigns import crowds, disguises, floods, folds
+from agency.campaigns import crowds, disguises, floods, folds, lasting, strangers
 from agency.campaigns.campaign import Campaign
 from agency.campaigns.scene import Scene, World
 
 #: Every kind. Those that few accounts suit come first, to find these still free.
 KINDS: dict[str, Callable[[Scene], Campaign]] = {
     "crowd_group": crowds.crowd_group,
+    "resident": lasting.resident,
     "newcomer": disguises.newcomer,
     "dormant": disguises.dormant,
     "service_abuse": disguises.service_abuse,
@@ -21,10 +22,14 @@ KINDS: dict[str, Callable[[Scene], Campaign]] = {
     "fold_2": folds.fold_2,
     "fold_3": folds.fold_3,
     "fold_5": folds.fold_5,
+    "fold": folds.fold,
     "ramp": folds.ramp,
     "mimic": folds.mimic,
     "slow_pages": folds.slow_pages,
+    "pages_mixed": floods.pages_mixed,
     "poisoned": folds.poisoned,
+    "under_way": lasting.under_way,
+    "unlisted": strangers.unlisted,
     "weekend_nights": disguises.weekend_nights,
     "new_tables": disguises.new_tables,
     "new_address": disguises.new_address,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agency import catalogue
-from agency.reads import Statements
+from agency.reads import Statements, together
 
 #: Rows of a page: median, sigma of the logarithm, at most.
 ROWS, SPREAD, MOST = 290, 0.3, 1000
@@ -66,10 +66,36 @@ def of_persons(
     )
 
 
-def lengths(total: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Page lengths that sum to ``total`` exactly."""
-    draw = random.lognormal(np.log(ROWS), SPREAD, size=total // 200 + 10)
-    rows = np.clip(np.rint(draw), 1, MOST).astype(np.int64)
+def by_day(
+    account: int,
+    days: NDArray[np.int64],
+    totals: NDArray[np.int64],
+    hours: tuple[float, float],
+    random: np.random.Generator,
+    sizes: int | NDArray[np.int64] = ROWS,
+) -> Statements:
+    """The person table, on each of ``days`` so many records, at an even pace between two hours.
+
+    ``sizes`` are the rows of a page at the median, on all days or by day. The addresses are 0: who
+    calls says from where.
+    """
+    parts = []
+    size = np.broadcast_to(np.asarray(sizes), days.shape)
+    for day, total, median in zip(days, totals, size, strict=True):
+        rows = lengths(int(total), random, int(median))
+        count = len(rows)
+        pace = (np.arange(count) + 0.8 * random.random(count)) / count
+        second = 3600 * (hours[0] + pace * (hours[1] - hours[0]))
+        who, when = np.full(count, account), np.full(count, day)
+        parts.append(of_persons(when, second.astype(np.int64), who, np.zeros_like(who), rows))
+    return together(parts)
+
+
+def lengths(total: int, random: np.random.Generator, median: int = ROWS) -> NDArray[np.int64]:
+    """Page lengths that sum to ``total`` exactly, so many rows at the median."""
+    # Half as many again as are wanted: the surplus is cut off.
+    draw = random.lognormal(np.log(median), SPREAD, size=total * 29 // (20 * median) + 10)
+    rows = np.clip(np.rint(draw), 1, max(MOST, 3 * median)).astype(np.int64)
     count = int(np.searchsorted(np.cumsum(rows), total)) + 1
     rows = rows[:count]
     rows[-1] -= rows.sum() - total

@@ -11,15 +11,20 @@ from agency import catalogue
 from agency.addresses import Addresses
 from agency.campaigns import pages
 from agency.campaigns.campaign import Campaign
-from agency.days import Days
+from agency.days import Days, spend
 from agency.people import ADVISER, PARTNER, People
 from agency.plan import Plan
 from agency.reads import Statements, read, select
 
 
 def thieves(plan: Plan, people: People, days: Days) -> NDArray[np.int64]:
-    """The partner accounts whose passwords are stolen: long in service and at work meanwhile."""
-    return _steadiest(plan, people, days, PARTNER, plan.thieves)
+    """The partner accounts whose passwords are stolen: long in service and at work meanwhile.
+
+    They are the steadiest of the even agency: how restless people are does not say who is robbed.
+    """
+    even = replace(plan, life=replace(plan.life, restless=0.0))
+    settled = spend(even, people) if plan.thieves and plan.life.restless else days
+    return _steadiest(plan, people, settled, PARTNER, plan.thieves)
 
 
 def doublers(plan: Plan, people: People, days: Days) -> NDArray[np.int64]:

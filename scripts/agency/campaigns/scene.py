@@ -12,6 +12,7 @@ from agency import catalogue
 from agency.addresses import Addresses
 from agency.campaigns.campaign import Campaign
 from agency.days import Days
+from agency.names import SURNAMES
 from agency.people import SERVICE, People
 from agency.plan import Plan
 from agency.reads import Statements, lengths, logins, read, select, together
@@ -21,13 +22,17 @@ from agency.reads import Statements, lengths, logins, read, select, together
 BEFORE, DURING, WEEKS_BEFORE = 0.25, 0.3, 8
 #: Records of one export, between these by their logarithm.
 EXPORT = (5_000, 200_000)
+#: What the names of accounts begin with that no directory knows.
+STRANGE = ("ext", "tmp", "adm", "test")
 #: The blocks of addresses kept for documentation: nobody's, so no real host is accused.
 RENTABLE = ("192.0.2", "198.51.100", "203.0.113")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The honest agency, with the accounts that steal already and the hosts rented so far."""
+    """The honest agency, with the accounts that steal already, the hosts rented so far and the
+    accounts that no directory knows.
+    """
 
     plan: Plan
     people: People
@@ -36,6 +41,7 @@ class World:
     mix: NDArray[np.int64]
     busy: set[int] = field(default_factory=set)
     hosts: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,15 @@ class Scene:
             pass
         hosts.append(host)
         return len(book) + len(hosts) - 1
+
+    def invent(self) -> int:
+        """An account that no directory knows, as an index after those of the people."""
+        people, strangers = self.world.people.account, self.world.strangers
+        known = {*people, *strangers}
+        while (name := f"{self.random.choice(STRANGE)}.{self.random.choice(SURNAMES)}") in known:
+            pass
+        strangers.append(name)
+        return len(people) + len(strangers) - 1
 
     def usual(self, account: NDArray[np.int64], first: int, end: int) -> NDArray[np.float64]:
         """Account x day: the statements of the accounts' own work."""
