@@ -159,8 +159,8 @@ class Scorer:
     def _unexcused(self, judged: pl.DataFrame) -> pl.DataFrame:
         """``judged``, where nothing excuses magnitude: an account's day that is far beyond what any
         person ever read, or above the settings' ``records_a_day``, alerts whatever history says.
-        And no evidence is no innocence: of whom neither a past nor others are known, the surprise is
-        null.
+        And no evidence is no innocence: of whom neither a past nor others are known, the surprise
+        is null.
         """
         most = self.settings.impact.records_a_day or max(
             TIMES_LARGEST * self.model.largest_day, self.settings.minimum_records

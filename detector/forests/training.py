@@ -17,7 +17,7 @@ from detector.errors import NotEnoughHistory
 from detector.features import table as features
 from detector.features.feature import heard
 from detector.features.learning import learn, learn_shards, learn_until
-from detector.features.measures import ACCOUNT, of_accounts
+from detector.features.measures import ACCOUNT, local_day, of_accounts
 from detector.features.table import Learned
 from detector.forests import budget
 from detector.forests.data import Data

@@ -123,9 +123,7 @@ def statements(raw: pl.DataFrame) -> pl.DataFrame:
     return told.with_columns(kind.alias("kind"))
 
 
-def without_continued(
-    told: pl.DataFrame, executed: pl.Series
-) -> tuple[pl.DataFrame, pl.Series]:
+def without_continued(told: pl.DataFrame, executed: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """``told`` without lines that go on with a statement of their session, and ``executed`` with
     what began in it: hashes (UInt64) of sessions and texts, the last of them.
 

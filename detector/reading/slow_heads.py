@@ -41,9 +41,11 @@ _ENDS: Final = {
     "`": re.compile(r"(?:[^`]|``)*+`"),
     "/*": re.compile(r"(?:[^*]|\*(?!/))*+\*/"),
 }
-_OPENS: Final = frozenset("if case loop while repeat for".split())
+_OPENS: Final = frozenset(["if", "case", "loop", "while", "repeat", "for"])
 #: Tokens behind which a statement of a block begins.
-_BEFORE: Final = frozenset("; : then else do loop repeat begin atomic for".split())
+_BEFORE: Final = frozenset(
+    [";", ":", "then", "else", "do", "loop", "repeat", "begin", "atomic", "for"]
+)
 #: A server with another mode may read a literal that holds these otherwise.
 _DOUBTFUL: Final = r"""\\['"]"""
 
@@ -134,7 +136,9 @@ def _depth(depth: int, last: str, token: str) -> int:
     return depth
 
 
-def inside(texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame) -> tuple[dict[int, int], int]:
+def inside(
+    texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame
+) -> tuple[dict[int, int], int]:
     """Where heads stand inside of an entry: that entry's row to the row behind the last of them.
 
     ``frame`` are the ``texts`` as ``slow_log.parsed``, ``shaped`` are the shapes of their
