@@ -31,6 +31,18 @@ def sync_all(files: Iterable[Path]) -> None:
         list(pool.map(sync, [*made, *folders]))
 
 
+def write(path: Path, data: bytes) -> None:
+    """A whole file, or the one that was there before: never half of one."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(data)
+        sync(fresh)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync(path.parent)
+
+
 @contextmanager
 def appending(path: Path) -> Iterator[int]:
     """The file's handle, for its owner alone, at its end, held against other processes.

@@ -14,6 +14,7 @@ from detector.cli.deliver import deliver
 from detector.cli.drill import drill
 from detector.cli.evaluate import evaluate
 from detector.cli.ledger import ledger
+from detector.cli.lookback import lookback
 from detector.cli.outbox import outbox
 from detector.cli.reveal import reveal
 from detector.cli.score import score
@@ -32,7 +33,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    *(check, train, score, watch, status, drill, evaluate, ledger, verdict, deliver, reveal),
+    *(check, lookback, train, score, watch, status, drill, evaluate, ledger, verdict, deliver),
+    reveal,
 ):
     app.command()(command)
 app.add_typer(sinks, name="sinks")

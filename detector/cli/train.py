@@ -11,7 +11,8 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from detector import registry
+from detector import durable, registry
+from detector.alerts import standouts
 from detector.cli import options, screen
 from detector.cli.feedback import VerdictsFile, load_book, path_of
 from detector.cli.intake import take_in
@@ -26,8 +27,9 @@ from detector.pseudonyms.names import check_of
 from detector.reading import veil
 from detector.verdicts.history import History
 
-#: Groups and accounts shown on screen.
+#: Groups and accounts shown on screen, and accounts listed in a file.
 SHOWN = 10
+LISTED = 100
 
 
 def train(
@@ -92,7 +94,7 @@ def train(
     )
     if people is None:
         _say_groups(found)
-    _say_contaminated(found)
+    _look_at_these(found, model)
 
 
 def _demand_either(logs: list[str] | None, *, from_ledger: bool) -> None:
@@ -136,15 +138,27 @@ def _say_groups(model: Model) -> None:
     )
 
 
-def _say_contaminated(model: Model) -> None:
-    names = model.contaminated
-    if not names:
+def _look_at_these(model: Model, path: Path) -> None:
+    """Who stands out in the span itself: on screen those who are suspects, in a file the rest."""
+    if model.lookback is None:
         return
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    screen.say(
-        f"{counted(len(names), 'baseline')} may hold a theft, since the level rose far above its "
-        f"lowest month; look at: {', '.join(names[:SHOWN])}{more}"
-    )
+    shown = standouts.plain(model.lookback, registry.families(), LISTED)
+    place = path / "lookback.ndjson"
+    durable.write(place, "".join(f"{json.dumps(each)}\n" for each in shown).encode())
+    suspects = [each for each in shown if each["suspect"]]
+    if suspects:
+        more = f", the first {SHOWN}" if len(suspects) > SHOWN else ""
+        screen.say(
+            f"look at these before you trust this model{more} (all that was looked at in {place}):",
+            *standouts.lines(suspects[:SHOWN]),
+        )
+    raised = [name for name in model.contaminated if name not in {s["account"] for s in suspects}]
+    if raised:
+        more = f" and {len(raised) - SHOWN:,} more" if len(raised) > SHOWN else ""
+        screen.say(
+            f"{counted(len(raised), 'baseline')} rose far above the lowest month within training: "
+            f"{', '.join(raised[:SHOWN])}{more}"
+        )
 
 
 def _alerts(budget: float) -> str:

@@ -16,9 +16,9 @@ from detector.features.feature import Family
 from detector.features.learning import learn_until
 from detector.features.measures import local_day
 from detector.forests.budget import RUN_DAYS
+from detector.forests.data import FEWEST_DAYS
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK, Scorer
-from detector.forests.training import FEWEST_DAYS
 from detector.schema import DRILL, check, empty
 
 #: Days scored together. More share the reading of the past, fewer need less memory.

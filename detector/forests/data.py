@@ -13,6 +13,9 @@ from detector.features.learning import Shards
 from detector.features.measures import local_day
 from detector.settings import Settings
 
+#: The least number of days that can be learned from.
+FEWEST_DAYS = 14
+
 
 @dataclass(frozen=True, slots=True)
 class Data:

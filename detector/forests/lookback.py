@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
@@ -18,19 +18,23 @@ import polars as pl
 
 from detector.features import table as features
 from detector.features.feature import Family
-from detector.features.learning import learn
+from detector.features.learning import learn, learn_until
 from detector.features.levels import measured
 from detector.features.measures import ACCOUNT, local_day
 from detector.features.table import Learned
 from detector.forests import tail as tails
 from detector.forests import voices as joining
-from detector.forests.data import Data
+from detector.forests.data import FEWEST_DAYS, Data
 from detector.forests.lessons import services
 from detector.forests.voices import Points, Voices
 
 #: Of the block before the held-out days one day in so many is judged: windows reach a week and
 #: four weeks back.
 EVERY: Final = 7
+#: Of so few days of past nothing is known of what is new, or usual.
+FEWEST_PAST: Final = 14
+#: Days further apart than this are not of one theft.
+GAP: Final = 14
 #: This share of the accounts, the most unlike the others, has no part in calibration: what is
 #: looked for must not say how rare it is.
 LEFT_OUT: Final = 0.01
@@ -44,38 +48,91 @@ def lookback(data: Data, held_out: Sequence[date], later: pl.DataFrame) -> pl.Da
     """Accounts of the span by how far they stand out, the furthest first: one row each.
 
     ``later`` is the feature table at the ends of the days ``held_out``, over baselines learned
-    before them. Columns: those of the feature table on the account's worst day, with
-    <feature>_surprise; ``surprise`` (-log10 of a calibrated p-value), ``forest`` (that of the
-    isolation forest over the population), ``since``, the first day as far out, and ``suspect``.
+    before them; accounts that the tables of ``data`` leave out are held against their peers alone.
+    Columns: those of the feature table on the account's worst day, with <feature>_surprise;
+    ``surprise`` (-log10 of a calibrated p-value), ``forest`` (that of the isolation forest over the
+    population), ``since``, the first day as far out, and ``suspect``.
     """
-    parts = [_earlier(data, held_out), later]
-    days = pl.concat([part for part in parts if not part.is_empty()], how="diagonal")
-    accounts = days.filter(pl.col("entity_kind") == ACCOUNT)
-    judged = _judged(accounts, data.families, data.settings.seed)
-    number = max(2, judged["entity"].n_unique())
-    level = np.log10(number) + RARER
+    parts = [part for part in (_earlier(data, held_out), later) if not part.is_empty()]
+    days = pl.concat(parts, how="diagonal").filter(pl.col("entity_kind") == ACCOUNT)
+    judged = [_judged(days, data.families, data.settings.seed)]
+    if data.everyone is not None:
+        judged += _others(data, judged[0]["entity"].unique())
+    return _ranked(pl.concat(judged, how="diagonal"), data)
+
+
+def at_once(data: Data) -> pl.DataFrame:
+    """``lookback`` of any span; of one too short to learn from, by the population alone."""
+    days = data.days()
+    if len(days) >= FEWEST_DAYS:
+        held_out = days[len(days) // 2 :]
+        learned = learn_until(
+            data.hours, data.touched, held_out[0] - timedelta(days=1), data.directory, data.settings
+        )
+        later = _table(data, data.hours, data.touched, held_out, learned)
+        return lookback(data, held_out, later)
+    if data.everyone is not None:
+        return _ranked(pl.concat(_others(data, pl.Series([], dtype=pl.String))), data)
+    return _ranked(_among_peers(data, data.hours, data.touched), data)
+
+
+def _others(data: Data, known: pl.Series) -> list[pl.DataFrame]:
+    """Those of everyone who are not ``known``, some after the others."""
+    assert data.everyone is not None
+    rest = ~pl.col("account").is_in(known.implode())
+    shards = ((hours.filter(rest), touched.filter(rest)) for hours, touched in data.everyone())
+    return [_among_peers(data, *shard) for shard in shards if shard[0].height]
+
+
+def _among_peers(data: Data, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
+    """What the population says of some accounts, at the ends of some days."""
+    day = local_day("hour", data.settings)
+    days: list[date] = hours.select(day.unique().sort()).to_series().to_list()
+    learned = learn(hours, touched, data.directory, data.settings)
+    table = _table(data, hours, touched, days[::-EVERY], learned)
+    families = [family for family in data.families if family.name == joining.POPULATION]
+    accounts = table.filter(pl.col("entity_kind") == ACCOUNT)
+    unheard = [
+        pl.lit(0.0).alias(f"{feature.name}_surprise")
+        for family in data.families
+        if family not in families
+        for feature in family.features
+    ]
+    return _judged(accounts, families, data.settings.seed).with_columns(unheard)
+
+
+def _ranked(judged: pl.DataFrame, data: Data) -> pl.DataFrame:
+    level = np.log10(max(2, judged["entity"].n_unique())) + RARER
     out = pl.col("surprise") >= level
     found = judged.with_columns(
         # What a service does is what it was made for: people are asked, training is not bent.
         suspect=out & ~pl.col("entity").is_in(sorted(services(data.directory))),
         rank=pl.col("surprise") + pl.col("forest"),
     )
-    since = (
-        found.filter(out | (pl.col("surprise") == pl.col("surprise").max().over("entity")))
-        .group_by("entity")
-        .agg(since=pl.col("day").min())
-    )
     worst = found.sort("rank", "entity", "day").group_by("entity", maintain_order=True).last()
-    return worst.join(since, on="entity", how="left").sort(
+    return worst.join(_since(found.filter(out), worst), on="entity", how="left").sort(
         "rank", "entity", descending=[True, False]
     )
+
+
+def _since(out: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
+    """entity, since: the first of the days ``out`` that lead to the worst without a gap of more
+    than GAP; the worst day itself where none does.
+    """
+    days = pl.concat([out.select("entity", "day"), worst.select("entity", "day")]).unique()
+    gap = (pl.col("day") - pl.col("day").shift(1).over("entity")).dt.total_days() > GAP
+    begins = pl.when(gap.fill_null(value=True)).then("day").forward_fill().over("entity")
+    runs = days.sort("entity", "day").with_columns(since=begins)
+    return worst.select("entity", "day").join(runs, on=["entity", "day"]).drop("day")
 
 
 def _earlier(data: Data, held_out: Sequence[date]) -> pl.DataFrame:
     """The feature table at the ends of some of the days before ``held_out``, over baselines learned
     from these.
     """
-    before = [day for day in data.days() if day < held_out[0]]
+    before = [day for day in data.days() if day < held_out[0]][FEWEST_PAST:]
+    if not before:
+        return pl.DataFrame()
     inside = local_day("hour", data.settings) >= held_out[0]
     hourly = data.hourly
     learned = learn(
@@ -85,9 +142,21 @@ def _earlier(data: Data, held_out: Sequence[date]) -> pl.DataFrame:
         data.settings,
         None if hourly is None else hourly.filter(pl.col("day") >= held_out[0]),
     )
+    return _table(data, data.hours, data.touched, before[::-EVERY], learned)
+
+
+def _table(
+    data: Data,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    days: Sequence[date],
+    learned: Learned,
+) -> pl.DataFrame:
+    """The feature table at the ends of ``days``."""
+    hourly = data.hourly if hours is data.hours else None
     return features.table(
-        data.hours, data.touched, before[::-EVERY], learned, data.directory, data.settings,
-        data.families, ends=True, hourly=data.hourly,
+        hours, touched, days, learned, data.directory, data.settings, data.families, ends=True,
+        hourly=hourly,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from detector.features.learning import learn, learn_shards, learn_until
 from detector.features.measures import ACCOUNT, local_day, of_accounts
 from detector.features.table import Learned
 from detector.forests import budget
-from detector.forests.data import Data
+from detector.forests.data import FEWEST_DAYS, Data
 from detector.forests.lessons import lessons, services
 from detector.forests.lookback import kept_honest, lookback
 from detector.forests.model import Model
@@ -28,9 +28,8 @@ from detector.forests.trial import Trial, tried
 from detector.phrases import counted
 from detector.schema import READING, SUBJECT
 
-#: Share of the days that is held out, and the least number of days that can be learned from.
+#: Share of the days that is held out.
 HELD_OUT = 0.4
-FEWEST_DAYS = 14
 #: Account-days below which no tail can be told; kinds of entity with fewer are not judged.
 FEWEST_ACCOUNT_DAYS = 40
 #: A level that rose so many spreads above its lowest month within training may hold a theft.
