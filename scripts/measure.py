@@ -8,7 +8,8 @@ Trains on all but the agency's last 60 days, scores the rest, and reads scores.p
 budget (the logs are taken in once, and the ledger is trained on again). Exposure is
 the share of a campaign's records that were out at the end of the hour of its first alert, 1 where
 there was none; an alert counts where its entity is one of the campaign's, from the campaign's first
-hour to a day after its last.
+hour to a day after its last. Of thefts that began before the scored days
+(poisoned, under_way, resident), what was taken on the scored days counts.
 """
 
 from __future__ import annotations
