@@ -123,6 +123,7 @@ class Ablation:
             mock.patch.object(training, "learn", self.known.learn),
             mock.patch.object(training, "learn_until", self.known.learn_until),
             mock.patch.object(training, "lessons", staged),
+            mock.patch("detector.forests.lookback.features", self.known),
             mock.patch("detector.forests.scoring.features", self.known),
             mock.patch("detector.forests.voices.forests.fit", fit),
         ):
@@ -188,6 +189,8 @@ def variants(families: Sequence[Family]) -> Iterator[tuple[str, dict[str, Any]]]
         rest = [each for each in families if each is not family]
         yield f"the family {family.name}", {"families": rest}
     yield "the isolation forest", {"families": families, "silent": True}
+    change = [each for each in families if each.name != "population"]
+    yield "all that asks for magnitude", {"families": change, "silent": True}
     yield "the trees (Fisher's sum alone)", {"families": families, "taught": False}
     yield (
         "the trees and the forest",
@@ -230,7 +233,7 @@ def main() -> int:
                 found.campaigns.group_by("kind").agg(pl.col("exposure").mean()).iter_rows()
             )
             whole = whole or kinds
-            worse = sorted(kinds, key=lambda kind: whole[kind] - kinds[kind])[:3]
+            worse = sorted(kinds, key=lambda kind: whole[kind] - kinds[kind])[:5]
             costs = ", ".join(
                 f"{kind} {whole[kind]:.2f} to {kinds[kind]:.2f}"
                 for kind in worse

@@ -146,7 +146,7 @@ def _points(surprises: Points) -> Points:
 def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
     """Voices of honest entity-days (the feature table at the end of each day)."""
     names = tuple(feature.name for family in families for feature in family.features)
-    population = days[SEEN[0]].null_count() < len(days)
+    population = SEEN[0] in days.columns and days[SEEN[0]].null_count() < len(days)
     features = tuple(tails.fit(_numbers(days, name), FEATURE_SCALE) for name in names)
     surprises = np.stack(
         [tail.surprise(_numbers(days, n)) for n, tail in zip(names, features, strict=True)], axis=1

@@ -1,0 +1,113 @@
+"""A theft under way when a model is made is named, and does not become usual."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from small_office import (
+    CUT,
+    FAMILIES,
+    JOB,
+    SCORED,
+    Office,
+    agent,
+    days,
+    directory,
+    honest_events,
+    joined,
+    pages,
+)
+
+from detector.alerts import standouts
+from detector.features.measures import ACCOUNT
+from detector.forests.data import Data
+from detector.forests.lookback import at_once, kept_honest
+
+THIEF = agent(11)
+BEGINS = CUT - timedelta(days=20)
+
+
+def _data(office: Office, people: pl.DataFrame | None = None) -> Data:
+    return Data(office.hours, office.touched, people, office.settings, FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def under_way():
+    return Office.of(joined(honest_events(), pages(11, days(BEGINS, 40), 300)))
+
+
+def test_a_theft_under_way_leads_the_list(under_way):
+    found = at_once(_data(under_way.before(CUT)))
+    first = found.row(0, named=True)
+    assert (first["entity"], first["suspect"]) == (THIEF, True)
+    assert BEGINS <= first["since"] <= BEGINS + timedelta(days=7)
+
+
+def test_a_theft_under_way_fires_on_the_first_scored_day(under_way):
+    model = under_way.before(CUT).model()
+    assert THIEF in model.contaminated
+    scored = under_way.score(model, SCORED[:1])
+    theirs = scored.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
+    assert theirs["alarming"].any()
+
+
+def test_honest_offices_have_hardly_a_suspect(honest):
+    found = at_once(_data(honest.before(CUT)))
+    assert found.height == found["entity"].n_unique()
+    assert found["suspect"].sum() <= 2
+
+
+def test_a_few_days_are_enough_to_look_back(under_way):
+    few = Office(
+        under_way.hours.filter(pl.col("hour").dt.date().is_between(CUT, CUT + timedelta(days=6))),
+        under_way.touched.filter(pl.col("day").is_between(CUT, CUT + timedelta(days=6))),
+    )
+    assert at_once(_data(few))["entity"][0] == THIEF
+
+
+def test_accounts_left_out_of_the_sample_are_looked_at_too(under_way):
+    office = under_way.before(CUT)
+    some = pl.col("account").is_in([agent(n) for n in range(48, 96)])
+    data = Data(
+        office.hours.filter(some),
+        office.touched.filter(some),
+        None,
+        office.settings,
+        FAMILIES,
+        everyone=lambda: iter([(office.hours, office.touched)]),
+        share=0.5,
+    )
+    found = at_once(data)
+    assert found["entity"].n_unique() == office.hours["account"].n_unique()
+    assert THIEF in found.head(3)["entity"]
+
+
+def test_services_are_listed_and_bend_no_training(honest):
+    found = at_once(_data(honest.before(CUT), directory()))
+    service = found.filter(pl.col("entity") == JOB)
+    assert service["suspect"].to_list() == [False]
+
+
+def test_a_suspect_keeps_what_looks_honest_of_its_baseline(under_way):
+    office = under_way.before(CUT)
+    model = office.model()
+    learned = model.learned
+    mine = learned.levels.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
+    assert (mine["rows_centre"] <= mine["rows_floor"] + 1e-9).all()
+    assert kept_honest(learned, pl.Series([], dtype=pl.String)) is learned
+    again = kept_honest(learned, pl.Series([THIEF]))
+    assert again.levels.columns == learned.levels.columns
+    others = pl.col("entity") != THIEF
+    assert again.levels.filter(others).equals(learned.levels.filter(others))
+
+
+def test_the_list_says_why_in_words(under_way):
+    found = at_once(_data(under_way.before(CUT)))
+    shown = standouts.plain(found, FAMILIES, 3)
+    assert shown[0]["account"] == THIEF
+    assert shown[0]["reasons"]
+    words = standouts.lines(shown)
+    assert THIEF in words[0]
+    assert "peers" in words[0]
