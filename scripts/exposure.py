@@ -25,7 +25,9 @@ def alert_times(path: Path) -> pl.DataFrame:
     """One row per alert: account, time."""
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     # An OCSF finding has the alert under "unmapped"; the native format is the alert.
-    alerts = [each.get("unmapped", each) for each in found]
+    said = [each.get("unmapped", each) for each in found]
+    # Updates tell of what was found before.
+    alerts = [alert for alert in said if alert["activity"] == "create"]
     return pl.DataFrame(
         {
             "account": [alert["entity"] for alert in alerts],

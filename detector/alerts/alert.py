@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -23,11 +23,19 @@ from detector.schema import SCORES
 Alert: TypeAlias = dict[str, Any]
 
 HOUR = timedelta(hours=1)
+#: What a message is of its episode: the alert that opens it, news of it, or its end.
+CREATE, UPDATE, CLOSE = "create", "update", "close"
 
 
 def alert_id(kind: str, entity: str, day: date) -> str:
     """The same for the same entity and day, however often and in whatever run it is scored."""
     return hashlib.sha256(f"{kind}\0{entity}\0{day.isoformat()}".encode()).hexdigest()[:20]
+
+
+def complete(alert: Alert) -> Alert:
+    """An alert with the keys of its episode, which those of older versions lack."""
+    first = {"activity": CREATE, "alert": alert["id"], "began": alert["time"], "triggers": []}
+    return {**first, **alert}
 
 
 def raised(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
@@ -58,16 +66,21 @@ def alerts(
     Without ``context``, nothing is said of what the ledger holds beside the scores.
     """
     around = context or Context()
-    return [_alert(row, model, families, around) for row in ringing.iter_rows(named=True)]
+    return [alert_of(row, model, families, around) for row in ringing.iter_rows(named=True)]
 
 
-def _alert(
-    row: dict[str, Any], model: Model, families: Sequence[Family], context: Context
+def alert_of(
+    row: Mapping[str, Any], model: Model, families: Sequence[Family], context: Context
 ) -> Alert:
+    """The alert of one row, as the first of its episode."""
     own = alert_id(row["entity_kind"], row["entity"], row["day"])
     out, tops = context.out(row), context.tops(row)
     return {
         "id": own,
+        "activity": CREATE,
+        "alert": own,
+        "began": _iso(row["hour"] + HOUR),
+        "triggers": [],
         "incident": own,
         "related": [],
         "verdicts": [],
@@ -100,7 +113,7 @@ def _alert(
     }
 
 
-def _features(row: dict[str, Any], families: Sequence[Family]) -> dict[str, Any]:
+def _features(row: Mapping[str, Any], families: Sequence[Family]) -> dict[str, Any]:
     return {
         feature.name: {
             "value": None if row[feature.name] is None else round(row[feature.name], 6),
@@ -124,16 +137,19 @@ def _iso(moment: datetime) -> str:
 
 
 def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
-    """SCORES of ``Scorer.score``'s table, with the alerts' ids at the hours they ring."""
+    """SCORES of a scored table, with the id of the episode's first alert at the hours at which it,
+    or an update of it, fires.
+    """
+    said = [alert for alert in ringing if alert["activity"] != CLOSE]
     marks = pl.DataFrame(
         {
-            "entity_kind": [alert["entity_kind"] for alert in ringing],
-            "entity": [alert["entity"] for alert in ringing],
-            "time": [datetime.fromisoformat(alert["time"]) for alert in ringing],
-            "alert_id": [alert["id"] for alert in ringing],
+            "entity_kind": [alert["entity_kind"] for alert in said],
+            "entity": [alert["entity"] for alert in said],
+            "time": [datetime.fromisoformat(alert["time"]) for alert in said],
+            "alert_id": [alert["alert"] for alert in said],
         },
         schema={name: SCORES[name] for name in ("entity_kind", "entity", "time", "alert_id")},
-    )
+    ).unique(["entity_kind", "entity", "time"], keep="first", maintain_order=True)
     usual_hours = pl.col("hours_usual").fill_null(1).clip(1)
     # A group's level is per head, of those who are at work (``damage.expected``).
     at_work = pl.max_horizontal("others", "others_usual", pl.lit(1.0))

@@ -8,13 +8,16 @@ are the same, to the last digit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from detector.alerts import sharded
+from detector.alerts.incidents import by_time
 from detector.alerts.judging import Judging, Tables
+from detector.alerts.memory import Memory
 from detector.alerts.told import Hush, Scored, told
 from detector.features.feature import Family
 from detector.features.table import DIMENSIONS
@@ -36,12 +39,15 @@ def score_days(
     settings: Settings,
     families: Sequence[Family],
     hush: Hush | None = None,
+    memory: Memory | None = None,
 ) -> Iterator[Scored]:
     """Scores ``days`` in order. A day's scores do not depend on which others are asked for.
 
-    What ``hush`` covers and holds is held back and bears no ``alert_id`` in the scores.
+    What ``hush`` covers and holds is held back and bears no ``alert_id`` in the scores. ``memory``
+    knows which episodes go on, and learns of those that these days tell.
     """
-    return by_week(Judging(model, directory, settings, families, hush), ledger, days, MANY)
+    judging = Judging(model, directory, settings, families, hush, memory=memory)
+    return by_week(judging, ledger, days, MANY)
 
 
 def by_week(judging: Judging, ledger: Tables, days: Sequence[date], many: int) -> Iterator[Scored]:
@@ -50,16 +56,31 @@ def by_week(judging: Judging, ledger: Tables, days: Sequence[date], many: int) -
     while left:
         some = [day for day in left if day < left[0] + timedelta(days=TOGETHER)]
         since = left[0] - timedelta(days=LOOKBACK)
-        if len(ledger.accounts(since, some[-1])) <= many:
-            yield _at_once(judging, ledger, some, since)
+        few = len(ledger.accounts(since, some[-1])) <= many
+        some = some if few else some[:1]
+        if judging.memory is not None:
+            judging.memory.forget(some)
+        if few:
+            yield _ended(judging, _at_once(judging, ledger, some, since))
         else:
-            some = some[:1]
-            yield sharded.score(judging, ledger, some[0], many)
+            yield _ended(judging, sharded.score(judging, ledger, some[0], many))
         left = left[len(some) :]
+
+
+def _ended(judging: Judging, scored: Scored) -> Scored:
+    """With the ends of the episodes that are over on those days."""
+    if judging.memory is None:
+        return scored
+    closed = judging.memory.closings(scored.days)
+    return replace(scored, alerts=by_time([*scored.alerts, *closed]))
 
 
 def _at_once(judging: Judging, ledger: Tables, days: list[date], since: date) -> Scored:
     hours = ledger.hours(since, days[-1])
     touched = ledger.touched(since, days[-1], DIMENSIONS)
-    scored = judging.scorer.score(hours, touched, days)
-    return told(judging.scorer, scored, hours, touched, days, judging.hush)
+    scorer = judging.scorer
+    if judging.memory is None:
+        scored = scorer.score(hours, touched, days)
+    else:
+        scored = scorer.hours(hours, touched, days)
+    return told(scorer, scored, hours, touched, days, judging.hush, judging.memory)

@@ -10,9 +10,9 @@ import polars as pl
 
 from detector.alerts import damage
 from detector.alerts import tops as top
-from detector.alerts.damage import Out
+from detector.alerts.damage import Out, Week
 from detector.alerts.severity import DEFAULT, Bounds, Impact, severity
-from detector.alerts.tops import Key
+from detector.alerts.tops import Key, Moment
 from detector.features.groups import groups as peer_groups
 from detector.features.measures import ACCOUNT, OBJECT
 from detector.forests.model import Model
@@ -23,18 +23,28 @@ from detector.settings import Settings
 FORESEEN = 365
 
 
-def _key(row: Mapping[str, Any]) -> Key:
+def day_of(row: Mapping[str, Any]) -> Key:
+    """The entity and the day of a row."""
     return row["entity_kind"], row["entity"], row["day"]
+
+
+def _moment(row: Mapping[str, Any]) -> Moment:
+    return row["entity_kind"], row["entity"], row["hour"]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Of some alerts, by key. The methods take a row of ``alert.raised``."""
+    """Of some hours of entities. The methods take a row of ``alert.raised``.
+
+    ``weeks`` are what was out before each day, ``outs`` the same where it is known from an episode
+    under way.
+    """
 
     settings: Settings = field(default_factory=Settings)
-    outs: Mapping[Key, Out] = field(default_factory=dict)
+    weeks: Mapping[Key, Week] = field(default_factory=dict)
     largest: top.Tops = field(default_factory=dict)
     bounds: Bounds = DEFAULT
+    outs: Mapping[Key, Out] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -59,13 +69,17 @@ class Context:
         )
 
     def out(self, row: Mapping[str, Any]) -> Out:
-        """What is out; of that day alone where the days before are not known."""
-        today = Out(row["day"], max(0.0, row["rows"] - damage.expected(row)))
-        return self.outs.get(_key(row), today)
+        """What is out by the row's hour; of that day alone where nothing is known of others."""
+        before = self.outs.get(day_of(row)) or self.week(row).out(row["day"])
+        return Out(before.since, before.records + max(0.0, row["rows"] - damage.expected(row)))
+
+    def week(self, row: Mapping[str, Any]) -> Week:
+        """The days before the row's."""
+        return self.weeks.get(day_of(row), Week())
 
     def tops(self, row: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         """The largest values by dimension."""
-        return self.largest.get(_key(row), {})
+        return self.largest.get(_moment(row), {})
 
     def objects(self, row: Mapping[str, Any]) -> list[str]:
         """What is being read, the most first."""

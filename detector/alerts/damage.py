@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -29,6 +29,31 @@ class Out:
 
     since: date
     records: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A day before an alert's: whether it was ``odd``, and records ``above`` what was expected."""
+
+    day: date
+    odd: bool
+    above: float
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The days of the week before an alert's that have records, in order."""
+
+    days: tuple[Past, ...] = ()
+
+    def out(self, day: date) -> Out:
+        """What was out before ``day``, from the first odd day on."""
+        since = next((past.day for past in self.days if past.odd), day)
+        return Out(since, self.after(since - timedelta(days=1)))
+
+    def after(self, day: date) -> float:
+        """Records above what was expected on the days after ``day``."""
+        return sum(past.above for past in self.days if past.day > day)
 
 
 def expected(row: Mapping[str, Any]) -> float:
@@ -62,20 +87,15 @@ def out(
     groups: pl.DataFrame,
     model: Model,
     settings: Settings,
-) -> dict[Key, Out]:
-    """By alert of ``ringing``, what is out; ``groups`` is (account, group).
+) -> dict[Key, Week]:
+    """By entity and day of ``ringing``, what was out in the week before; ``groups`` is (account,
+    group).
 
-    Looks RUN_DAYS back, as a run of alert days does, and measures those days against the frozen
-    level, which a theft under way cannot have raised. Of the alert's own day only what was read by
-    its hour counts.
+    Looks RUN_DAYS back, as an episode does, and measures those days against the frozen level, which
+    a theft under way cannot have raised.
     """
-    before = _before(ringing, _daily(ringing, hours, touched, groups, settings), model, settings)
-    found = {}
-    for row in ringing.iter_rows(named=True):
-        key = (row["entity_kind"], row["entity"], row["day"])
-        since, records = before.get(key, (row["day"], 0.0))
-        found[key] = Out(since, records + max(0.0, row["rows"] - expected(row)))
-    return found
+    days = ringing.unique(KEYS, keep="first", maintain_order=True)
+    return _before(days, _daily(days, hours, touched, groups, settings), model, settings)
 
 
 def _daily(
@@ -123,8 +143,8 @@ def _daily(
 
 def _before(
     ringing: pl.DataFrame, daily: pl.DataFrame, model: Model, settings: Settings
-) -> dict[Key, tuple[date, float]]:
-    """The first odd day before each alert, and the records above the expected since then."""
+) -> dict[Key, Week]:
+    """The days of the week before each of ``ringing`` that have records."""
     levels = model.learned.levels.select(
         "entity_kind", "entity", on="rows_centre", off="rows_off_centre", apart="rows_spread"
     )
@@ -139,13 +159,15 @@ def _before(
         .join(daily, on=["entity_kind", "entity"])
         .filter((pl.col("day") - pl.col("past")).dt.total_days().is_between(1, RUN_DAYS))
         .join(levels, on=["entity_kind", "entity"], how="left")
-        .with_columns(
+        .select(
+            *KEYS,
+            "past",
             odd=((pl.col("total") / pl.col("heads")).log1p() - level) / spread >= ODD,
             above=(pl.col("total") - level.exp().sub(1).clip(0) * pl.col("heads")).clip(0),
         )
-        .with_columns(since=pl.col("past").filter("odd").min().over(KEYS))
-        .filter(pl.col("past") >= pl.col("since"))
-        .group_by(*KEYS, "since")
-        .agg(pl.col("above").sort_by("past").sum())
+        .sort(*KEYS, "past")
     )
-    return {(kind, entity, day): (since, above) for kind, entity, day, since, above in days.rows()}
+    found: dict[Key, list[Past]] = {}
+    for kind, entity, day, past, odd, above in days.rows():
+        found.setdefault((kind, entity, day), []).append(Past(past, bool(odd), above or 0.0))
+    return {key: Week(tuple(each)) for key, each in found.items()}

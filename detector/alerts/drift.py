@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CREATE, Alert
 from detector.features.measures import KINDS
 from detector.phrases import counted
 
@@ -37,11 +37,13 @@ class Rate:
         """Of scored ``days`` and their ``alerts``, as far as they are after the training.
 
         The budget counts days with data, and alerts of what the model judges: an alert of a log
-        that fell silent is none of them.
+        that fell silent is none of them, nor is what follows within an episode.
         """
         unseen = {day for day in days if day > trained_until}
         came = sum(
-            alert["entity_kind"] in KINDS and date.fromisoformat(alert["date"]) in unseen
+            alert["activity"] == CREATE
+            and alert["entity_kind"] in KINDS
+            and date.fromisoformat(alert["date"]) in unseen
             for alert in alerts
         )
         return cls(came, len(unseen), per_day)

@@ -11,18 +11,17 @@ alerts of a run say the same whatever follows. Joined are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CLOSE, CREATE, Alert
 from detector.alerts.severity import DEFAULT, Bounds, Impact, severity, worst
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.forests.budget import RUN_DAYS
 
-#: Within a run an entity rings once, so its silence ends with the run; a week more, since thieves
-#: rest too.
+#: An episode may be silent while it goes on; a week more, since thieves rest too.
 SAME_DAYS: Final = RUN_DAYS + 7
 #: Two entities are odd together while both are within a run.
 RELATED_DAYS: Final = RUN_DAYS
@@ -100,55 +99,90 @@ class Incident:
             ],
             "techniques": [shown[each] for each in sorted(shown)],
             "reasons": first["reasons"],
-            "alerts": [alert["id"] for alert in self.alerts],
+            "alerts": [alert["id"] for alert in self.alerts if alert["activity"] == CREATE],
+            "updates": [alert["id"] for alert in self.alerts if alert["activity"] != CREATE],
         }
 
 
-def join(alerts: list[Alert]) -> tuple[list[Alert], list[Incident]]:
+@dataclass(slots=True)
+class Joiner:
+    """Joins alerts, updates and closes as they come, by time."""
+
+    bounds: Bounds = DEFAULT
+    _of: dict[str, list[Alert]] = field(default_factory=dict)
+    _latest: dict[Entity, Alert] = field(default_factory=dict)
+    _named: dict[Entity, list[Alert]] = field(default_factory=dict)
+    _roots: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, known: Iterable[Alert], bounds: Bounds = DEFAULT) -> Joiner:
+        """With what was joined before, which stays as it was raised."""
+        made = cls(bounds)
+        for alert in by_time(known):
+            made.keep(alert)
+        return made
+
+    def keep(self, alert: Alert) -> None:
+        """Knows an alert that was raised."""
+        self._roots[alert["id"]] = alert["incident"]
+        self.add(alert)
+
+    def add(self, alert: Alert) -> Alert:
+        """The alert with ``incident`` and ``related``."""
+        linked = [self._of[other["id"]] for other in self._linked(alert)]
+        before = by_time([other for group in _distinct(linked) for other in group])
+        # The first alert of a long incident may be forgotten; those after it name it.
+        first = before[0]["id"] if before else alert["alert"]
+        related = [other["id"] for other in before if other["activity"] == CREATE]
+        own = {
+            **alert,
+            "incident": self._roots.get(first, first),
+            "related": related[-MOST_RELATED:],
+        }
+        merged = [*before, own]
+        self._of.update((each["id"], merged) for each in merged)
+        if own["activity"] == CLOSE:
+            return own  # its end is no news of an entity
+        self._latest[_entity(own)] = own
+        for name in names(own):
+            self._named.setdefault(name, []).append(own)
+        return own
+
+    def incidents(self, ids: Collection[str] | None = None) -> list[Incident]:
+        """Of all alerts, or of those with ``ids``, oddest first."""
+        groups = [group for own, group in self._of.items() if ids is None or own in ids]
+        found = [Incident(tuple(group), self.bounds) for group in _distinct(groups)]
+        return sorted(found, key=lambda incident: (-incident.surprise, incident.id))
+
+    def _linked(self, alert: Alert) -> list[Alert]:
+        """Earlier alerts that this one is joined to."""
+        found = []
+        same = self._latest.get(_entity(alert))
+        if same and (_days(same, alert) <= SAME_DAYS or same["alert"] == alert["alert"]):
+            found.append(same)
+        if alert["activity"] == CLOSE:
+            return found
+        related = [other for name in names(alert) if (other := self._latest.get(name))]
+        found += [other for other in related if _days(other, alert) <= RELATED_DAYS]
+        # On one day, either may name the other: an address rings when its day is over.
+        named = self._named.get(_entity(alert), [])
+        found += [other for other in named if _days(other, alert) == 0]
+        return [other for other in found if _close(other, alert)]
+
+
+def join(alerts: Iterable[Alert], bounds: Bounds = DEFAULT) -> tuple[list[Alert], list[Incident]]:
     """``alerts`` by time with ``incident`` and ``related``, and their incidents, oddest first.
 
     Where a later alert shows that two incidents are one, it takes the id of the earlier; what was
     raised before keeps its own.
     """
-    of: dict[str, list[Alert]] = {}
-    latest: dict[Entity, Alert] = {}
-    named: dict[Entity, list[Alert]] = {}
-    joined = []
-    for alert in _by_time(alerts):
-        linked = [of[other["id"]] for other in _linked(alert, latest, named)]
-        before = _by_time([other for group in _distinct(linked) for other in group])
-        own = {
-            **alert,
-            "incident": before[0]["id"] if before else alert["id"],
-            "related": [other["id"] for other in before[-MOST_RELATED:]],
-        }
-        merged = [*before, own]
-        of.update((each["id"], merged) for each in merged)
-        joined.append(own)
-        latest[_entity(own)] = own
-        for name in names(own):
-            named.setdefault(name, []).append(own)
-    found = [Incident(tuple(group)) for group in _distinct(of.values())]
-    return joined, sorted(found, key=lambda incident: (-incident.surprise, incident.id))
+    joiner = Joiner(bounds)
+    joined = [joiner.add(alert) for alert in by_time(alerts)]
+    return joined, joiner.incidents()
 
 
 def _distinct(groups: Iterable[list[Alert]]) -> list[list[Alert]]:
     return list({group[0]["id"]: group for group in groups}.values())
-
-
-def _linked(
-    alert: Alert, latest: dict[Entity, Alert], named: dict[Entity, list[Alert]]
-) -> list[Alert]:
-    """Earlier alerts that this one is joined to: ``latest`` by entity."""
-    found = []
-    same = latest.get(_entity(alert))
-    if same and _days(same, alert) <= SAME_DAYS:
-        found.append(same)
-    related = [other for name in names(alert) if (other := latest.get(name))]
-    found += [other for other in related if _days(other, alert) <= RELATED_DAYS]
-    # On one day, either may name the other: an address rings when its day is over.
-    found += [other for other in named.get(_entity(alert), []) if _days(other, alert) == 0]
-    return [other for other in found if _close(other, alert)]
 
 
 def _close(one: Alert, other: Alert) -> bool:
@@ -182,5 +216,6 @@ def _days(earlier: Alert, later: Alert) -> int:
     return abs(between.days)
 
 
-def _by_time(alerts: list[Alert]) -> list[Alert]:
+def by_time(alerts: Iterable[Alert]) -> list[Alert]:
+    """In the order in which they fire."""
     return sorted(alerts, key=lambda alert: (alert["time"], *_entity(alert)))

@@ -9,8 +9,10 @@ from typing import Protocol
 
 import polars as pl
 
-from detector.alerts import incidents
-from detector.alerts.alert import Alert
+from detector.alerts.alert import UPDATE, Alert
+from detector.alerts.episodes import MOST_UPDATES
+from detector.alerts.incidents import Joiner, by_time
+from detector.alerts.memory import Memory
 from detector.alerts.told import Hush
 from detector.features.feature import Family
 from detector.forests.model import Model
@@ -55,6 +57,7 @@ class Judging:
     hush: Hush | None = None
     explained: Callable[[Sequence[Alert]], list[Alert]] = as_they_are
     stand: Callable[[Sequence[Alert]], list[Alert]] = as_they_are
+    memory: Memory | None = None
 
     @property
     def scorer(self) -> Scorer:
@@ -67,19 +70,47 @@ class Judging:
     ) -> list[Alert]:
         """Those of ``found`` that are not ``known``, joined with those raised ``before``.
 
-        An alert that was raised stays as it was; ``raised`` is the wall clock's time.
+        An alert that was raised stays as it was; ``raised`` is the wall clock's time. Of updates
+        only those that tell something new of their day.
         """
-        new = [alert for alert in found if alert["id"] not in known]
+        new = self.explained(_unsaid([each for each in found if each["id"] not in known], before))
         if not new:
             return []
-        fresh = {alert["id"] for alert in new}
-        roots = {alert["id"]: alert["incident"] for alert in before}
-        joined, _ = incidents.join([*before, *self.explained(new)])
         at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        mine = [
-            # The first alert of a long incident may be forgotten; those after it name it.
-            {**alert, "incident": roots.get(alert["incident"], alert["incident"]), "raised": at}
-            for alert in joined
-            if alert["id"] in fresh
-        ]
-        return self.stand(mine)
+        fresh = {alert["id"] for alert in new}
+        joiner, mine = Joiner(), list[Alert]()
+        for alert in by_time([*before, *new]):
+            if alert["id"] not in fresh:
+                joiner.keep(alert)
+                continue
+            some = [joiner.add(alert)]
+            if self.memory is not None:
+                self.memory.note(some[0], ())
+                if update := self.memory.joins(some[0], [*before, *mine]):
+                    some += [joiner.add(update)] if update["id"] not in known else []
+            for each in some[1:]:
+                assert self.memory is not None
+                self.memory.note(each, ())
+            mine += some
+        return self.stand([{**alert, "raised": at} for alert in mine])
+
+
+def _unsaid(found: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
+    """Without updates whose triggers were all told while the day ran, and without those that are
+    more than a day may have.
+    """
+    told: dict[tuple[str, str], list[Alert]] = {}
+    for alert in before:
+        if alert["activity"] == UPDATE:
+            told.setdefault((alert["alert"], alert["date"]), []).append(alert)
+    left = []
+    for alert in found:
+        same = told.get((alert["alert"], alert["date"]), [])
+        said = {words for other in same for words in other["triggers"]}
+        fresh = [words for words in alert["triggers"] if words not in said]
+        risen = any(words.startswith("severity ") for words in fresh)
+        if alert["activity"] != UPDATE or (fresh and (risen or len(same) < MOST_UPDATES)):
+            left.append(alert)
+            if alert["activity"] == UPDATE:
+                told.setdefault((alert["alert"], alert["date"]), []).append(alert)
+    return left

@@ -64,8 +64,8 @@ def _stacked(parts: Sequence[tuple[bytes, bytes]]) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What lies before ``today.day``: the days that began runs (``earlier``), the week before, of
-    which is told what rings, and what the ledger has of the day itself.
+    """What lies before ``today.day``: the days that began runs (``earlier``, where no memory knows
+    them), the week before, of which is told what rings, and what the ledger has of the day itself.
     """
 
     today: Today
@@ -78,11 +78,12 @@ class Ready:
         """The alerts of entities, ``judged`` in all their hours, from what their ``members`` (None:
         all accounts) did in the week before, and on the ``day``.
         """
-        scored = judging.scorer.ring(judged, self.earlier)
+        scored = judged if judging.memory else judging.scorer.ring(judged, self.earlier)
         hours, touched = (
             pl.concat(both) for both in zip(self.week.tables(members), day, strict=True)
         )
-        return told(judging.scorer, scored, hours, touched, [self.today.day], judging.hush)
+        days, scorer = [self.today.day], judging.scorer
+        return told(scorer, scored, hours, touched, days, judging.hush, judging.memory)
 
 
 def gathered(judging: Judging, ledger: Tables, day: date, many: int) -> Past | None:
@@ -100,7 +101,8 @@ def ready_of(judging: Judging, ledger: Tables, past: Past | None) -> Ready | Non
     if past is None:
         return None
     day = past.day
-    earlier = _earlier(judging, past)  # first: it takes the most room
+    # First, since it takes the most room. What was raised tells as much, where that is known.
+    earlier = pl.DataFrame() if judging.memory else _earlier(judging, past)
     today = Today.of(past, judging.families)
     if today is None:
         return None

@@ -46,8 +46,11 @@ def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
     brief = _joined([*parts, _brief(values)])
     if brief.is_empty():
         return nobody
-    brief = scorer.ring(brief, before.earlier)
-    rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
+    if judging.memory is None:
+        brief = scorer.ring(brief, before.earlier)
+        rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
+    else:
+        rings = scorer.anomalous(brief).filter("anomalous").select(KEYS).unique()
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
     some = [

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from typing import Any
 
 import polars as pl
 
-from detector.alerts import alert
+from detector.alerts import alert, incidents
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
+from detector.alerts.episodes import Day, Row
+from detector.alerts.memory import Memory
+from detector.alerts.tops import KEYS
+from detector.features.novelty import NAMES
 from detector.forests.scoring import Covers, Scorer
 from detector.schema import SCORES, empty
 
@@ -40,10 +46,18 @@ def told(
     touched: pl.DataFrame,
     days: list[date],
     hush: Hush | None,
+    memory: Memory | None = None,
 ) -> Scored:
-    """What ``scored``, which ``scorer`` made of ``hours`` and ``touched``, says of ``days``."""
+    """What ``scored``, which ``scorer`` made of ``hours`` and ``touched``, says of ``days``.
+
+    ``memory`` tells which episodes go on, and is told how they stand; without it, ``scored`` says
+    which hours ring.
+    """
     if scored.is_empty():
         return Scored(days, empty(SCORES), [], [])
+    if memory is not None:
+        alerts, held = _of_episodes(scorer, scored, hours, touched, hush, memory)
+        return Scored(days, alert.scores(scored, alerts), alerts, held)
     raised = pl.concat([alert.raised(scored), alert.raised(scored, "held")])
     raised = raised.sort("hour", "entity_kind", "entity")
     context = Context.of(raised, hours, touched, scorer.directory, scorer.model, scorer.settings)
@@ -56,3 +70,52 @@ def told(
     ids = {each["id"] for each in held}
     ringing = [each for each in made if each["id"] not in ids]
     return Scored(days, alert.scores(scored, ringing), ringing, held)
+
+
+def _of_episodes(
+    scorer: Scorer,
+    scored: pl.DataFrame,
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    hush: Hush | None,
+    memory: Memory,
+) -> tuple[list[Alert], list[Alert]]:
+    """The messages of all days, and those that were held back, by time."""
+    marked = scorer.anomalous(scored)
+    loud = marked.filter("anomalous")
+    if loud.is_empty():
+        return [], []
+    context = Context.of(loud, hours, touched, scorer.directory, scorer.model, scorer.settings)
+
+    def make(row: Row, around: Context) -> Alert:
+        return alert.alert_of(row, scorer.model, scorer.families, around)
+
+    alerts: list[Alert] = []
+    held: list[Alert] = []
+    for rows in _by_day(marked.join(loud.select(KEYS).unique(), on=KEYS, how="semi")):
+        end = rows[-1]
+        kind, entity, day = end["entity_kind"], end["entity"], end["day"]
+        asked = Day(
+            context, scorer.model.threshold, make, hush.holds if hush else None,
+            memory.before(kind, entity, day),
+        )  # fmt: skip
+        said = asked.told([row for row in rows if row["anomalous"]], end)
+        alerts += said.alerts
+        held += said.held
+        if said.standing is not None:
+            memory.put(said.standing, said.alerts)
+    return incidents.by_time(alerts), incidents.by_time(held)
+
+
+def _by_day(marked: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each entity and day, in order, each with all new names of the day so far."""
+    names = [f"new_{what}_names" for what in NAMES.values()]
+    rows = marked.sort("entity_kind", "entity", "hour").iter_rows(named=True)
+    for _, group in groupby(rows, key=lambda row: tuple(row[key] for key in KEYS)):
+        found: dict[str, set[str]] = {name: set() for name in names}
+        day = []
+        for row in group:
+            for name in names:
+                found[name].update(row[name] or ())
+            day.append({**row, **{name: sorted(each) for name, each in found.items()}})
+        yield day

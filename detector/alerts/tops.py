@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, TypeAlias
 
 import polars as pl
 
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 
-#: Entity kind, entity, day: an alert's key.
+#: Entity kind, entity, day.
 Key: TypeAlias = tuple[str, str, date]
+#: Entity kind, entity, hour: a message's key.
+Moment: TypeAlias = tuple[str, str, datetime]
 #: Per dimension, the largest first: name, statements, rows.
-Tops: TypeAlias = dict[Key, dict[str, list[dict[str, Any]]]]
+Tops: TypeAlias = dict[Moment, dict[str, list[dict[str, Any]]]]
 
 KEYS: Final = ("entity_kind", "entity", "day")
 MOST: Final = 5
 
 
 def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> Tops:
-    """By alert of ``ringing``, its largest objects, client addresses and accounts.
+    """By hour of ``ringing``, its largest objects, client addresses and accounts.
 
     ``groups`` is (account, group). The ledger sums what was touched by the day: values that first
     appeared after the alert's hour are left out, but the figures of the others are those of the day
@@ -59,20 +61,21 @@ def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> 
 
 
 def _ranked(each: pl.DataFrame) -> Tops:
-    by = [*KEYS, "dimension", "value"]
+    keys = ["entity_kind", "entity", "hour"]
+    by = [*keys, "dimension", "value"]
     sums = (
         each.group_by(by)
         .agg(pl.col("statements", "rows").sum())
         .sort(
-            [*KEYS, "dimension", "rows", "statements", "value"],
+            [*keys, "dimension", "rows", "statements", "value"],
             descending=[False] * 4 + [True, True, False],
         )
-        .group_by([*KEYS, "dimension"], maintain_order=True)
+        .group_by([*keys, "dimension"], maintain_order=True)
         .head(MOST)
     )
     found: Tops = {}
     for row in sums.iter_rows(named=True):
-        mine = found.setdefault((row["entity_kind"], row["entity"], row["day"]), {})
+        mine = found.setdefault((row["entity_kind"], row["entity"], row["hour"]), {})
         mine.setdefault(row["dimension"], []).append(
             {"name": row["value"], "statements": row["statements"], "rows": row["rows"]}
         )

@@ -12,11 +12,15 @@ import polars as pl
 import typer
 
 from detector import registry
-from detector.alerts import incidents, output
-from detector.alerts.alert import Alert
-from detector.alerts.batch import score_days
+from detector.alerts import kept, ongoing, output
+from detector.alerts.alert import CLOSE, CREATE, Alert
+from detector.alerts.batch import MANY, by_week
 from detector.alerts.drift import Rate
+from detector.alerts.episodes import Standing
 from detector.alerts.incidents import Incident
+from detector.alerts.judging import Judging
+from detector.alerts.memory import Memory
+from detector.alerts.told import Scored
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
@@ -25,6 +29,7 @@ from detector.features import zone
 from detector.features.measures import ACCOUNT
 from detector.forests import store
 from detector.forests.model import Model
+from detector.ledger import episodes
 from detector.ledger.ingest import Ingested
 from detector.ledger.store import Ledger
 from detector.phrases import counted
@@ -69,31 +74,51 @@ def score(
     people = veil.directory(directory, rules)
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
-    results = []
     days = taken.ingested.days
-    with screen.progress("scoring", len(days), "days") as advance:
-        for some in score_days(book, days, learned, people, rules, registry.families(), heed.hush):
-            results.append(some)
-            advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
+    with episodes.locked(ledger):
+        memory = kept.load(ledger, min(days, default=None), learned, rules)
+        results, joined = _scored(book, days, Judging(
+            learned, people, rules, registry.families(), heed.hush, heed.explained, memory=memory,
+        ))  # fmt: skip
+        alerts = heed.stand(joined)
+        # What is in the outbox is sent; what is kept then says that it was raised. Killed between,
+        # the next run raises it once more.
+        way_out.put(alerts, {f"scored {day}": learned.id for day in days})
+        kept.save(ledger, memory)
+    found = memory.incidents(alerts)
     scores = output.joined([part.scores for part in results])
-    rung = heed.explained([alert for part in results for alert in part.alerts])
-    alerts, found = incidents.join(rung)
-    alerts = heed.stand(alerts)
     held = heed.held([alert for part in results for alert in part.held])
-    way_out.put(alerts, {f"scored {day}": learned.id for day in days})
     rejects = book.rejects(taken.ingested.part_ids)
     output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     output.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     warnings = screen.warn(*_warnings(book, days, rules))
     if as_json:
-        told = {**_summary(scores, alerts, found, learned, out), "held": held}
-        typer.echo(json.dumps({**told, "warnings": warnings}))
+        told = _summary(scores, alerts, found, learned, out)
+        going_on = [_plain(memory, each) for each in _going_on(memory, days)]
+        more = {"going_on": going_on, "held": held, "warnings": warnings}
+        typer.echo(json.dumps({**told, **more}))
     _say(scores, alerts, found, learned, out)
+    _say_going_on(_going_on(memory, days), memory)
     heed.say(held, out)
     way_out.send()
-    if fail_on_alert and alerts:
+    if fail_on_alert and any(alert["activity"] != CLOSE for alert in alerts):
         raise typer.Exit(1)
+
+
+def _scored(
+    book: Ledger, days: Sequence[date], judging: Judging
+) -> tuple[list[Scored], list[Alert]]:
+    """What the days say, and its messages, joined with what was raised before."""
+    results: list[Scored] = []
+    joined: list[Alert] = []
+    assert judging.memory is not None
+    with screen.progress("scoring", len(days), "days") as advance:
+        for some in by_week(judging, book, days, MANY):
+            results.append(some)
+            joined += judging.memory.settle(judging.explained(some.alerts), days)
+            advance(sum(len(part.days) for part in results), f"scored {some.days[-1]}")
+    return results, joined
 
 
 def _demand_events(ingested: Ingested, rejects: pl.LazyFrame, kept: Path) -> None:
@@ -139,6 +164,7 @@ def _say(
     if not days:
         screen.say("nothing to score: the logs hold no access by any account")
         return
+    begun = _begun(alerts)
     seen = [day for day in days if day <= model.last_day]
     if seen:
         screen.say(
@@ -147,7 +173,8 @@ def _say(
         )
     screen.say(
         f"{counted(_accounts(scores), 'account')} scored on {counted(len(days), 'day')}, "
-        f"{days[0]} to {days[-1]}: {counted(len(alerts), 'alert')} in {out}"
+        f"{days[0]} to {days[-1]}: {counted(begun, 'alert')} and "
+        f"{counted(len(alerts) - begun, 'update')} of them in {out}"
     )
     rate = _rate(scores, alerts, model)
     screen.say(rate.words(), *filter(None, [rate.drift()]))
@@ -158,6 +185,29 @@ def _say(
 def _rate(scores: pl.DataFrame, alerts: list[Alert], model: Model) -> Rate:
     """How many alerts came a day, on days that the model has not seen."""
     return Rate.of(alerts, scores["date"].unique(), model.last_day, model.alerts_per_day)
+
+
+def _begun(alerts: Sequence[Alert]) -> int:
+    """Alerts that open an episode: what the budget counts."""
+    return sum(alert["activity"] == CREATE for alert in alerts)
+
+
+def _going_on(memory: Memory, days: Sequence[date]) -> list[Standing]:
+    """The episodes that go on at the end of the last of ``days``."""
+    return memory.going_on(max(days)) if days else []
+
+
+def _plain(memory: Memory, standing: Standing) -> dict[str, Any]:
+    return ongoing.plain(standing, memory.last_message(standing))
+
+
+def _say_going_on(found: Sequence[Standing], memory: Memory) -> None:
+    if not found:
+        return
+    more = f", the first {SHOWN} by records out" if len(found) > SHOWN else ""
+    screen.say("", f"{counted(len(found), 'episode')} still going on{more}:")
+    for standing in found[:SHOWN]:
+        screen.say(f"    {ongoing.words(_plain(memory, standing))}")
 
 
 def _accounts(scores: pl.DataFrame) -> int:
@@ -175,13 +225,21 @@ def _show(scores: pl.DataFrame, found: list[Incident]) -> None:
         screen.say(
             "",
             f"{place:>2}. {_entities(incident)}: severity {incident.severity}, "
-            f"{counted(len(incident.alerts), 'alert')}, "
+            f"{counted(_begun(incident.alerts), 'alert')}, "
             f"first {first['time'].replace('T', ' ').removesuffix(':00Z')} UTC; "
             f"{counted(first['records_out'], 'record')} above the usual out by then, "
             f"{incident.records_out:,} by its last alert; "
-            f"{output.rows_since(scores, incident):,} read since that day",
+            f"{output.rows_since(scores, incident):,} read since that day"
+            f"{_as_far_as_scored(scores, incident)}",
             f"    {'; '.join(first['reasons'])}",
         )
+
+
+def _as_far_as_scored(scores: pl.DataFrame, incident: Incident) -> str:
+    """That an incident began before the days that were scored just now."""
+    first = scores["date"].min()
+    began = date.fromisoformat(incident.alerts[0]["date"])
+    return f", from {first} on" if isinstance(first, date) and began < first else ""
 
 
 def _entities(incident: Incident) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from detector.alerts import ongoing
 from detector.alerts.drift import Rate
 from detector.cli import options, screen
 from detector.cli.watch import STATE, StateFolder
@@ -67,13 +68,16 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
     screen.say(
         f"watcher {found['pid']}: {running}; {found['events_per_second']:,} events/s, "
         f"{found['lag_bytes']:,} bytes behind, last event {newest}",
-        f"{counted(found['alerts'], 'alert')} raised; "
+        f"{counted(found['alerts'], 'alert')} raised, "
+        f"{counted(found.get('updates', 0), 'update')} of them; "
         f"{counted(found['days_to_score'], 'day')} to be scored, "
         f"{counted(len(found['open_days']), 'day')} not in the ledger yet",
         f"model {found['model']}, trained to {last} ({counted(old, 'day')} ago)",
     )
     _show_rate(found)
     screen.warn(found.get("timezone_doubt") or "")
+    for each in found.get("going_on", []):
+        screen.say(f"still going on: {ongoing.words(each)}")
     for sink in sinks:
         screen.say(
             f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from detector import registry
-from detector.alerts.alert import Alert
+from detector.alerts import ongoing
+from detector.alerts.alert import CREATE, Alert
 from detector.alerts.judging import Judging
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
@@ -246,8 +247,10 @@ def _ring(
             if as_json:
                 typer.echo(json.dumps(alert))
             kind = alert["entity_kind"].replace("_", " ")
-            words = f"alert {alert['id']}: {kind} {alert['entity']}, severity {alert['severity']}"
-            say("alert", f"{words}: {'; '.join(alert['reasons'])}", {"alert": alert["id"]})
+            what = "alert" if alert["activity"] == CREATE else alert["activity"]
+            words = f"{what} {alert['id']}: {kind} {alert['entity']}, severity {alert['severity']}"
+            figures = {"alert": alert["alert"], "id": alert["id"]}
+            say(what, f"{words}: {'; '.join(alert['reasons'])}", figures)
 
     return rang
 
@@ -258,5 +261,8 @@ def _say_done(watcher: Watcher, say: Callable[[str, str, Mapping[str, Any]], Non
     logs = watcher.shelf.logs.values()
     events, rejects = sum(log.events for log in logs), sum(log.rejects for log in logs)
     more = f"; {counted(rejects, 'record')} rejected" if rejects else ""
-    words = f"{counted(events, 'event')} in all, {counted(len(watcher.raised), 'alert')}{more}"
-    say("done", words, {"events": events, "rejects": rejects, "alerts": len(watcher.raised)})
+    begun = sum(alert["activity"] == CREATE for alert in watcher.raised)
+    words = f"{counted(events, 'event')} in all, {counted(begun, 'alert')}{more}"
+    say("done", words, {"events": events, "rejects": rejects, "alerts": begun})
+    for told in watcher.going_on:
+        say("going on", f"still going on: {ongoing.words(told)}", told)

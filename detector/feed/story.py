@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.alerts.severity import LADDER
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 
@@ -29,6 +29,8 @@ _TITLES: Final = {
     OBJECT: "Unusual reading of table",
     LOG: "Not judged: log",
 }
+#: What a title begins with, by what the message is of its episode.
+_BEFORE: Final = {CREATE: "", UPDATE: "Update: ", CLOSE: "Ended: "}
 #: A name in a title is cut there; its own field has it whole.
 _IN_TITLE: Final = 100
 
@@ -47,7 +49,7 @@ def title(alert: Alert) -> str:
     """What and who."""
     name = alert["entity"]
     shown = name if len(name) <= _IN_TITLE else f"{name[:_IN_TITLE]}..."
-    return f"{_TITLES[alert['entity_kind']]} {shown}"
+    return f"{_BEFORE[alert['activity']]}{_TITLES[alert['entity_kind']]} {shown}"
 
 
 def why(alert: Alert) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CREATE, Alert
 from detector.feed.route import Route
 from detector.feed.sink import Delivered, Item, Refused, Unreachable
 
@@ -30,6 +30,10 @@ def trial(moment: datetime) -> Alert:
     own = f"test-{moment:%Y%m%dT%H%M%S%fZ}"
     return {
         "id": own,
+        "activity": CREATE,
+        "alert": own,
+        "began": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        "triggers": [],
         "incident": own,
         "related": [],
         "verdicts": [],

@@ -1,7 +1,8 @@
 """Which scores become alerts: runs of odd days of one entity are one alert, and the budget's bar.
 
 Stateless: whether a day raises an alert is told by that day and the week before it, so it is the
-same in whatever portions days are scored.
+same in whatever portions days are scored. For drills and for training: where alerts are really
+raised, what was raised tells which run is under way (``alerts.episodes``).
 """
 
 from __future__ import annotations
@@ -68,6 +69,20 @@ def rings(surprise: str, threshold: float) -> pl.Expr:
     return (now >= threshold) & (before.is_null() | again)
 
 
+def begins(surprise: str, threshold: float) -> pl.Expr:
+    """Whether a moment is the first of a run: what the budget counts. What rings within one goes on
+    telling of what was raised.
+    """
+    return (pl.col(surprise) >= threshold) & pl.col("before").is_null()
+
+
+def worse(surprise: float, told: float, threshold: float) -> bool:
+    """Whether a surprise is much worse than the one that was ``told`` of the same run."""
+    if surprise >= max(told + WORSE, told * (1 + WORSE_SHARE)):
+        return True
+    return surprise >= threshold + GRAVE > told
+
+
 def between(older: float, newer: float, each: float) -> float:
     """The bar between those over older and over newer levels, that an account may pass ``each``
     times a day.
@@ -77,7 +92,7 @@ def between(older: float, newer: float, each: float) -> float:
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:
-    """The surprise at which ``days`` ring ``per_day`` times a day, and no more often.
+    """The surprise at which ``per_day`` runs of ``days`` begin a day, and no more.
 
     Counted from the day ``first`` on; what lies before only tells which runs had begun. Where even
     the highest days are more than the budget allows (it asks for fewer than the days can show, or
@@ -94,7 +109,7 @@ def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:
     def ringing(place: int) -> int:
         bar = levels[place]
         loud = counted.filter(pl.col("alarm") >= bar)
-        return len(runs(days, loud, bar).filter(rings("alarm", bar)))
+        return len(runs(days, loud, bar).filter(begins("alarm", bar)))
 
     if (highest := ringing(0)) > allowed:
         above = levels[0] + math.log10(highest / allowed)

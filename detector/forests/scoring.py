@@ -101,6 +101,22 @@ class Scorer:
         days = week_before([past.day])
         return map(self.judge, past.tables(span_before(past.day), days, self.families))
 
+    def hours(
+        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
+    ) -> pl.DataFrame:
+        """As ``score``, without what tells which hours ring: for whoever knows the episodes."""
+        return self._judged(hours, touched, days, ends=False)
+
+    def anomalous(self, scored: pl.DataFrame) -> pl.DataFrame:
+        """``scored``, judged hours, with ``anomalous``, whether an hour passes the threshold and is
+        worth an alert; and ``covered``, whether what it shows is expected.
+        """
+        now = (pl.col("surprise") >= self.model.threshold) & material(self.settings.minimum_records)
+        marked = scored.with_columns(anomalous=now.fill_null(value=False))
+        if self.covers is None:
+            return marked.with_columns(covered=pl.lit(value=False))
+        return marked.with_columns(covered=self.covers(scored))
+
     def ring(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
         """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""
         worth = material(self.settings.minimum_records)

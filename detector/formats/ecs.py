@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from detector import __version__
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP
 from detector.feed import attack, story
 from detector.feed.format import JSON, Format
@@ -18,6 +18,13 @@ from detector.feed.text import json_line
 VERSION: Final = "9.4.0"
 #: As Elastic's own rules have them: what event.severity its dashboards colour how.
 SEVERITIES: Final = {"low": 21, "medium": 47, "high": 73, "critical": 99}
+
+#: event.action, by what an alert is of its episode.
+ACTIONS: Final = {
+    CREATE: "unusual-reading",
+    UPDATE: "unusual-reading-update",
+    CLOSE: "unusual-reading-end",
+}
 
 
 def encode(alert: Alert) -> bytes:
@@ -65,7 +72,7 @@ def _event(alert: Alert) -> dict[str, Any]:
         "kind": "alert",
         "category": ["database"],
         "type": ["access"],
-        "action": "unusual-reading",
+        "action": ACTIONS[alert["activity"]],
         "module": story.PRODUCT,
         "dataset": f"{story.PRODUCT}.alerts",
         "provider": story.PRODUCT,

@@ -81,6 +81,8 @@ def _told(alert: Alert) -> list[tuple[str, str, int]]:
         ("clientHost", "" if address else first, NAME),
         ("resource", objects[0] if objects else "", NAME),
         ("alertId", alert["id"], NAME),
+        ("activity", alert["activity"], NAME),
+        ("firstAlert", alert["alert"], NAME),
         ("incident", alert["incident"], NAME),
         ("entity", alert["entity"], NAME),
         ("entityGroup", alert["group"], NAME),
@@ -100,6 +102,7 @@ def _told(alert: Alert) -> list[tuple[str, str, int]]:
 
 def _lists(alert: Alert) -> dict[str, list[str]]:
     return {
+        "triggers": alert["triggers"],
         "techniques": [each["id"] for each in alert["techniques"]],
         # The latest first: a long list is cut at its end.
         "relatedAlerts": alert["related"][::-1],

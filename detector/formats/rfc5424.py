@@ -45,6 +45,9 @@ def parameters(alert: Alert) -> dict[str, str]:
     """Names of at most 32 ASCII characters (6.3.3) and escaped values."""
     plain = {
         "id": alert["id"],
+        "activity": alert["activity"],
+        "alert": alert["alert"],
+        "began": alert["began"],
         "incident": alert["incident"],
         "rule": story.rule_id(alert),
         "kind": alert["entity_kind"],
@@ -62,6 +65,7 @@ def parameters(alert: Alert) -> dict[str, str]:
         "model": alert["model"],
     }
     lists = {
+        "triggers": alert["triggers"],
         "techniques": [each["id"] for each in alert["techniques"]],
         # The latest first: a long list is cut at its end.
         "related": alert["related"][::-1],

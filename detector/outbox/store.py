@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import Alert, complete
 from detector.alerts.severity import LADDER
 from detector.errors import OutboxError
 from detector.outbox.backoff import due
@@ -157,7 +157,7 @@ class Outbox:
                 what = f"damaged: alert {row.id} was altered"
                 hint = "move the folder away to begin anew"
                 raise OutboxError(what, where=self._folder / FILE, hint=hint)
-        return [json.loads(row.body) for row in rows]
+        return [complete(json.loads(row.body)) for row in rows]
 
     def ids(self) -> set[str]:
         """Of all that were ever put."""
@@ -209,7 +209,7 @@ class Outbox:
                 continue
             if apart:
                 closed.add(row.entity)
-            found.append(Entry(seq, json.loads(row.body), refusals))
+            found.append(Entry(seq, complete(json.loads(row.body)), refusals))
         if altered:
             self._set_aside(name, altered)
         return found

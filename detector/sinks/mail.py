@@ -17,6 +17,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
+from detector.alerts.alert import CREATE, Alert
 from detector.alerts.severity import worst
 from detector.errors import SettingsError
 from detector.feed import tls
@@ -135,10 +136,17 @@ def _told(item: Item) -> str:
     kind = str(alert["entity_kind"]).replace("_", " ")
     lines = [
         f"{str(alert['severity']).upper()}  {kind} {visible(str(alert['entity']))}",
-        f"{alert['time']}  alert {alert['id']}, incident {alert['incident']}",
+        f"{alert['time']}  {_what(alert)}, incident {alert['incident']}",
         *(f"- {visible(str(reason))}" for reason in alert["reasons"]),
     ]
     return "\n".join(lines)
+
+
+def _what(alert: Alert) -> str:
+    """What the alert is of its episode."""
+    if alert["activity"] == CREATE:
+        return f"alert {alert['id']}"
+    return f"{alert['activity']} {alert['id']} of alert {alert['alert']}"
 
 
 def _said(error: smtplib.SMTPException | OSError) -> str:

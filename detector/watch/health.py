@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from detector.alerts.alert import Alert
+from detector.alerts.alert import CREATE, Alert
 from detector.feed.story import LOG
 from detector.watch.calendar import AHEAD
 from detector.watch.log import Log
@@ -114,6 +114,10 @@ def alert(name: str, what: str, words: str, now: float, model: str, once: str = 
     return {
         **nothing,
         "id": own,
+        "activity": CREATE,
+        "alert": own,
+        "began": at,
+        "triggers": [],
         "incident": own,
         "related": [],
         "verdicts": [],

@@ -7,17 +7,17 @@ cross and, once all of it is known, no longer do so: such an alert stays raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts.alert import Alert, alert_id
+from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
-from detector.alerts.ready import KEYS, Ready, by_kind, gathered, ready_of, slim
+from detector.alerts.ready import Ready, by_kind, gathered, ready_of, slim
 from detector.alerts.running import Running
 from detector.features.measures import ACCOUNT
 from detector.features.table import DIMENSIONS
@@ -27,6 +27,36 @@ from detector.watch.sums import Books, OpenDays, Tables, merged
 SHARD: Final = 500
 #: Seconds before what lies behind the day is prepared anew for late events and new accounts.
 ANEW: Final = 30.0
+#: Times the records, and factors of ten of surprise, from which a day that was told is told anew.
+MORE: Final = 1.1
+ODDER: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an entity's day stood when its messages were last told."""
+
+    hour: datetime
+    rows: float
+    unknown: float
+    surprise: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Seen:
+        """Of a judged row."""
+        return cls(row["hour"], row["rows"], row["unknown"] or 0.0, row["surprise"])
+
+    def is_news(self, before: Seen | None) -> bool:
+        """Whether there may be more to tell than ``before``: all is told anew then, which takes
+        longer than to look.
+        """
+        return (
+            before is None
+            or self.hour != before.hour
+            or self.rows >= MORE * before.rows
+            or self.unknown > before.unknown
+            or self.surprise >= before.surprise + ODDER
+        )
 
 
 @dataclass(slots=True)
@@ -44,7 +74,7 @@ class Live:
     _running: Running | None = None
     _fresh: list[Tables] = field(default_factory=list)
     _touched: set[str] = field(default_factory=set)
-    _told: set[str] = field(default_factory=set)
+    _told: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
     def touch(self, day: date, tables: Tables) -> None:
         """Events of a day came in."""
@@ -72,6 +102,7 @@ class Live:
     def _let_go(self) -> None:
         """Of all that was prepared."""
         self.ready = self._base = self._running = None
+        self._told.clear()
 
     def close(self) -> None:
         """Nothing more is prepared."""
@@ -106,13 +137,13 @@ class Live:
         judged = self.judging.scorer.judge(today.table(running.each, running.new, asked))
         if judged.is_empty():
             return []
-        scored = self.judging.scorer.ring(slim(judged), self.ready.earlier)
-        rings = scored.filter(pl.col("alarming") | pl.col("held"))
-        found = [
-            (kind, name)
-            for kind, name in rings.select(KEYS).iter_rows()
-            if alert_id(kind, name, today.day) not in self._told
-        ]
+        loud = self.judging.scorer.anomalous(slim(judged)).filter("anomalous")
+        found = []
+        for row in loud.iter_rows(named=True):
+            who, seen = (row["entity_kind"], row["entity"]), Seen.of(row)
+            if seen.is_news(self._told.get(who)):
+                self._told[who] = seen
+                found.append(who)
         return self._whole(running, found, open_days) if found else []
 
     def _up_to_date(self, open_days: OpenDays, day: date) -> Running:
@@ -159,7 +190,6 @@ class Live:
         """The alerts of entities that ring, told from all their hours of the day."""
         assert self.ready is not None
         today = running.today
-        self._told |= {alert_id(kind, name, today.day) for kind, name in found}
         asked = by_kind(found)
         table = today.table(running.each, running.new, asked, ends=False)
         members = today.members_of(asked)

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from detector.alerts.alert import CREATE
 from detector.alerts.drift import Rate
 from detector.errors import StateError
 from detector.features import zone
@@ -89,7 +90,9 @@ def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
         },
         "open_days": [day.isoformat() for day in sorted(watcher.open.parts)],
         "days_to_score": len(watcher.calendar.dirty),
-        "alerts": len(watcher.raised),
+        "alerts": sum(alert["activity"] == CREATE for alert in watcher.raised),
+        "updates": sum(alert["activity"] != CREATE for alert in watcher.raised),
+        "going_on": watcher.going_on,
         "model": watcher.judging.model.id,
         "model_last_day": watcher.judging.model.last_day.isoformat(),
         **rate(watcher).plain(),

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import batch
+from detector.alerts import batch, kept, ongoing
 from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
 from detector.alerts.told import Scored
@@ -103,7 +103,7 @@ class Watcher:
         self.intake = Intake(self.shelf, self.ledger.parts(), self.ledger.timezone)
         self.raised = self.state.alerts()
         self._ids = self.state.box().ids()
-        self.live = Live(self.judging)
+        self._remember(self.judging)
         self.held = Held(self.shelf, self.ledger.timezone)
         self._sealed = self._moved = self.clock()
         self._reconcile()
@@ -180,6 +180,10 @@ class Watcher:
 
     def _commit(self) -> None:
         """All that changed since the last time, in one transaction."""
+        # First: killed after it, the next start raises the same once more. The other way round, it
+        # would not know of episodes that were told.
+        if self.judging.memory is not None:
+            kept.save(self.ledger.path, self.judging.memory)
         facts = self.calendar.facts()
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
         logs = [self.shelf.logs[number] for number in sorted(self.shelf.changed)]
@@ -269,11 +273,26 @@ class Watcher:
         self.raised += alerts
         self._ids |= {alert["id"] for alert in alerts}
 
+    def _remember(self, judging: Judging) -> None:
+        """Judges by what was raised from the ledger, be it by ``score``."""
+        first = min([*self.calendar.dirty, *self.calendar.scored], default=None)
+        memory = kept.load(self.ledger.path, first, judging.model, judging.settings)
+        self.judging = replace(judging, memory=memory)
+        self.live = Live(self.judging)
+
+    @property
+    def going_on(self) -> list[dict[str, Any]]:
+        """The episodes that go on, as JSON (``alerts.ongoing``)."""
+        memory = self.judging.memory
+        if memory is None or self.newest is None:
+            return []
+        day = self.calendar.day_of(self.newest)
+        return [ongoing.plain(each, memory.last_message(each)) for each in memory.going_on(day)]
+
     def judge_by(self, judging: Judging) -> None:
         """From now on."""
-        self.judging = judging
         self.live.close()
-        self.live = Live(judging)
+        self._remember(judging)
         self.held = Held(self.shelf, self.ledger.timezone)
         self._fresh = True
 

@@ -26,6 +26,8 @@ def made(entity: str, day: int = 0, kind: str = "account", **other: Any) -> dict
     identity = hashlib.sha256(f"{kind} {entity} {at}".encode()).hexdigest()[:20]
     alert = {
         "id": identity,
+        "activity": "create",
+        "alert": identity,
         "incident": identity,
         "related": [],
         "time": f"{at}T{hour:02}:00:00Z",

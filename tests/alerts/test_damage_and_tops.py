@@ -218,7 +218,7 @@ def test_an_address_and_a_group_name_the_accounts_behind_them():
 
 def test_no_alerts_need_no_context():
     nothing = pl.DataFrame([row()]).clear()
-    assert Context.of(nothing, hours(("eve", 0, 1)), NOTHING, None, MODEL, Settings()).outs == {}
+    assert Context.of(nothing, hours(("eve", 0, 1)), NOTHING, None, MODEL, Settings()).weeks == {}
 
 
 def test_what_is_new_in_an_alert_is_what_was_by_its_hour():

@@ -69,6 +69,10 @@ def whole(**other: Any) -> dict[str, Any]:
     """An alert with every key, of an account unless ``entity_kind`` says otherwise."""
     alert = {
         "id": "0f1ca30eee83bedbbc84",
+        "activity": "create",
+        "alert": "0f1ca30eee83bedbbc84",
+        "began": "2024-02-05T08:00:00Z",
+        "triggers": [],
         "incident": "06aaf9331c5cf099871b",
         "related": ["06aaf9331c5cf099871b", "b7e10e280b3f3350a916"],
         "verdicts": [said("stolen password, case 4711")],
@@ -112,6 +116,20 @@ def whole(**other: Any) -> dict[str, Any]:
     return {**alert, **other}
 
 
+def update(**other: Any) -> dict[str, Any]:
+    """News of the episode that ``whole`` opens."""
+    told = {
+        "id": "51f4a9b7c2d84e0c9a11",
+        "activity": "update",
+        "alert": "0f1ca30eee83bedbbc84",
+        "triggers": ["severity high", "10,000 records out"],
+        "time": "2024-02-05T11:00:00Z",
+        "severity": "high",
+        "related": ["06aaf9331c5cf099871b", "b7e10e280b3f3350a916", "0f1ca30eee83bedbbc84"],
+    }
+    return {**whole(), **told, **other}
+
+
 def named(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "statements": 1, "rows": 2} for name in names]
 
@@ -126,6 +144,8 @@ def hostile(text: str, kind: str = "account") -> dict[str, Any]:
         top_objects=named(text, "plain") if kind in {"account", "group"} else [],
         top_client_addresses=named(text, "plain") if kind in {"account", "group"} else [],
         top_accounts=[] if kind == "account" else named(text, "plain"),
+        activity="update",
+        triggers=[f"new: {text}", text],
         new_client_addresses=[text] if kind == "account" else None,
         new_objects=[text] if kind == "account" else None,
         reasons=[f"first time in four weeks from {text}", text],
@@ -151,6 +171,9 @@ def alerts(draw: st.DrawFn) -> dict[str, Any]:
     since = draw(st.dates(min_value=date(2000, 1, 1), max_value=day))
     return whole(
         id=draw(_ids),
+        activity=draw(st.sampled_from(["create", "update", "close"])),
+        alert=draw(_ids),
+        triggers=draw(st.lists(_names, max_size=6)),
         incident=draw(_ids),
         related=draw(st.lists(_ids, max_size=100)),
         verdicts=draw(st.lists(st.builds(said, _names, _names, _ends), max_size=10)),

@@ -21,16 +21,17 @@ from detector.settings import load
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "formats"))
-from whole_alerts import KINDS, named, whole  # noqa: E402
+from whole_alerts import KINDS, named, update, whole  # noqa: E402
 
 TEXT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 SIEMS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs/siem").glob("*.md")}
 #: Between them, every key that a format can have.
 ALERTS = [
-    whole(entity_kind=kind, top_client_addresses=named(address), new_client_addresses=[],
+    update(),
+    *(whole(entity_kind=kind, top_client_addresses=named(address), new_client_addresses=[],
           top_accounts=named("bob"))
     for kind in KINDS
-    for address in ("10.0.0.1", "2001:db8::1", "app-7")
+    for address in ("10.0.0.1", "2001:db8::1", "app-7"))
 ]  # fmt: skip
 
 

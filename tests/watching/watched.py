@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from detector import registry
-from detector.alerts import incidents
 from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.alerts.judging import Judging
+from detector.alerts.memory import Memory
 from detector.forests.model import Model
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
@@ -124,14 +124,22 @@ def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
     ledger = Ledger.open(folder, kit.settings.timezone)
     found, _ = recognise(files, registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
-    scored = list(score_days(ledger, done.days, kit.model, None, kit.settings, FAMILIES))
-    alerts, _ = incidents.join([alert for some in scored for alert in some.alerts])
+    memory = Memory.of([], [], kit.settings.timezone)
+    asked = ledger, done.days, kit.model, None, kit.settings, FAMILIES
+    scored = list(score_days(*asked, memory=memory))
+    alerts = memory.settle([alert for some in scored for alert in some.alerts], done.days)
     return Outcome(
         *_whole(ledger, ledger.days()),
         _reasons(ledger.rejects(done.part_ids).collect()),
         pl.concat([some.scores for some in scored]),
-        alerts,
+        in_order(alerts),
     )
+
+
+def in_order(alerts: Iterable[Alert]) -> list[Alert]:
+    """By time, whoever raised them."""
+    order = ("time", "entity_kind", "entity", "id")
+    return sorted(alerts, key=lambda alert: [alert[key] for key in order])
 
 
 def of_watch(kit: Kit) -> Outcome:
@@ -146,10 +154,7 @@ def of_watch(kit: Kit) -> Outcome:
         *_whole(ledger, ledger.days()),
         _reasons(ledger.rejects(parts).collect()),
         pl.concat([pl.read_parquet(file) for file in files]),
-        sorted(
-            ({key: each for key, each in alert.items() if key != "raised"} for alert in alerts),
-            key=lambda alert: (alert["time"], alert["entity_kind"], alert["entity"]),
-        ),
+        in_order({key: each for key, each in alert.items() if key != "raised"} for alert in alerts),
     )
 
 

@@ -1,0 +1,219 @@
+"""The alerts that were really raised from a ledger, and how their episodes stand, in SQLite.
+
+It stands within the ledger's folder: what was raised is of its days, moves with them, and begins
+anew where the ledger does. One file, ``episodes.sqlite``, and a lock beside it; its owner alone may
+read both. Each row bears the sha256 of what it says: what was altered on disk is not used.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from detector.errors import LedgerError
+
+FILE: Final = "episodes.sqlite"
+LOCK: Final = "episodes.lock"
+#: Of SQLite's header, so that the file says whose it is ("dtep").
+APPLICATION: Final = 0x64746570
+VERSION: Final = 1
+#: Days before those that are scored of which all is read; older ones only of open episodes.
+KNOWN: Final = 60
+#: Days after which what was raised is forgotten.
+KEPT: Final = 400
+DAY: Final = 86_400.0
+#: Seconds to wait for another process.
+PATIENCE: Final = 30.0
+MEND: Final = "move it away: alerts of episodes that go on will then be raised once more"
+TABLES: Final = """
+CREATE TABLE standings (
+    alert TEXT NOT NULL, day TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL,
+    put_at REAL NOT NULL, PRIMARY KEY (alert, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX standings_by_day ON standings (day);
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY, alert TEXT NOT NULL, scored TEXT NOT NULL, activity TEXT NOT NULL,
+    body TEXT NOT NULL, digest TEXT NOT NULL, put_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX messages_by_day ON messages (scored);
+CREATE INDEX messages_by_alert ON messages (alert)
+"""
+OPEN: Final = "alert NOT IN (SELECT alert FROM messages WHERE activity = 'close')"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row of either table: ``key`` is an alert's or a message's id, ``day`` that of a standing or
+    of the scoring; ``alert`` and ``activity`` are of messages.
+    """
+
+    key: str
+    day: date
+    body: dict[str, Any]
+    alert: str = ""
+    activity: str = ""
+
+
+@contextmanager
+def locked(ledger: Path) -> Iterator[None]:
+    """Keeps others that would raise alerts from a ledger out meanwhile. Raises LedgerError."""
+    try:
+        lock = os.open(ledger / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _failed(ledger, error) from error
+    try:
+        until = time.monotonic() + PATIENCE
+        while not _taken(lock):
+            if time.monotonic() > until:
+                what = "another detector raises alerts from this ledger"
+                raise LedgerError(what, where=ledger, hint="try again when it is done")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def load(ledger: Path, first: date) -> tuple[list[Kept], list[Kept]]:
+    """Standings and messages that days from ``first`` on may follow. Raises LedgerError."""
+    path = ledger / FILE
+    if not path.exists():
+        return [], []
+    since = (first - timedelta(days=KNOWN)).isoformat()
+    try:
+        with closing(_connected(path)) as rows:
+            standings = rows.execute(
+                "SELECT alert, day, body, digest FROM standings"  # noqa: S608 - ours
+                f" WHERE day >= ?1 OR ({OPEN}) ORDER BY day, alert",
+                (since,),
+            ).fetchall()
+            messages = rows.execute(
+                "SELECT id, scored, body, digest FROM messages WHERE scored >= ?1"  # noqa: S608
+                f" OR ({OPEN}) OR id IN (SELECT alert FROM standings WHERE day >= ?1)"
+                " ORDER BY scored, id",
+                (since,),
+            ).fetchall()
+            return [_read(row, path) for row in standings], [_read(row, path) for row in messages]
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        raise _failed(path, error) from error
+
+
+def _read(row: tuple[str, str, str, str], path: Path) -> Kept:
+    key, day, body, digest = row
+    try:
+        if digest == _digest(key, day, body):
+            return Kept(key, date.fromisoformat(day), json.loads(body))
+    except (ValueError, RecursionError):
+        pass
+    raise LedgerError(f"damaged: what it says of {key!r} was altered", where=path, hint=MEND)
+
+
+def save(
+    ledger: Path, forgotten: Sequence[date], standings: Sequence[Kept], messages: Sequence[Kept]
+) -> None:
+    """All of it or nothing, on disk when it ends: standings of ``forgotten`` days are replaced,
+    messages that are there stay as they were raised. Raises LedgerError.
+    """
+    if not (forgotten or standings or messages):
+        return
+    path = ledger / FILE
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with closing(_connected(path)) as rows:
+            rows.execute("BEGIN IMMEDIATE")
+            _change(rows, forgotten, standings, messages)
+            rows.execute("COMMIT")
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        raise _failed(path, error) from error
+
+
+def _change(
+    rows: sqlite3.Connection,
+    forgotten: Sequence[date],
+    standings: Sequence[Kept],
+    messages: Sequence[Kept],
+) -> None:
+    rows.executemany(
+        "DELETE FROM standings WHERE day = ?", [(day.isoformat(),) for day in forgotten]
+    )
+    now = time.time()
+    for each in standings:
+        told = (each.key, each.day.isoformat(), json.dumps(each.body))
+        rows.execute(
+            "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?)", (*told, _digest(*told), now)
+        )
+    for each in messages:
+        told = (each.key, each.day.isoformat(), json.dumps(each.body))
+        rows.execute(
+            "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (each.key, each.alert, told[1], each.activity, told[2], _digest(*told), now),
+        )
+    # By the wall's clock: a log's may lie in the future, and would have all forgotten.
+    for table in ("standings", "messages"):
+        rows.execute(f"DELETE FROM {table} WHERE put_at < ?", (now - KEPT * DAY,))  # noqa: S608
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    made = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+    try:
+        made.execute("PRAGMA synchronous = FULL")
+        made.execute("PRAGMA secure_delete = ON")
+        if _number(made, "application_id") == 0:
+            _make(made)
+        _demand(made, path)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _make(made: sqlite3.Connection) -> None:
+    """The tables, where there are none: an empty file is a run's that was killed there."""
+    made.execute("BEGIN IMMEDIATE")
+    if not made.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        for statement in TABLES.split(";\n"):
+            made.execute(statement)
+        made.execute(f"PRAGMA application_id = {APPLICATION}")
+        made.execute(f"PRAGMA user_version = {VERSION}")
+    made.execute("COMMIT")
+
+
+def _demand(made: sqlite3.Connection, path: Path) -> None:
+    if _number(made, "application_id") != APPLICATION:
+        raise LedgerError("is another program's database", where=path, hint=MEND)
+    if (version := _number(made, "user_version")) != VERSION:
+        what = f"is of version {version}; this detector knows {VERSION}"
+        raise LedgerError(what, where=path, hint="update detector")
+
+
+def _number(made: sqlite3.Connection, pragma: str) -> int:
+    return int(made.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _digest(key: str, day: str, body: str) -> str:
+    return hashlib.sha256(f"{key}\0{day}\0{body}".encode()).hexdigest()
+
+
+def _failed(path: Path, error: Exception) -> LedgerError:
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
+        error, sqlite3.OperationalError
+    )
+    what = f"{'damaged' if damaged else 'cannot be used'}: {getattr(error, 'strerror', 0) or error}"
+    return LedgerError(what, where=path, hint=MEND if damaged else "free space or get permission")
