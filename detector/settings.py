@@ -62,7 +62,8 @@ class Settings:
     pseudonyms, of the key in the variable or file that ``pseudonym_key_env`` and
     ``pseudonym_key_file`` name; ``reveal_audit`` is the file that tells who turned one back.
     ``allow_list`` is a file of expected alerts; what is expected is held back up to
-    ``expected_growth`` times what was accepted. ``identity`` says where the people behind shared
+    ``expected_growth`` times what was accepted; ``planned_work`` is a calendar of windows in which
+    more is expected. ``identity`` says where the people behind shared
     accounts are told, see ``detector.reading.identity``.
     """
 
@@ -84,6 +85,7 @@ class Settings:
     reveal_audit: str | None = None
     allow_list: str | None = None
     expected_growth: float = 2.0
+    planned_work: str | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     impact: Impact = field(default_factory=Impact)
 
@@ -239,6 +241,10 @@ def _validate_expected(settings: Settings, where: str | Path | None) -> None:
     if path is not None and not (isinstance(path, str) and path):
         hint = 'such as "expected.toml"'
         raise SettingsError("allow_list must be the path of a file", where=where, hint=hint)
+    path = settings.planned_work
+    if path is not None and not (isinstance(path, str) and path):
+        hint = 'such as "planned.ics"'
+        raise SettingsError("planned_work must be the path of a file", where=where, hint=hint)
     growth = settings.expected_growth
     if type(growth) not in {int, float} or not 1 <= growth <= MOST_GROWTH:
         what = f"expected_growth = {growth!r} must be a number from 1 to {MOST_GROWTH:g}"

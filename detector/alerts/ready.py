@@ -24,6 +24,8 @@ HANDFULS: Final = 32
 KEYS: Final = ["entity_kind", "entity"]
 #: What tells whether an hour rings.
 ASKED: Final = (*KEYS, "day", "hour", "rows", "unknown", "surprise")
+#: And what tells whether planned work explains it.
+OF_PLANS: Final = ("group", "hour", "rows_usual", "unknown_usual", "others", "others_usual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,5 +145,5 @@ def by_kind(entities: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 def slim(scored: pl.DataFrame) -> pl.DataFrame:
     """Of a judged table, what tells whether an hour rings."""
     return scored.select(
-        name for name in scored.columns if name in ASKED or name.endswith("_surprise")
+        name for name in scored.columns if name in (*ASKED, *OF_PLANS) or name.endswith("_surprise")
     )

@@ -116,8 +116,9 @@ def _brief(judged: pl.DataFrame) -> pl.DataFrame:
     """Of judged hours, what tells which ring, and what SCORES are made of."""
     if judged.is_empty():
         return judged
-    more = [name for name in TOLD if name in judged.columns]
-    return pl.concat([slim(judged), judged.select(more)], how="horizontal")
+    kept = slim(judged)
+    more = [name for name in TOLD if name in judged.columns and name not in kept.columns]
+    return pl.concat([kept, judged.select(more)], how="horizontal")
 
 
 def _joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

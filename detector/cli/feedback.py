@@ -21,9 +21,10 @@ from detector.features.measures import ACCOUNT
 from detector.phrases import counted
 from detector.reading import veil
 from detector.settings import Settings
-from detector.verdicts import allow_list, file
+from detector.verdicts import allow_list, file, planned
 from detector.verdicts.book import Book
 from detector.verdicts.expected import Expectation, Expectations
+from detector.verdicts.planned import Work
 from detector.verdicts.standing import stand
 
 VerdictsFile: TypeAlias = Annotated[
@@ -81,12 +82,15 @@ def _allowed(path: Path, settings: Settings) -> list[Expectation]:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """``book`` is what ``path`` holds; ``allowed`` what the allow-list expects."""
+    """``book`` is what ``path`` holds; ``allowed`` what the allow-list expects, ``planned``
+    what the calendar of planned work does.
+    """
 
     path: Path
     book: Book
     allowed: list[Expectation]
     growth: float
+    planned: list[Work]
 
     @classmethod
     def of(
@@ -99,19 +103,21 @@ class Feedback:
         if past := [each for each in allowed if each.until < today()]:
             what = "entry has" if len(past) == 1 else "entries have"
             screen.say(f"{len(past)} {what} expired in {listed}")
-        return cls(path, load_book(path, settings), allowed, settings.expected_growth)
+        work = Path(settings.planned_work) if settings.planned_work else None
+        plans = planned.load(work, settings) if work else []
+        return cls(path, load_book(path, settings), allowed, settings.expected_growth, plans)
 
     @property
     def expectations(self) -> Expectations:
         """Of both."""
         items = (*self.book.expectations(), *self.allowed)
-        return Expectations(items, self.growth, registry.families())
+        return Expectations(items, self.growth, registry.families(), self.planned)
 
     @property
     def hush(self) -> Hush | None:
         """What scoring heeds; nothing where nothing is expected."""
         expected = self.expectations
-        return Hush(expected.covers, expected.holds) if expected.items else None
+        return Hush(expected.covers, expected.holds) if expected.every else None
 
     def stand(self, alerts: Sequence[Alert]) -> list[Alert]:
         """The alerts with what was said before; later ones of a confirmed theft are noted."""

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Protocol
 
 import polars as pl
 
 from detector.alerts.alert import Alert
+from detector.alerts.damage import expected
+from detector.alerts.ready import OF_PLANS as PLANNED_BY
+from detector.alerts.techniques import SPEAKS
 from detector.features.feature import Family
 from detector.phrases import counted
 from detector.verdicts.subject import reasons, spoke, spoken
 
+#: Features that tell of an absence: work that is planned is no reason for those.
+ABSENCE: Final = ("idle_days", "idle_lately")
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an alert, or the day so far, shows. ``records_out`` is null where it is not known."""
+    """What an alert, or the day so far, shows. ``records_out`` is null where it is not known.
+
+    ``hour`` is the one it shows, ``usual`` the records of a usual full day; ``is_back`` says
+    whether a long absence is odd. ``tables`` are those read and how much, where that is known.
+    """
 
     entity_kind: str
     entity: str
@@ -26,6 +36,35 @@ class Seen:
     rows: int
     unknown_rows_statements: int
     records_out: int | None
+    group: str | None = None
+    hour: datetime | None = None
+    usual: float = 0.0
+    usual_unknown: float = 0.0
+    is_back: bool = False
+    tables: tuple[tuple[str, int], ...] = ()
+
+
+class Expected(Protocol):
+    """What a person expects, of one entity or of many."""
+
+    def concerns(self, seen: Seen) -> bool:
+        """Whether it is about this entity and moment."""
+
+    def objection(self, seen: Seen, growth: float) -> str | None:
+        """Why ``seen`` is more than is expected; null where it is not."""
+
+    def words(self) -> str:
+        """Who expects it, until when, and why."""
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in an alert that is held back."""
+
+
+class OfMany(Expected, Protocol):
+    """What is expected of many entities."""
+
+    def scope(self) -> pl.Expr:
+        """Which rows of a scored table are of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +138,20 @@ def _amount(amount: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """All of them, and how many times the accepted volume is still accepted (``growth``)."""
+    """All of them, and how many times the accepted volume is still accepted (``growth``).
+
+    ``items`` are of one entity each, ``planned`` of many.
+    """
 
     items: Sequence[Expectation]
     growth: float
     families: Sequence[Family]
+    planned: Sequence[OfMany] = ()
+
+    @property
+    def every(self) -> Sequence[Expected]:
+        """Of one entity, and of many."""
+        return (*self.items, *self.planned)
 
     def covers(self, scored: pl.DataFrame) -> pl.Series:
         """Of each row of a scored table, whether what it shows is expected."""
@@ -114,8 +162,12 @@ class Expectations:
         )
         asked = scored.select(
             "entity_kind", "entity", "day", "rows", "unknown",
+            *(name for name in PLANNED_BY if name in scored.columns),
             *(f"{each.name}_surprise" for family in self.families for each in family.features),
-        ).with_row_index("at").join(who, on=["entity_kind", "entity"], how="semi")  # fmt: skip
+        ).with_row_index("at")  # fmt: skip
+        scopes = [each.scope() for each in self.planned]
+        mine = asked.join(who, on=["entity_kind", "entity"], how="semi")
+        asked = pl.concat([mine, asked.filter(pl.any_horizontal(scopes))]) if scopes else mine
         found = {
             row["at"]
             for row in asked.iter_rows(named=True)
@@ -123,7 +175,7 @@ class Expectations:
         }
         return pl.Series("covered", [at in found for at in range(len(scored))], dtype=pl.Boolean)
 
-    def holder(self, alert: Alert) -> Expectation | None:
+    def holder(self, alert: Alert) -> Expected | None:
         """The expectation that holds an alert back, if one does."""
         return self._holder(_of_alert(alert, self.families))
 
@@ -136,16 +188,16 @@ class Expectations:
         seen = _of_alert(alert, self.families)
         told = [
             f"{each.words()}, but {why}"
-            for each in self.items
+            for each in self.every
             if each.concerns(seen) and (why := each.objection(seen, self.growth))
         ]
         return list(dict.fromkeys(told))
 
-    def _holder(self, seen: Seen) -> Expectation | None:
+    def _holder(self, seen: Seen) -> Expected | None:
         return next(
             (
                 each
-                for each in self.items
+                for each in self.every
                 if each.concerns(seen) and each.objection(seen, self.growth) is None
             ),
             None,
@@ -161,6 +213,11 @@ def _of_row(row: Mapping[str, Any], families: Sequence[Family]) -> Seen:
         round(row["rows"]),
         round(row["unknown"] or 0),
         None,
+        row.get("group"),
+        row.get("hour"),
+        expected(row) if row.get("rows_usual") is not None else 0.0,
+        row.get("unknown_usual") or 0.0,
+        any((row.get(f"{name}_surprise") or 0.0) >= SPEAKS for name in ABSENCE),
     )
 
 
@@ -173,4 +230,11 @@ def _of_alert(alert: Alert, families: Sequence[Family]) -> Seen:
         alert["rows"] or 0,
         alert["unknown_rows_statements"] or 0,
         alert["records_out"] or 0,
+        alert["group"],
+        datetime.fromisoformat(alert["time"]) - timedelta(hours=1),
+        alert["expected_rows"] or 0.0,
+        # The hour was covered with what was usual of it; an alert does not have that.
+        float(alert["unknown_rows_statements"] or 0),
+        any((alert["features"].get(name, {}).get("surprise") or 0.0) >= SPEAKS for name in ABSENCE),
+        tuple((each["name"], each["rows"] or 0) for each in alert["top_objects"]),
     )
