@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -64,6 +64,12 @@ class Judging:
         """The same that batch scoring makes."""
         covers = self.hush.covers if self.hush else None
         return Scorer(self.model, self.people, self.settings, self.families, covers)
+
+    def scorer_of(self, day: date) -> Scorer:
+        """``scorer``, with the threshold of a day."""
+        if self.memory is None:
+            return self.scorer
+        return replace(self.scorer, model=self.memory.of_day(self.model, day))
 
     def raised(
         self, found: Sequence[Alert], before: Sequence[Alert], known: set[str], now: float

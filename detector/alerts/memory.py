@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -18,8 +19,10 @@ from detector.alerts.episodes import (
 )
 from detector.alerts.incidents import Entity, Incident, Joiner
 from detector.alerts.severity import DEFAULT, Bounds
-from detector.features.measures import ACCOUNT
+from detector.features.measures import ACCOUNT, KINDS
+from detector.forests import control
 from detector.forests.budget import RUN_DAYS
+from detector.forests.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,27 @@ class Memory:
         ]
         return sorted(found, key=lambda each: (-each.records_out, each.alert))
 
+    def of_day(self, model: Model, day: date) -> Model:
+        """``model`` with the threshold of ``day``, which follows what fired before it."""
+        offset = control.offset(self._fired(model.last_day, day), model.alerts_per_day, day)
+        return replace(model, threshold=model.threshold + offset)
+
+    def _fired(self, trained_until: date, day: date) -> dict[date, int]:
+        """How many episodes began on each of the days before ``day``, since the first that is known
+        after training.
+        """
+        alerts = {own: message.alert for own, message in self._messages.items()} | self._heard
+        began = Counter(
+            date.fromisoformat(alert["date"])
+            for alert in alerts.values()
+            if alert["activity"] == CREATE and alert["entity_kind"] in KINDS
+        )
+        since = max(trained_until + timedelta(days=1), day - timedelta(days=control.REMEMBERED))
+        known = [each for each in began if since <= each < day]
+        if not known:
+            return {}
+        return {each: began[each] for each in days_between(min(known), day)}
+
     def last_message(self, standing: Standing) -> Alert | None:
         """The latest that was told of an episode."""
         message = self._messages.get(standing.last)
@@ -223,6 +247,11 @@ class Memory:
         made = Changes(frozenset(self._forgotten), standings, tuple(self._new))
         self._forgotten, self._fresh, self._new = set(), set(), []
         return made
+
+
+def days_between(first: date, end: date) -> list[date]:
+    """The days from ``first`` to the one before ``end``."""
+    return [first + timedelta(days=n) for n in range((end - first).days)]
 
 
 def _order(standing: Standing) -> tuple[date, bool, str]:

@@ -50,7 +50,8 @@ def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
         brief = scorer.ring(brief, before.earlier)
         rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
     else:
-        rings = scorer.anomalous(brief).filter("anomalous").select(KEYS).unique()
+        loud = judging.scorer_of(day).anomalous(brief).filter("anomalous")
+        rings = loud.select(KEYS).unique()
     if rings.is_empty():
         return Scored([day], alert.scores(brief, []), [], [])
     some = [

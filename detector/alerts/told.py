@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ import polars as pl
 from detector.alerts import alert, incidents
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
-from detector.alerts.episodes import Day, Row
+from detector.alerts.episodes import Day, Row, Told
 from detector.alerts.memory import Memory
 from detector.alerts.tops import KEYS
 from detector.features.novelty import NAMES
@@ -81,30 +81,40 @@ def _of_episodes(
     memory: Memory,
 ) -> tuple[list[Alert], list[Alert]]:
     """The messages of all days, and those that were held back, by time."""
-    marked = scorer.anomalous(scored)
-    loud = marked.filter("anomalous")
-    if loud.is_empty():
-        return [], []
-    context = Context.of(loud, hours, touched, scorer.directory, scorer.model, scorer.settings)
+    alerts: list[Alert] = []
+    held: list[Alert] = []
+    # Day after day: what fires on one moves the threshold of the next.
+    for (day,), part in sorted(scored.partition_by("day", as_dict=True).items()):
+        mine = replace(scorer, model=memory.of_day(scorer.model, day))
+        marked = mine.anomalous(part)
+        loud = marked.filter("anomalous")
+        if loud.is_empty():
+            continue
+        context = Context.of(loud, hours, touched, mine.directory, mine.model, mine.settings)
+        ringing = marked.join(loud.select(KEYS).unique(), on=KEYS, how="semi")
+        for said in _of_a_day(mine, ringing, context, hush, memory):
+            alerts += said.alerts
+            held += said.held
+    return incidents.by_time(alerts), incidents.by_time(held)
+
+
+def _of_a_day(
+    scorer: Scorer, ringing: pl.DataFrame, context: Context, hush: Hush | None, memory: Memory
+) -> Iterator[Told]:
+    """What each entity's day says, which ``memory`` learns."""
 
     def make(row: Row, around: Context) -> Alert:
         return alert.alert_of(row, scorer.model, scorer.families, around)
 
-    alerts: list[Alert] = []
-    held: list[Alert] = []
-    for rows in _by_day(marked.join(loud.select(KEYS).unique(), on=KEYS, how="semi")):
+    for rows in _by_day(ringing):
         end = rows[-1]
-        kind, entity, day = end["entity_kind"], end["entity"], end["day"]
-        asked = Day(
-            context, scorer.model.threshold, make, hush.holds if hush else None,
-            memory.before(kind, entity, day),
-        )  # fmt: skip
+        before = memory.before(end["entity_kind"], end["entity"], end["day"])
+        holds = hush.holds if hush else None
+        asked = Day(context, scorer.model.threshold, make, holds, before)
         said = asked.told([row for row in rows if row["anomalous"]], end)
-        alerts += said.alerts
-        held += said.held
         if said.standing is not None:
             memory.put(said.standing, said.alerts)
-    return incidents.by_time(alerts), incidents.by_time(held)
+        yield said
 
 
 def _by_day(marked: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:

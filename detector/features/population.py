@@ -69,6 +69,7 @@ _SUMS: Final = {
     "week_records": ("rows", WEEK),
     "week_statements": ("statements", WEEK),
 }
+_WEEKS: Final = {"week_records": "month_records", "week_statements": "month_statements"}
 _LARGEST: Final = {"month_largest": "largest", "month_addresses": "addresses"}
 
 
@@ -89,12 +90,18 @@ class Population:
     @classmethod
     def of(cls, panel: Panel, day: date, peers: Peers, service: NDArray[np.bool_]) -> Population:
         """From the days before ``day``. ``service`` says who is no person: (accounts,)."""
-        at = panel.place(day)
-        whole, _ = _sums(panel, at, 0)
-        before, clock = _sums(panel, at, 1)
+        # A day on which nobody read anything is an outage of the log: all windows reach over it.
+        past = np.flatnonzero(panel.active[:, : panel.place(day)].any(axis=(0, 2)))
+        whole, _ = _sums(panel, past, 0)
+        before, clock = _sums(panel, past, 1)
         logs = np.stack([np.log1p(whole[name]) for name in FIGURES], axis=1)
         logs[whole["month_days"] == 0] = np.nan
         centre, spread = _reference(logs, peers, service)
+        for week, month in _WEEKS.items():
+            # Who comes back from a week in which the whole group was away is usual by the month.
+            share = np.log1p(np.expm1(centre[:, FIGURES.index(month)]) * WEEK / MONTH)
+            at = FIGURES.index(week)
+            centre[:, at] = np.fmax(centre[:, at], share)
         return cls(
             before,
             {name: centre[:, place] for place, name in enumerate(FIGURES)},
@@ -104,11 +111,13 @@ class Population:
         )
 
 
-def _sums(panel: Panel, at: int, without: int) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
-    """Figures of the windows that end before the day ``at``, shorter by ``without`` days."""
+def _sums(
+    panel: Panel, past: Integers, without: int
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """Figures of windows of the last of the days ``past``, shorter by ``without`` days."""
 
-    def days(length: int) -> slice:
-        return slice(max(0, at - length + without), at)
+    def days(length: int) -> Integers:
+        return past[max(0, len(past) - length + without) :]
 
     found: dict[str, Floats] = {}
     for name, (measure, length) in _SUMS.items():

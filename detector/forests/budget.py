@@ -29,13 +29,6 @@ GRAVE: Final = 1.5
 #: were, all would be in one long run in which nothing rings.
 LEAST: Final = 1.0
 
-#: How much of the bar is that of honest days over levels learned before them, where one in a
-#: thousand accounts may ring a day, and how much less for ten times as many. Days to come are seen
-#: over levels that hold the weeks just before them, so the bar over newer ones is nearer, but too
-#: near; most so of what is rarest, which is a change: levels that were learned with it know it.
-OLDER_COUNTS: Final = 2 / 5
-LESS_OF_MORE: Final = 2 / 5
-
 KEYS: Final = ("entity_kind", "entity")
 
 
@@ -81,14 +74,6 @@ def worse(surprise: float, told: float, threshold: float) -> bool:
     if surprise >= max(told + WORSE, told * (1 + WORSE_SHARE)):
         return True
     return surprise >= threshold + GRAVE > told
-
-
-def between(older: float, newer: float, each: float) -> float:
-    """The bar between those over older and over newer levels, that an account may pass ``each``
-    times a day.
-    """
-    counts = OLDER_COUNTS - LESS_OF_MORE * math.log10(1000 * each)
-    return newer + min(1.0, max(0.0, counts)) * (older - newer)
 
 
 def threshold(days: pl.DataFrame, per_day: float, first: date) -> float:

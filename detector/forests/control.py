@@ -4,8 +4,8 @@ A threshold set on days of training keeps its budget for days like them. Organis
 move before the directory does, programs are rolled out, joiners come. So each scored day moves the
 threshold of the next by a small step, up where more fired than the budget allows, down where fewer
 did (stochastic approximation: Robbins and Monro, 1951; adaptive conformal inference: Gibbs and
-Candes, 2021). An attacker who wants to raise it must fire alerts: each day moves it by a bounded step,
-whatever fires, and in all by no more than UPPER.
+Candes, 2021). An attacker who wants to raise it must fire alerts: each day moves it by a bounded
+step, whatever fires, and in all by no more than UPPER.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ MOST: Final = 4.0
 #: How far the threshold may move from that of training.
 LOWER: Final = -0.4
 UPPER: Final = 1.0
+
+#: Days after which a day has no more part in it.
+REMEMBERED: Final = 42
 
 
 def offset(fired: Mapping[date, int], per_day: float, day: date) -> float:

@@ -38,8 +38,8 @@ GAP: Final = 14
 #: This share of the accounts, the most unlike the others, has no part in calibration: what is
 #: looked for must not say how rare it is.
 LEFT_OUT: Final = 0.01
-#: A suspect is found by chance among all accounts less often than one time in ten.
-RARER: Final = 1.0
+#: A suspect is found by chance among all accounts less often than one time in thirty, day by day.
+RARER: Final = 1.5
 #: The least scale of the joint score's tail: as in ``trial``.
 SCALE: Final = 0.1
 

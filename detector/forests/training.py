@@ -73,9 +73,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     per_day = data.settings.alerts_per_day or max(1.0, len(accounts) / 1000)
     return Model(
         judges={kind: trial.judge for kind, trial in trials.items()},
-        threshold=_threshold(
-            list(trials.values()), per_day * data.share, held_out, per_day / len(accounts)
-        ),
+        threshold=_threshold(list(trials.values()), per_day * data.share, held_out),
         learned=whole,
         settings=data.settings,
         alerts_per_day=per_day,
@@ -163,21 +161,15 @@ def _by_kind(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in parts.items()}
 
 
-def _threshold(
-    trials: Sequence[Trial], per_day: float, held_out: Sequence[date], each: float
-) -> float:
-    """Between the bars that honest held-out days pass ``per_day`` times a day, over older and over
-    newer levels. ``each`` is the budget of one account.
+def _threshold(trials: Sequence[Trial], per_day: float, held_out: Sequence[date]) -> float:
+    """The threshold that honest held-out days pass ``per_day`` times a day.
 
-    The first week only tells which runs had begun, unless there is little more.
+    Over levels learned before those days, as days to come are seen: what changes within weeks is in
+    it. The first week only tells which runs had begun, unless there is little more.
     """
     begins = held_out[0] + timedelta(days=budget.RUN_DAYS)
     first = begins if len(held_out) >= 3 * budget.RUN_DAYS else held_out[0]
-    older, newer = (
-        budget.threshold(pl.concat(alarms), per_day, first)
-        for alarms in ([trial.older for trial in trials], [trial.newer for trial in trials])
-    )
-    return budget.between(older, newer, each)
+    return budget.threshold(pl.concat(trial.alarms for trial in trials), per_day, first)
 
 
 def _contaminated(whole: Learned) -> tuple[str, ...]:

@@ -2,11 +2,10 @@
 
 Voices that were fitted on an entity's days think them too usual, and voices that never saw the
 entity think them too odd; days to come are other days of entities that were seen. So each day is
-scored both ways, the second by voices fitted on other entities. Likewise for what
-is usual: levels learned before the days are older than those that days to come will be held
-against, levels learned with them are too close. So the days are scored over both (``older``,
-``newer``), and the bar is set between the two. How odd an entity usually is is told without the day
-that is judged and those near it (``oddness``).
+scored both ways, the second by voices fitted on other entities. Days to come are held against
+levels learned before them, so the alarms that set the threshold are those over levels learned
+before the days (``older``). How odd an entity usually is, is learned over levels that hold them
+(``newer``), without the day that is judged and those near it (``oddness``).
 """
 
 from __future__ import annotations
@@ -43,11 +42,10 @@ JOINT_SCALE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The judge, and the alarms (``scoring.alarms``) of honest days over older and newer levels."""
+    """The judge, and the alarms (``scoring.alarms``) of honest days over levels learned before."""
 
     judge: Judge
-    older: pl.DataFrame
-    newer: pl.DataFrame
+    alarms: pl.DataFrame
 
 
 def tried(
@@ -85,21 +83,13 @@ def tried(
         days.select("entity", "day", surprise=pl.Series(joint.surprise(each)))
         for days, each in ((older, scores), (newer, later))
     )
-    learned, *beyond_usual = (oddness.learn if all_known else oddness.nothing)(*surprising)
-    loudest = [
-        np.fmax(each.to_numpy(), _support(voices, days, families))
-        for days, each in zip((older, newer), beyond_usual, strict=True)
-    ]
-    whole = tails.fit(loudest[0], JOINT_SCALE)
-    alarms = (
-        scoring.alarms(
-            days.with_columns(surprise=whole.surprise(each)).filter(
-                material(settings.minimum_records)
-            )
-        )
-        for days, each in zip((older, newer), loudest, strict=True)
+    learned, rest, _ = (oddness.learn if all_known else oddness.nothing)(*surprising)
+    loudest = np.fmax(rest.to_numpy(), _support(voices, older, families))
+    whole = tails.fit(loudest, JOINT_SCALE)
+    worth = older.with_columns(surprise=whole.surprise(loudest)).filter(
+        material(settings.minimum_records)
     )
-    return Trial(Judge(voices, joint, learned, whole), *alarms)
+    return Trial(Judge(voices, joint, learned, whole), scoring.alarms(worth))
 
 
 def _joint(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:

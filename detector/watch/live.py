@@ -137,7 +137,7 @@ class Live:
         judged = self.judging.scorer.judge(today.table(running.each, running.new, asked))
         if judged.is_empty():
             return []
-        loud = self.judging.scorer.anomalous(slim(judged)).filter("anomalous")
+        loud = self.judging.scorer_of(today.day).anomalous(slim(judged)).filter("anomalous")
         found = []
         for row in loud.iter_rows(named=True):
             who, seen = (row["entity_kind"], row["entity"]), Seen.of(row)

@@ -198,14 +198,6 @@ def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
     assert 2.2 < budget.threshold(days, 0.5, DAY) <= 4.0
 
 
-def test_the_rarer_an_alert_may_be_the_nearer_the_bar_is_to_that_over_older_levels():
-    bars = [budget.between(3.0, 2.0, each) for each in (1e-6, 3e-4, 1e-3, 3e-3, 1.0)]
-    assert bars == sorted(bars, reverse=True)
-    assert bars[0] == 3.0
-    assert bars[2] == pytest.approx(2.4)
-    assert bars[-1] == 2.0
-
-
 def test_of_newcomers_the_days_count_as_they_were_before_they_were_known():
     """Of those to come nothing will be known either."""
     day = date(2024, 1, 8)
