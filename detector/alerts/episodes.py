@@ -132,8 +132,6 @@ class Day:
     def _hear(self, row: Row) -> None:
         standing = self._standing
         expected = row["covered"] and self.holds is not None
-        if expected and standing is not None and not standing.suppressed:
-            return  # what a person expects of a known episode is neither told nor counted
         if standing is None or (standing.suppressed and not expected):
             self._create(row, expected=expected)
             return
@@ -145,11 +143,14 @@ class Day:
         if not triggers or (not risen and not has_room(self._sent, standing.severity)):
             return
         update = self._update(row, standing, triggers)
-        if expected and self.holds is not None and not self.holds(update):
+        held = expected and self.holds is not None and self.holds(update)
+        if held and not standing.suppressed:
+            return  # what a person expects of a known episode is neither told nor counted
+        if standing.suppressed and not held:
             self._create(row, expected=False)
             return
         self._sent += 1
-        (self._held if expected else self._alerts).append(update)
+        (self._held if held else self._alerts).append(update)
         self._standing = _after(standing, update, row, out)
 
     def _create(self, row: Row, *, expected: bool) -> None:

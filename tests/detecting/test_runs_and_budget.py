@@ -155,8 +155,19 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
     first = DAY + timedelta(days=skipped)
     counted = days.filter(pl.col("day") >= first)
     bar = budget.threshold(days, per_day, first)
-    rung = [day for _, day in _by_hand(days, bar) if day >= first]
-    assert len(rung) <= per_day * counted["day"].n_unique()
+    begun = budget.runs(days, days, bar).filter(budget.begins("alarm", bar), pl.col("day") >= first)
+    assert begun.height <= per_day * counted["day"].n_unique()
+    by_hand = _by_hand(days, bar)
+    assert set(begun.select("entity", "day").iter_rows()) <= by_hand
+    week = timedelta(days=RUN_DAYS)
+    assert begun.height == sum(
+        day >= first
+        and not days.filter(
+            pl.col("entity") == name, pl.col("alarm") >= bar,
+            pl.col("day").is_between(day - week, day, closed="left"),
+        ).height
+        for name, day in by_hand
+    )  # fmt: skip
 
 
 @given(histories)
