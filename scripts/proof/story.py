@@ -27,7 +27,13 @@ def alert(seed: int, number: int) -> dict[str, Any]:
     """The alert of this number; the same in every process."""
     identity = hashlib.sha256(f"{seed} {number}".encode()).hexdigest()[:20]
     entity = int(identity[:6], 16) % ENTITIES
-    own = {"id": identity, "incident": identity, "entity": f"account {entity}", "rows": number}
+    own = {
+        "id": identity,
+        "alert": identity,
+        "incident": identity,
+        "entity": f"account {entity}",
+        "rows": number,
+    }
     return {**trial(START + timedelta(minutes=number)), **own}
 
 

@@ -21,7 +21,7 @@ def made(number: int, entity: str | None = None, **other: Any) -> dict[str, Any]
     """The alert of this number, with every key of a real one."""
     identity = hashlib.sha256(f"{number}".encode()).hexdigest()[:20]
     name = f"account {number}" if entity is None else entity
-    own = {"id": identity, "incident": identity, "entity": name}
+    own = {"id": identity, "alert": identity, "incident": identity, "entity": name}
     return {**trial(MOMENT), **own, "rows": number, **other}
 
 

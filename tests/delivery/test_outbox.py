@@ -401,3 +401,40 @@ def test_put_and_delivery_go_on_beside_each_other(tmp_path):
     thread.join()
     deliver(tmp_path, [arrived.route()], ONCE)
     assert flat(arrived) == wanted([made(n) for n in range(60)])
+
+
+def test_a_sink_hears_an_episode_from_the_message_on_that_is_severe_enough(tmp_path):
+    """What began as medium is heard of once it is high, with all that follows."""
+    steps = [("create", "medium"), ("update", "medium"), ("update", "high"), ("close", "high")]
+    said = [
+        made(at, entity="eve", activity=activity, alert=made(0)["id"], severity=severity,
+             triggers=[f"step {at}"] * (at > 0))
+        for at, (activity, severity) in enumerate(steps)
+    ]  # fmt: skip
+    put(tmp_path, said)
+    heard = []
+
+    def answer(items):
+        heard.extend(item.alert for item in items)
+        return taken(items)
+
+    deliver(tmp_path, [Scripted(answer).route(minimum_severity="high")], ONCE)
+    assert heard == said[2:]
+    assert heard[0].keys() == said[0].keys()  # it can be understood alone
+
+
+def test_alerts_of_a_version_without_episodes_are_read_and_sent(tmp_path):
+    old = made(1)
+    for key in ("activity", "alert", "began", "triggers"):
+        del old[key]
+    put(tmp_path, [old])
+    sent = []
+
+    def answer(items):
+        sent.extend(item.alert for item in items)
+        return taken(items)
+
+    deliver(tmp_path, [Scripted(answer).route()], ONCE)
+    with Outbox.open(tmp_path) as box:
+        assert box.alerts() == sent
+    assert (sent[0]["activity"], sent[0]["alert"]) == ("create", old["id"])

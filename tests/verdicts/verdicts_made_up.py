@@ -28,6 +28,7 @@ def alert(entity: str = "eve", day: int = 0, kind: str = "account", **other: Any
     made = {
         **trial(datetime(at.year, at.month, at.day, 12, tzinfo=UTC)),
         "id": own,
+        "alert": own,
         "incident": own,
         "entity_kind": kind,
         "entity": entity,
