@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.alerts import alert, ready
+from detector.alerts import alert, feature_drift, ready
 from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging, Tables
 from detector.alerts.ready import KEYS, by_kind, slim
@@ -46,6 +46,7 @@ def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
     brief = _joined([*parts, _brief(values)])
     if brief.is_empty():
         return nobody
+    counts = feature_drift.counted(brief, scorer.model)
     if judging.memory is None:
         brief = scorer.ring(brief, before.earlier)
         rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
@@ -53,14 +54,14 @@ def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
         loud = judging.scorer_of(day).anomalous(brief).filter("anomalous")
         rings = loud.select(KEYS).unique()
     if rings.is_empty():
-        return Scored([day], alert.scores(brief, []), [], [])
+        return Scored([day], alert.scores(brief, []), [], [], counts)
     some = [
         before.told(judging, judged.join(rings, on=KEYS, how="semi"), _of(so_far, members), members)
         for judged, members in _ringing(judging, running, rings, values, size)
     ]
     found = sorted((one for each in some for one in each.alerts), key=_in_order)
     held = sorted((one for each in some for one in each.held), key=_in_order)
-    return Scored([day], alert.scores(brief, found), found, held)
+    return Scored([day], alert.scores(brief, found), found, held, counts)
 
 
 def _ringing(

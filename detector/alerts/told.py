@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
 
 import polars as pl
 
-from detector.alerts import alert, incidents
+from detector.alerts import alert, feature_drift, incidents
 from detector.alerts.alert import Alert
 from detector.alerts.context import Context
 from detector.alerts.episodes import Day, Row, Told
@@ -23,12 +23,16 @@ from detector.schema import SCORES, empty
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back."""
+    """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back.
+
+    ``counts`` (``feature_drift.COUNTS``) say where features lie against training.
+    """
 
     days: list[date]
     scores: pl.DataFrame
     alerts: list[Alert]
     held: list[Alert]
+    counts: pl.DataFrame = field(default_factory=feature_drift.COUNTS.to_frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,10 @@ def told(
     """
     if scored.is_empty():
         return Scored(days, empty(SCORES), [], [])
+    counts = feature_drift.counted(scored, scorer.model)
     if memory is not None:
         alerts, held = _of_episodes(scorer, scored, hours, touched, hush, memory)
-        return Scored(days, alert.scores(scored, alerts), alerts, held)
+        return Scored(days, alert.scores(scored, alerts), alerts, held, counts)
     raised = pl.concat([alert.raised(scored), alert.raised(scored, "held")])
     raised = raised.sort("hour", "entity_kind", "entity")
     context = Context.of(raised, hours, touched, scorer.directory, scorer.model, scorer.settings)
@@ -69,7 +74,7 @@ def told(
     ]
     ids = {each["id"] for each in held}
     ringing = [each for each in made if each["id"] not in ids]
-    return Scored(days, alert.scores(scored, ringing), ringing, held)
+    return Scored(days, alert.scores(scored, ringing), ringing, held, counts)
 
 
 def _of_episodes(

@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from detector import registry
-from detector.alerts import kept, ongoing, output
+from detector.alerts import feature_drift, kept, ongoing, output
 from detector.alerts.alert import CLOSE, CREATE, Alert
 from detector.alerts.batch import MANY, by_week
 from detector.alerts.drift import Rate
@@ -93,13 +93,17 @@ def score(
     output.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     warnings = screen.warn(*_warnings(book, days, rules))
+    counts = [part.counts for part in results]
+    moves = feature_drift.movements(counts, learned, registry.families())
     if as_json:
         told = _summary(scores, alerts, found, learned, out)
         going_on = [_plain(memory, each) for each in _going_on(memory, days)]
-        more = {"going_on": going_on, "held": held, "warnings": warnings}
+        moved = [each.plain() for each in moves]
+        more = {"going_on": going_on, "held": held, "warnings": warnings, "moved_features": moved}
         typer.echo(json.dumps({**told, **more}))
     _say(scores, alerts, found, learned, out)
     _say_going_on(_going_on(memory, days), memory)
+    screen.say(*feature_drift.words(moves))
     heed.say(held, out)
     way_out.send()
     if fail_on_alert and any(alert["activity"] != CLOSE for alert in alerts):

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from detector.alerts import feature_drift
 from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
 from detector.errors import DetectorError
@@ -62,6 +64,8 @@ class Service:
     _rate: float = 0.0
     _drift: str = ""
     _zone: standing.Zone = field(default_factory=standing.Zone)
+    _counted: date | None = None
+    _moved: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> None:
         """Until it is told to stop. Raises DetectorError, and sqlite3.Error."""
@@ -124,6 +128,23 @@ class Service:
         self._look_at_rate()
         if words := self._zone.look(self.watcher):
             self.say("timezone", words, {})
+        self._look_at_features()
+
+    def _look_at_features(self) -> None:
+        """Once for each day that was scored: which features are not as in training."""
+        newest = max(self.watcher.counts, default=None)
+        if newest == self._counted:
+            return
+        self._counted = newest
+        judging = self.watcher.judging
+        counts = list(self.watcher.counts.values())
+        moves = feature_drift.movements(counts, judging.model, judging.families)
+        moved = [each.plain() for each in moves]
+        names = {(each.entity_kind, each.feature) for each in moves}
+        if names - self._moved:
+            words = " ".join(line.strip() for line in feature_drift.words(moves))
+            self.say("features", words, {"moved_features": moved})
+        self._moved = names
 
     def _look_at_health(self) -> None:
         self._ring(tell_health(self.watcher, self.health, time.time()))

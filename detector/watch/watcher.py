@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import batch, kept, ongoing
+from detector.alerts import batch, feature_drift, kept, ongoing
 from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
 from detector.alerts.told import Scored
@@ -44,6 +44,8 @@ SILENCE: Final = 60.0
 LINGER: Final = timedelta(minutes=15)
 #: Seconds before a day that was scored is scored anew for late events.
 ANEW: Final = 60.0
+#: Scored days whose features are held against training.
+RATED: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Watcher:
     open: OpenDays = field(init=False)
     calendar: Calendar = field(init=False)
     newest: datetime | None = None
+    counts: dict[date, pl.DataFrame] = field(default_factory=dict)
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
     held: Held = field(init=False)
@@ -291,6 +294,7 @@ class Watcher:
 
     def judge_by(self, judging: Judging) -> None:
         """From now on."""
+        self.counts = {}  # against the other model's training
         self.live.close()
         self._remember(judging)
         self.held = Held(self.shelf, self.ledger.timezone)
@@ -301,6 +305,8 @@ class Watcher:
         new = self.judging.raised(some.alerts, self.raised, self._ids, now)
         for day in some.days:
             _write(self.out, day, some.scores.filter(pl.col("date") == day))
+            counts = some.counts.filter(pl.col("day") == day)
+            self.counts = feature_drift.latest({**self.counts, day: counts}, RATED)
         self.calendar.settle(some.days)
         self._raised(new)
         return new
