@@ -16,6 +16,7 @@ from detector.alerts.context import Context
 from detector.alerts.episodes import Day, Row, Told
 from detector.alerts.memory import Memory
 from detector.alerts.tops import KEYS
+from detector.features.measures import ACCOUNT
 from detector.features.novelty import NAMES
 from detector.forests.scoring import Covers, Scorer
 from detector.schema import SCORES, empty
@@ -33,6 +34,17 @@ class Scored:
     alerts: list[Alert]
     held: list[Alert]
     counts: pl.DataFrame = field(default_factory=feature_drift.COUNTS.to_frame)
+
+    @property
+    def not_judged(self) -> list[str]:
+        """Accounts of which neither a past nor others are known: nobody can say what is normal."""
+        return not_judged(self.scores)
+
+
+def not_judged(scores: pl.DataFrame) -> list[str]:
+    """The accounts of SCORES with an hour that could not be judged, sorted."""
+    lacking = scores.filter(pl.col("entity_kind") == ACCOUNT, pl.col("surprise").is_null())
+    return lacking["entity"].unique().sort().to_list()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from detector.alerts.episodes import Standing
 from detector.alerts.incidents import Incident
 from detector.alerts.judging import Judging
 from detector.alerts.memory import Memory
-from detector.alerts.told import Scored
+from detector.alerts.told import Scored, not_judged
 from detector.cli import options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
@@ -156,6 +156,7 @@ def _summary(
         "last_day": str(scores["date"].max()) if len(scores) else None,
         "accounts": _accounts(scores),
         **_rate(scores, alerts, learned).plain(),
+        "not_judged": not_judged(scores),
         "incidents": [incident.plain() for incident in found],
         "alerts": alerts,
     }
@@ -180,6 +181,12 @@ def _say(
         f"{days[0]} to {days[-1]}: {counted(begun, 'alert')} and "
         f"{counted(len(alerts) - begun, 'update')} of them in {out}"
     )
+    if names := not_judged(scores):
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        screen.say(
+            f"{counted(len(names), 'account')} not judged, which is not to say normal: no past, and "
+            f"too few others to hold them against: {', '.join(names[:SHOWN])}{more}"
+        )
     rate = _rate(scores, alerts, model)
     screen.say(rate.words(), *filter(None, [rate.drift()]))
     if found:

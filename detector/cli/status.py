@@ -76,6 +76,9 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
     )
     _show_rate(found)
     screen.warn(found.get("timezone_doubt") or "")
+    if unknown := found.get("not_judged"):
+        some = ", ".join(unknown[:SHOWN])
+        screen.say(f"{counted(len(unknown), 'account')} not judged on the last day: {some}")
     for each in found.get("going_on", []):
         screen.say(f"still going on: {ongoing.words(each)}")
     for sink in sinks:

@@ -93,6 +93,7 @@ def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
         "alerts": sum(alert["activity"] == CREATE for alert in watcher.raised),
         "updates": sum(alert["activity"] != CREATE for alert in watcher.raised),
         "going_on": watcher.going_on,
+        "not_judged": watcher.not_judged,
         "model": watcher.judging.model.id,
         "model_last_day": watcher.judging.model.last_day.isoformat(),
         **rate(watcher).plain(),

@@ -85,6 +85,7 @@ class Watcher:
     calendar: Calendar = field(init=False)
     newest: datetime | None = None
     counts: dict[date, pl.DataFrame] = field(default_factory=dict)
+    not_judged: list[str] = field(default_factory=list)
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
     held: Held = field(init=False)
@@ -307,6 +308,7 @@ class Watcher:
             _write(self.out, day, some.scores.filter(pl.col("date") == day))
             counts = some.counts.filter(pl.col("day") == day)
             self.counts = feature_drift.latest({**self.counts, day: counts}, RATED)
+        self.not_judged = some.not_judged
         self.calendar.settle(some.days)
         self._raised(new)
         return new
