@@ -184,8 +184,8 @@ def _say(
     if names := not_judged(scores):
         more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
         screen.say(
-            f"{counted(len(names), 'account')} not judged, which is not to say normal: no past, and "
-            f"too few others to hold them against: {', '.join(names[:SHOWN])}{more}"
+            f"{counted(len(names), 'account')} not judged, which does not mean normal: no past, and "
+            f"too few others to compare with: {', '.join(names[:SHOWN])}{more}"
         )
     rate = _rate(scores, alerts, model)
     screen.say(rate.words(), *filter(None, [rate.drift()]))

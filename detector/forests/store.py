@@ -39,6 +39,7 @@ from detector.features.measures import KINDS
 from detector.features.table import Learned
 from detector.forests import boosting, card, frames
 from detector.forests import forest as forests
+from detector.forests import voices as joining
 from detector.forests.model import Judge, Model
 from detector.forests.oddness import Oddness
 from detector.forests.tail import Tail
@@ -112,7 +113,7 @@ def load(path: Path, families: Sequence[Family]) -> Model:
             raise ModelError("is damaged (checksum differs)", where=path / name, hint=RETRAIN)
     try:
         _demand_features(head["features"], families)
-        return _model(head, data)
+        return _model(head, data, joining.changing(heard(families, head["features"])))
     except UNFIT as error:
         raise ModelError(f"does not fit together: {error!r}", where=path, hint=RETRAIN) from error
     except ModelError as error:
@@ -191,7 +192,8 @@ def _joined(name: str, judges: Mapping[str, Judge]) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
+def _model(head: dict[str, Any], data: dict[str, bytes], changing: int) -> Model:
+    """``changing`` is how many of the features ask for change."""
     learned = {
         name: frames.checked(name, _frame(data[f"{name}.parquet"])) for name in frames.FRAMES
     }
@@ -199,7 +201,9 @@ def _model(head: dict[str, Any], data: dict[str, bytes]) -> Model:
     if set(of_kinds["forests"]["entity_kind"]) != set(head["judges"]) or not head["judges"]:
         raise ValueError("forests.parquet is not of the kinds that are judged")
     names = tuple(head["features"])
-    judges = {kind: _judge(names, raw, of_kinds, kind) for kind, raw in head["judges"].items()}
+    judges = {
+        kind: _judge(names, raw, of_kinds, kind, changing) for kind, raw in head["judges"].items()
+    }
     return Model(
         judges=judges,
         threshold=_between(head, "threshold", 0, sys.float_info.max),
@@ -231,6 +235,7 @@ def _judge(
     raw: dict[str, Any],
     of_kinds: dict[str, pl.DataFrame],
     kind: str,
+    changing: int,
 ) -> Judge:
     forest, nodes, usual = (
         of_kinds[name].filter(pl.col("entity_kind") == kind).drop("entity_kind")
@@ -246,7 +251,7 @@ def _judge(
         forests.checked(forest, len(SEEN) if population else len(names)),
         Tail.from_json(raw["forest_tail"]),
         population,
-        None if nodes.is_empty() else boosting.checked(nodes, len(names) + 2 + len(CONTEXT)),
+        None if nodes.is_empty() else boosting.checked(nodes, changing + 2 + len(CONTEXT)),
     )
     oddness = Oddness(usual, Tail.from_json(raw["beyond"]))
     return Judge(voices, Tail.from_json(raw["joint"]), oddness, Tail.from_json(raw["whole"]))
