@@ -184,7 +184,7 @@ def _say(
     if names := not_judged(scores):
         more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
         screen.say(
-            f"{counted(len(names), 'account')} not judged, which does not mean normal: no past, and "
+            f"{counted(len(names), 'account')} not judged, which is not normal: no past, and "
             f"too few others to compare with: {', '.join(names[:SHOWN])}{more}"
         )
     rate = _rate(scores, alerts, model)
