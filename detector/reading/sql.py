@@ -15,6 +15,7 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from detector.reading import sql_words
 from detector.reading.fingerprint import digest
 from detector.reading.sql_shape import Dialect, shapes
 
@@ -34,20 +35,12 @@ _MOST: Final = 20_000
 #: Longer shapes are generated, and not worth the time.
 _LONGEST: Final = 20_000
 
-#: Statements by their first word, where the parser has nothing to add.
-_VERBS: Final = {
-    "read": "select with table values call fetch handler execute declare",
-    "write": "insert update delete replace merge truncate load import",
-    "schema": "create alter drop grant revoke rename comment reindex refresh security",
-    "export": "copy unload",
-}
-_BY_VERB: Final = {verb: action for action, verbs in _VERBS.items() for verb in verbs.split()}
 _NAMING: Final = ("read", "write", "export")
-_WEIGHT: Final = ("other", "schema", "write", "read", "export")
 
 #: What stands before another statement, and what the statement then is; None: what the inner is.
 _WRAPPED: Final = (
     (re.compile(r"(?is)^declare\s.*?\scursor\b.*?\sfor\s+"), None),
+    (re.compile(r"(?is)^set\s+statement\s[^;]*?\sfor\s+"), None),
     (re.compile(r"(?is)^prepare\s+\S+?\s*(?:\([^)]*\)\s*)?as\s+"), "other"),
     (re.compile(r"(?is)^(?:explain|describe|desc|analyze)\s+(?=.*\bselect\b)"), "other"),
 )
@@ -64,6 +57,8 @@ _NAMED: Final = re.compile(
     rf"(?:only\s+)?({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})(?!\s*[(.]|[\w$])"
 )
 _MADE: Final = re.compile(r"(?is)^create\s(?!.*\bview\b).*?\bas\s*\(?\s*(?:select|with|table)\b")
+_FETCHED: Final = re.compile(r"(?i)\bfetch\b[^;]*")
+_BRACKETED: Final = re.compile(r"\[([^\]\[\"]+)\]")
 _PART: Final = re.compile(_NAME)
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_$]*")
 _FAULTS: Final = (
@@ -114,7 +109,7 @@ def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
     looked = [_meaning(row, dialect) for row in distinct.iter_rows()]
     distinct = distinct.with_columns(
         pl.Series("fingerprint", [_hash(shape) for shape in distinct["shape"]], pl.String),
-        pl.Series("verb", [_verb(shape or "") for shape in distinct["shape"]], pl.String),
+        pl.Series("verb", [sql_words.first_word(shape or "") for shape in distinct["shape"]], pl.String),
         pl.Series("action", [meaning.action for meaning in looked], pl.String),
         pl.Series(
             "tables",
@@ -134,26 +129,21 @@ def _hash(shape: str | None) -> str | None:
     return digest(plain)
 
 
-def _verb(shape: str) -> str:
-    word = re.match(r"[\s(;]*([A-Za-z]+)", shape)
-    return word[1].lower() if word else ""
-
-
 def _meaning(found: tuple[str | None, bool, str | None], dialect: Dialect) -> _Meaning:
     """Where the server's setting decides what is a literal, only one reading may make sense."""
     shape, clear, rival = found
     if shape is None:
         return _Meaning("other", None, parsed=False)
     if not clear:
-        return _blind(shape)
+        return _blind(shape, dialect)
     known = _known.meaning(shape, dialect)
     if rival is None or (known.parsed and not _known.meaning(rival, dialect).parsed):
         return known
-    return _blind(shape)
+    return _blind(shape, dialect)
 
 
-def _blind(shape: str) -> _Meaning:
-    return _Meaning(_BY_VERB.get(_verb(shape), "other"), None, parsed=False)
+def _blind(shape: str, dialect: Dialect) -> _Meaning:
+    return _Meaning(sql_words.action(shape, dialect.name), None, parsed=False)
 
 
 def _look(shape: str, dialect: Dialect) -> _Meaning:
@@ -169,16 +159,34 @@ def _look(shape: str, dialect: Dialect) -> _Meaning:
         text = _VARIABLES.sub("", re.sub(r"(?i)^replace\s+(?:into\s+)?", "insert into ", text))
     roots = _parsed(text, dialect)
     if roots is None:
-        action = "write" if _MADE.match(text) else _BY_VERB.get(_verb(text), "other")
-        found = _NAMED.finditer(text) if action in _NAMING and _verb(text) != "fetch" else ()
-        names = tuple(dict.fromkeys(_unquoted(match[1], dialect) for match in found))
-        return _Meaning(said or action, names or None, parsed=False)
+        return _unparsed(shape, text, said, dialect)
     actions = [_action(root) for root in roots]
+    if said is not None:  # of what stands behind it, only the first statement is wrapped
+        actions[:1] = [said]
     tables = dict.fromkeys(
-        _named(table, dialect) for root in roots for table in _tables(root) if table.name
+        _named(table, dialect)
+        for root in roots
+        if not isinstance(root, exp.Use)
+        for table in _tables(root)
+        if table.name
     )
-    action = said or max(actions, key=_WEIGHT.index, default="other")
+    action = sql_words.heaviest(actions)
     return _Meaning(action, tuple(tables) or None, parsed=True, many=len(roots) > 1)
+
+
+def _unparsed(shape: str, text: str, said: str | None, dialect: Dialect) -> _Meaning:
+    many = ";" in shape
+    action = sql_words.action(shape, dialect.name)
+    if said == "export":
+        action = said
+    elif _MADE.match(text) and not many:
+        action = "write"
+    if dialect.name == "tsql":
+        text = _BRACKETED.sub(r'"\1"', text)
+    text = _FETCHED.sub(" ", text)
+    found = _NAMED.finditer(text) if action in _NAMING else ()
+    names = tuple(dict.fromkeys(_unquoted(match[1], dialect) for match in found))
+    return _Meaning(action, names or None, parsed=False, many=many)
 
 
 def _parsed(text: str, dialect: Dialect) -> list[exp.Expr] | None:
@@ -197,19 +205,29 @@ def _parsed(text: str, dialect: Dialect) -> list[exp.Expr] | None:
     return roots if known else None
 
 
+#: What the parser knows, and what returns no records of a table.
+_BARE: Final = (exp.Set, exp.Use, exp.Transaction, exp.Commit, exp.Rollback, exp.Show)
+_BARE_TOO: Final = (exp.Describe, exp.Kill, exp.Analyze, exp.Pragma, exp.Cache, exp.Uncache)
+_WRITES: Final = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)
+_SCHEMA: Final = (exp.Create, exp.Alter, exp.Drop, exp.Grant, exp.Revoke, exp.Comment)
+
+
 def _action(root: exp.Expr) -> str:
+    """What one statement does; what gives its client records reads, whatever else it does."""
     if isinstance(root, exp.Copy):
         return "write" if root.args.get("kind") else "export"
     if isinstance(root, exp.Create) and isinstance(root.expression, exp.Query):
         return "schema" if str(root.args.get("kind")).upper() == "VIEW" else "write"
     if isinstance(root, exp.Select) and root.args.get("into") is not None:
         return "write"
-    kinds: tuple[tuple[tuple[type[exp.Expr], ...], str], ...] = (
-        ((exp.Query, exp.Values), "read"),
-        ((exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable), "write"),
-        ((exp.Create, exp.Alter, exp.Drop, exp.Grant, exp.Revoke, exp.Comment), "schema"),
-    )
-    return next((action for types, action in kinds if isinstance(root, types)), "other")
+    if isinstance(root, _WRITES):
+        return "write" if root.args.get("returning") is None else "read"
+    if isinstance(root, _SCHEMA):
+        return "schema"
+    if isinstance(root, exp.Describe):
+        return "other"
+    quiet = isinstance(root, _BARE + _BARE_TOO) and root.find(exp.Query) is None
+    return "other" if quiet else "read"
 
 
 def _tables(root: exp.Expr) -> Iterator[exp.Table]:

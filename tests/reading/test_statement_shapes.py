@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.reading.sql import told
-from detector.reading.sql_shape import MYSQL, POSTGRESQL, shapes
+from detector.reading.sql_shape import MYSQL, POSTGRESQL, TSQL, shapes
 from detector.schema import ACTIONS
 
 DIALECTS = (MYSQL, POSTGRESQL)
@@ -45,12 +45,39 @@ def one(text, dialect=MYSQL):
         ("call p_cust(2)", "read", None),
         ("# administrator command: Quit", "other", None),
         ("select 1; delete from x; select * from t", "read", ["x", "t"]),
-        ("SELEKT 1", "other", None),
+        ("SELEKT 1", "read", None),
+        ("SET STATEMENT max_statement_time=9 FOR SELECT * FROM t", "read", ["t"]),
+        ("BEGIN NOT ATOMIC select * from t; END", "read", ["t"]),
+        ("if 1 then select * from t; end if", "read", ["t"]),
+        ("replace into u select * from t returning *", "read", ["u", "t"]),
+        ("set @a = (select b from t)", "read", ["t"]),
+        ("BEGIN", "other", None),
+        ("lock tables t read", "other", None),
+        ("use sales", "other", None),
         ("", "other", None),
     ],
 )
 def test_what_a_statement_of_mysql_does(text, action, tables):
     assert one(text) == (action, tables)
+
+
+@pytest.mark.parametrize(
+    ("text", "action", "tables"),
+    [
+        ("SET NOCOUNT ON SELECT * FROM dbo.t", "read", ["dbo.t"]),
+        ("DECLARE @a int = 1; SELECT * FROM dbo.t WHERE id > @a", "read", ["dbo.t"]),
+        ("USE hr; SELECT * FROM dbo.t", "read", ["dbo.t"]),
+        ("IF 1=1 SELECT * FROM [dbo].[t]", "read", ["dbo.t"]),
+        ("WAITFOR DELAY '0:0:9' SELECT * FROM t", "read", ["t"]),
+        ("DELETE FROM t OUTPUT deleted.*", "read", ["t"]),
+        ("dbo.people", "read", None),
+        ("set transaction isolation level read committed", "other", None),
+        ("print 'x'", "other", None),
+        ("BACKUP DATABASE hr TO DISK='x'", "export", None),
+    ],
+)
+def test_what_a_batch_of_sql_server_does(text, action, tables):
+    assert one(text, TSQL) == (action, tables)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +96,17 @@ def test_what_a_statement_of_mysql_does(text, action, tables):
         ("create view v as select * from t", "schema", ["v", "t"]),
         ("with x as (insert into t values (1) returning *) select * from x", "read", ["t"]),
         ("select * from f(4)", "read", None),
-        ("do $$ begin delete from t; end $$", "other", None),
+        ("do $$ begin delete from t; end $$", "read", None),  # it can send rows as notices
+        ("begin; declare c cursor for select * from t; fetch all from c", "read", ["t"]),
+        ("declare c cursor for select 1; select * from t", "read", ["t"]),
+        ("explain select 1; select * from t", "read", ["t"]),
+        ("prepare p as select 1; select * from t", "read", ["t"]),
+        ("fetch all from c; select * from t", "read", ["t"]),
+        ("insert into t select * from u returning *", "read", ["t", "u"]),
+        ("delete from t returning *", "read", ["t"]),
+        ("with a as (select 1) insert into t select * from a", "write", ["t"]),
+        ("lock table t", "other", None),
+        ("nobody knows this", "read", None),
         ("select E'it\\'s', 'c:\\' from t", "read", ["t"]),
     ],
 )  # fmt: skip
