@@ -24,7 +24,6 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.reading.entries import Places
-from detector.reading.sql_shape import MYSQL, shapes
 
 _USER: Final = np.frombuffer(b"# User@Host: ", np.uint8)
 _TIME: Final = np.frombuffer(b"# Time: ", np.uint8)
@@ -54,8 +53,8 @@ _FIELDS: Final = {
     "killed": r"(?m)^# (?:Query_time: .*|Schema: .*)Killed: +(\d{1,9})",
     "thread": r"(?m)(?:^# Thread_id: +|^# Query_time: .*Thread_id: +)(\d{1,18})",
 }
-#: An entry that leaves a literal open may hold some that are none; further ones are its own.
-_FURTHER: Final = 16
+#: Both lines of a head in one, as some shippers make it.
+_ONE_LINE: Final = r"^(# Time: [^\n]*?\S) +(# User@Host: )"
 
 
 def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
@@ -63,9 +62,18 @@ def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
     found = _beginning(data, lines, _USER)
     before = np.maximum(found - 1, 0)
     timed = _beginning(data, lines[before], _TIME, which=found > 0)
+    # The server ends no line of time with the semicolon that it ends statements with.
+    timed = timed[data[lines[found[timed]] - 2] != ord(";")]
     places = lines[found]
     places[timed] = lines[before[timed]]
-    return places
+    alone = np.setdiff1d(_beginning(data, lines, _TIME), before[timed], assume_unique=True)
+    both = [line for line in alone.tolist() if _names_a_user(data, lines, line)]
+    return np.sort(np.concatenate([places, lines[both]])) if both else places
+
+
+def _names_a_user(data: npt.NDArray[np.uint8], lines: Places, line: int) -> bool:
+    end = int(lines[line + 1]) if line + 1 < len(lines) else len(data)
+    return b" # User@Host: " in data[lines[line] : end].tobytes()
 
 
 def _beginning(
@@ -84,51 +92,13 @@ def _beginning(
     return index
 
 
-def inside(texts: pl.Series, opened: pl.Series) -> tuple[dict[int, int], int]:
-    """Where a head stands in a literal of the entry before: that entry's row to how many it is.
-
-    ``opened`` says which of ``texts`` leave a literal open. Nobody but the lexer can tell such
-    lines from entries: whoever may send statements can send them. An entry whose statement was
-    wrong leaves a literal open too, and then what follows does not close it. With it, the row
-    from which on that cannot be told before more entries are known.
-    """
-    found: dict[int, int] = {}
-    past, doubt = 0, len(texts)
-    for row in opened.arg_true().to_list():
-        end = _end(texts[row : row + _FURTHER]) if row >= past else 0
-        if end:
-            found[row] = end
-            past = row + end
-        elif row >= past and row + _FURTHER > len(texts):
-            doubt = min(doubt, row)
-    return found, doubt
-
-
-def _end(texts: pl.Series) -> int:
-    """How many of ``texts``, joined, make a statement whose literals all end; 0 if none do."""
-    for end in range(2, len(texts) + 1):
-        body = pl.Series(["".join(texts[:end])]).str.extract_groups(_ENTRY).struct.field("text")
-        if not shapes(body, MYSQL)["open"].item():
-            return end
-    return 0
-
-
-def joined(texts: pl.Series, found: dict[int, int]) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
-    """(``texts`` with what belongs together joined, which of them begin an entry)."""
-    begun = np.ones(len(texts), dtype=bool)
-    for row, end in found.items():
-        begun[row + 1 : row + end] = False
-    whole = ["".join(texts[row : row + end]) for row, end in found.items()]
-    return texts.scatter(list(found), whole).filter(pl.Series(begun)), begun
-
-
 def parsed(texts: pl.Series) -> pl.DataFrame:
     """Columns of entries, null where an entry lacks the field; ``query_time`` is in seconds.
 
     ``time``, ``use``, ``schema``, ``login``, ``address`` and ``text`` are String, the others
     numbers. An entry whose head is broken has no ``sent``.
     """
-    frame = texts.to_frame("entry")
+    frame = texts.to_frame("entry").select(pl.col("entry").str.replace(_ONE_LINE, "${1}\n${2}"))
     groups = pl.col("entry").str.extract_groups(_ENTRY).alias("_groups")
     frame = frame.select(groups).unnest("_groups")
     login = pl.col("user").str.extract_groups(_LOGIN).alias("_login")

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.reading import entries, mysql, opening, rejects, slow_log, sql, times
+from detector.reading import entries, mysql, opening, rejects, slow_heads, slow_log, sql, times
 from detector.reading.entries import Entries
 from detector.reading.identity import Sessions
 from detector.reading.records import Reject
@@ -26,6 +26,7 @@ _HEAD: Final = (
 )
 _BROKEN: Final = "is not a whole entry of the slow query log"
 _NOBODY: Final = "names no user"
+_WITHIN: Final = "stands inside the statement of another entry: the server wrote no such head"
 _CUT: Final = "is the rest of an entry that begins in another file"
 #: A session can set its own clock, and with it the time of its entries; 0 and DEFAULT end that.
 _SETS_CLOCK: Final = r"(?i)^\s*set\b[^;]*\btimestamp`?\s*:?="
@@ -85,8 +86,8 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
         "database": "Schema, or the last use",
         "object": "tables named in the SQL",
         "other_objects": "the further tables of the same statement",
-        "action": "the SQL",
-        "rows": "Rows_sent; for writes Rows_affected",
+        "action": "the SQL; read wherever records were sent",
+        "rows": "Rows_sent; for writes that send none Rows_affected",
         "bytes": "Bytes_sent",
         "duration_ms": "Query_time",
         "statement": "fingerprint of the SQL without its literals",
@@ -141,31 +142,36 @@ class _Reader:
         bad = list(found.rejects)
         if found.before and not slow_log.is_banner(found.before):
             bad.append(Reject(1, _CUT))
-        frame = self._frame(found, last=last)
+        frame, within = self._frame(found, last=last)
+        bad += [Reject(int(line), _WITHIN) for line in within]
         frame = frame.with_columns(self._reason())
         wrong = frame.filter(pl.col("reason").is_not_null())
         bad += [Reject(line, reason) for line, reason in wrong.select("line", "reason").rows()]
         events = self._events(frame.filter(pl.col("reason").is_null()))
         return Batch(events, rejects.frame(self.path, bad), bytes_read=found.raw_bytes)
 
-    def _frame(self, found: Entries, *, last: bool) -> pl.DataFrame:
-        """The entries; the last ones wait for the next block where a literal in them is open."""
+    def _frame(self, found: Entries, *, last: bool) -> tuple[pl.DataFrame, list[int]]:
+        """(the entries, the lines of heads inside of their statements).
+
+        The last entries wait for the next block where a statement in them is open.
+        """
         texts = pl.concat([self.held, found.texts.alias("text")])
         lines = np.concatenate([self.held_lines, found.lines])
         frame = slow_log.parsed(texts)
         shaped = shapes(frame["text"], MYSQL)
-        inner, end = slow_log.inside(texts, shaped["open"])
+        inner, end = slow_heads.inside(texts, frame, shaped)
         end = len(texts) if last else end
         self.held, self.held_lines = texts[end:], lines[end:]
-        texts, lines = texts[:end], lines[:end]
-        if inner:
-            texts, begun = slow_log.joined(texts, inner)
-            lines = lines[begun]
-        if len(texts) < frame.height:
+        inner = {row: after for row, after in inner.items() if row < end}
+        kept = slow_heads.believed(frame, inner)[:end]
+        within = lines[:end][~kept].tolist()
+        if inner or end < len(texts):
+            texts = slow_heads.joined(texts, inner)[:end].filter(pl.Series(kept))
             frame = slow_log.parsed(texts)
             shaped = shapes(frame["text"], MYSQL)
         frame = pl.concat([frame, sql.meanings(shaped, MYSQL)], how="horizontal")
-        return self._dated(self._carried(frame.with_columns(pl.Series("line", lines, pl.Int64))))
+        numbers = pl.Series("line", lines[:end][kept], pl.Int64)
+        return self._dated(self._carried(frame.with_columns(numbers))), within
 
     def _carried(self, frame: pl.DataFrame) -> pl.DataFrame:
         """``use`` and ``time`` hold until they change; a restart forgets the first."""
@@ -246,12 +252,16 @@ class _Reader:
         frame = mysql.with_objects(frame)
         failed = (pl.col("errno").fill_null(0) != 0) | (pl.col("killed").fill_null(0) != 0)
         told = pl.col("errno").is_not_null() | pl.col("killed").is_not_null()
-        write = pl.col("action").is_in(["write", "schema"])
+        # What was sent was read, whatever the statement looks like.
+        sends = (pl.col("sent") > 0) & (pl.col("action") != "export")
+        action = pl.when(sends).then(pl.lit("read")).otherwise("action")
+        write = action.is_in(["write", "schema"])
         # A statement by EXECUTE has sent rows and, by MariaDB's account, no bytes.
         silent = (pl.col("bytes") == 0) & (pl.col("sent") > 0)
         made = {
             "account": pl.col("person"),
             "client_address": pl.col("address"),
+            "action": action,
             "rows": pl.when(write).then("affected").otherwise("sent"),
             "bytes": pl.when(~silent).then("bytes"),
             "duration_ms": pl.col("query_time") * 1000,

@@ -1,0 +1,210 @@
+r"""Which heads of a slow query log the server wrote, and which stand inside a statement.
+
+Whoever sends statements can send lines that look like heads. The server writes a head where a
+statement has ended, and a statement ends outside of literals, comments and blocks. So an entry is
+read as the server's lexer reads it, and what follows one that is still open belongs to it:
+
+    SELECT * FROM person /*
+    # User@Host: bob[bob] @ web1 [10.1.2.4]
+    # Query_time: 0.1  Lock_time: 0.0  Rows_sent: 1  Rows_examined: 1
+    SET timestamp=1707213600;
+    */;
+
+A statement that failed can be open for good, and what follows it does not close it. Then the heads
+behind it are believed, but for an entry that has sent records: that one did not fail.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+#: Heads behind an open entry that may be its own; more only where it has sent records.
+_FURTHER: Final = 200
+_FURTHER_SENT: Final = 20_000
+#: What begins a block: a statement that holds others.
+#: https://mariadb.com/kb/en/using-compound-statements-outside-of-stored-programs/
+_BLOCK: Final = (
+    r"(?i)^(?:set\s+statement\b[^;]*\bfor\s+)?(?:[`\w$]+\s*:\s*)?"
+    r"(?:begin\s+not\b|if\b|case\b|loop\b|while\b|repeat\b|for\b"
+    r"|(?:create|alter)\b.*\b(?:procedure|function|trigger|event|package)\b)"
+)
+_TOKEN: Final = re.compile(r"/\*(?:M?!\d*)?|\*/|--(?=[\s\x00-\x1f]|$)|\w+|[^\s\w]")
+_ENDS: Final = {
+    "'": re.compile(r"(?:[^'\\]|\\.|'')*+'", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\]|\\.|"")*+"', re.DOTALL),
+    "`": re.compile(r"(?:[^`]|``)*+`"),
+    "/*": re.compile(r"(?:[^*]|\*(?!/))*+\*/"),
+}
+_OPENS: Final = frozenset("if case loop while repeat for".split())
+#: Tokens behind which a statement of a block begins.
+_BEFORE: Final = frozenset("; : then else do loop repeat begin atomic for".split())
+#: A server with another mode may read a literal that holds these otherwise.
+_DOUBTFUL: Final = r"""\\['"]"""
+
+
+class State(NamedTuple):
+    """Where a statement stands: what is ``open`` ("" for nothing), whether a comment runs that
+    the server executes, how many blocks are open, and the last token.
+    """
+
+    open: str = ""
+    runs: bool = False
+    depth: int = 0
+    last: str = ";"
+
+    @property
+    def closed(self) -> bool:
+        """Whether a statement may end here."""
+        return not self.open and not self.runs and self.depth <= 0
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where what is open in an entry ends, each entry read once from each state."""
+
+    texts: pl.Series
+    known: dict[tuple[int, State], int | None] = field(default_factory=dict)
+
+    def end(self, row: int, state: State) -> int | None:
+        """The row behind the first one at whose end all is closed, read on from ``row`` in
+        ``state``; None where the texts end before.
+        """
+        path: list[tuple[int, State]] = []
+        found: int | None = None
+        while row < len(self.texts):
+            if (row, state) in self.known:
+                found = self.known[row, state]
+                break
+            path.append((row, state))
+            state = advanced(self.texts[row], state)
+            row += 1
+            if state.closed:
+                found = row
+                break
+            state = state._replace(last=";") if not state.open else state
+        self.known.update(dict.fromkeys(path, found))
+        return found
+
+
+def advanced(text: str, state: State, *, blocks: bool = True) -> State:
+    """The state behind ``text``, from ``state`` before it; each character is looked at once.
+
+    A block counts as begun wherever it could be, and as ended only where it must be: whoever
+    sends statements can call a column ``end``.
+    """
+    open_, runs, depth, last = state
+    at = 0
+    while True:
+        if open_:
+            ended = _ENDS[open_].match(text, at)
+            if ended is None:
+                return State(open_, runs, depth, last)
+            at, open_ = ended.end(), ""
+        found = _TOKEN.search(text, at)
+        if found is None:
+            return State("", runs, depth, last)
+        at, token = found.end(), found[0]
+        if token in _ENDS:
+            open_ = token
+        elif token.startswith("/*"):
+            runs = True
+        elif token == "*/":
+            runs = False
+        elif token in {"#", "--"}:
+            line = text.find("\n", at)
+            at = len(text) if line < 0 else line
+        else:
+            token = token.lower() if len(token) < 20 else "x"
+            if blocks:
+                depth = _depth(depth, last, token)
+            last = token
+
+
+def _depth(depth: int, last: str, token: str) -> int:
+    if token == "begin" or (token in _OPENS and last in _BEFORE):
+        return depth + 1
+    if token == "end" and last in {";", "begin", "atomic"}:
+        return depth - 1
+    return depth
+
+
+def inside(texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame) -> tuple[dict[int, int], int]:
+    """Where heads stand inside of an entry: that entry's row to the row behind the last of them.
+
+    ``frame`` are the ``texts`` as ``slow_log.parsed``, ``shaped`` are the shapes of their
+    statements. With it, the row from which on that cannot be told before more entries are known.
+    """
+    sure = (frame["sent"] > 0) & ~frame["text"].str.contains(_DOUBTFUL)
+    begun = _open(frame, shaped)
+    found: dict[int, int] = {}
+    past, doubt = 0, len(texts)
+    if not begun:
+        return found, doubt
+    walk = _Walk(texts)
+    for row, state in sorted(begun.items()):
+        if row < past:
+            continue
+        end = walk.end(row + 1, state)
+        most = _FURTHER_SENT if sure[row] and state.open else _FURTHER
+        if end is None and len(texts) - row <= most:
+            doubt = min(doubt, row)
+        elif end is not None and end - row - 1 <= most:
+            found[row] = past = end
+    return found, doubt
+
+
+def _open(frame: pl.DataFrame, shaped: pl.DataFrame) -> dict[int, State]:
+    """The entries whose statement is still open where the next head stands, and in what state."""
+    shape, text = shaped["shape"], frame["text"]
+    literal = shaped["open"] | shape.str.contains("/*", literal=True)
+    block = shape.str.contains(_BLOCK)
+    found: dict[int, State] = {}
+    for row in (literal | block).fill_null(value=False).arg_true().to_list():
+        state = advanced(text[row], State(), blocks=bool(block[row]))
+        if not state.closed:
+            found[row] = state._replace(last=state.last if state.open else ";")
+    for row in _weakly(frame):
+        found.setdefault(row, State())
+    return found
+
+
+def _weakly(frame: pl.DataFrame) -> list[int]:
+    """Entries behind which a head stands that no server wrote.
+
+    A statement is never empty, and a head has the time of its statement and its statement: one
+    that lacks them is none where the statement before has not ended, or ends in a comment.
+    """
+    empty = (frame["text"] == "").fill_null(value=True) & ~frame["restarts"].fill_null(value=False)
+    weak = frame["epoch"].is_null() | empty
+    timed = frame["epoch"].is_not_null()
+    rows = (timed & (empty | weak.shift(-1).fill_null(value=True))).arg_true()
+    text = frame["text"].gather(rows)
+    ended = text.str.ends_with(";") & ~text.str.contains(r"(?:#|--\s)[^\n]*$")
+    return rows.filter(~ended.fill_null(value=False)).to_list()
+
+
+def joined(texts: pl.Series, found: dict[int, int]) -> pl.Series:
+    """``texts`` in which an entry that holds heads has all of its statement."""
+    whole = ["".join(texts[row:end]) for row, end in found.items()]
+    return texts.scatter(list(found), whole) if found else texts
+
+
+def believed(frame: pl.DataFrame, found: dict[int, int]) -> npt.NDArray[np.bool_]:
+    """Which of the heads are entries of their own.
+
+    Of an entry that sent nothing it cannot be told whether it failed, and then what follows is the
+    server's. So heads of the same account count: forged ones harm nobody else, and nobody can hide
+    what he reads behind a statement that fails.
+    """
+    kept = np.ones(frame.height, dtype=bool)
+    for row, end in found.items():
+        mine = frame["login"][row] if not frame["sent"][row] else None
+        for inner in range(row + 1, end):
+            kept[inner] = mine is not None and frame["login"][inner] == mine
+    return kept
