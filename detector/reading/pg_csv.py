@@ -43,6 +43,7 @@ _COLUMNS: Final = {
     13: "message",
     18: "context",
     19: "query",
+    20: "query_position",
     22: "application_name",
 }
 _TIME: Final = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9}$"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
 
-from detector.reading import pg_plans, pg_time, pgaudit
+from detector.reading import pg_failures, pg_plans, pg_time, pgaudit
 from detector.reading.ahead import ahead
-from detector.reading.fingerprint import fingerprint
 from detector.reading.identity import Sessions
 from detector.reading.pg_evidence import Evidence
 from detector.reading.pg_plans import TOLD
@@ -32,11 +31,6 @@ _FAILED: Final = ("ERROR", "FATAL", "PANIC")
 #: SQLSTATEs of failed logins: invalid_authorization_specification, invalid_password
 #: (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _NO_ENTRY: Final = ("28000", "28P01")
-
-#: Classes of errors found before the first row can be sent: syntax and permission, unsupported,
-#: cursor, statement, transaction and catalogue names. Any other error, a cancelled statement
-#: above all, can come when a million rows are already out: their number is unknown, not 0.
-_NO_ROWS: Final = ("0A", "24", "25", "26", "34", "3D", "3F", "42")
 
 _FORGED: Final = "begins with AUDIT: but was raised by an SQL statement, not by pgaudit"
 _MALFORMED: Final = "begins with AUDIT: but is not in pgaudit's format"
@@ -109,13 +103,14 @@ def _last(reader: _Reader, done: int) -> Batch:
     return Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
     """What is carried from block to block."""
 
     statements: Statements
     evidence: Evidence
     sessions: Sessions
+    executed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.UInt64))
 
     def kept(self) -> str:
         """All of it, as text."""
@@ -124,6 +119,7 @@ class _Reader:
                 "statements": self.statements.kept(),
                 "evidence": self.evidence.kept(),
                 "sessions": list(self.sessions.known.items()),
+                "executed": self.executed.to_list(),
             }
         )
 
@@ -135,6 +131,7 @@ class _Reader:
             Statements.of(raw["statements"]),
             Evidence.of(raw["evidence"]),
             Sessions(settings.identity, dict(raw["sessions"])),
+            pl.Series(raw.get("executed", []), dtype=pl.UInt64),
         )
 
 
@@ -150,13 +147,17 @@ def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Bat
     kept = _with_persons(kept, reader.sessions)
     lines, wrong = pgaudit.parse(kept.filter(pl.col("sort") == "audit"))
     bad.append(wrong.select("row", pl.lit(_MALFORMED).alias("reason")))
-    lines, told, further = reader.evidence.add(lines, _told(kept))
+    told = _told(kept)
+    whole = told.height
+    told, reader.executed = pg_plans.without_continued(told, reader.executed)
+    skipped += whole - told.height
+    lines, told, further = reader.evidence.add(lines, told)
     audited, folded = reader.statements.add(lines)
     parts = [
         audited,
         told,
         _logins(kept.filter(pl.col("sort").is_in(["login", "refused"]))),
-        _failures(kept.filter(pl.col("sort") == "failed")),
+        _plain_events(*pg_failures.failures(kept.filter(pl.col("sort") == "failed"))),
     ]
     return Batch(
         pl.concat(parts),
@@ -195,8 +196,7 @@ def _sorted(frame: pl.DataFrame) -> pl.DataFrame:
     named = pl.col("user_name").fill_null("") != ""
     # What is nested within another statement has a context, and so has what SQL raised.
     plan = message.str.contains(pg_plans.PLAN) & ~failed
-    fetch = message.str.contains(pg_plans.FETCH)
-    text = message.str.contains(pg_plans.STATEMENT) & ~fetch & ~failed
+    text = message.str.contains(pg_plans.STATEMENT) & ~failed
     cases = (
         (audit & forged, "forged"),
         (audit, "audit"),
@@ -241,41 +241,6 @@ def _logins(frame: pl.DataFrame) -> pl.DataFrame:
             "success": pl.col("sort") == "login",
         },
     )
-
-
-def _failures(frame: pl.DataFrame) -> pl.DataFrame:
-    """Statements that ended in an error: what they were is in their text's first word."""
-    if frame.is_empty():
-        return empty(EVENTS)
-    word = (
-        pl.col("query")
-        .str.extract(r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z]+)")
-        .str.to_lowercase()
-    )
-    copied_in = pl.col("query").str.contains(r"(?i)\bfrom\s+(?:stdin|program|')")
-    action = (
-        pl.when(word == "copy")
-        .then(pl.when(copied_in).then(pl.lit("write")).otherwise(pl.lit("export")))
-        .when(word.is_in(["select", "table", "values", "with", "fetch", "execute", "declare"]))
-        .then(pl.lit("read"))
-        .when(word.is_in(["insert", "update", "delete", "merge", "truncate"]))
-        .then(pl.lit("write"))
-        .when(word.is_in(["create", "alter", "drop", "grant", "revoke", "comment"]))
-        .then(pl.lit("schema"))
-        .otherwise(pl.lit("other"))
-    )
-    early = pl.col("sql_state_code").fill_null("").str.head(2).is_in(_NO_ROWS)
-    frame = frame.with_columns(
-        action.alias("action"), fingerprint(frame["query"]).alias("statement")
-    )
-    harmless = early | ~pl.col("action").is_in(["read", "export"])
-    made = {
-        "action": pl.col("action"),
-        "rows": pl.when(harmless).then(0),
-        "statement": pl.col("statement"),
-        "success": pl.lit(value=False),
-    }
-    return _plain_events(frame, made)
 
 
 def _plain_events(frame: pl.DataFrame, made: dict[str, pl.Expr]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ log_min_duration_statement log the text alone:
     duration: 0.010 ms  execute stmt/portal: SELECT * FROM person WHERE id = $1
 
 ``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was
-logged, and a duration without text belongs to the line before it.
+logged (unless a statement has that name), and a duration without text belongs to the line before it.
 """
 
 from __future__ import annotations
@@ -56,10 +56,20 @@ TOLD: Final = {
 }
 
 PLAN: Final = r"^duration: [\d.]+ ms  plan:\s"
-STATEMENT: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): "
+#: The name of a prepared statement or portal is its client's choice, line breaks included. Where
+#: it holds a colon, the text seems to begin within it.
+_TELLS: Final = (
+    r"^(?:duration: [\d.]+ ms  )?(?:statement: |execute (?s:.*?): |fastpath function call: )"
+)
+STATEMENT: Final = _TELLS
+#: What goes on with a statement that was executed before, or one that was given such a name.
 FETCH: Final = r"^(?:duration: [\d.]+ ms  )?execute fetch from "
+#: Statements of sessions that are remembered, so that what goes on with them is known.
+_EXECUTED: Final = 2_000
+#: Command tags of what returns records. The server writes the tag, a client's text says less.
+_TAGS: Final = {"SELECT": "read", "COPY": "export", "EXECUTE": "read", "CALL": "read"}
 _DURATION: Final = r"^duration: ([\d.]+) ms"
-_STATED: Final = r"^(?:duration: [\d.]+ ms  )?(?:statement|execute [^\n]*?): ((?s:.*))$"
+_STATED: Final = _TELLS + r"((?s:.*))$"
 #: In JSON a newline within a text is escaped, so a line of its own is the plan's; the top node is
 #: indented by four.
 _JSON_TEXT: Final = r'\{\s*"Query Text": ("(?:[^"\\]|\\.)*")'
@@ -105,7 +115,36 @@ def statements(raw: pl.DataFrame) -> pl.DataFrame:
         pl.lit(value=False).alias("_modify"),
         none.alias("_relations"),
     )
-    return _told(frame, "statement")
+    told = _told(frame, "statement")
+    fetched = raw["message"].str.contains(FETCH)
+    if not fetched.any():
+        return told
+    kind = pl.when(fetched).then(pl.lit("fetch")).otherwise("kind")
+    return told.with_columns(kind.alias("kind"))
+
+
+def without_continued(
+    told: pl.DataFrame, executed: pl.Series
+) -> tuple[pl.DataFrame, pl.Series]:
+    """``told`` without lines that go on with a statement of their session, and ``executed`` with
+    what began in it: hashes (UInt64) of sessions and texts, the last of them.
+
+    A statement can be named ``fetch from x``: one that its session has not begun, and a COPY,
+    which is never gone on with, are statements like others.
+    """
+    key = pl.struct("session_id", "text_key").hash(seed=2)
+    begun = told.filter(pl.col("kind") == "statement").select(key.alias("_key"), "row")
+    known = pl.concat([executed, begun["_key"]]).unique(maintain_order=True)
+    fetches = told.filter(pl.col("kind") == "fetch").select(key.alias("_key"), "row", "action")
+    if fetches.is_empty():
+        return told, known.tail(_EXECUTED)
+    firsts = begun.group_by("_key").agg(pl.col("row").min().alias("_first"))
+    fetches = fetches.join(firsts, on="_key", how="left")
+    before = pl.col("_key").is_in(executed.implode()) | (pl.col("_first") < pl.col("row"))
+    again = fetches.filter(before.fill_null(value=False) & (pl.col("action") != "export"))["row"]
+    told = told.filter(~((pl.col("kind") == "fetch") & pl.col("row").is_in(again.implode())))
+    kind = pl.col("kind").replace("fetch", "statement")
+    return told.with_columns(kind), known.tail(_EXECUTED)
 
 
 def failed(raw: pl.DataFrame) -> pl.DataFrame:
@@ -215,10 +254,11 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     frame = pl.concat([frame, means], how="horizontal")
     frame = _with_objects(frame)
     verb, plan = pl.col("verb"), kind == "plan"
-    write, explain = pl.col("action") == "write", (verb == "explain")
-    prepared = (verb == "prepare") & plan
-    # EXECUTE's plan has the text of PREPARE, and is what that text reads or writes.
-    inner = pl.when(prepared).then(pl.lit("read")).otherwise("action")
+    single = ~pl.col("many")
+    explain = (verb == "explain") & (single | (pl.lit(plan) & (pl.col("command_tag") == "EXPLAIN")))
+    prepared = (verb == "prepare") & single & plan
+    inner = _by_plan(explain, prepared) if plan else _by_text()
+    write = inner == "write"
     known = pl.when(explain).then(0).when(write & pl.col("_modify")).then(None).otherwise("rows")
     made = {
         "account": pl.col("user_name"),
@@ -228,8 +268,8 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
         "text_key": pl.when(prepared | (verb == "execute"))
         .then(PREPARED)
         .otherwise(text_key(pl.col("_text"))),
-        "cursor": verb == "declare",
-        "action": pl.when(verb == "fetch").then(pl.lit("other")).otherwise(inner),
+        "cursor": (verb == "declare") & single,
+        "action": pl.when((verb == "fetch") & single).then(pl.lit("other")).otherwise(inner),
         "rows": known if plan else pl.lit(None),
         "duration_ms": pl.col("message").str.extract(_DURATION).cast(pl.Float64),
         "statement": pl.col("fingerprint"),
@@ -237,6 +277,27 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
     return frame.select(
         made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in TOLD.items()
     )
+
+
+def _by_plan(explain: pl.Expr, prepared: pl.Expr) -> pl.Expr:
+    """What a plan did. One text can be of several statements, each of which has a plan: then the
+    plan says more. EXECUTE's has the text of PREPARE, and is what that text reads or writes.
+    """
+    returns = pl.col("_text").str.contains(r"(?i)\breturning\b")
+    written = pl.when(pl.col("_modify") & ~returns).then(pl.lit("write")).otherwise(pl.lit("read"))
+    return (
+        pl.when(explain).then(pl.lit("other"))
+        .when(prepared | pl.col("many")).then(written)
+        .otherwise("action")
+    )  # fmt: skip
+
+
+def _by_text() -> pl.Expr:
+    """What a text does; one whose beginning may be its statement's name, by the tag too."""
+    named = pl.col("message").str.contains(r"^(?:duration: [\d.]+ ms  )?execute ")
+    tag = pl.col("command_tag").replace_strict(_TAGS, default=None, return_dtype=pl.String)
+    quiet = pl.col("action").is_in(["other", "schema"]) & named & tag.is_not_null()
+    return pl.when(quiet).then(tag).otherwise("action")
 
 
 def _with_objects(frame: pl.DataFrame) -> pl.DataFrame:

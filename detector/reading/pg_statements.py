@@ -182,8 +182,9 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         .then(0)
         .when("bare_copy")
         .then("copied")
+        # A block sends no records, but can send what it reads as notices.
         .when("has_block")
-        .then(pl.when(pl.col("any_rows").is_not_null()).then(0))
+        .then(pl.when(pl.col("any_rows").is_not_null() & ~pl.col("has_read")).then(0))
         .when("counted")
         .then("last")
         .when("has_function")

@@ -35,6 +35,7 @@ RAW: Final = {
     "message": pl.String(),
     "context": pl.String(),
     "query": pl.String(),
+    "query_position": pl.String(),
     "application_name": pl.String(),
     "command_tag": pl.String(),
     "row": pl.Int64(),

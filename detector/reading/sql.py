@@ -143,7 +143,8 @@ def _meaning(found: tuple[str | None, bool, str | None], dialect: Dialect) -> _M
 
 
 def _blind(shape: str, dialect: Dialect) -> _Meaning:
-    return _Meaning(sql_words.action(shape, dialect.name), None, parsed=False)
+    many = ";" in shape
+    return _Meaning(sql_words.action(shape, dialect.name), None, parsed=False, many=many)
 
 
 def _look(shape: str, dialect: Dialect) -> _Meaning:

@@ -32,6 +32,7 @@ _KEYS: Final = {
     "message": "message",
     "context": "context",
     "query": "statement",
+    "query_position": "cursor_position",
     "application_name": "application_name",
     "command_tag": "ps",
 }
