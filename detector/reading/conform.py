@@ -65,7 +65,7 @@ def conform(
             series[name] = _column(name, table, columns, settings, now, problems)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise Mistyped(name, str(table[name].type)) from None
-    events = pl.DataFrame(series)
+    events = pl.DataFrame(_read(series) if {"action", "rows"} <= set(table.column_names) else series)
     if not problems:
         return Conformed(events, _no_rejects())
     reason = pl.Series([None] * len(events), dtype=pl.String)
@@ -78,6 +78,17 @@ def conform(
     bad = reason.is_not_null()
     rejected = pl.DataFrame({"row": bad.arg_true().cast(pl.UInt32), "reason": reason.drop_nulls()})
     return Conformed(events.filter(~bad), rejected)
+
+
+def _read(series: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    """What has rows and no action that is known was read: records do not leave by ``other``."""
+    sent = ((series["rows"] > 0) & (series["action"] == "other")).fill_null(value=False)
+    if not sent.any():
+        return series
+    action = series["action"].cast(pl.String)
+    read = pl.Series(["read"], dtype=pl.String).new_from_index(0, len(action))
+    changed = read.zip_with(sent, action).cast(CATEGORICAL).alias("action")
+    return {**series, "action": changed}
 
 
 def _no_rejects() -> pl.DataFrame:

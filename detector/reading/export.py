@@ -40,7 +40,8 @@ class Preset:
     taken, in any case). ``needs`` are vendor's names without which a file is not of this format,
     ``marks`` what else tells it. ``columns`` makes canonical columns of ours, all of which are
     text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
-    in order and no access to data. ``fold`` is the same for entries of one statement, whose rows
+    in order and no access to data, ``refuse`` gives the reason why one cannot be an event, null
+    where it can. ``fold`` is the same for entries of one statement, whose rows
     are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
     with a statement's text, from which ``sql_tables`` is made by the rules of ``dialect``. ``utc``
     says that times which name no zone are UTC. ``made`` are columns of ours that are made of
@@ -56,6 +57,7 @@ class Preset:
     says: Mapping[str, str]
     marks: Marks = lambda _: True
     skip: pl.Expr | None = None
+    refuse: pl.Expr | None = None
     fold: pl.Expr | None = None
     rank: pl.Expr | None = None
     sql: str = ""
@@ -189,8 +191,14 @@ class _Reader:
             raw = raw.with_columns(made.alias(name) for name, made in self.preset.made.items())
         if self.preset.sql:
             raw = verbs.with_tables(raw, self.preset.sql, self.preset.dialect)
-        result = self.conformed(raw)
         bad: Bad = list(piece.bad)
+        if self.preset.refuse is not None:
+            reason = raw.select(self.preset.refuse.alias("reason"))["reason"]
+            refused = reason.is_not_null()
+            rows = raw["row"].filter(refused).to_list()
+            bad += zip(piece.lines(rows), reason.drop_nulls(), strict=True)
+            raw = raw.filter(~refused)
+        result = self.conformed(raw)
         if len(result.rejected):
             at = raw["row"].gather(result.rejected["row"]).to_list()
             bad += zip(piece.lines(at), result.rejected["reason"], strict=True)

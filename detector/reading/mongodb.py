@@ -35,11 +35,22 @@ OPERATIONS: Final = {
 }
 
 _COMMANDS: Final = {
-    "read": "find query aggregate count distinct mapreduce getmore group",
-    "write": "insert update delete remove findandmodify bulkwrite q deletes updates",
+    # findAndModify gives its client the document that it changes.
+    "read": "find query aggregate count distinct mapreduce getmore group findandmodify",
+    "write": "insert update delete remove bulkwrite q deletes updates",
     "schema": "create createindexes drop dropdatabase dropindexes collmod renamecollection "
     "createuser updateuser dropuser createrole updaterole droprole grantrolestouser "
-    "revokerolesfromuser",
+    "revokerolesfromuser setfeaturecompatibilityversion compact reindex",
+    # What gives no documents. Whatever is not known counts as a reading.
+    "other": "hello ismaster ping buildinfo hostinfo getcmdlineopts getparameter setparameter "
+    "serverstatus dbstats collstats datasize top currentop killop killcursors killsessions "
+    "killallsessions endsessions startsession refreshsessions committransaction aborttransaction "
+    "coordinatecommittransaction preparetransaction listcollections listindexes listdatabases "
+    "listcommands connectionstatus usersinfo rolesinfo saslstart saslcontinue authenticate logout "
+    "getnonce whatsmyuri getlasterror geterror reseterror explain profile validate fsync "
+    "fsyncunlock getlog logrotate logmessage lockinfo features isdbgrid configuresharding "
+    "flushrouterconfig getshardmap getshardversion shardingstate replsetgetstatus replsetheartbeat "
+    "replsetgetconfig replsetupdateposition planscacheclear plancacheclear",
 }
 _ACTIONS: Final = {verb: action for action, verbs in _COMMANDS.items() for verb in verbs.split()}
 #: A cursor that was not asked for longer than this is told as far as it went; the server's own
@@ -155,13 +166,16 @@ def _folded() -> list[pl.Expr]:
 def _events(found: pl.DataFrame) -> pl.DataFrame:
     if found.is_empty():
         return empty(EVENTS)
-    action = pl.col("verb").replace_strict(_ACTIONS, default="other", return_dtype=pl.String)
+    action = pl.col("verb").replace_strict(_ACTIONS, default="read", return_dtype=pl.String)
+    # What was returned was read, whatever the command is.
+    gave = (pl.col("returned") > 0).fill_null(value=False)
+    action = pl.when(gave).then(pl.lit("read")).otherwise(action)
     found = found.with_columns(
         pl.when("copied").then(pl.lit("export")).otherwise(action).alias("action"),
         pl.when(~pl.col("ns").str.ends_with(".$cmd")).then("ns").alias("object"),
         pl.col("ns").str.extract(r"^([^.]+)").alias("database"),
     )
-    counted = pl.when(pl.col("verb") == "count").then(1)
+    counted = pl.when(pl.col("verb").is_in(["count", "findandmodify"])).then(1)
     rows = (
         pl.when(pl.col("action") == "write").then("written")
         .when("copied").then(None)

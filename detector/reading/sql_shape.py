@@ -79,6 +79,8 @@ POSTGRESQL: Final = Dialect(
 #: https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
 SNOWFLAKE: Final = replace(POSTGRESQL, name="snowflake")
 REDSHIFT: Final = replace(POSTGRESQL, name="redshift")
+#: As in PostgreSQL: https://trino.io/docs/current/language/reserved.html
+TRINO: Final = replace(POSTGRESQL, name="trino")
 #: Backticks, and backslashes in literals: https://docs.databricks.com/en/sql/language-manual/sql-ref-identifiers.html
 DATABRICKS: Final = replace(MYSQL, name="databricks", runs_comments=False)
 #: With names in brackets: https://learn.microsoft.com/en-us/sql/relational-databases/databases/database-identifiers

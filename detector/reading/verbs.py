@@ -7,6 +7,7 @@ place where that is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,7 +23,14 @@ _ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 #: COPY INTO a table, which PostgreSQL does not have, and the query that UNLOAD has in quotes.
 _COPY_INTO: Final = r"(?i)^\s*copy\s+into\s+"
 _UNLOADED: Final = r"(?is)^\s*unload\s*\(\s*(?:'|\$\$)(.*?)(?:'|\$\$)\s*\)\s*to\b.*$"
+#: The statement that SQL Server is given as a text: EXEC ('...'), sp_executesql N'...'.
+_RUN_TEXT: Final = (
+    r"(?i)^\s*(?:exec(?:ute)?\s*(?:(?:sys\.)?sp_executesql\s+(?:@\w+\s*=\s*)?|\(\s*)"
+    r"|sp_executesql\s+)N?'((?:[^']|'')*)'"
+)
 #: First words of statements that return records, besides those ``words.action`` knows.
+_PARTS: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+_EXPORTS: Final = ("export", "copy", "unload", "backup")
 _READS: Final = ("with", "table", "values", "from", "execute", "declare")
 
 
@@ -68,6 +76,41 @@ def action(column: str) -> pl.Expr:
     return pl.when(word.is_in(list(_READS))).then(pl.lit("read")).otherwise(word)
 
 
+def reading(action: pl.Expr, rows: pl.Expr) -> pl.Expr:
+    """``action``, but ``read`` where records were sent and it is no export."""
+    word = action.str.to_lowercase()
+    sent = (rows > 0).fill_null(value=False) & ~word.is_in(_EXPORTS).fill_null(value=False)
+    return pl.when(sent).then(pl.lit("read")).otherwise(action)
+
+
+def qualified(database: pl.Expr, names: pl.Expr) -> pl.Expr:
+    """SQL Server's names of tables as ``database.schema.table``.
+
+    A name without its schema is one of ``dbo``, which every account has unless it is given another.
+    """
+    both = pl.struct(database.alias("database"), names.alias("names"))
+    return both.map_batches(_qualified, return_dtype=pl.List(pl.String))
+
+
+def _qualified(both: pl.Series) -> pl.Series:
+    frame = both.struct.unnest()
+    distinct = frame.unique()
+    found = [
+        names and [_full(database, name) for name in names]
+        for database, names in distinct.iter_rows()
+    ]
+    distinct = distinct.with_columns(pl.Series("full", found, pl.List(pl.String)))
+    keys = ["database", "names"]
+    joined = frame.join(distinct, on=keys, how="left", maintain_order="left", nulls_equal=True)
+    return joined["full"]
+
+
+def _full(database: str | None, name: str) -> str:
+    parts = len(_PARTS.findall(name))
+    within = f"dbo.{name}" if parts == 1 else name
+    return f"{database}.{within}" if database and parts < 3 else within
+
+
 def translated(column: str, meaning: Mapping[str, str]) -> pl.Expr:
     """A word of the log as one that ``words.action`` understands, if ``meaning`` has it."""
     return pl.col(column).replace(dict(meaning))
@@ -106,15 +149,22 @@ def address(column: str) -> pl.Expr:
 
 
 def with_tables(frame: pl.DataFrame, text: str, dialect: Dialect) -> pl.DataFrame:
-    """``frame`` with ``sql_tables`` (list of names, null where unclear) of the SQL in ``text``.
+    """``frame`` with ``sql_tables`` (list of names, null where unclear) and ``sql_action`` of the
+    SQL in ``text``, both null where there is none.
 
     By ``dialect``'s rules for literals and names; each distinct shape is looked at once.
     """
     distinct = frame.select(pl.col(text)).drop_nulls().unique()
     if distinct.is_empty():
-        return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
+        nothing = pl.lit(None, pl.List(pl.String())).alias("sql_tables")
+        return frame.with_columns(nothing, pl.lit(None, pl.String).alias("sql_action"))
     unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
     plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
+    if dialect.name == "tsql":
+        inner = pl.col(text).str.extract(_RUN_TEXT).str.replace_all("''", "'", literal=True)
+        plain = pl.coalesce(inner, plain)
     told = sql.told(distinct.select(plain).to_series(), dialect)
-    tables = distinct.with_columns(told["tables"].alias("sql_tables"))
+    tables = distinct.with_columns(
+        told["tables"].alias("sql_tables"), told["action"].alias("sql_action")
+    )
     return frame.join(tables, on=text, how="left", maintain_order="left")

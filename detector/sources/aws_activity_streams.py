@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _KIND: Final = pl.col("class").str.to_uppercase()
@@ -35,6 +35,12 @@ _BARE: Final = _COMMAND.is_in(["COPY", "DECLARE CURSOR"]) & (verbs.number("rows"
 _NEEDS: Final = ("dbUserName", "class", "command", "commandText", "rowCount", "logTime")
 _UNCOUNTED: Final = verbs.one_of("server", "oracle", "sqlserver", "sql server", "sql_server")
 #: What SQL Server has as exitCode is not told.
+_KNOWN: Final = _COMMAND.str.contains(
+    r"^(?:SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|GRANT|REVOKE|RENAME|COMMENT"
+    r"|SET|COMMIT|ROLLBACK|BEGIN|START|EXPLAIN|SHOW|USE|LOCK|ANALYZE|AUDIT|NOAUDIT)\b"
+).fill_null(value=False)
+#: What failed may have sent records before.
+_FAILED: Final = pl.col("error").is_not_null()
 _NO_CODE: Final = verbs.one_of("server", "sqlserver", "sql server", "sql_server")
 _EXPORT: Final = ((_KIND == "READ") & (_COMMAND == "COPY")).fill_null(value=False) | (
     _KIND == "DATAPUMP"
@@ -69,6 +75,9 @@ PRESET: Final = Preset(
         seen.wrapper == "databaseActivityEventList"
         or all(seen.find(name) is not None for name in _NEEDS)
     ),
+    made={"sql": pl.when(_COMMAND.is_in(["QUERY", "EXECUTE", "PREPARE"])).then("text")},
+    sql="sql",
+    dialect=sql_shape.MYSQL,
     utc=True,
     skip=(pl.col("type").str.to_lowercase() == "heartbeat").fill_null(value=False)
     | _COMMAND.is_in(list(_LEFT)).fill_null(value=False)
@@ -91,11 +100,14 @@ PRESET: Final = Preset(
         .when(_KIND.is_in(list(_CLASSES)))
         .then(_KIND.replace(_CLASSES))
         .when(_COMMAND.is_in(["QUERY", "EXECUTE", "PREPARE"]))
-        .then(verbs.action("text"))
-        .otherwise(pl.col("command")),
-        "rows": pl.when(~(_BARE | _UNCOUNTED | (_KIND == "AUX")).fill_null(value=False)).then(
-            pl.col("rows")
-        ),
+        .then(verbs.reading(pl.coalesce("sql_action", pl.lit("read")), verbs.number("rows")))
+        .when(_KNOWN)
+        .then(pl.col("command"))
+        .otherwise(pl.lit("read")),
+        "rows": pl.when(
+            ~(_BARE | _UNCOUNTED | (_KIND == "AUX") | (_FAILED & (verbs.number("rows") == 0)))
+            .fill_null(value=False)
+        ).then(pl.col("rows")),
         "statement": pl.col("text"),
         "success": pl.col("error").is_null()
         & (_NO_CODE | (pl.coalesce("exit", pl.lit("0")) == "0")),
@@ -109,7 +121,8 @@ PRESET: Final = Preset(
         "object": "objectName",
         "other_objects": "the further objects of the same statement",
         "action": "class and command, else from the SQL",
-        "rows": "rowCount; unknown for COPY and cursors, and for Oracle and SQL Server",
+        "rows": "rowCount; unknown for COPY that counts none, cursors, and what failed, and for "
+        "Oracle and SQL Server",
         "statement": "commandText (hashed, never kept)",
         "success": "no errorMessage, and exitCode 0",
     },

@@ -20,6 +20,17 @@ _OUT: Final = pl.col("text").str.contains(
     r"(?i)^\s*insert\s+into\s+(?:table\s+)?function\b|\binto\s+outfile\b"
 )
 
+#: query_kind is the server's own word, whatever the text is.
+_WRITES: Final = verbs.one_of("kind", "insert", "asyncinsertflush", "delete", "update")
+_KNOWN: Final = _WRITES | verbs.one_of(
+    "kind",
+    *("create", "drop", "undrop", "rename", "optimize", "check", "alter", "grant", "revoke"),
+    *("system", "set", "use", "killquery", "show", "describe", "exists", "explain", "begin"),
+    *("commit", "rollback", "settransactionsnapshot", "move", "truncate", "attach", "detach"),
+    *("backup", "select"),
+)
+_BROKEN: Final = verbs.one_of("type", "exceptionwhileprocessing", "4")
+
 PRESET: Final = Preset(
     name="clickhouse",
     title="ClickHouse system.query_log export",
@@ -54,8 +65,13 @@ PRESET: Final = Preset(
         "other_objects": verbs.others(_TABLES),
         "action": pl.when(_OUT)
         .then(pl.lit("export"))
-        .otherwise(pl.coalesce("kind", verbs.action("text"))),
-        "rows": pl.col("result"),
+        .when(_KNOWN)
+        .then(verbs.reading(pl.col("kind"), pl.when(~_WRITES).then(verbs.number("result"))))
+        .otherwise(pl.lit("read")),
+        # What failed while it ran has sent some, and result_rows is written when it has ended.
+        "rows": pl.when(~(_BROKEN & (verbs.number("result") == 0)).fill_null(value=False)).then(
+            pl.col("result")
+        ),
         "bytes": pl.col("result_bytes"),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
@@ -69,8 +85,8 @@ PRESET: Final = Preset(
         "database": "current_database",
         "object": "tables",
         "other_objects": "the further tables of the same query",
-        "action": "query_kind, else from the SQL; writing to a table function is an export",
-        "rows": "result_rows",
+        "action": "query_kind, else read; writing to a table function is an export",
+        "rows": "result_rows; unknown where the query failed while it ran and none are told",
         "bytes": "result_bytes (the memory that the result took)",
         "duration_ms": "query_duration_ms",
         "statement": "normalized_query_hash, else the text (hashed, never kept)",

@@ -22,6 +22,26 @@ _WRITES: Final = r"^(?:Put|Delete|Complete|Create|Upload|Abort|Restore|Rename|Po
 #: An assumed role is told by its session, which names the person where roles are set up so:
 #: arn:aws:sts::111122223333:assumed-role/Clerk/alice.
 _SESSION: Final = pl.col("arn").str.extract(r":assumed-role/(.+)$")
+#: Root is one person's in each AWS account, and so is told with its number.
+_ROOT: Final = pl.concat_str(pl.lit("root"), pl.col("owner"), separator="/", ignore_nulls=True)
+#: Users of Identity Center are told by onBehalfOf, whatever else names them.
+_PERSON: Final = pl.coalesce(
+    "behalf",
+    pl.when(pl.col("kind") == "Root").then(_ROOT),
+    pl.when(pl.col("kind").is_in(["AssumedRole", "FederatedUser"])).then(
+        pl.coalesce(_SESSION, pl.col("arn").str.extract(r":federated-user/(.+)$"), "principal")
+    ),
+    "user",
+    "service",
+    "principal",
+)
+#: What names everybody names nobody: the number of an AWS account, callers without a name.
+_SHARED: Final = (
+    _PERSON.str.contains(r"^(?:\d{12}|arn:aws[\w-]*:iam::\d{12}:root)$")
+    | _PERSON.str.to_lowercase().is_in(
+        ["anonymous", "anonymous_principal", "hidden_due_to_security_reasons", "unknown"]
+    )
+).fill_null(value=False)
 
 PRESET: Final = Preset(
     name="cloudtrail_s3",
@@ -36,6 +56,7 @@ PRESET: Final = Preset(
         "principal": "userIdentity.principalId",
         "service": "userIdentity.invokedBy",
         "owner": "userIdentity.accountId",
+        "behalf": "userIdentity.onBehalfOf.userId",
         "ip": "sourceIPAddress",
         "agent": "userAgent",
         "region": "awsRegion",
@@ -47,19 +68,16 @@ PRESET: Final = Preset(
     utc=True,
     # Other services, and calls that name no bucket (ListBuckets), read no data.
     skip=verbs.none_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
+    refuse=pl.when(_SHARED | (_PERSON.is_null() & pl.col("owner").is_not_null())).then(
+        pl.concat_str(
+            pl.lit("names no person: "),
+            pl.coalesce(_PERSON, "owner"),
+            pl.lit(" stands for all who share it"),
+        )
+    ),
     columns={
         "timestamp": pl.col("time"),
-        "account": pl.when(pl.col("kind") == "AssumedRole")
-        .then(pl.coalesce(_SESSION, "principal"))
-        .otherwise(
-            pl.coalesce(
-                "user",
-                pl.when(pl.col("kind") == "Root").then(pl.lit("root")),
-                "service",
-                "principal",
-                "owner",
-            )
-        ),
+        "account": _PERSON,
         "client_address": pl.col("ip"),
         "application": pl.col("agent").str.extract(r"^\[?([^/\s\]]+)"),
         "database": pl.col("region"),
@@ -79,7 +97,8 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "eventTime",
-        "account": "the user's name; for an assumed role, role and session name",
+        "account": "onBehalfOf.userId, else the user's name; for an assumed role, role and "
+        "session name",
         "client_address": "sourceIPAddress",
         "application": "userAgent, without its version",
         "database": "awsRegion",

@@ -16,6 +16,16 @@ from detector.reading.export import Preset
 
 _TABLES: Final = pl.coalesce("sql_tables", verbs.items("tables"))
 
+#: statement_type is the platform's own word; whatever else it is counts as a reading.
+_KNOWN: Final = (
+    pl.col("type").str.to_lowercase().str.contains(
+        r"^(?:select|insert|update|delete|merge|copy|truncate|create|alter|drop|undrop|grant|revoke"
+        r"|deny|rename|replace|comment|set|use|reset|refresh|optimize|vacuum|analyze|explain"
+        r"|describe|show|list|clear|cache|uncache|msck|repair|restore|sync|add)(?:_|$)"
+    )
+    .fill_null(value=False)
+)  # fmt: skip
+
 PRESET: Final = Preset(
     name="databricks",
     title="Databricks system.query.history export",
@@ -48,7 +58,9 @@ PRESET: Final = Preset(
         "database": pl.col("database"),
         "object": verbs.first(_TABLES),
         "other_objects": verbs.others(_TABLES),
-        "action": verbs.translated("type", {"COPY": "write"}),  # COPY INTO loads a table
+        "action": pl.when(_KNOWN)
+        .then(verbs.translated("type", {"COPY": "write"}))  # COPY INTO loads a table
+        .otherwise(pl.lit("read")),
         "rows": pl.col("produced"),
         "duration_ms": pl.col("ms"),
         "statement": pl.col("text"),
@@ -62,7 +74,7 @@ PRESET: Final = Preset(
         "database": "catalog, else workspace_id",
         "object": "source_tables, where table_lineage was joined, else from the SQL",
         "other_objects": "the further tables of the same statement",
-        "action": "statement_type",
+        "action": "statement_type; unknown ones are reads",
         "rows": "produced_rows",
         "bytes": "not in the log: read_bytes are what was scanned",
         "duration_ms": "total_duration_ms",

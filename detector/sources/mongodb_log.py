@@ -108,9 +108,12 @@ class _Reader:
         frame = self._known(frame)
         slow = (pl.col("id") == _SLOW) | (pl.col("msg") == "Slow query")
         inner = pl.col("isFromUserConnection") == "false"
+        # The server's own threads have no client; those of clients are called conn and a number.
+        own = pl.col("remote").is_null() & ~pl.col("ctx").str.contains(r"^conn\d+$")
+        inner = inner.fill_null(value=False) | own.fill_null(value=False)
         login = pl.col("id").is_in([*_LOGGED_IN, *_REFUSED])
         sort = (
-            pl.when(slow & ~inner.fill_null(value=False)).then(pl.lit("slow"))
+            pl.when(slow & ~inner).then(pl.lit("slow"))
             .when(login).then(pl.lit("login"))
             .otherwise(pl.lit(""))
         )  # fmt: skip

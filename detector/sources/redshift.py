@@ -16,6 +16,10 @@ from detector.reading.export import Preset
 
 #: What COPY does here is load a table.
 _ACTIONS: Final = {"COPY": "write", "CTAS": "schema", "DDL": "schema", "UNLOAD": "export"}
+#: query_type is Redshift's own word; UTILITY, OTHER and UNKNOWN leave it to the text.
+_KNOWN: Final = verbs.one_of(
+    "type", "select", "insert", "update", "delete", "merge", "copy", "unload", "ctas", "ddl"
+)
 _UNLOAD: Final = verbs.one_of("type", "unload")
 
 PRESET: Final = Preset(
@@ -52,7 +56,9 @@ PRESET: Final = Preset(
         "database": pl.col("database"),
         "object": verbs.first(pl.col("sql_tables")),
         "other_objects": verbs.others(pl.col("sql_tables")),
-        "action": verbs.translated("type", _ACTIONS),
+        "action": pl.when(_KNOWN)
+        .then(verbs.reading(verbs.translated("type", _ACTIONS), verbs.number("returned")))
+        .otherwise(verbs.reading(pl.col("sql_action"), verbs.number("returned"))),
         "rows": pl.when(_UNLOAD).then(pl.col("unloaded")).otherwise(pl.col("returned")),
         "bytes": pl.when(_UNLOAD).then(pl.col("unloaded_bytes")).otherwise("returned_bytes"),
         "duration_ms": pl.col("us").cast(pl.Float64, strict=False) / 1e3,
@@ -67,7 +73,7 @@ PRESET: Final = Preset(
         "database": "database_name",
         "object": "from the SQL",
         "other_objects": "the further tables in the SQL",
-        "action": "query_type; UNLOAD is an export, COPY a write",
+        "action": "query_type, else from the SQL; UNLOAD is an export, COPY a write",
         "rows": "returned_rows; for UNLOAD unloaded_rows, else unknown",
         "bytes": "returned_bytes; for UNLOAD unloaded_files_size",
         "duration_ms": "elapsed_time (microseconds)",

@@ -1,8 +1,10 @@
 """Snowflake's QUERY_HISTORY, joined with ACCESS_HISTORY for the tables behind each query.
 
 https://docs.snowflake.com/en/sql-reference/account-usage/query_history and
-https://docs.snowflake.com/en/sql-reference/account-usage/access_history: ROWS_PRODUCED are the
-rows a statement gives, ROWS_UNLOADED those a COPY INTO a stage writes; COPY (into a table) loads.
+https://docs.snowflake.com/en/sql-reference/account-usage/access_history: ROWS_WRITTEN_TO_RESULT
+are the rows that a statement gives its client (1 for what writes), ROWS_PRODUCED the same in older
+exports, ROWS_UNLOADED those that a COPY INTO a stage writes; COPY (into a table) loads. A statement
+that fails has no result, so nothing of it was sent.
 The view has no address: LOGIN_HISTORY has, and may be joined as CLIENT_IP.
 """
 
@@ -15,15 +17,28 @@ import polars as pl
 from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
-_ACTIONS: Final = {
-    "UNLOAD": "export",
-    "GET_FILES": "export",
-    "COPY": "write",
-    "PUT_FILES": "write",
-    "WITH": "read",
-}
 _TABLES: Final = pl.coalesce("sql_tables", verbs.under("base", "objectName"))
+#: QUERY_TYPE is Snowflake's own word, whatever the text is. These give no records of a table.
+_BARE: Final = (
+    *("alter_session", "set", "unset", "use", "begin_transaction", "commit", "rollback", "show"),
+    *("describe", "desc", "list_files", "list", "remove_files", "explain", "kill", "comment"),
+)
+_WRITES: Final = (
+    *("insert", "update", "delete", "merge", "multi_table_insert", "truncate_table", "copy"),
+    *("create_table_as_select", "put_files", "recluster", "ingest_data"),
+)
+_BARE_TYPE: Final = verbs.one_of("type", *_BARE)
+_WRITE: Final = verbs.one_of("type", *_WRITES)
+_SCHEMA: Final = (
+    pl.col("type").str.to_lowercase()
+    .str.contains(r"^(?:create|alter|drop|undrop|grant|revoke|rename|truncate)(?:_|$)")
+    .fill_null(value=False)
+)  # fmt: skip
+_CHANGED: Final = pl.when(
+    pl.any_horizontal(pl.col(name).is_not_null() for name in ("inserted", "updated", "deleted"))
+).then(pl.sum_horizontal(verbs.number(name) for name in ("inserted", "updated", "deleted")))
 _UNLOAD: Final = verbs.one_of("type", "unload")
+_EXPORT: Final = verbs.one_of("type", "unload", "get_files")
 
 PRESET: Final = Preset(
     name="snowflake",
@@ -37,7 +52,11 @@ PRESET: Final = Preset(
         "type": "QUERY_TYPE",
         "status": "EXECUTION_STATUS",
         "ms": "TOTAL_ELAPSED_TIME",
+        "written": "ROWS_WRITTEN_TO_RESULT",
         "produced": "ROWS_PRODUCED",
+        "inserted": "ROWS_INSERTED",
+        "updated": "ROWS_UPDATED",
+        "deleted": "ROWS_DELETED",
         "unloaded": "ROWS_UNLOADED",
         "result_bytes": "BYTES_WRITTEN_TO_RESULT",
         "outbound": "OUTBOUND_DATA_TRANSFER_BYTES",
@@ -60,12 +79,22 @@ PRESET: Final = Preset(
         "database": pl.col("database"),
         "object": verbs.first(_TABLES),
         "other_objects": verbs.others(_TABLES),
-        "action": verbs.translated("type", _ACTIONS),
+        "action": pl.when(_BARE_TYPE)
+        .then(pl.lit("other"))
+        .when(_WRITE)
+        .then(pl.lit("write"))
+        .when(_SCHEMA)
+        .then(pl.lit("schema"))
+        .when(_EXPORT)
+        .then(pl.lit("export"))
+        .otherwise(pl.lit("read")),
         "rows": pl.when(_UNLOAD)
         .then(pl.col("unloaded"))
         .when(verbs.one_of("type", "get_files"))
         .then(None)
-        .otherwise(pl.col("produced")),
+        .when(_WRITE)
+        .then(pl.coalesce(_CHANGED, verbs.number("produced")))
+        .otherwise(pl.coalesce(verbs.number("written"), verbs.number("produced"))),
         "bytes": pl.when(_UNLOAD)
         .then(pl.coalesce("outbound", "result_bytes"))
         .otherwise(pl.col("result_bytes")),
@@ -81,8 +110,9 @@ PRESET: Final = Preset(
         "database": "DATABASE_NAME",
         "object": "BASE_OBJECTS_ACCESSED, where ACCESS_HISTORY was joined, else from the SQL",
         "other_objects": "the further tables of the same query",
-        "action": "QUERY_TYPE; UNLOAD and GET_FILES are exports",
-        "rows": "ROWS_PRODUCED; for UNLOAD ROWS_UNLOADED; unknown for GET_FILES",
+        "action": "QUERY_TYPE; UNLOAD and GET_FILES are exports, unknown types are reads",
+        "rows": "ROWS_WRITTEN_TO_RESULT, else ROWS_PRODUCED; for writes the rows inserted, updated "
+        "and deleted; for UNLOAD ROWS_UNLOADED; unknown for GET_FILES",
         "bytes": "BYTES_WRITTEN_TO_RESULT; for UNLOAD OUTBOUND_DATA_TRANSFER_BYTES",
         "duration_ms": "TOTAL_ELAPSED_TIME",
         "statement": "QUERY_PARAMETERIZED_HASH, else the text (hashed, never kept)",

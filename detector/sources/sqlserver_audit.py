@@ -2,8 +2,9 @@
 
 https://learn.microsoft.com/en-us/sql/relational-databases/system-functions/sys-fn-get-audit-file-transact-sql:
 event_time is UTC; a statement longer than 4,000 characters comes in pieces by sequence_number; a
-statement has a row for each object. response_rows and affected_rows are filled on Azure SQL only;
-elsewhere nothing counts rows, and succeeded tells the permission check, not the end.
+statement has a row for each object. response_rows (sent to the client) and affected_rows are
+filled on Azure SQL only; elsewhere nothing counts rows, and succeeded tells the permission check,
+not the end. A batch (BCM, RCM) names no object, so its tables are those in its text.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 #: sys.dm_audit_actions.
@@ -29,6 +30,27 @@ _ACTIONS: Final = {
 #: A batch or a call that is over: their counts are counts, even where they are 0.
 _OVER: Final = verbs.one_of("action", "bcm", "rcm")
 _COUNT: Final = pl.coalesce(verbs.number("response"), verbs.number("affected"))
+#: What sent no rows and is nothing but writing has those it affected.
+_WROTE: Final = pl.col("sql_action").is_in(["write", "schema"]) & ~(
+    verbs.number("response") > 0
+).fill_null(value=False)
+_BATCH: Final = (
+    pl.when(_WROTE)
+    .then(pl.coalesce(verbs.number("affected"), verbs.number("response")))
+    .otherwise(pl.max_horizontal(verbs.number("response"), verbs.number("affected")))
+)
+
+#: The object of a row, or the tables in the text of a batch.
+_NAMES: Final = (
+    pl.when(_OVER)
+    .then("sql_tables")
+    .otherwise(pl.concat_list(verbs.dotted("schema", "object")).list.drop_nulls())
+)
+_TABLES: Final = (
+    pl.when(_OVER | pl.col("schema").is_not_null())
+    .then(verbs.qualified(pl.col("database"), _NAMES))
+    .otherwise(_NAMES)
+)
 
 PRESET: Final = Preset(
     name="sqlserver_audit",
@@ -53,6 +75,9 @@ PRESET: Final = Preset(
         "ok": "succeeded",
     },
     needs=("event_time", "action_id", "server_principal_name", "succeeded", "statement"),
+    made={"sql": pl.when(_OVER).then("text")},
+    sql="sql",
+    dialect=sql_shape.TSQL,
     utc=True,
     # Later pieces of a long statement, the audit's own state, and logouts.
     skip=(verbs.number("piece") > 1).fill_null(value=False)
@@ -67,11 +92,12 @@ PRESET: Final = Preset(
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": verbs.dotted("schema", "object"),
+        "object": verbs.first(_TABLES),
+        "other_objects": verbs.others(_TABLES),
         "action": pl.when(_OVER)
-        .then(verbs.action("text"))
+        .then(verbs.reading(pl.coalesce("sql_action", pl.lit("read")), verbs.number("response")))
         .otherwise(pl.col("action").str.to_uppercase().replace(_ACTIONS)),
-        "rows": pl.when(_OVER | (_COUNT > 0)).then(_COUNT),
+        "rows": pl.when(_OVER).then(_BATCH).when(_COUNT > 0).then(_COUNT),
         "duration_ms": pl.col("ms"),
         "statement": pl.col("text"),
         "success": verbs.one_of("ok", "1", "true") & ~verbs.one_of("action", "lgif", "dbaf"),
@@ -82,10 +108,10 @@ PRESET: Final = Preset(
         "client_address": "client_ip, else host_name",
         "application": "application_name",
         "database": "database_name",
-        "object": "schema_name.object_name",
+        "object": "database_name.schema_name.object_name; for a batch, from the SQL",
         "other_objects": "the further objects of the same statement",
-        "action": "action_id; for a batch, from the SQL",
-        "rows": "response_rows, else affected_rows, on Azure SQL; elsewhere unknown",
+        "action": "action_id; for a batch, read if it sent rows, else from the SQL",
+        "rows": "response_rows, for writes affected_rows, on Azure SQL; elsewhere unknown",
         "duration_ms": "duration_milliseconds",
         "statement": "statement (hashed, never kept)",
         "success": "succeeded",

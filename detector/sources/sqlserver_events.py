@@ -15,6 +15,7 @@ from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _WHOLE: Final = ("sql_batch_completed", "rpc_completed")
+_TABLES: Final = verbs.qualified(pl.col("database"), pl.col("sql_tables"))
 _LOGIN: Final = verbs.one_of("event", "login")
 
 PRESET: Final = Preset(
@@ -52,15 +53,15 @@ PRESET: Final = Preset(
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": verbs.first(pl.col("sql_tables")),
-        "other_objects": verbs.others(pl.col("sql_tables")),
+        "object": verbs.first(_TABLES),
+        "other_objects": verbs.others(_TABLES),
+        # The rows of a batch are those of all its statements, sent or changed: what is nothing
+        # but writing has changed them.
         "action": pl.when(_LOGIN)
         .then(pl.lit("login"))
-        .otherwise(
-            pl.when(verbs.action("sql").is_in(["exec", "execute"]))
-            .then(pl.lit("read"))
-            .otherwise(verbs.action("sql"))
-        ),
+        .when(pl.col("sql_action").is_in(["other", "schema"]))
+        .then(verbs.reading(pl.col("sql_action"), verbs.number("rows")))
+        .otherwise(pl.coalesce("sql_action", pl.lit("read"))),
         "rows": pl.col("rows"),
         "duration_ms": pl.col("us").cast(pl.Float64, strict=False) / 1e3,
         "statement": pl.col("sql"),
@@ -72,9 +73,9 @@ PRESET: Final = Preset(
         "client_address": "client_hostname",
         "application": "client_app_name",
         "database": "database_name",
-        "object": "from the SQL",
+        "object": "from the SQL, as database.schema.table",
         "other_objects": "the further tables in the SQL",
-        "action": "from the SQL",
+        "action": "from the SQL; read where it has rows and is no write",
         "rows": "row_count",
         "duration_ms": "duration (microseconds)",
         "statement": "batch_text, else statement (hashed, never kept)",

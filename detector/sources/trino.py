@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.reading import verbs
+from detector.reading import sql_shape, verbs
 from detector.reading.export import Preset
 
 _TEXT: Final = r'"((?:[^"\\]|\\.)*)"'
@@ -33,6 +33,13 @@ _ACTIONS: Final = {
     "EXPLAIN": "other",
     "MERGE": "write",
 }
+
+
+#: The engine's own word for a query that gives its client no records.
+_CHANGES: Final = verbs.one_of(
+    "type",
+    *("insert", "delete", "update", "merge", "data_definition", "alter_table_execute"),
+)
 
 
 def _names(*fields: str) -> str:
@@ -60,6 +67,9 @@ PRESET: Final = Preset(
         "error": _names("failureInfo.errorCode.name"),
     },
     needs=tuple(map(_names, ("context.user", "metadata.queryId", "metadata.query", "createTime"))),
+    made={"sql": pl.when(pl.col("type").is_null()).then(pl.col("text"))},
+    sql="sql",
+    dialect=sql_shape.TRINO,
     utc=True,
     # A created event comes again when the query is over.
     skip=pl.col("ended").is_null(),
@@ -71,8 +81,16 @@ PRESET: Final = Preset(
         "database": pl.col("catalog"),
         "object": verbs.first(_TABLES),
         "other_objects": verbs.others(_TABLES),
-        "action": pl.coalesce(verbs.translated("type", _ACTIONS), verbs.action("text")),
-        "rows": pl.col("output"),
+        "action": pl.when(_CHANGES)
+        .then(verbs.translated("type", _ACTIONS))
+        .otherwise(
+            verbs.reading(
+                pl.coalesce(verbs.translated("type", _ACTIONS), "sql_action"),
+                verbs.number("output"),
+            )
+        ),
+        # What writes gives its client one row, which says how many records it wrote.
+        "rows": pl.when(_CHANGES).then(pl.lit("0")).otherwise("output"),
         "bytes": pl.col("output_bytes"),
         "duration_ms": verbs.elapsed(pl.col("created"), pl.col("ended")),
         "statement": pl.col("text"),
@@ -86,8 +104,8 @@ PRESET: Final = Preset(
         "database": "context.catalog",
         "object": "ioMetadata.inputs",
         "other_objects": "the further inputs of the same query",
-        "action": "context.queryType, else from the SQL",
-        "rows": "statistics.outputRows",
+        "action": "context.queryType, else from the SQL; read where it gave rows and wrote none",
+        "rows": "statistics.outputRows; 0 for what writes",
         "bytes": "statistics.outputBytes",
         "duration_ms": "from createTime to endTime",
         "statement": "metadata.query (hashed, never kept)",
