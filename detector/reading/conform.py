@@ -65,7 +65,9 @@ def conform(
             series[name] = _column(name, table, columns, settings, now, problems)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise Mistyped(name, str(table[name].type)) from None
-    events = pl.DataFrame(_read(series) if {"action", "rows"} <= set(table.column_names) else series)
+    events = pl.DataFrame(
+        _read(series) if {"action", "rows"} <= set(table.column_names) else series
+    )
     if not problems:
         return Conformed(events, _no_rejects())
     reason = pl.Series([None] * len(events), dtype=pl.String)

@@ -27,9 +27,7 @@ from detector.reading import sql
 from detector.reading.fingerprint import fingerprint
 from detector.reading.sql_shape import POSTGRESQL
 
-_REFUSED: Final = (
-    r"^permission denied for (?:table|view|relation|materialized view|foreign table) "
-)
+_REFUSED: Final = r"^permission denied for (?:table|view|relation|materialized view|foreign table) "
 
 
 def failures(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
@@ -64,7 +62,5 @@ def _proven() -> pl.Expr:
     )
     refused = (code == "42501") & pl.col("message").fill_null("").str.contains(_REFUSED)
     return bare & (
-        (placed & (code == "42601"))
-        | (code == "25P02")
-        | (single & (placed | refused | named))
+        (placed & (code == "42601")) | (code == "25P02") | (single & (placed | refused | named))
     )

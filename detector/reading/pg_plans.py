@@ -20,7 +20,8 @@ log_min_duration_statement log the text alone:
     duration: 0.010 ms  execute stmt/portal: SELECT * FROM person WHERE id = $1
 
 ``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was
-logged (unless a statement has that name), and a duration without text belongs to the line before it.
+logged (unless a statement has that name), and a duration without text belongs to the line before
+it.
 """
 
 from __future__ import annotations
@@ -123,9 +124,7 @@ def statements(raw: pl.DataFrame) -> pl.DataFrame:
     return told.with_columns(kind.alias("kind"))
 
 
-def without_continued(
-    told: pl.DataFrame, executed: pl.Series
-) -> tuple[pl.DataFrame, pl.Series]:
+def without_continued(told: pl.DataFrame, executed: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
     """``told`` without lines that go on with a statement of their session, and ``executed`` with
     what began in it: hashes (UInt64) of sessions and texts, the last of them.
 

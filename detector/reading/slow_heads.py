@@ -41,16 +41,18 @@ _ENDS: Final = {
     "`": re.compile(r"(?:[^`]|``)*+`"),
     "/*": re.compile(r"(?:[^*]|\*(?!/))*+\*/"),
 }
-_OPENS: Final = frozenset("if case loop while repeat for".split())
+_OPENS: Final = frozenset(["if", "case", "loop", "while", "repeat", "for"])
 #: Tokens behind which a statement of a block begins.
-_BEFORE: Final = frozenset("; : then else do loop repeat begin atomic for".split())
+_BEFORE: Final = frozenset(
+    [";", ":", "then", "else", "do", "loop", "repeat", "begin", "atomic", "for"]
+)
 #: A server with another mode may read a literal that holds these otherwise.
 _DOUBTFUL: Final = r"""\\['"]"""
 
 
 class State(NamedTuple):
     """Where a statement stands: what is ``open`` ("" for nothing), whether a comment runs that
-    the server executes, how many blocks are open, and the last token.
+    the server executes, how many blocks are open, and the last word.
     """
 
     open: str = ""
@@ -109,32 +111,34 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
         found = _TOKEN.search(text, at)
         if found is None:
             return State("", runs, depth, last)
-        at, token = found.end(), found[0]
-        if token in _ENDS:
-            open_ = token
-        elif token.startswith("/*"):
+        at, word = found.end(), found[0]
+        if word in _ENDS:
+            open_ = word
+        elif word.startswith("/*"):
             runs = True
-        elif token == "*/":
+        elif word == "*/":
             runs = False
-        elif token in {"#", "--"}:
+        elif word in {"#", "--"}:
             line = text.find("\n", at)
             at = len(text) if line < 0 else line
         else:
-            token = token.lower() if len(token) < 20 else "x"
+            word = word.lower() if len(word) < 20 else "x"
             if blocks:
-                depth = _depth(depth, last, token)
-            last = token
+                depth = _depth(depth, last, word)
+            last = word
 
 
-def _depth(depth: int, last: str, token: str) -> int:
-    if token == "begin" or (token in _OPENS and last in _BEFORE):
+def _depth(depth: int, last: str, word: str) -> int:
+    if word == "begin" or (word in _OPENS and last in _BEFORE):
         return depth + 1
-    if token == "end" and last in {";", "begin", "atomic"}:
+    if word == "end" and last in {";", "begin", "atomic"}:
         return depth - 1
     return depth
 
 
-def inside(texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame) -> tuple[dict[int, int], int]:
+def inside(
+    texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame
+) -> tuple[dict[int, int], int]:
     """Where heads stand inside of an entry: that entry's row to the row behind the last of them.
 
     ``frame`` are the ``texts`` as ``slow_log.parsed``, ``shaped`` are the shapes of their

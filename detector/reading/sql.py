@@ -109,7 +109,9 @@ def meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
     looked = [_meaning(row, dialect) for row in distinct.iter_rows()]
     distinct = distinct.with_columns(
         pl.Series("fingerprint", [_hash(shape) for shape in distinct["shape"]], pl.String),
-        pl.Series("verb", [sql_words.first_word(shape or "") for shape in distinct["shape"]], pl.String),
+        pl.Series(
+            "verb", [sql_words.first_word(shape or "") for shape in distinct["shape"]], pl.String
+        ),
         pl.Series("action", [meaning.action for meaning in looked], pl.String),
         pl.Series(
             "tables",

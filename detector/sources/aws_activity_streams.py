@@ -105,8 +105,9 @@ PRESET: Final = Preset(
         .then(pl.col("command"))
         .otherwise(pl.lit("read")),
         "rows": pl.when(
-            ~(_BARE | _UNCOUNTED | (_KIND == "AUX") | (_FAILED & (verbs.number("rows") == 0)))
-            .fill_null(value=False)
+            ~(
+                _BARE | _UNCOUNTED | (_KIND == "AUX") | (_FAILED & (verbs.number("rows") == 0))
+            ).fill_null(value=False)
         ).then(pl.col("rows")),
         "statement": pl.col("text"),
         "success": pl.col("error").is_null()

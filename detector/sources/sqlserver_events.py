@@ -70,7 +70,8 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "timestamp (UTC)",
-        "account": "session_server_principal_name, else server_principal_name or username, in lower case",
+        "account": "session_server_principal_name, else server_principal_name or username, in "
+        "lower case",
         "client_address": "client_hostname",
         "application": "client_app_name",
         "database": "database_name",
