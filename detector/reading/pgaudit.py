@@ -169,8 +169,8 @@ def _with_returns(frame: pl.DataFrame) -> pl.DataFrame:
 
     Of several statements in one text each may.
     """
-    written = (pl.col("_class") == "WRITE") & pl.col("_text").str.contains(r"(?i)\breturning\b")
-    texts = frame.filter(written).select("_text").unique()
+    written = frame.select("_class", "_text").filter(pl.col("_class") == "WRITE")
+    texts = written.filter(pl.col("_text").str.contains("(?i-u)returning")).select("_text").unique()
     if texts.is_empty():
         return frame.with_columns(pl.lit(value=False).alias("_returns"))
     means = sql.told(texts["_text"], POSTGRESQL)

@@ -112,7 +112,6 @@ MARIADB = {
     "line": "select * from person # ;"
     + HEAD.replace("SET timestamp=1707120002;\n", "")
     + "where 1 = 1",
-    "executed": "/*! select '*/ ;" + HEAD + "' , id from person */",
 }
 
 #: What composed statements are made of; each whole reads all of ``person`` at least once.
