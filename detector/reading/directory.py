@@ -34,6 +34,14 @@ def load(path: Path) -> pl.DataFrame:
     return pl.DataFrame(list(rows.values()), schema=dict(DIRECTORY), orient="row")
 
 
+def folded(people: pl.DataFrame) -> pl.DataFrame:
+    """``people`` with each account in lower case too, which is how logs of databases have it that
+    take names in any case for one; an account that is listed so already stays as it is.
+    """
+    lower = people.with_columns(pl.col("account").str.to_lowercase())
+    return pl.concat([people, lower]).unique("account", keep="first", maintain_order=True)
+
+
 def _row(sheet: Sheet, line: int, values: dict[str, str]) -> _Row:
     account = values["account"]
     if not account:

@@ -46,7 +46,8 @@ class Preset:
     with a statement's text, from which ``sql_tables`` is made by the rules of ``dialect``. ``utc``
     says that times which name no zone are UTC. ``made`` are columns of ours that are made of
     others first. ``by_settings`` are the canonical names that [columns] may give instead, in
-    the order of ``needs``.
+    the order of ``needs``. ``folds`` is ``lower`` or ``upper`` where the product takes names of
+    accounts in any case for one, and that is the case that they get.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Preset:
     utc: bool = False
     made: Mapping[str, pl.Expr] = field(default_factory=dict)
     by_settings: tuple[str, ...] = ()
+    folds: str = ""
 
     def source(self) -> Source:
         """The log format."""
@@ -213,6 +215,8 @@ class _Reader:
         made = dict(self.preset.columns)
         for name in self.wanted.marked:
             made[name] = pl.col(_CHOSEN + name)
+        if self.preset.folds:
+            made["account"] = _folded(made["account"], self.preset.folds)
         # Lazily, so that what several columns are made of is made once.
         chosen = [expression.alias(name) for name, expression in made.items()]
         frame = raw.lazy().select(chosen).collect()
@@ -255,6 +259,11 @@ def _finished(folding: Folding) -> Batch:
     before = folding.folded
     events = folding.finish()
     return Batch(events, empty(REJECTS), folding.folded - before)
+
+
+def _folded(account: pl.Expr, case: str) -> pl.Expr:
+    text = account.cast(pl.String).str.strip_chars_end()
+    return text.str.to_lowercase() if case == "lower" else text.str.to_uppercase()
 
 
 _FIGURES: Final = frozenset({"rows", "bytes", "duration_ms"})

@@ -152,7 +152,9 @@ class Evidence:
         beyond = pl.col("_rank") > pl.col("_audits").fill_null(0)
         plan = (pl.col("kind") == "plan") & beyond & ~(audited & (pl.col("hidden") | quiet))
         alone = pl.col("_rank") > pl.col("_plans") + pl.col("_failed")
-        said = (pl.col("kind") == "statement") & ~audited & alone & pl.col("action").is_in(_ACCESS)
+        # Of several statements in one text, the plans can be of others than what gave records.
+        own = ((pl.col("kind") == "statement") & alone) | (pl.col("kind") == "mixed")
+        said = own & ~audited & pl.col("action").is_in(_ACCESS)
         return ranked.filter(plan | said).select(list(TOLD))
 
     def _closed(self, plans: pl.DataFrame, *, last: bool) -> pl.DataFrame:

@@ -32,6 +32,8 @@ _REFUSED: Final = r"^permission denied for (?:table|view|relation|materialized v
 
 def failures(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
     """``frame`` (``pgaudit.RAW``) with what is made of it, and the EVENTS that it makes."""
+    if frame.is_empty():
+        return frame, {}
     means = sql.told(frame["query"], POSTGRESQL).rename({"fingerprint": "_print"})
     frame = pl.concat([frame, means.select("action", "verb", "tables", "many")], how="horizontal")
     frame = frame.with_columns(

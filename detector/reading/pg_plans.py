@@ -20,7 +20,8 @@ log_min_duration_statement log the text alone:
     duration: 0.010 ms  execute stmt/portal: SELECT * FROM person WHERE id = $1
 
 ``parse`` and ``bind`` are steps on the way, ``execute fetch from`` goes on with one that was
-logged (unless a statement has that name), and a duration without text belongs to the line before it.
+logged (unless a statement has that name), and a duration without text belongs to the line before
+it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from detector.reading import sql
 from detector.reading.pgaudit import PREPARED, text_key, text_of
 from detector.reading.sql_shape import POSTGRESQL, shapes
 
-#: One statement that a line tells. ``kind`` is plan or statement; ``text_key`` tells texts apart
+#: One statement that a line tells. ``kind`` is plan, statement, or mixed for a text of several
+#: statements that can give records without a plan; ``text_key`` tells texts apart
 #: within this process; ``cursor`` marks the declaration of a cursor, ``hidden`` a plan of nothing
 #: but the catalogue or of no table at all.
 TOLD: Final = {
@@ -55,6 +57,8 @@ TOLD: Final = {
     "row": pl.Int64(),
 }
 
+#: Several statements in one text, of which some may give records and no plan.
+_MIXED: Final = pl.col("many") & pl.col("_text").str.contains(r"(?i)\b(?:copy|fetch|declare|do)\b")
 PLAN: Final = r"^duration: [\d.]+ ms  plan:\s"
 #: The name of a prepared statement or portal is its client's choice, line breaks included. Where
 #: it holds a colon, the text seems to begin within it.
@@ -131,6 +135,8 @@ def without_continued(told: pl.DataFrame, executed: pl.Series) -> tuple[pl.DataF
     which is never gone on with, are statements like others.
     """
     key = pl.struct("session_id", "text_key").hash(seed=2)
+    if told.is_empty():
+        return told, executed
     begun = told.filter(pl.col("kind") == "statement").select(key.alias("_key"), "row")
     known = pl.concat([executed, begun["_key"]]).unique(maintain_order=True)
     fetches = told.filter(pl.col("kind") == "fetch").select(key.alias("_key"), "row", "action")
@@ -262,7 +268,9 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
         "account": pl.col("user_name"),
         "application": pl.col("application_name"),
         "database": pl.col("database_name"),
-        "kind": pl.lit(kind),
+        "kind": pl.lit(kind)
+        if plan
+        else pl.when(_MIXED).then(pl.lit("mixed")).otherwise(pl.lit(kind)),
         "text_key": pl.when(prepared | (verb == "execute"))
         .then(PREPARED)
         .otherwise(text_key(pl.col("_text"))),

@@ -117,7 +117,7 @@ def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         pl.col("_rows").cast(pl.Int64),
         pl.col("command_tag").fill_null("").alias("tag"),
     )
-    frame = frame.with_columns(_kind().alias("kind"))
+    frame = _with_returns(frame).with_columns(_kind().alias("kind"))
     frame = _with_sql_tables(_with_fingerprints(frame))
     return frame.select(*_columns()), wrong
 
@@ -164,6 +164,23 @@ def _plain(field: pl.Expr) -> pl.Expr:
     return pl.when(field.str.starts_with('"')).then(inner).otherwise(field)
 
 
+def _with_returns(frame: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``_returns``: whether a write gives its client the records that it writes (RETURNING).
+
+    Of several statements in one text each may.
+    """
+    written = frame.select("_class", "_text").filter(pl.col("_class") == "WRITE")
+    texts = written.filter(pl.col("_text").str.contains("(?i-u)returning")).select("_text").unique()
+    if texts.is_empty():
+        return frame.with_columns(pl.lit(value=False).alias("_returns"))
+    means = sql.told(texts["_text"], POSTGRESQL)
+    returns = (means["action"] == "read") | means["many"]
+    texts = texts.with_columns(returns.alias("_returns"))
+    frame = frame.join(texts, on="_text", how="left", maintain_order="left")
+    returns_ = (pl.col("_class") == "WRITE") & pl.col("_returns").fill_null(value=False)
+    return frame.with_columns(returns_.alias("_returns"))
+
+
 def _kind() -> pl.Expr:
     """What a line means: none, function, block, explain, prepare, cursor, copy, read, made, ...
 
@@ -188,7 +205,7 @@ def _kind() -> pl.Expr:
         (read & (command == "PREPARE"), "prepare"),
         (read & (command == "DECLARE CURSOR"), "cursor"),
         (read & (command == "COPY"), "copy"),
-        (read, "read"),
+        (read | pl.col("_returns"), "read"),
         (kind == "WRITE", "write"),
         (kind.is_in(["DDL"]) & made, "made"),
         (kind.is_in(["DDL", "ROLE"]), "schema"),

@@ -34,6 +34,8 @@ _BLOCK: Final = (
     r"(?:begin\s+not\b|if\b|case\b|loop\b|while\b|repeat\b|for\b"
     r"|(?:create|alter)\b.*\b(?:procedure|function|trigger|event|package)\b)"
 )
+#: First words that begin no block.
+_NO_BLOCK: Final = ("select", "insert", "update", "delete", "replace", "with", "commit", "call")
 _TOKEN: Final = re.compile(r"/\*(?:M?!\d*)?|\*/|--(?=[\s\x00-\x1f]|$)|\w+|[^\s\w]")
 _ENDS: Final = {
     "'": re.compile(r"(?:[^'\\]|\\.|'')*+'", re.DOTALL),
@@ -52,7 +54,7 @@ _DOUBTFUL: Final = r"""\\['"]"""
 
 class State(NamedTuple):
     """Where a statement stands: what is ``open`` ("" for nothing), whether a comment runs that
-    the server executes, how many blocks are open, and the last token.
+    the server executes, how many blocks are open, and the last word.
     """
 
     open: str = ""
@@ -111,41 +113,42 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
         found = _TOKEN.search(text, at)
         if found is None:
             return State("", runs, depth, last)
-        at, token = found.end(), found[0]
-        if token in _ENDS:
-            open_ = token
-        elif token.startswith("/*"):
+        at, word = found.end(), found[0]
+        if word in _ENDS:
+            open_ = word
+        elif word.startswith("/*"):
             runs = True
-        elif token == "*/":
+        elif word == "*/":
             runs = False
-        elif token in {"#", "--"}:
+        elif word in {"#", "--"}:
             line = text.find("\n", at)
             at = len(text) if line < 0 else line
         else:
-            token = token.lower() if len(token) < 20 else "x"
+            word = word.lower() if len(word) < 20 else "x"
             if blocks:
-                depth = _depth(depth, last, token)
-            last = token
+                depth = _depth(depth, last, word)
+            last = word
 
 
-def _depth(depth: int, last: str, token: str) -> int:
-    if token == "begin" or (token in _OPENS and last in _BEFORE):
+def _depth(depth: int, last: str, word: str) -> int:
+    if word == "begin" or (word in _OPENS and last in _BEFORE):
         return depth + 1
-    if token == "end" and last in {";", "begin", "atomic"}:
+    if word == "end" and last in {";", "begin", "atomic"}:
         return depth - 1
     return depth
 
 
 def inside(
-    texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame
+    texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series
 ) -> tuple[dict[int, int], int]:
     """Where heads stand inside of an entry: that entry's row to the row behind the last of them.
 
     ``frame`` are the ``texts`` as ``slow_log.parsed``, ``shaped`` are the shapes of their
-    statements. With it, the row from which on that cannot be told before more entries are known.
+    statements, ``verbs`` their first words. With it, the row from which on that cannot be told
+    before more entries are known.
     """
     sure = (frame["sent"] > 0) & ~frame["text"].str.contains(_DOUBTFUL)
-    begun = _open(frame, shaped)
+    begun = _open(frame, shaped, verbs)
     found: dict[int, int] = {}
     past, doubt = 0, len(texts)
     if not begun:
@@ -163,14 +166,17 @@ def inside(
     return found, doubt
 
 
-def _open(frame: pl.DataFrame, shaped: pl.DataFrame) -> dict[int, State]:
+def _open(frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series) -> dict[int, State]:
     """The entries whose statement is still open where the next head stands, and in what state."""
     shape, text = shaped["shape"], frame["text"]
     literal = shaped["open"] | shape.str.contains("/*", literal=True)
-    block = shape.str.contains(_BLOCK)
+    rare = (~verbs.is_in(_NO_BLOCK)).arg_true()
+    block = set(
+        rare.filter(shape.gather(rare).str.contains(_BLOCK).fill_null(value=False)).to_list()
+    )
     found: dict[int, State] = {}
-    for row in (literal | block).fill_null(value=False).arg_true().to_list():
-        state = advanced(text[row], State(), blocks=bool(block[row]))
+    for row in sorted(block.union(literal.fill_null(value=False).arg_true().to_list())):
+        state = advanced(text[row], State(), blocks=row in block)
         if not state.closed:
             found[row] = state._replace(last=state.last if state.open else ";")
     for row in _weakly(frame):

@@ -26,6 +26,8 @@ import polars as pl
 from detector.reading.entries import Places
 
 _USER: Final = np.frombuffer(b"# User@Host: ", np.uint8)
+#: Stands in a line of time where a shipper has joined both.
+_ALONE: Final = b" # User@Host: "
 _TIME: Final = np.frombuffer(b"# Time: ", np.uint8)
 
 _TIME_LINE: Final = r"(?:# Time: (?P<time>[^\n]*)\n)?"
@@ -66,6 +68,8 @@ def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
     timed = timed[data[lines[found[timed]] - 2] != ord(";")]
     places = lines[found]
     places[timed] = lines[before[timed]]
+    if _ALONE not in data.tobytes():
+        return places
     alone = np.setdiff1d(_beginning(data, lines, _TIME), before[timed], assume_unique=True)
     both = [line for line in alone.tolist() if _names_a_user(data, lines, line)]
     return np.sort(np.concatenate([places, lines[both]])) if both else places
@@ -73,7 +77,7 @@ def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
 
 def _names_a_user(data: npt.NDArray[np.uint8], lines: Places, line: int) -> bool:
     end = int(lines[line + 1]) if line + 1 < len(lines) else len(data)
-    return b" # User@Host: " in data[lines[line] : end].tobytes()
+    return _ALONE in data[lines[line] : end].tobytes()
 
 
 def _beginning(
@@ -98,9 +102,13 @@ def parsed(texts: pl.Series) -> pl.DataFrame:
     ``time``, ``use``, ``schema``, ``login``, ``address`` and ``text`` are String, the others
     numbers. An entry whose head is broken has no ``sent``.
     """
-    frame = texts.to_frame("entry").select(pl.col("entry").str.replace(_ONE_LINE, "${1}\n${2}"))
-    groups = pl.col("entry").str.extract_groups(_ENTRY).alias("_groups")
-    frame = frame.select(groups).unnest("_groups")
+    frame = _parts(texts)
+    joined = frame["user"].is_null().arg_true()
+    if len(joined):
+        parts = _parts(texts.gather(joined).str.replace(_ONE_LINE, "${1}\n${2}"))
+        frame = frame.with_columns(
+            frame[name].scatter(joined, parts[name]) for name in parts.columns
+        )
     login = pl.col("user").str.extract_groups(_LOGIN).alias("_login")
     frame = frame.with_columns(
         login,
@@ -121,6 +129,11 @@ def parsed(texts: pl.Series) -> pl.DataFrame:
         pl.coalesce("thread", "_id").alias("thread"),
         pl.col("text").str.contains(_BANNER + "$").alias("restarts"),
     )  # fmt: skip
+
+
+def _parts(texts: pl.Series) -> pl.DataFrame:
+    groups = pl.col("entry").str.extract_groups(_ENTRY).alias("_groups")
+    return texts.to_frame("entry").select(groups).unnest("_groups")
 
 
 def is_banner(text: str) -> bool:

@@ -18,25 +18,30 @@ _VERBS: Final = {
 }
 _BY_VERB: Final = {verb: action for action, verbs in _VERBS.items() for verb in verbs.split()}
 #: First words of statements that return no records of a table.
-_BARE: Final = frozenset(
+_QUIET: Final = (
     "set use begin start commit rollback savepoint release show lock unlock flush kill reset "
     "listen notify unlisten discard vacuum analyze checkpoint cluster deallocate close prepare xa "
     "do help change purge stop install uninstall optimize check checksum repair cache uncache end "
     "abort print waitfor go raiserror throw return dbcc explain describe desc pragma shutdown "
     "restart signal resignal get binlog declare if else while loop repeat for case leave iterate "
-    "move reassign list remove system exists attach detach revert reconfigure deny".split()
+    "move reassign list remove system exists attach detach revert reconfigure deny"
 )
+_BARE: Final = frozenset(_QUIET.split())
 #: First words after which nothing of the statement runs that could return records.
 _SHOWN: Final = frozenset(["explain", "describe", "desc", "prepare", "show", "help"])
 #: Words without which no part of a statement returns records, and those with which one that
 #: changes records returns them.
 _RETURNING: Final = frozenset(
-    "select table values execute exec call fetch handler returning output with copy "
-    "sp_executesql".split()
+    [
+        *("select", "table", "values", "execute", "exec", "call", "fetch", "handler"),
+        *("returning", "output", "with", "copy", "sp_executesql"),
+    ]
 )
-_BLOCKS: Final = frozenset("set begin declare if else while loop repeat for case do".split())
+_BLOCKS: Final = frozenset(
+    ["set", "begin", "declare", "if", "else", "while", "loop", "repeat", "for", "case", "do"]
+)
 _GIVING: Final = frozenset(["returning", "output"])
-_WRITING: Final = frozenset("insert update delete replace merge truncate".split())
+_WRITING: Final = frozenset(["insert", "update", "delete", "replace", "merge", "truncate"])
 _WEIGHT: Final = ("other", "schema", "write", "read", "export")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _FIRST: Final = re.compile(r"[\s(;{]*([^\W\d]\w*)")

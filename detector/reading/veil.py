@@ -105,7 +105,7 @@ def directory(path: Path | None, settings: Settings) -> pl.DataFrame | None:
     if path is None:
         return None
     try:
-        people = directories.load(path)
+        people = directories.folded(directories.load(path))
     except InputError as error:
         raise unquoted(error, settings) from None
     found = names.of(settings)

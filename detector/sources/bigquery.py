@@ -95,6 +95,7 @@ PRESET: Final = Preset(
     utc=True,
     skip=~(_DONE | _READ).fill_null(value=False)
     | ~verbs.one_of("service", "bigquery.googleapis.com"),
+    folds="lower",
     columns={
         "timestamp": pl.coalesce(_meta("start"), "time"),
         "account": pl.col("user"),
@@ -121,7 +122,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "the job's startTime, else the entry's timestamp",
-        "account": "authenticationInfo.principalEmail",
+        "account": "authenticationInfo.principalEmail, in lower case",
         "client_address": "requestMetadata.callerIp",
         "application": "callerSuppliedUserAgent, without its version",
         "database": "resource.labels.project_id",

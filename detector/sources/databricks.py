@@ -50,6 +50,7 @@ PRESET: Final = Preset(
     utc=True,
     # What still runs comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "started", "compiling"),
+    folds="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "user_id"),
@@ -68,7 +69,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "start_time (UTC)",
-        "account": "executed_by",
+        "account": "executed_by, in lower case",
         "client_address": "source_ip_address, where system.access.audit was joined",
         "application": "client_application",
         "database": "catalog, else workspace_id",

@@ -31,6 +31,9 @@ _CUT: Final = "is the rest of an entry that begins in another file"
 #: A session can set its own clock, and with it the time of its entries; 0 and DEFAULT end that.
 _SETS_CLOCK: Final = r"(?i)^\s*set\b[^;]*\btimestamp`?\s*:?="
 _ENDS_CLOCK: Final = r"(?i)\btimestamp`?\s*:?=\s*(?:default|0)\s*;?\s*$"
+#: Bytes that no answer without records has, and that one which says only that all went well has.
+_MUCH: Final = 100_000
+_LITTLE: Final = 50
 #: MySQL dates the end of a statement in UTC; reading slower than its clock costs seconds.
 _SLACK: Final = 60
 
@@ -159,7 +162,8 @@ class _Reader:
         lines = np.concatenate([self.held_lines, found.lines])
         frame = slow_log.parsed(texts)
         shaped = shapes(frame["text"], MYSQL)
-        inner, end = slow_heads.inside(texts, frame, shaped)
+        means = sql.meanings(shaped, MYSQL)
+        inner, end = slow_heads.inside(texts, frame, shaped, means["verb"])
         end = len(texts) if last else end
         self.held, self.held_lines = texts[end:], lines[end:]
         inner = {row: after for row, after in inner.items() if row < end}
@@ -168,8 +172,8 @@ class _Reader:
         if inner or end < len(texts):
             texts = slow_heads.joined(texts, inner)[:end].filter(pl.Series(kept))
             frame = slow_log.parsed(texts)
-            shaped = shapes(frame["text"], MYSQL)
-        frame = pl.concat([frame, sql.meanings(shaped, MYSQL)], how="horizontal")
+            means = sql.meanings(shapes(frame["text"], MYSQL), MYSQL)
+        frame = pl.concat([frame, means], how="horizontal")
         numbers = pl.Series("line", lines[:end][kept], pl.Int64)
         return self._dated(self._carried(frame.with_columns(numbers))), within
 
@@ -252,8 +256,13 @@ class _Reader:
         frame = mysql.with_objects(frame)
         failed = (pl.col("errno").fill_null(0) != 0) | (pl.col("killed").fill_null(0) != 0)
         told = pl.col("errno").is_not_null() | pl.col("killed").is_not_null()
-        # What was sent was read, whatever the statement looks like.
-        sends = (pl.col("sent") > 0) & (pl.col("action") != "export")
+        # What was sent was read, whatever the statement looks like. MariaDB does not count the rows
+        # of HANDLER; bytes tell that something was sent.
+        uncounted = (pl.col("sent") == 0) & (
+            (pl.col("bytes") > _MUCH)
+            | ((pl.col("verb") == "handler") & (pl.col("bytes").fill_null(_MUCH) > _LITTLE))
+        ).fill_null(value=False)
+        sends = ((pl.col("sent") > 0) | uncounted) & (pl.col("action") != "export")
         action = pl.when(sends).then(pl.lit("read")).otherwise("action")
         write = action.is_in(["write", "schema"])
         # A statement by EXECUTE has sent rows and, by MariaDB's account, no bytes.
@@ -262,7 +271,7 @@ class _Reader:
             "account": pl.col("person"),
             "client_address": pl.col("address"),
             "action": action,
-            "rows": pl.when(write).then("affected").otherwise("sent"),
+            "rows": pl.when(uncounted).then(None).when(write).then("affected").otherwise("sent"),
             "bytes": pl.when(~silent).then("bytes"),
             "duration_ms": pl.col("query_time") * 1000,
             "statement": pl.col("fingerprint"),

@@ -44,6 +44,7 @@ PRESET: Final = Preset(
         & (verbs.number("statement") > 0)
         & ~verbs.one_of("action", "logon")
     ).then(pl.concat_str("instance", "session", "statement", separator=" ", ignore_nulls=True)),
+    folds="upper",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
@@ -59,7 +60,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "EVENT_TIMESTAMP_UTC, else EVENT_TIMESTAMP",
-        "account": "DBUSERNAME",
+        "account": "DBUSERNAME, in upper case",
         "client_address": "USERHOST",
         "application": "CLIENT_PROGRAM_NAME",
         "database": "PDB_NAME, else DBID",

@@ -48,6 +48,7 @@ PRESET: Final = Preset(
     utc=True,
     # What still runs comes again when it is over.
     skip=verbs.one_of("status", "planning", "queued", "running", "returning"),
+    folds="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "user_id"),
@@ -67,7 +68,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "start_time (UTC)",
-        "account": "user_name, where it was joined, else user_id",
+        "account": "user_name, where it was joined, else user_id, in lower case",
         "client_address": "remote_host, where SYS_CONNECTION_LOG was joined",
         "application": "application_name, where SYS_CONNECTION_LOG was joined",
         "database": "database_name",

@@ -71,6 +71,7 @@ PRESET: Final = Preset(
     utc=True,
     # INFORMATION_SCHEMA lists what still runs; it comes again when it is over.
     skip=verbs.one_of("status", "running", "queued", "blocked", "resuming_warehouse"),
+    folds="upper",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
@@ -104,7 +105,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "START_TIME",
-        "account": "USER_NAME",
+        "account": "USER_NAME, in upper case",
         "client_address": "CLIENT_IP, where LOGIN_HISTORY was joined",
         "application": "CLIENT_APPLICATION, where SESSIONS was joined",
         "database": "DATABASE_NAME",

@@ -86,6 +86,7 @@ PRESET: Final = Preset(
         pl.concat_str("session", "time", "text", separator=" ", ignore_nulls=True)
     ),
     rank=pl.when(verbs.one_of("action", "in", "up", "dl")).then(0).otherwise(1),
+    folds="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "principal"),
@@ -104,7 +105,7 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "event_time (UTC)",
-        "account": "session_server_principal_name, else server_principal_name",
+        "account": "session_server_principal_name, else server_principal_name, in lower case",
         "client_address": "client_ip, else host_name",
         "application": "application_name",
         "database": "database_name",

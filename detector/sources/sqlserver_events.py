@@ -47,6 +47,7 @@ PRESET: Final = Preset(
     utc=True,
     skip=verbs.none_of("event", *_WHOLE, "login"),
     made={"sql": pl.coalesce("batch", "text")},
+    folds="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
@@ -69,7 +70,8 @@ PRESET: Final = Preset(
     },
     says={
         "timestamp": "timestamp (UTC)",
-        "account": "session_server_principal_name, else server_principal_name or username",
+        "account": "session_server_principal_name, else server_principal_name or username, in "
+        "lower case",
         "client_address": "client_hostname",
         "application": "client_app_name",
         "database": "database_name",

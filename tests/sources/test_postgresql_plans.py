@@ -127,7 +127,7 @@ def test_a_failed_statement_counts_once(tmp_path):
         "division by zero", severity="ERROR", state="22012", query=TEXT, command_tag="SELECT"
     )
     statement = entry(f"statement: {TEXT}")
-    assert told(tmp_path, statement, failed) == [("read", None, None)]
+    assert told(tmp_path, statement, failed) == [("read", "person", None)]
     assert len(told(tmp_path, statement, failed, statement)) == 2
 
 
