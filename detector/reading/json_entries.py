@@ -130,16 +130,35 @@ def _slowly(
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     for text, line in zip(texts, lines, strict=True):
-        found = _loaded(text)
-        if found is None:
-            rejects.append(Reject(line, NO_OBJECT))
-        for each in found or ():
+        found, rest = _parts(text)
+        for each, before in found:
             row = _fitted(each, schema)
             if row is None:
-                rejects.append(Reject(line, _FOREIGN))
+                rejects.append(Reject(line + before, _FOREIGN))
             else:
-                rows.append({**row, "line": line, "raw": _clean(json.dumps(each))})
+                rows.append({**row, "line": line + before, "raw": _clean(json.dumps(each))})
+        rejects += [Reject(line + before, NO_OBJECT) for before in rest]
     return pl.DataFrame(rows, schema={**schema, **_MORE}), rejects
+
+
+def _parts(text: str) -> tuple[list[tuple[Any, int]], list[int]]:
+    """The JSON values that ``text`` begins with, and after which of its lines each begins; and the
+    same of what is none behind them, which may be a neighbour's line and is not to cost them.
+    """
+    decoder, at, line, found = json.JSONDecoder(), 0, 0, []
+    try:
+        while at < len(text):
+            each, end = decoder.raw_decode(text, at)
+            found.append((each, line))
+            further = end + len(text[end:]) - len(text[end:].lstrip(" \t\r\n,"))
+            line += text.count("\n", at, further)
+            at = further
+    except (ValueError, RecursionError):
+        pass
+    if not found:
+        return [], [0]
+    rest = text[at:].split("\n") if at < len(text) else []
+    return found, [line + number for number, part in enumerate(rest) if part.strip(" \t\r,[]")]
 
 
 def _loaded(text: str, *, cut: bool = False) -> list[Any] | None:

@@ -102,7 +102,7 @@ def _csv_piece(
         known = told or found.lines()
         return [known.valid(row) for row in which]
 
-    bad: Bad = [*block.rejects, *(told.invalid if told else [])]
+    bad: Bad = [*block.rejects, *found.broken, *(told.invalid if told else [])]
     return Piece(_without_nothing(frame), bad, block.raw_bytes, lines)
 
 

@@ -11,15 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from detector.errors import InputError
-from detector.reading import opening
+from detector.reading import encodings, opening, plain
 from detector.reading.opening import MIB
 
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
 _CACHED: Final = 1 << 18
-UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
-#: Pieces of a log, with the raw bytes consumed on disk so far, as ``opening.chunks`` gives them.
+#: Pieces of a log, with the raw bytes consumed on disk so far, as ``plain.chunks`` gives them.
 Chunks: TypeAlias = Iterator[tuple[bytes, int]]
 
 
@@ -50,7 +49,7 @@ def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iter
 
     A record longer than ``limit`` bytes, or whose quote is never closed, becomes a reject and
     reading goes on at the line after its first. ``block`` is at most half of ``limit``.
-    Raises InputError where the file is unreadable or UTF-16.
+    Raises InputError where the file is unreadable or binary.
     """
     return _Cutter(quoted=True, limit=limit).blocks(path, min(block, limit // 2))
 
@@ -64,7 +63,7 @@ def line_blocks(
     """Blocks cut at any newline; a line longer than ``limit`` bytes becomes a reject.
 
     ``chunks`` are what is cut, if not the content of ``path`` as it is. Raises InputError where
-    the file is unreadable or UTF-16.
+    the file is unreadable or binary.
     """
     return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2), chunks)
 
@@ -81,7 +80,7 @@ class _Cutter:
         held = b""
         raw = 0
         first = True
-        chunks = given or opening.chunks(path, min(block, 8 * MIB))
+        chunks = given or plain.chunks(path, min(block, 8 * MIB))
         broken = ""
         while True:
             try:
@@ -195,14 +194,11 @@ def count(data: bytes | memoryview, byte: bytes) -> int:
 
 
 def started(data: bytes, path: Path) -> bytes:
-    """The first chunk without its byte order mark. Raises InputError for UTF-16."""
+    """The first chunk without its byte order mark. Raises InputError where it is no text."""
     even, odd = data[:200:2], data[1:200:2]
-    if data.startswith(UTF_16) or (even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4):
-        raise InputError(
-            "is UTF-16 text or binary data, not UTF-8 text",
-            where=path,
-            hint="convert it first, such as with iconv -f UTF-16 -t UTF-8",
-        )
+    if even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4:
+        hint = "a log is text in UTF-8, UTF-16 or Windows-1252"
+        raise InputError("is binary data, not text", where=path, hint=hint)
     return data.removeprefix(BOM)
 
 
@@ -284,7 +280,9 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         if b"\0" in record:
             reason = "holds a NUL byte"
         elif not is_text(record):
-            reason = "is not valid UTF-8"
+            decoded = encodings.from_windows_1252(record)
+            reason = encodings.REASON if decoded is None else ""
+            record = decoded or record  # noqa: PLW2901
         if reason:
             rejects.append(Reject(line, reason))
             record = b"\n" * newlines  # noqa: PLW2901

@@ -24,7 +24,10 @@ PRESET: Final = Preset(
     name="clickhouse",
     title="ClickHouse system.query_log export",
     keys={
-        "time": "query_start_time_microseconds query_start_time event_time_microseconds event_time",
+        "start": "query_start_time_microseconds",
+        "start_s": "query_start_time",
+        "event": "event_time_microseconds",
+        "event_s": "event_time",
         "user": "initial_user user",
         "ip": "initial_address address",
         "app": "client_name http_user_agent",
@@ -45,7 +48,7 @@ PRESET: Final = Preset(
     # The numbers are those of the enumeration, where an export has them instead of names.
     skip=verbs.one_of("type", "querystart", "1") | verbs.one_of("initial", "0", "false"),
     columns={
-        "timestamp": pl.col("time"),
+        "timestamp": verbs.time("start", "start_s", "event", "event_s"),
         "account": pl.col("user"),
         "client_address": verbs.address("ip"),
         "application": pl.coalesce("app", "agent"),
@@ -55,14 +58,14 @@ PRESET: Final = Preset(
         "action": pl.when(_OUT)
         .then(pl.lit("export"))
         .otherwise(pl.coalesce("kind", verbs.action("text"))),
-        "rows": pl.col("result"),
-        "bytes": pl.col("result_bytes"),
+        "rows": verbs.counted("result"),
+        "bytes": verbs.counted("result_bytes"),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
         "success": pl.coalesce(pl.col("code"), pl.lit("0")) == "0",
     },
     says={
-        "timestamp": "query_start_time (in log_timezone)",
+        "timestamp": "query_start_time, else event_time (in log_timezone); 1970 is no time",
         "account": "initial_user, else user",
         "client_address": "initial_address, else address",
         "application": "client_name, else http_user_agent",

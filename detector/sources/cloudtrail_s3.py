@@ -28,6 +28,7 @@ PRESET: Final = Preset(
     title="AWS CloudTrail S3 data events",
     keys={
         "time": "eventTime",
+        "shipped": "@timestamp event_time timestamp",
         "source": "eventSource",
         "event": "eventName",
         "kind": "userIdentity.type",
@@ -43,12 +44,18 @@ PRESET: Final = Preset(
         "out": "additionalEventData.bytesTransferredOut",
         "error": "errorCode",
     },
-    needs=("eventTime", "eventSource", "eventName", "awsRegion", "userIdentity.type"),
+    needs=(
+        "eventTime @timestamp event_time timestamp",
+        "eventSource",
+        "eventName",
+        "awsRegion",
+        "userIdentity.type",
+    ),
     utc=True,
     # Other services, and calls that name no bucket (ListBuckets), read no data.
     skip=verbs.none_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
     columns={
-        "timestamp": pl.col("time"),
+        "timestamp": verbs.time("time", "shipped"),
         "account": pl.when(pl.col("kind") == "AssumedRole")
         .then(pl.coalesce(_SESSION, "principal"))
         .otherwise(
@@ -78,7 +85,7 @@ PRESET: Final = Preset(
         "success": pl.col("error").is_null(),
     },
     says={
-        "timestamp": "eventTime",
+        "timestamp": "eventTime, else @timestamp where a shipper took it for its own",
         "account": "the user's name; for an assumed role, role and session name",
         "client_address": "sourceIPAddress",
         "application": "userAgent, without its version",

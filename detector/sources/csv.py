@@ -10,7 +10,7 @@ from typing import Self
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import columns, dialect, opening, records, rejects
+from detector.reading import columns, dialect, plain, records, rejects
 from detector.reading.conform import conform
 from detector.reading.records import Block, csv_blocks
 from detector.reading.rows import Rows, parse
@@ -67,7 +67,7 @@ def _read(
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Which column is which. Raises InputError."""
-    _, found = dialect.demand(opening.head(path), settings, path)
+    _, found = dialect.demand(plain.head(path), settings, path)
     return columns.phrases(found, settings)
 
 
@@ -88,7 +88,7 @@ class _Reader:
     def batch(self, block: Block) -> Batch:
         rows: Rows = parse(block, self.header, self.found)
         result = conform(rows.table, self.found, self.settings)
-        bad: list[tuple[int | None, str]] = [*block.rejects]
+        bad: list[tuple[int | None, str]] = [*block.rejects, *rows.broken]
         if rows.invalid or len(result.rejected):
             lines = rows.lines()
             bad += lines.invalid

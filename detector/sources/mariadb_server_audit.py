@@ -81,6 +81,10 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     )
     local = frame["time"].str.to_datetime("%Y%m%d %H:%M:%S", time_unit="us", strict=False)
     frame = frame.with_columns(clock.instants(local).alias("timestamp"))
+    if local.null_count():
+        # Aurora's; text of eight digits and a clock is no number.
+        epochs = pl.col("time").cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
+        frame = frame.with_columns(pl.coalesce("timestamp", epochs))
     reason = pl.coalesce(
         pl.when(pl.col("operation").is_null()).then(pl.lit(_BROKEN)),
         pl.when((pl.col("user") == "") & (pl.col("operation") != "DISCONNECT")).then(

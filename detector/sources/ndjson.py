@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
-from detector.reading import columns, nested, opening, records, rejects, shape_kept
+from detector.reading import columns, nested, plain, records, rejects, shape_kept
 from detector.reading.ahead import ahead
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
@@ -45,7 +45,7 @@ def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     at = int(tail.get(SEEN, "0"))
     seen = shape_kept.decode(tail[SHAPE]) if SHAPE in tail else nested.Shape({}, {}, {})
     if at < HEAD:
-        head = opening.head(path, HEAD - at)
+        head = plain.head(path, HEAD - at)
         at += len(head)
         seen = shape_kept.joined(seen, nested.shape(head.removeprefix(records.BOM)))
     yield from _read(path, settings, seen, columns.demand(seen.names, settings, path))
@@ -71,7 +71,7 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
 
 
 def _columns(path: Path, settings: Settings) -> tuple[nested.Shape, columns.Columns]:
-    head = opening.head(path, HEAD).removeprefix(records.BOM)
+    head = plain.head(path, HEAD).removeprefix(records.BOM)
     seen = nested.shape(head)
     if not seen.names:
         what = "holds no JSON object" if head.strip() else "is empty"

@@ -125,7 +125,7 @@ def test_a_field_of_50_mb_is_read(tmp_path):
         ("timestamp account\nx y\n", "no header"),
         ("when_it_was,usr,rows\n", "no column for 'timestamp'"),
         ("time,usr,rows\n", "did you mean 'usr'"),
-        (HEAD.encode("utf-16"), "UTF-16"),
+        (HEAD.encode("utf-32"), "binary"),
     ],
 )
 def test_a_csv_that_cannot_be_used_says_why(tmp_path, data, says):
