@@ -23,8 +23,9 @@ _WRITTEN: Final = re.compile(
     rb"(?:[\x00-\x7f\x80\x82-\x87\x89-\x8c\x8e\x91-\x9c\x9e-\xd6\xd8-\xf6\xf8-\xfe]"
     rb"|(?<=[A-Za-z])\xff)*"
 )
-#: UTF-16 wherever polars and Arrow end a line: in UTF-8 a NUL is a NUL.
 REASON: Final = "is not valid UTF-8"
+#: What is noted of a record that could be read all the same.
+RECODED: Final = "not UTF-8, and read as Windows-1252"
 
 
 def utf_16(beginning: bytes) -> str:

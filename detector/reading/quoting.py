@@ -13,9 +13,10 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from detector.reading.records import Block, Reject
 
@@ -37,51 +38,106 @@ class Layout:
     plain: Sequence[int]
 
 
-def mended(block: Block, layout: Layout) -> Block:
-    """``block`` without what a quote swallowed, with its rejects; itself if all is well."""
-    spans = list(_spans(block.data))
-    if not spans:
+def mended(block: Block, layout: Layout, *, sound: bool) -> Block:
+    """``block`` without what a quote swallowed, with its rejects; itself if all is well.
+
+    ``sound`` says that all of its records have as many cells as they should.
+    """
+    places = _Places.of(block.data, layout)
+    if not places.inner.size:
         return block
-    lines = block.data.split(b"\n")
     rejects: list[Reject] = []
-    first = block.first_line
-    at = _broken(spans, lines, layout)
-    if at is not None:
-        for index in _unclosed(lines, at, layout):
-            rejects.append(Reject(first + index, OPEN))
-            lines[index] = b""
-        spans = list(_spans(b"\n".join(lines)))
-    for low, high in spans:
-        alike = [index for index in range(low + 1, high + 1) if _is_alike(lines[index], layout)]
-        if not alike:
+    if not (sound and places.strict(block.data)):
+        at = places.broken(block.data, layout)
+        if at is not None:
+            lines = block.data.split(b"\n")
+            for index in _unclosed(lines, at, layout):
+                rejects.append(Reject(block.first_line + index, OPEN))
+                lines[index] = b""
+            block = replace(block, data=b"\n".join(lines), rejects=rejects)
+            places = _Places.of(block.data, layout)
+    alike = [
+        line for line in places.full(layout) if _is_alike(places.line(block.data, line), layout)
+    ]
+    return _parted(block, places, alike, layout) if alike else block
+
+
+def _parted(block: Block, places: _Places, alike: Sequence[int], layout: Layout) -> Block:
+    """``block`` without the records whose cells hold ``alike`` lines where no text is."""
+    lines = block.data.split(b"\n")
+    rejects = list(block.rejects) if block.rejects else []
+    inside = set(alike)
+    for low, high in places.spans():
+        found = [line for line in range(low + 1, high + 1) if line in inside]
+        if not found:
             continue
         cells = _cells(b"\n".join(lines[low : high + 1]), layout)
         lost = any("\n" in cells[place] for place in layout.plain if place < len(cells))
-        told = range(low, high + 1) if lost else alike
-        rejects += [Reject(first + index, ALIKE) for index in told if lines[index].strip()]
+        told = range(low, high + 1) if lost else found
+        rejects += [Reject(block.first_line + line, ALIKE) for line in told if lines[line].strip()]
         if lost:
             lines[low : high + 1] = [b""] * (high + 1 - low)
-    return replace(block, data=b"\n".join(lines), rejects=rejects) if rejects else block
+    return replace(block, data=b"\n".join(lines), rejects=rejects)
 
 
-def _spans(data: bytes) -> Iterator[tuple[int, int]]:
-    """The first and the last line, from 0, of each record of several lines."""
-    array = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(array == ord('"'))
-    ends = np.flatnonzero(array == ord("\n"))
-    inner = (np.searchsorted(quotes, ends) % 2).astype(bool)
-    if not inner.any():
-        return
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], inner, [False])).astype(np.int8)))
-    yield from map(tuple, edges.reshape(-1, 2).tolist())
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where quotes, delimiters and the ends of lines stand; ``inner`` are the lines, from 0, whose
+    end stands within quotes.
+    """
 
+    quotes: npt.NDArray[np.int64]
+    delimiters: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    inner: npt.NDArray[np.int64]
 
-def _broken(spans: Sequence[tuple[int, int]], lines: Sequence[bytes], layout: Layout) -> int | None:
-    """The line at which the first record begins that is no CSV; None if all are."""
-    for low, high in spans:
-        if len(_cells(b"\n".join(lines[low : high + 1]), layout)) != layout.width:
-            return low
-    return None
+    @classmethod
+    def of(cls, data: bytes, layout: Layout) -> Self:
+        array = np.frombuffer(data, np.uint8)
+        quotes = np.flatnonzero(array == ord('"'))
+        ends = np.flatnonzero(array == ord("\n"))
+        inner = np.flatnonzero(np.searchsorted(quotes, ends) % 2)
+        delimiters = np.flatnonzero(array == ord(layout.delimiter)) if inner.size else inner
+        return cls(quotes, delimiters, ends, inner)
+
+    def strict(self, data: bytes) -> bool:
+        """Whether each quote opens a cell, closes one, or is doubled within one."""
+        around = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+        marks = np.frombuffer(b'\n\r",;\t|', np.uint8)
+        opened, closed = self.quotes[::2], self.quotes[1::2]
+        return bool(
+            np.isin(around[opened], marks).all() and np.isin(around[closed + 2], marks).all()
+        )
+
+    def spans(self) -> list[tuple[int, int]]:
+        """The first and the last line of each record of several lines."""
+        apart = np.flatnonzero(np.diff(self.inner) > 1)
+        lows = np.concatenate((self.inner[:1], self.inner[apart + 1]))
+        highs = np.concatenate((self.inner[apart], self.inner[-1:])) + 1
+        return list(zip(lows.tolist(), highs.tolist(), strict=True))
+
+    def line(self, data: bytes, line: int) -> bytes:
+        """A line without its end."""
+        start = int(self.ends[line - 1]) + 1 if line else 0
+        return data[start : int(self.ends[line]) if line < len(self.ends) else len(data)]
+
+    def broken(self, data: bytes, layout: Layout) -> int | None:
+        """The line at which the first record begins that is no CSV; None if all are."""
+        for low, high in self.spans():
+            start = int(self.ends[low - 1]) + 1 if low else 0
+            end = int(self.ends[high]) if high < len(self.ends) else len(data)
+            if len(_cells(data[start:end], layout)) != layout.width:
+                return low
+        return None
+
+    def full(self, layout: Layout) -> list[int]:
+        """The lines that begin within quotes and have as many delimiters as a record."""
+        lines = self.inner + 1
+        lines = lines[lines < len(self.ends)]
+        low = np.searchsorted(self.delimiters, self.ends[lines - 1])
+        high = np.searchsorted(self.delimiters, self.ends[lines])
+        found: list[int] = lines[high - low >= layout.width - 1].tolist()
+        return found
 
 
 def _unclosed(lines: Sequence[bytes], start: int, layout: Layout) -> Iterator[int]:

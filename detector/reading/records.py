@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from detector.errors import InputError
 from detector.reading import encodings, opening, plain
+from detector.reading.encodings import RECODED
 from detector.reading.opening import MIB
 
 BOM: Final = b"\xef\xbb\xbf"
@@ -36,12 +37,19 @@ class Block:
     ``first_line`` is the line number of the first byte. A rejected record inside ``data`` is
     replaced by as many empty lines, so that line numbers stay right; ``data`` can be empty
     where only ``rejects`` are to be told. ``raw_bytes`` of the file on disk are consumed.
+    ``recoded`` records were not UTF-8.
     """
 
     data: bytes
     first_line: int
     raw_bytes: int
     rejects: list[Reject] = field(default_factory=list)
+    recoded: int = 0
+
+    @property
+    def notes(self) -> dict[str, int]:
+        """Those of ``source.Batch``."""
+        return {RECODED: self.recoded} if self.recoded else {}
 
 
 def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
@@ -125,8 +133,8 @@ class _Cutter:
         found, self.rejects = self.rejects, []
         first = self.line
         self.line += count(data, b"\n")
-        cleaned, bad = _clean(data, first, quoted=self.quoted)
-        return Block(cleaned, first, raw, found + bad)
+        cleaned, bad, recoded = _clean(data, first, quoted=self.quoted)
+        return Block(cleaned, first, raw, found + bad, recoded)
 
     def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
         """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""
@@ -267,11 +275,13 @@ def _lines(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject]]:
-    """``data`` with records that are no text replaced by empty lines, and the rejects."""
+def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject], int]:
+    """``data`` with records that are no text replaced by empty lines, the rejects, and how many
+    records were not UTF-8 and could be read all the same.
+    """
     if is_text(data) and b"\0" not in data:
-        return data, []
-    line = first_line
+        return data, [], 0
+    line, recoded = first_line, 0
     rejects: list[Reject] = []
     kept: list[bytes] = []
     for record in records(data, quoted=quoted):
@@ -282,13 +292,14 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         elif not is_text(record):
             decoded = encodings.from_windows_1252(record)
             reason = encodings.REASON if decoded is None else ""
+            recoded += decoded is not None
             record = decoded or record  # noqa: PLW2901
         if reason:
             rejects.append(Reject(line, reason))
             record = b"\n" * newlines  # noqa: PLW2901
         kept.append(record)
         line += newlines
-    return b"".join(kept), rejects
+    return b"".join(kept), rejects, recoded
 
 
 def is_text(data: bytes) -> bool:

@@ -83,8 +83,9 @@ def parse(block: Block, header: Header, found: Columns) -> Rows:
     told = len(rows.table) + len(rows.invalid)
     if b'"' not in block.data or told == count(block.data, b"\n"):
         return rows  # a record is a line: none was swallowed
-    whole = quoting.mended(block, _layout(header, found))
-    if whole is block:
+    bare = replace(block, rejects=[])
+    whole = quoting.mended(bare, _layout(header, found), sound=not rows.invalid)
+    if whole is bare:
         return rows
     return replace(_parsed(whole, header, found), broken=whole.rejects)
 

@@ -101,7 +101,8 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     bad: list[tuple[int | None, str]] = [*block.rejects]
     bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
     events, skipped = statements.add(frame.filter(pl.col("reason").is_null()).select(list(LINES)))
-    return Batch(events, rejects.frame(path, bad), skipped, block.raw_bytes)
+    bad_ = rejects.frame(path, bad)
+    return Batch(events, bad_, skipped, block.raw_bytes, notes=block.notes)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:

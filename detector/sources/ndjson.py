@@ -12,6 +12,7 @@ from detector.reading.ahead import ahead
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
 from detector.reading.source import SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.time_forms import Form
 from detector.settings import Settings
 
 #: How much of a log is looked at to learn its keys: rare ones may come late.
@@ -56,13 +57,17 @@ def _read(
     path: Path, settings: Settings, seen: nested.Shape, found: columns.Columns
 ) -> Iterator[Batch]:
     blocks = ((block, nested.parse(block, found, seen)) for block in records.line_blocks(path))
+    form = Form(settings.timestamp_format or "")
     for block, objects in ahead(blocks):
-        result = conform(objects.table, found, settings)
+        result = conform(objects.table, found, settings, form=form)
         bad: list[tuple[int | None, str]] = [*block.rejects, *objects.invalid]
         if len(result.rejected):
             lines = nested.line_of(objects, block)
             bad += [(lines[row], reason) for row, reason in result.rejected.iter_rows()]
-        yield Batch(result.events, rejects.frame(path, bad), bytes_read=block.raw_bytes)
+        noted = {**block.notes, **result.notes}
+        yield Batch(
+            result.events, rejects.frame(path, bad), bytes_read=block.raw_bytes, notes=noted
+        )
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
