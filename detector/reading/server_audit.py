@@ -85,7 +85,7 @@ def parsed(lines: pl.Series) -> pl.DataFrame:
         pl.when(whole).then("operation").alias("operation"),
         part.field("b").alias("base"),
         pl.when(query).then(_plain(part.field("t"))).alias("text"),
-        pl.when(~query).then(part.field("t")).alias("table"),
+        pl.when(~query).then(part.field("t").str.strip_chars_end(",")).alias("table"),
         part.field("c").cast(pl.Int64, strict=False).alias("code"),
         *(pl.lit(None, LINES[name]).alias(name) for name in ("rows", "bytes", "duration_ms")),
     )

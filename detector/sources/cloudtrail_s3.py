@@ -23,6 +23,21 @@ _WRITES: Final = r"^(?:Put|Delete|Complete|Create|Upload|Abort|Restore|Rename|Po
 #: arn:aws:sts::111122223333:assumed-role/Clerk/alice.
 _SESSION: Final = pl.col("arn").str.extract(r":assumed-role/(.+)$")
 
+#: What a call of S3's API does, by its name in ``event``.
+ACTION: Final = (
+    pl.when(pl.col("event").is_in(list(_READS)))
+    .then(pl.lit("read"))
+    .when(pl.col("event").is_in(list(_COPIES)))
+    .then(pl.lit("export"))
+    .when(pl.col("event").str.contains(_WRITES))
+    .then(pl.lit("write"))
+    .otherwise(pl.lit("other"))
+)
+#: Bytes in ``out``, where no ``error`` is set; numbers can be written as 4096.0.
+BYTES: Final = pl.when(pl.col("error").is_null()).then(
+    pl.col("out").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+)
+
 PRESET: Final = Preset(
     name="cloudtrail_s3",
     title="AWS CloudTrail S3 data events",
@@ -71,17 +86,8 @@ PRESET: Final = Preset(
         "application": pl.col("agent").str.extract(r"^\[?([^/\s\]]+)"),
         "database": pl.col("region"),
         "object": pl.col("bucket"),
-        "action": pl.when(pl.col("event").is_in(list(_READS)))
-        .then(pl.lit("read"))
-        .when(pl.col("event").is_in(list(_COPIES)))
-        .then(pl.lit("export"))
-        .when(pl.col("event").str.contains(_WRITES))
-        .then(pl.lit("write"))
-        .otherwise(pl.lit("other")),
-        # Numbers can be written as 4096.0.
-        "bytes": pl.when(pl.col("error").is_null()).then(
-            pl.col("out").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
-        ),
+        "action": ACTION,
+        "bytes": BYTES,
         "success": pl.col("error").is_null(),
     },
     says={
