@@ -8,6 +8,7 @@ begins an object, unless that stands inside another one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,7 @@ from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
 _INDENT: Final = 16
+_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 #: Large enough that what each block costs besides its objects does not count.
 _BLOCK: Final = 16 * MIB
 _MORE: Final = {"line": pl.Int64(), "raw": pl.String()}
@@ -150,14 +152,17 @@ def _parts(text: str) -> tuple[list[tuple[Any, int]], list[int]]:
         while at < len(text):
             each, end = decoder.raw_decode(text, at)
             found.append((each, line))
-            further = end + len(text[end:]) - len(text[end:].lstrip(" \t\r\n,"))
+            between = _BETWEEN.match(text, end)
+            further = end if between is None else between.end()
             line += text.count("\n", at, further)
             at = further
     except (ValueError, RecursionError):
         pass
-    if not found:
-        return [], [0]
-    rest = text[at:].split("\n") if at < len(text) else []
+    if at >= len(text):
+        return found, []
+    # A line that is an object and more is damaged as a whole.
+    found = [(each, begins) for each, begins in found if begins != line]
+    rest = text[at:].split("\n") if at else [text]
     return found, [line + number for number, part in enumerate(rest) if part.strip(" \t\r,[]")]
 
 
