@@ -14,6 +14,7 @@ from typing import TypeVar
 from detector.features.feature import Family
 from detector.feed.format import Format
 from detector.feed.sink import Sink
+from detector.reading import plain
 from detector.reading.source import Source
 
 Part = TypeVar("Part")
@@ -47,7 +48,8 @@ def sources() -> dict[str, Source]:
     """All log formats by name."""
     from detector import sources as package
 
-    return _by_name(package, "SOURCE", Source)
+    found = _by_name(package, "SOURCE", Source)
+    return {name: plain.growing(source) for name, source in found.items()}
 
 
 @cache

@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,6 +27,8 @@ MOST_RECORDS = 2**53
 #: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
 VARIABLE = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
 SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+#: What timestamp_format may say besides a format: which comes first where it could be either.
+TIME_ORDERS = ("day-first", "month-first")
 #: What [identity] may say.
 IDENTITY = ("accounts", "application", "comment", "session", "role")
 #: What grew a hundredfold is not what was accepted.
@@ -52,8 +54,10 @@ class Settings:
 
     ``columns`` maps canonical names to the names used in the log (dots reach into nested
     NDJSON objects). ``timezone`` is the one whose days and working hours count;
-    ``log_timezone`` is assumed for timestamps that name no zone. ``workdays``
-    are the office's days (Monday is 1), but for the public ``holidays`` of a country or region.
+    ``log_timezone`` is assumed for timestamps that name no zone; ``timestamp_format`` is how logs
+    write theirs, where they do not show it: a format of strptime, or which of day and month is
+    first. ``workdays`` are the office's days (Monday is 1), but for the public ``holidays`` of a
+    country or region.
     ``minimum_records`` is the floor of materiality: a day below it never alerts.
     ``alerts_per_day`` is the budget of false alerts; None means one per 1,000 accounts, at
     least one. ``tables`` maps objects to how many records they hold, ``sensitive`` are objects
@@ -70,6 +74,7 @@ class Settings:
     columns: dict[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
     log_timezone: str = "UTC"
+    timestamp_format: str | None = None
     workdays: tuple[int, ...] = (1, 2, 3, 4, 5)
     holidays: str | None = None
     alerts_per_day: float | None = None
@@ -147,6 +152,10 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
+    wanted = settings.timestamp_format
+    if wanted is not None and wanted not in TIME_ORDERS and not _is_time_format(wanted):
+        hint = 'such as "%d/%m/%Y %H:%M:%S", "day-first" or "month-first"'
+        refuse(f"timestamp_format = {wanted!r} is no format of a date and a time", hint)
     for name, low, high in (
         ("minimum_records", 0, MOST_RECORDS),
         ("seed", 0, 2**32 - 1),
@@ -295,6 +304,25 @@ def _validate_identity(settings: Settings, where: str | Path | None) -> None:
         refuse("session must be the name of a variable", 'such as "app.user"')
     if not isinstance(rules.get("role", True), bool):
         refuse("role must be true or false", "whether SET ROLE names a person")
+
+
+def polars_format(pattern: str) -> str:
+    """A format of Python's strptime as polars knows it: decimals with the mark before them."""
+    return pattern.replace(".%f", "%.f").replace(",%f", ",%6f")
+
+
+def _is_time_format(pattern: object) -> bool:
+    """Whether times can be read by it: the day that is written by it comes back."""
+    if not isinstance(pattern, str) or not pattern:
+        return False
+    when = datetime(2026, 11, 23, 21, 37, 45, tzinfo=UTC)
+    known = polars_format(pattern)
+    try:
+        written = pl.Series([when]).dt.strftime(known)
+        found = written.str.to_datetime(known, time_unit="us", strict=False).item()
+    except (pl.exceptions.PolarsError, ValueError):
+        return False
+    return isinstance(found, datetime) and found.date() == when.date()
 
 
 def _has_group(pattern: object) -> bool:

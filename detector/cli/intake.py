@@ -17,6 +17,7 @@ from detector.ledger.store import Ledger
 from detector.ledger.summary import silent
 from detector.phrases import counted
 from detector.pseudonyms.names import check_of
+from detector.reading import notes
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
 from detector.schema import REJECTS
@@ -49,8 +50,10 @@ def take_in(
     screen.say(f"{'format' if source else 'format guessed'}: {words}")
     ledger = Ledger.open(folder, settings.timezone, pseudonyms=check_of(settings))
     total = sum(path.stat().st_size for path, _ in files)
+    noted: Counter[str] = Counter()
+    heard = [(path, notes.noting(found, noted)) for path, found in files]
     with screen.progress("reading", total) as advance:
-        done = ingest(files, ledger, settings, advance)
+        done = ingest(heard, ledger, settings, advance)
     states = Counter(report.state for report in done.files)
     _say_left_out(done.unused)
     screen.say(
@@ -58,6 +61,8 @@ def take_in(
         + "".join(f", {counted(n, 'file')} {state}" for state, n in sorted(states.items()))
         + (f"; {counted(done.rejects, 'record')} rejected, {kept}" if done.rejects else "")
     )
+    for words in notes.words(noted):
+        screen.say(words)
     if done.days:
         since = max(done.days[0], done.days[-1] - LOOKED_AT)
         if words := silent(ledger.totals(since, done.days[-1])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,11 @@ TEXTS: Final = frozenset(
 CODES: Final = frozenset({"returncode", "return_code", "retcode", "error_code"})
 
 
+_PLAIN: Final = re.compile(r"[^a-z0-9]")
+#: Below so many letters, a name with one letter less is another name.
+_SHORTEST: Final = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """One canonical column's origin: ``name`` in the log, and whether a person said so."""
@@ -145,7 +150,7 @@ def _named(canonical: str, wanted: str) -> str:
 def lack(names: Sequence[str], columns: Columns) -> str:
     """How to mend a log that lacks required columns, with the nearest names it has."""
     missing = [name for name in REQUIRED if name not in columns]
-    near = [_hint(alias, names, cutoff=0.75) for name in missing for alias in _short(name)]
+    near = [_hint(alias, names) for name in missing for alias in _short(name)]
     likely = next((hint for hint in near if hint.startswith("did")), _hint("", names))
     setting = " and ".join(f'{name} = "..."' for name in missing)
     return f"{likely}; say which it is in detector.toml: [columns] {setting}"
@@ -190,9 +195,30 @@ def _short(canonical: str) -> list[str]:
     return [alias for alias in ALIASES[canonical].split() if "." not in alias]
 
 
-def _hint(wanted: str, names: Sequence[str], cutoff: float = 0.6) -> str:
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=cutoff) if wanted else []
-    if near:
-        return f"did you mean {near[0]!r}?"
+def _is_slip(wanted: str, name: str) -> bool:
+    """Whether a name is the wanted one but for case, separators, and a letter more or less.
+
+    What is merely alike is another thing: logName is no login name, and class is no rows.
+    """
+    one, other = sorted((_PLAIN.sub("", wanted.lower()), _PLAIN.sub("", name.lower())), key=len)
+    if one == other:
+        return True
+    if len(one) < _SHORTEST or len(other) - len(one) > 1:
+        return False
+    if len(one) == len(other):  # two letters that changed places
+        apart = [at for at in range(len(one)) if one[at] != other[at]]
+        first, last = apart[0], apart[-1]
+        return (
+            len(apart) == 2
+            and last == first + 1
+            and sorted(one[first : last + 1]) == sorted(other[first : last + 1])
+        )
+    return any(other[:at] + other[at + 1 :] == one for at in range(len(other)))
+
+
+def _hint(wanted: str, names: Sequence[str]) -> str:
+    near = next((name for name in names if _is_slip(wanted, name)), None) if wanted else None
+    if near is not None:
+        return f"did you mean {near!r}?"
     shown = ", ".join(name[:40] for name in names[:12])
     return f"its columns are {shown}{', ...' if len(names) > 12 else ''}"

@@ -6,9 +6,8 @@ distinct values only, and only where something is out of order.
 
 from __future__ import annotations
 
-import math
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -17,8 +16,10 @@ import polars as pl
 import pyarrow as pa
 
 from detector.pseudonyms import subjects
-from detector.reading import times, words
+from detector.reading import numbers, times, words
 from detector.reading.columns import TEXTS, Columns, milliseconds
+from detector.reading.notes import left_out
+from detector.reading.time_forms import Form
 from detector.reading.times import Problem
 from detector.schema import EVENTS
 from detector.settings import Settings
@@ -26,6 +27,8 @@ from detector.settings import Settings
 #: More than any database holds: beyond it, sums of a day could overflow 64 bits.
 MOST: Final = 10**15
 
+#: Columns that tell less than a record does: a value that cannot be read costs itself only.
+SIDE: Final = frozenset({"bytes", "duration_ms"})
 TEXT_COLUMNS: Final = ("account", "client_address", "application", "database", "object")
 CATEGORICAL: Final = pl.Categorical()
 
@@ -44,32 +47,47 @@ class Conformed:
     """``events`` has ``schema.EVENTS`` with text as Categorical.
 
     ``rejected`` has row (UInt32, position in what was given) and reason (String).
-    ``kept`` is the position of each event, or None where all rows are events.
+    ``kept`` is the position of each event, or None where all rows are events. ``notes`` are those
+    of ``Batch``.
     """
 
     events: pl.DataFrame
     rejected: pl.DataFrame
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def conform(
-    table: pa.Table, columns: Columns, settings: Settings, now: datetime | None = None
+    table: pa.Table,
+    columns: Columns,
+    settings: Settings,
+    now: datetime | None = None,
+    form: Form | None = None,
 ) -> Conformed:
     """Events of ``table``, whose columns have canonical names (those in ``columns``, or fewer).
 
-    ``now`` tells what lies in the future; by default the clock. Raises Mistyped.
+    ``now`` tells what lies in the future; by default the clock. ``form`` is how the log writes its
+    times, as far as its rows before these showed. Raises Mistyped.
     """
+    form = form or Form(settings.timestamp_format or "")
     problems: list[Problem] = []
+    aside: list[Problem] = []
+    notes: dict[str, int] = {}
     series: dict[str, pl.Series] = {}
     for name in EVENTS:
         try:
-            series[name] = _column(name, table, columns, settings, now, problems)
+            wrong = aside if name in SIDE else problems
+            if name == "timestamp":
+                series[name] = _times(table[name], settings, now, form, wrong)
+            else:
+                series[name] = _column(name, table, columns, settings, wrong)
+            series[name] = _without(series[name], name, aside, notes)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise Mistyped(name, str(table[name].type)) from None
     events = pl.DataFrame(
         _read(series) if {"action", "rows"} <= set(table.column_names) else series
     )
     if not problems:
-        return Conformed(events, _no_rejects())
+        return Conformed(events, _no_rejects(), notes)
     reason = pl.Series([None] * len(events), dtype=pl.String)
     for mask, words_ in reversed(problems):
         reason = (
@@ -79,7 +97,32 @@ def conform(
         )
     bad = reason.is_not_null()
     rejected = pl.DataFrame({"row": bad.arg_true().cast(pl.UInt32), "reason": reason.drop_nulls()})
-    return Conformed(events.filter(~bad), rejected)
+    return Conformed(events.filter(~bad), rejected, notes)
+
+
+def _times(
+    column: pa.ChunkedArray,
+    settings: Settings,
+    now: datetime | None,
+    form: Form,
+    problems: list[Problem],
+) -> pl.Series:
+    series, found = times.parse(column, settings.log_timezone, now or datetime.now(UTC), form)
+    problems += found
+    return series.alias("timestamp")
+
+
+def _without(
+    series: pl.Series, name: str, aside: list[Problem], notes: dict[str, int]
+) -> pl.Series:
+    """A side column without its values that cannot be read, which are noted."""
+    if not aside:
+        return series
+    bad = pl.DataFrame({str(number): mask for number, (mask, _) in enumerate(aside)})
+    wrong = bad.select(pl.any_horizontal(pl.all())).to_series()
+    aside.clear()
+    notes[left_out(name)] = int(wrong.sum())
+    return series.to_frame(name).select(pl.when(~wrong).then(pl.col(name))).to_series()
 
 
 def _read(series: dict[str, pl.Series]) -> dict[str, pl.Series]:
@@ -102,7 +145,6 @@ def _column(
     table: pa.Table,
     columns: Columns,
     settings: Settings,
-    now: datetime | None,
     problems: list[Problem],
 ) -> pl.Series:
     """One canonical column; what is wrong with its rows is added to ``problems``."""
@@ -110,10 +152,7 @@ def _column(
         return _absent(name, len(table))
     column = table[name]
     origin = columns[name].name
-    if name == "timestamp":
-        series, found = times.parse(column, settings.log_timezone, now or datetime.now(UTC))
-        problems += found
-    elif name in TEXT_COLUMNS:
+    if name in TEXT_COLUMNS:
         series = _polars(words.trimmed(words.encoded(column)), CATEGORICAL)
         if name == "account" and series.null_count():
             problems.append((series.is_null(), "no account"))
@@ -199,14 +238,13 @@ def _numbers(
     return series if series.dtype == wanted else series.cast(wanted, strict=False)
 
 
-_NUMBER: Final = re.compile(r"[+-]?(\d{1,30}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-
-
 def _spelled(name: str, column: pa.ChunkedArray, problems: list[Problem]) -> pl.Series:
     """Float64 of numbers written as text; what is no number goes to ``problems``."""
     chunks, wrong = [], []
+    texts = {text for chunk in column.chunks for text in chunk.dictionary.to_pylist() if text}
+    decimal = "." if all(map(numbers.is_plain, texts)) else numbers.mark(texts)
     for chunk in column.chunks:
-        distinct = [_number(text) for text in chunk.dictionary.to_pylist()]
+        distinct = [numbers.number(text, decimal) for text in chunk.dictionary.to_pylist()]
         indices = chunk.indices
         values = pa.array([None if bad else value for value, bad in distinct], pa.float64())
         chunks.append(values.take(indices))
@@ -215,18 +253,3 @@ def _spelled(name: str, column: pa.ChunkedArray, problems: list[Problem]) -> pl.
     if mask.any():
         problems.append((mask, f"{name} is not a number"))
     return _polars(pa.chunked_array(chunks, pa.float64()), pl.Float64())
-
-
-def _number(text: str) -> tuple[float | None, bool]:
-    """(the number or None for none, whether the text is no number)."""
-    if text.lower() in {"nan", "n/a", "na", "unknown"}:
-        return None, False
-    if text.lower().startswith("0x"):
-        try:
-            return float(int(text, 16)), False
-        except (ValueError, OverflowError):
-            return None, True
-    if not _NUMBER.fullmatch(text):
-        return None, True
-    number = float(text)
-    return (number, False) if math.isfinite(number) else (None, True)

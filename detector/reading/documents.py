@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from detector.reading import opening, records
@@ -127,8 +128,41 @@ def _firsts(value: object) -> Iterator[str]:
             yield from _firsts(item)
 
 
-def lines(chunks: Iterator[tuple[bytes, int]], how: Cut) -> Iterator[tuple[bytes, int]]:
-    """The document in ``chunks`` with one entry a line. Raises opening.Truncated as they do."""
+@dataclass(slots=True)
+class Lines:
+    """The lines of a file on which the entries of a document begin, both counted from 1."""
+
+    line: int = 1
+    first: int = 1
+    known: array[int] = field(default_factory=lambda: array("q"))
+
+    def __post_init__(self) -> None:
+        self.known.append(self.line)
+
+    def passed(self, newlines: int, entries: int = 1) -> None:
+        """After so many newlines so many more entries begin."""
+        self.line += newlines
+        self.known.extend([self.line] * entries)
+
+    def of(self, entry: int) -> int:
+        """The line of an entry; that of the nearest one known, for one that is not."""
+        return self.known[min(max(entry - self.first, 0), len(self.known) - 1)]
+
+    def forget(self, entry: int) -> None:
+        """No entry before this one is asked for any more."""
+        gone = min(entry - self.first, len(self.known) - 1)
+        del self.known[:gone]
+        self.first += gone
+
+
+def lines(
+    chunks: Iterator[tuple[bytes, int]], how: Cut, told: Lines | None = None
+) -> Iterator[tuple[bytes, int]]:
+    """The document in ``chunks`` with one entry a line, where each begins being ``told``.
+
+    Raises opening.Truncated as they do.
+    """
+    told = told or Lines()
     held, raw, begun = b"", 0, False
     broken: opening.Truncated | None = None
     try:
@@ -138,10 +172,12 @@ def lines(chunks: Iterator[tuple[bytes, int]], how: Cut) -> Iterator[tuple[bytes
                 start = _START.match(held)
                 if start is None:
                     continue
+                told.known[0] = told.line = 1 + held.count(b"\n", 0, start.end())
                 held, begun = held[start.end() :], True
-            done, held = _split(held, how)
+            done, held = _split(held, how, told)
             if len(held) > _LONGEST:  # no entry: let it go, to be rejected as too long a line
-                done, held = done + held, b""
+                told.line += held.count(b"\n")
+                done, held = done + held.translate(_BREAKS), b""
             if done:
                 yield done, raw
     except opening.Truncated as error:
@@ -151,13 +187,23 @@ def lines(chunks: Iterator[tuple[bytes, int]], how: Cut) -> Iterator[tuple[bytes
     yield without_end(held.translate(_BREAKS)) + b"\n", raw
 
 
-def _split(held: bytes, how: Cut) -> tuple[bytes, bytes]:
-    """(whole entries, one a line; the rest)."""
-    flat = held.translate(_BREAKS)
-    if how.between is not None:
-        flat = how.between.sub(b"}\n{", flat)
-    end = flat.rfind(b"\n") + 1
-    return flat[:end], flat[end:]
+def _split(held: bytes, how: Cut, told: Lines) -> tuple[bytes, bytes]:
+    """(whole entries, one a line; the rest, as it is)."""
+    if how.between is None:
+        return b"", held
+    if b"\n" not in held:
+        flat = how.between.sub(b"}\n{", held.translate(_BREAKS))
+        end = flat.rfind(b"\n") + 1
+        told.passed(0, records.count(memoryview(flat)[:end], b"\n"))
+        return flat[:end], flat[end:]
+    made: list[bytes] = []
+    flat, at = held.translate(_BREAKS), 0
+    for found in how.between.finditer(flat):
+        begins = found.end() - 1
+        told.passed(held.count(b"\n", at, begins))
+        made += [flat[at : found.start() + 1], b"\n"]
+        at = begins
+    return b"".join(made), held[at:]
 
 
 def parted(line: bytes) -> list[bytes]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from detector.reading import opening, records
+from detector.reading import encodings, opening, plain, records
 from detector.reading.opening import MIB
 from detector.reading.records import Reject
 
@@ -55,7 +55,7 @@ def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[En
     """
     held, line, raw, first = b"", 1, 0, True
     broken: str | None = None
-    chunks = opening.chunks(path, block or _BLOCK)
+    chunks = plain.chunks(path, block or _BLOCK)
     while True:
         try:
             data, raw = next(chunks, (b"", raw))
@@ -120,7 +120,10 @@ def _series(data: bytes, bounds: Places) -> pl.Series:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return (encodings.from_windows_1252(data) or data).decode("utf-8", "replace")
 
 
 def _shortened(held: bytes, line: int) -> tuple[bytes, int]:

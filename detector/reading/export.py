@@ -24,6 +24,7 @@ from detector.reading.glimpse import Glimpse
 from detector.reading.pieces import Bad, Piece, Wanted
 from detector.reading.source import HELD, SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
 from detector.reading.sql_shape import POSTGRESQL, Dialect
+from detector.reading.time_forms import Form
 from detector.schema import EVENTS, REJECTS, empty
 from detector.settings import Settings
 
@@ -181,6 +182,10 @@ class _Reader:
     settings: Settings
     wanted: Wanted
     folding: Folding
+    form: Form = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "form", Form(self.settings.timestamp_format or ""))
 
     def batch(self, piece: Piece) -> Batch:
         """Each record is an event, a reject, or skipped; so are further entries of an event."""
@@ -209,7 +214,9 @@ class _Reader:
             before = self.folding.folded
             events = self.folding.add(self.keyed(raw, result))
             skipped += self.folding.folded - before
-        return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
+        bad_ = rejects.frame(self.path, bad)
+        noted = {**piece.notes, **result.notes}
+        return Batch(events, bad_, skipped, piece.bytes_read, notes=noted)
 
     def conformed(self, raw: pl.DataFrame) -> Conformed:
         made = dict(self.preset.columns)
@@ -227,7 +234,7 @@ class _Reader:
             columns["statement"] = Mapped("query")  # a text is hashed, never kept
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         try:
-            return conform(table, columns, self.zoned)
+            return conform(table, columns, self.zoned, form=self.form)
         except Mistyped as error:
             what = f"column for {error.column!r} is {error.kind}, which it cannot be made of"
             raise InputError(what, where=self.path) from None

@@ -21,6 +21,7 @@ from detector.reading import (
     nested,
     opening,
     parquet_file,
+    plain,
     records,
     shape_kept,
 )
@@ -86,7 +87,7 @@ def of_sample(sample: Sample) -> Glimpse:
 
 def of_file(path: Path, most: int = HEAD) -> Glimpse:
     """What the beginning of a file shows. Raises InputError where it cannot be read."""
-    head = opening.head(path, most)
+    head = plain.head(path, most)
     if head.startswith(b"PAR1"):
         with parquet_file.opened(path) as file:
             return _parquet(file)

@@ -8,6 +8,7 @@ begins an object, unless that stands inside another one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,7 @@ from detector.reading.records import BOM, Reject
 
 _SPACE: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
 _INDENT: Final = 16
+_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 #: Large enough that what each block costs besides its objects does not count.
 _BLOCK: Final = 16 * MIB
 _MORE: Final = {"line": pl.Int64(), "raw": pl.String()}
@@ -130,16 +132,38 @@ def _slowly(
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
     for text, line in zip(texts, lines, strict=True):
-        found = _loaded(text)
-        if found is None:
-            rejects.append(Reject(line, NO_OBJECT))
-        for each in found or ():
+        found, rest = _parts(text)
+        for each, before in found:
             row = _fitted(each, schema)
             if row is None:
-                rejects.append(Reject(line, _FOREIGN))
+                rejects.append(Reject(line + before, _FOREIGN))
             else:
-                rows.append({**row, "line": line, "raw": _clean(json.dumps(each))})
+                rows.append({**row, "line": line + before, "raw": _clean(json.dumps(each))})
+        rejects += [Reject(line + before, NO_OBJECT) for before in rest]
     return pl.DataFrame(rows, schema={**schema, **_MORE}), rejects
+
+
+def _parts(text: str) -> tuple[list[tuple[Any, int]], list[int]]:
+    """The JSON values that ``text`` begins with, and after which of its lines each begins; and the
+    same of what is none behind them, which may be a neighbour's line and is not to cost them.
+    """
+    decoder, at, line, found = json.JSONDecoder(), 0, 0, []
+    try:
+        while at < len(text):
+            each, end = decoder.raw_decode(text, at)
+            found.append((each, line))
+            between = _BETWEEN.match(text, end)
+            further = end if between is None else between.end()
+            line += text.count("\n", at, further)
+            at = further
+    except (ValueError, RecursionError):
+        pass
+    if at >= len(text):
+        return found, []
+    # A line that is an object and more is damaged as a whole.
+    found = [(each, begins) for each, begins in found if begins != line]
+    rest = text[at:].split("\n") if at else [text]
+    return found, [line + number for number, part in enumerate(rest) if part.strip(" \t\r,[]")]
 
 
 def _loaded(text: str, *, cut: bool = False) -> list[Any] | None:

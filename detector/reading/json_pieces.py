@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import polars as pl
 
-from detector.reading import documents, opening, records
+from detector.reading import documents, opening, plain, records
 from detector.reading.ahead import ahead
 from detector.reading.documents import Cut
 from detector.reading.glimpse import Glimpse
@@ -43,16 +43,27 @@ class Entries:
 def read(path: Path, seen: Glimpse, wanted: Mapping[str, Keys]) -> Iterator[Entries]:
     """The entries of ``path``, block by block, with a column for each of ``wanted``.
 
-    For a document, lines are its entries, counted from 1. ``empty`` counts lines whose list is
+    ``empty`` counts lines whose list is
     empty. Raises InputError.
     """
     how = documents.cut([dict(entry) for entry in seen.entries])
-    chunks = None
-    if seen.form == "document":
-        chunks = documents.lines(opening.chunks(path), how)
     reader = _Reader(_tree(wanted), wanted, seen.wrapper, seen.form == "document", how)
-    blocks = records.line_blocks(path, _BLOCK, chunks=chunks)
-    return ahead(map(reader.entries, blocks))
+    if seen.form != "document":
+        return ahead(map(reader.entries, records.line_blocks(path, _BLOCK)))
+    told = documents.Lines()
+    blocks = records.line_blocks(
+        path, _BLOCK, chunks=documents.lines(plain.chunks(path), how, told)
+    )
+    return ahead(_placed(reader.entries(block), block.first_line, told) for block in blocks)
+
+
+def _placed(found: Entries, first: int, told: documents.Lines) -> Entries:
+    """``found`` with the file's own lines for the numbers of a document's entries."""
+    rejects = [Reject(told.of(number), reason) for number, reason in found.rejects]
+    numbers = [told.of(number) for number in found.frame[_LINE]]
+    told.forget(first)
+    frame = found.frame.with_columns(pl.Series(_LINE, numbers, dtype=pl.Int64))
+    return replace(found, frame=frame, rejects=rejects)
 
 
 def _tree(wanted: Mapping[str, Keys]) -> dict[str, Any]:

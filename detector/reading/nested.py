@@ -19,6 +19,8 @@ from detector.reading.records import Block
 Keys: TypeAlias = tuple[str, ...]
 
 _DEPTH: Final = 6
+#: As in ``conform``.
+SIDE: Final = frozenset({"bytes", "duration_ms"})
 #: As deep as BigQuery's audit log, with room.
 _DEEPEST: Final = 10
 #: Parts of a block that Arrow parses side by side. A line that is longer than one is read line by
@@ -172,6 +174,8 @@ def _careful(block: Block, columns: Columns, seen: Shape) -> Objects:
         row = {name: _text(_value(found, seen.keys[m.name])) for name, m in columns.items()}
         if "other_objects" in row:
             row["other_objects"] = _list(_value(found, seen.keys[columns["other_objects"].name]))
+        for name in SIDE.intersection(row):
+            row[name] = "?" if row[name] is _Unfit else row[name]  # it will cost itself only
         wrong = next((name for name, value in row.items() if value is _Unfit), None)
         if wrong is not None:
             invalid.append((number, f"{wrong} is neither text nor a number"))

@@ -47,7 +47,10 @@ _COLUMNS: Final = {
     22: "application_name",
 }
 _TIME: Final = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9}$"
-_START: Final = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9},")
+#: PostgreSQL does not quote the time; a CSV writer that copies the log may.
+_START: Final = re.compile(
+    rb'"?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9}"?,'
+)
 _STAMP: Final = re.compile(_TIME)
 _SESSION: Final = re.compile(r"[0-9a-f]{1,16}\.[0-9a-f]{1,8}")
 _BROKEN: Final = "is not a whole record of csvlog"

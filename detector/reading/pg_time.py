@@ -107,7 +107,7 @@ def _moment(name: str, zone: str) -> pl.Expr:
     naive = pl.when(pl.col("_zone") == name).then(pl.col("_naive"))
     if name in ("UTC", "GMT", "Z", "UCT"):
         return naive.dt.replace_time_zone("UTC")
-    seconds = _offset(name)
+    seconds = offset(name)
     if seconds is not None:
         return (naive - pl.lit(timedelta(seconds=seconds))).dt.replace_time_zone("UTC")
     if not re.fullmatch("[A-Za-z]{1,6}", name):
@@ -129,7 +129,7 @@ def _moment(name: str, zone: str) -> pl.Expr:
     return pl.coalesce(*tries)
 
 
-def _offset(name: str) -> int | None:
+def offset(name: str) -> int | None:
     """Seconds east of UTC of ``+01``, ``+0530``, ``-03:30``; None for anything else."""
     found = _NUMBER.fullmatch(name)
     if found is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ class Piece:
     bytes_read: int
     lines: Callable[[Sequence[int]], list[int]]
     skipped: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _csv(path: Path, wanted: Wanted) -> Iterator[Piece]:
             if header is None or not {m.name for m in columns.values()} <= set(header.names):
                 raise InputError("holds no CSV header", where=path, hint="is it cut off?")
             rest = block.data[header.size :]
-            here = Block(rest, block.first_line + header.lines, block.raw_bytes, block.rejects)
+            here = replace(block, data=rest, first_line=block.first_line + header.lines)
         if header is None:
             none = pl.DataFrame(schema=dict.fromkeys([*columns, *wanted.absent], pl.String()))
             yield Piece(none, [*block.rejects], block.raw_bytes, lambda _: [])
@@ -102,8 +103,8 @@ def _csv_piece(
         known = told or found.lines()
         return [known.valid(row) for row in which]
 
-    bad: Bad = [*block.rejects, *(told.invalid if told else [])]
-    return Piece(_without_nothing(frame), bad, block.raw_bytes, lines)
+    bad: Bad = [*block.rejects, *found.broken, *(told.invalid if told else [])]
+    return Piece(_without_nothing(frame), bad, block.raw_bytes, lines, notes=block.notes)
 
 
 def _text(column: pa.ChunkedArray, name: str) -> pl.Series:

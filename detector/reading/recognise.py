@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from detector.errors import InputError, SettingsError
-from detector.reading import columns, dialect, nested, opening, records, veil
+from detector.reading import columns, dialect, nested, plain, records, refused, veil
 from detector.reading.source import Sample, Source
 from detector.settings import Settings
 
@@ -53,7 +53,7 @@ def recognise(
 
 
 def _sample(path: Path) -> Sample:
-    data = opening.head(path)
+    data = plain.head(path)
     if not data.strip():
         if not data and path.is_file() and path.stat().st_size:
             raise InputError("holds nothing that can be decompressed", where=path, hint=_AGAIN)
@@ -95,43 +95,12 @@ def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings
     )
 
 
-#: Beginnings that are known and not read, with what to do about them.
-_KNOWN: Final = (
-    (
-        re.compile(rb'\s*\{[^{}\[\]]{0,500}"databaseActivityEvents"'),
-        ": it is an AWS activity stream still encrypted; decrypt it with its KMS key first",
-    ),
-    (
-        re.compile(rb"(?i)[^\n]{0,2000}\bbase_objects_accessed\b"),
-        ": it is Snowflake's ACCESS_HISTORY by itself; export it joined to QUERY_HISTORY",
-    ),
-    (
-        re.compile(rb"\s*\["),
-        ": it is a JSON array, and one object a line is wanted, such as jq -c '.[]' makes",
-    ),
-    (
-        re.compile(rb"(?s)\s*\{\s*\n"),
-        ": it is JSON of many lines, and one object a line is wanted, such as jq -c . makes",
-    ),
-    (
-        re.compile(
-            rb"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^\n]{0,200} (LOG|FATAL|ERROR|STATEMENT):  "
-        ),
-        ": it is PostgreSQL's plain text log; let it write csvlog or jsonlog (log_destination)",
-    ),
-)
-
-
 def _lacking(sample: Sample, settings: Settings) -> str:
     """What it is instead: a table that lacks required columns, or something else that is known."""
     data = sample.head.removeprefix(records.BOM)
-    if data.startswith(records.UTF_16):
-        return ": it is UTF-16 text, convert it to UTF-8 first"
-    if b"\0" in data:
-        return ": it is binary"
-    for beginning, words in _KNOWN:
-        if beginning.match(data):
-            return words
+    words = refused.reason(data)
+    if words:
+        return words
     if data.lstrip().startswith(b"{"):
         names, kind = nested.shape(data).names, "NDJSON"
     else:

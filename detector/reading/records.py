@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from detector.errors import InputError
-from detector.reading import opening
+from detector.reading import encodings, opening, plain
+from detector.reading.encodings import RECODED
 from detector.reading.opening import MIB
 
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
 _CACHED: Final = 1 << 18
-UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
-#: Pieces of a log, with the raw bytes consumed on disk so far, as ``opening.chunks`` gives them.
+#: Pieces of a log, with the raw bytes consumed on disk so far, as ``plain.chunks`` gives them.
 Chunks: TypeAlias = Iterator[tuple[bytes, int]]
 
 
@@ -37,12 +37,19 @@ class Block:
     ``first_line`` is the line number of the first byte. A rejected record inside ``data`` is
     replaced by as many empty lines, so that line numbers stay right; ``data`` can be empty
     where only ``rejects`` are to be told. ``raw_bytes`` of the file on disk are consumed.
+    ``recoded`` records were not UTF-8.
     """
 
     data: bytes
     first_line: int
     raw_bytes: int
     rejects: list[Reject] = field(default_factory=list)
+    recoded: int = 0
+
+    @property
+    def notes(self) -> dict[str, int]:
+        """Those of ``source.Batch``."""
+        return {RECODED: self.recoded} if self.recoded else {}
 
 
 def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
@@ -50,7 +57,7 @@ def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iter
 
     A record longer than ``limit`` bytes, or whose quote is never closed, becomes a reject and
     reading goes on at the line after its first. ``block`` is at most half of ``limit``.
-    Raises InputError where the file is unreadable or UTF-16.
+    Raises InputError where the file is unreadable or binary.
     """
     return _Cutter(quoted=True, limit=limit).blocks(path, min(block, limit // 2))
 
@@ -64,7 +71,7 @@ def line_blocks(
     """Blocks cut at any newline; a line longer than ``limit`` bytes becomes a reject.
 
     ``chunks`` are what is cut, if not the content of ``path`` as it is. Raises InputError where
-    the file is unreadable or UTF-16.
+    the file is unreadable or binary.
     """
     return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2), chunks)
 
@@ -81,7 +88,7 @@ class _Cutter:
         held = b""
         raw = 0
         first = True
-        chunks = given or opening.chunks(path, min(block, 8 * MIB))
+        chunks = given or plain.chunks(path, min(block, 8 * MIB))
         broken = ""
         while True:
             try:
@@ -126,8 +133,8 @@ class _Cutter:
         found, self.rejects = self.rejects, []
         first = self.line
         self.line += count(data, b"\n")
-        cleaned, bad = _clean(data, first, quoted=self.quoted)
-        return Block(cleaned, first, raw, found + bad)
+        cleaned, bad, recoded = _clean(data, first, quoted=self.quoted)
+        return Block(cleaned, first, raw, found + bad, recoded)
 
     def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
         """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""
@@ -195,14 +202,11 @@ def count(data: bytes | memoryview, byte: bytes) -> int:
 
 
 def started(data: bytes, path: Path) -> bytes:
-    """The first chunk without its byte order mark. Raises InputError for UTF-16."""
+    """The first chunk without its byte order mark. Raises InputError where it is no text."""
     even, odd = data[:200:2], data[1:200:2]
-    if data.startswith(UTF_16) or (even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4):
-        raise InputError(
-            "is UTF-16 text or binary data, not UTF-8 text",
-            where=path,
-            hint="convert it first, such as with iconv -f UTF-16 -t UTF-8",
-        )
+    if even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4:
+        hint = "a log is text in UTF-8, UTF-16 or Windows-1252"
+        raise InputError("is binary data, not text", where=path, hint=hint)
     return data.removeprefix(BOM)
 
 
@@ -271,11 +275,13 @@ def _lines(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject]]:
-    """``data`` with records that are no text replaced by empty lines, and the rejects."""
+def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject], int]:
+    """``data`` with records that are no text replaced by empty lines, the rejects, and how many
+    records were not UTF-8 and could be read all the same.
+    """
     if is_text(data) and b"\0" not in data:
-        return data, []
-    line = first_line
+        return data, [], 0
+    line, recoded = first_line, 0
     rejects: list[Reject] = []
     kept: list[bytes] = []
     for record in records(data, quoted=quoted):
@@ -284,13 +290,16 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         if b"\0" in record:
             reason = "holds a NUL byte"
         elif not is_text(record):
-            reason = "is not valid UTF-8"
+            decoded = encodings.from_windows_1252(record)
+            reason = encodings.REASON if decoded is None else ""
+            recoded += decoded is not None
+            record = decoded or record  # noqa: PLW2901
         if reason:
             rejects.append(Reject(line, reason))
             record = b"\n" * newlines  # noqa: PLW2901
         kept.append(record)
         line += newlines
-    return b"".join(kept), rejects
+    return b"".join(kept), rejects, recoded
 
 
 def is_text(data: bytes) -> bool:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.csv as pc
 
+from detector.reading import quoting
 from detector.reading.columns import Columns
 from detector.reading.dialect import Header
 from detector.reading.opening import MIB
-from detector.reading.records import Block, records
+from detector.reading.records import Block, Reject, count, records
 from detector.reading.words import DICTIONARY, NOTHING
+from detector.schema import EVENTS
 
 #: Arrow parses pieces of this size in parallel.
 _PIECE: Final = 4 * MIB
@@ -39,12 +41,15 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """``table`` of the valid records; ``invalid`` are (text, reason) of those left out."""
+    """``table`` of the valid records; ``invalid`` are (text, reason) of those left out, and
+    ``broken`` what a quote swallowed that is not closed.
+    """
 
     table: pa.Table
     block: Block
     invalid: list[tuple[str, str]] = field(default_factory=list)
     known: Lines | None = None
+    broken: list[Reject] = field(default_factory=list)
 
     def lines(self) -> Lines:
         """The lines of all records; only asked for where there are rejects, as it is slow."""
@@ -74,6 +79,26 @@ class Rows:
 
 def parse(block: Block, header: Header, found: Columns) -> Rows:
     """The records of ``block``. Numbers are parsed at once where all of the block are sound."""
+    rows = _parsed(block, header, found)
+    told = len(rows.table) + len(rows.invalid)
+    if b'"' not in block.data or told == count(block.data, b"\n"):
+        return rows  # a record is a line: none was swallowed
+    bare = replace(block, rejects=[])
+    whole = quoting.mended(bare, _layout(header, found), sound=not rows.invalid)
+    if whole is bare:
+        return rows
+    return replace(_parsed(whole, header, found), broken=whole.rejects)
+
+
+def _layout(header: Header, found: Columns) -> quoting.Layout:
+    places = {name: header.names.index(mapped.name) for name, mapped in found.items()}
+    # Presets have names of their own: there, any cell may hold text.
+    plain = [place for name, place in places.items() if name in EVENTS and name != "statement"]
+    time, account = places.get("timestamp", 0), places.get("account", 0)
+    return quoting.Layout(header.delimiter, len(header.names), time, account, plain)
+
+
+def _parsed(block: Block, header: Header, found: Columns) -> Rows:
     if not block.data or block.data.isspace():
         return Rows(pa.table({name: pa.array([], pa.string()) for name in found}), block)
     for typed in (True, False):

@@ -2,12 +2,16 @@ r"""Lines of MariaDB's server_audit, folded into statements.
 
     20261123 19:26:34,vm,root,localhost,3,6,READ,o,person,
     20261123 19:26:34,vm,root,localhost,3,6,QUERY,o,'select * from person where id<50',0
+    1707206402123456,aurora-1,clerk,10.1.2.3,14,935,QUERY,hr,'select * from person',0
+    20240206 08:00:01,ip-10-7-0-1,clerk,10.1.2.3,14,0,CONNECT,hr,,0,TCP/IP
 
 Time, server, user, host, connection, query, operation, then for a table its database and name, for
 a statement the database, the text with backslash escapes, and the error code
-(https://mariadb.com/kb/en/mariadb-audit-plugin-log-format/). Names are raw, so a comma in a user's
-name moves the columns: the two numbers before the operation are what is looked for. A statement's
-tables come first, while it runs, and its text when it ends. There are no row counts at all.
+(https://mariadb.com/kb/en/mariadb-audit-plugin-log-format/). Aurora MySQL writes the time in
+microseconds since 1970, and RDS one or two fields more behind the error code. Names are raw, so a
+comma in a user's name moves the columns: the two numbers before the operation are what is looked
+for. A statement's tables come first, while it runs, and its text when it ends.
+There are no row counts at all.
 """
 
 from __future__ import annotations
@@ -33,12 +37,14 @@ _TABLES: Final = {
 _LOGINS: Final = ("CONNECT", "FAILED_CONNECT", "PROXY_CONNECT", "CHANGEUSER")
 _OPERATIONS: Final = ("QUERY", "DISCONNECT", *_TABLES, *_LOGINS)
 LINE: Final = (
-    r"^(?P<time>\d{8} \d\d:\d\d:\d\d),(?P<server>[^,]*),(?P<user>.*?),(?P<host>[^,]*),"
+    r"^(?P<time>\d{8} \d\d:\d\d:\d\d|\d{16}),(?P<server>[^,]*),(?P<user>.*?),(?P<host>[^,]*),"
     rf"(?P<connection>\d{{1,18}}),(?P<query>\d{{1,18}}),(?P<operation>{'|'.join(_OPERATIONS)}),"
     r"(?P<rest>.*)$"
 )
-_STATEMENT: Final = r"^(?P<base>[^,]*),'(?P<text>.*)',(?P<code>\d{0,9})$"
-_TABLE: Final = r"^(?P<base>[^,]*),(?P<table>.*),(?P<code>\d{0,9})$"
+#: RDS: nothing twice behind a statement, and how the client came in behind a login.
+_MORE: Final = r"(?:,[A-Za-z/ ]{0,30}){0,2}"
+_STATEMENT: Final = rf"^(?P<base>[^,]*),'(?P<text>.*)',(?P<code>\d{{0,9}}){_MORE}$"
+_TABLE: Final = rf"^(?P<base>[^,]*),(?P<table>.*),(?P<code>\d{{0,9}}){_MORE}$"
 #: The server's own bookkeeping, read for almost every statement.
 _NOISE: Final = (
     *("table_stats", "column_stats", "index_stats", "proc", "func", "proxies_priv"),
@@ -79,7 +85,7 @@ def parsed(lines: pl.Series) -> pl.DataFrame:
         pl.when(whole).then("operation").alias("operation"),
         part.field("b").alias("base"),
         pl.when(query).then(_plain(part.field("t"))).alias("text"),
-        pl.when(~query).then(part.field("t")).alias("table"),
+        pl.when(~query).then(part.field("t").str.strip_chars_end(",")).alias("table"),
         part.field("c").cast(pl.Int64, strict=False).alias("code"),
         *(pl.lit(None, LINES[name]).alias(name) for name in ("rows", "bytes", "duration_ms")),
     )

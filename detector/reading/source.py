@@ -38,7 +38,8 @@ class Batch:
     reader that gets dictionary-encoded data hands it on as it is). ``rejects`` has
     ``schema.REJECTS``. ``skipped`` counts records that are in order but are no access to
     data (a checkpoint line). ``bytes_read`` is how much of the file on disk has been consumed
-    so far, for progress. ``tail`` of the last batch is what the file leaves open.
+    so far, for progress. ``tail`` of the last batch is what the file leaves open. ``notes`` say
+    what a person should know of how its records were read, and of how many.
     """
 
     events: pl.DataFrame
@@ -46,6 +47,7 @@ class Batch:
     skipped: int = 0
     bytes_read: int = 0
     tail: Tail = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def span(self) -> tuple[datetime, datetime]:

@@ -15,7 +15,7 @@ import polars as pl
 from detector.errors import InputError
 from detector.phrases import share
 from detector.pseudonyms import names
-from detector.reading import identity, veil
+from detector.reading import identity, notes, veil
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import READING
 from detector.settings import Settings
@@ -58,6 +58,7 @@ class Survey:
     rejects: dict[str, tuple[int, str]]
     skipped: int
     active: dict[datetime, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unknown_share(self) -> float:
@@ -87,6 +88,7 @@ class Survey:
             part = share(rejected / (self.events + rejected))
             said.append(f"{part} of records were rejected, see the reasons")
         most = max(self.top, key=lambda row: row[1], default=None)
+        said += notes.words(self.notes)
         if self.accounts == 1 or (most and most[1] > POOL_SHARE * self.events):
             name = most[0] if most else ""
             said.append(
@@ -116,11 +118,13 @@ class _Sums:
     skipped: int = 0
     tails: dict[str, Tail] = field(default_factory=dict)
     active: Counter[datetime] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Batch) -> None:
         events = batch.events
         self.events += len(events)
         self.skipped += batch.skipped
+        self.notes.update(batch.notes)
         self._reject(batch.rejects)
         if not len(events):
             return
@@ -234,6 +238,7 @@ def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, st
         rejects=dict(sorted(sums.rejects.items(), key=lambda item: (-item[1][0], item[0]))),
         skipped=sums.skipped,
         active=dict(sums.active),
+        notes=dict(sums.notes),
     )
 
 

@@ -39,6 +39,24 @@ def number(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Int64, strict=False)
 
 
+#: What counters of 64 bits hold that never counted: -1 without its sign.
+_NEVER: Final = ("18446744073709551615", "1.8446744073709552e19", "1.8446744073709552e+19")
+#: Times that stand for none: a clock that was never set, at 0 or, in some products, year 1.
+_UNSET: Final = r"^(?:1970-01-01|0001-01-01|0000-|0+(?:\.0*)?$)"
+
+
+def counted(column: str) -> pl.Expr:
+    """A count as it is written; null where the server wrote that it never counted."""
+    return pl.when(~pl.col(column).is_in(list(_NEVER))).then(pl.col(column))
+
+
+def time(*columns: str) -> pl.Expr:
+    """The first of some times that was ever set, else the first that is there at all."""
+    names = [pl.col(name) for name in columns]
+    was_set = [pl.when(~name.str.contains(_UNSET)).then(name) for name in names]
+    return pl.coalesce(*was_set, *names)
+
+
 def items(column: str) -> pl.Expr:
     """The texts of a list, each once."""
     found = pl.col(column).str.extract_all(_ITEM)

@@ -87,7 +87,7 @@ PRESET: Final = Preset(
     ),
     rank=pl.when(_EXPORT).then(0).when(_KIND == "AUX").then(2).otherwise(1),
     columns={
-        "timestamp": pl.coalesce("time", "logged"),
+        "timestamp": verbs.time("time", "logged"),
         "account": pl.col("user"),
         "client_address": verbs.address("ip"),
         "application": pl.col("app"),

@@ -35,7 +35,10 @@ PRESET: Final = Preset(
     name="clickhouse",
     title="ClickHouse system.query_log export",
     keys={
-        "time": "query_start_time_microseconds query_start_time event_time_microseconds event_time",
+        "start": "query_start_time_microseconds",
+        "start_s": "query_start_time",
+        "event": "event_time_microseconds",
+        "event_s": "event_time",
         "user": "initial_user user",
         "ip": "initial_address address",
         "app": "client_name http_user_agent",
@@ -56,7 +59,7 @@ PRESET: Final = Preset(
     # The numbers are those of the enumeration, where an export has them instead of names.
     skip=verbs.one_of("type", "querystart", "1") | verbs.one_of("initial", "0", "false"),
     columns={
-        "timestamp": pl.col("time"),
+        "timestamp": verbs.time("start", "start_s", "event", "event_s"),
         "account": pl.col("user"),
         "client_address": verbs.address("ip"),
         "application": pl.coalesce("app", "agent"),
@@ -70,15 +73,15 @@ PRESET: Final = Preset(
         .otherwise(pl.lit("read")),
         # What failed while it ran has sent some, and result_rows is written when it has ended.
         "rows": pl.when(~(_BROKEN & (verbs.number("result") == 0)).fill_null(value=False)).then(
-            pl.col("result")
+            verbs.counted("result")
         ),
-        "bytes": pl.col("result_bytes"),
+        "bytes": verbs.counted("result_bytes"),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
         "success": pl.coalesce(pl.col("code"), pl.lit("0")) == "0",
     },
     says={
-        "timestamp": "query_start_time (in log_timezone)",
+        "timestamp": "query_start_time, else event_time (in log_timezone); 1970 is no time",
         "account": "initial_user, else user",
         "client_address": "initial_address, else address",
         "application": "client_name, else http_user_agent",

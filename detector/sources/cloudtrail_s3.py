@@ -43,11 +43,27 @@ _SHARED: Final = (
     )
 ).fill_null(value=False)
 
+#: What a call of S3's API does, by its name in ``event``.
+ACTION: Final = (
+    pl.when(pl.col("event").is_in(list(_READS)))
+    .then(pl.lit("read"))
+    .when(pl.col("event").is_in(list(_COPIES)))
+    .then(pl.lit("export"))
+    .when(pl.col("event").str.contains(_WRITES))
+    .then(pl.lit("write"))
+    .otherwise(pl.lit("other"))
+)
+#: Bytes in ``out``, where no ``error`` is set; numbers can be written as 4096.0.
+BYTES: Final = pl.when(pl.col("error").is_null()).then(
+    pl.col("out").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+)
+
 PRESET: Final = Preset(
     name="cloudtrail_s3",
     title="AWS CloudTrail S3 data events",
     keys={
         "time": "eventTime",
+        "shipped": "@timestamp event_time timestamp",
         "source": "eventSource",
         "event": "eventName",
         "kind": "userIdentity.type",
@@ -64,7 +80,13 @@ PRESET: Final = Preset(
         "out": "additionalEventData.bytesTransferredOut",
         "error": "errorCode",
     },
-    needs=("eventTime", "eventSource", "eventName", "awsRegion", "userIdentity.type"),
+    needs=(
+        "eventTime @timestamp event_time timestamp",
+        "eventSource",
+        "eventName",
+        "awsRegion",
+        "userIdentity.type",
+    ),
     utc=True,
     # Other services, and calls that name no bucket (ListBuckets), read no data.
     skip=verbs.none_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
@@ -76,27 +98,18 @@ PRESET: Final = Preset(
         )
     ),
     columns={
-        "timestamp": pl.col("time"),
+        "timestamp": verbs.time("time", "shipped"),
         "account": _PERSON,
         "client_address": pl.col("ip"),
         "application": pl.col("agent").str.extract(r"^\[?([^/\s\]]+)"),
         "database": pl.col("region"),
         "object": pl.col("bucket"),
-        "action": pl.when(pl.col("event").is_in(list(_READS)))
-        .then(pl.lit("read"))
-        .when(pl.col("event").is_in(list(_COPIES)))
-        .then(pl.lit("export"))
-        .when(pl.col("event").str.contains(_WRITES))
-        .then(pl.lit("write"))
-        .otherwise(pl.lit("other")),
-        # Numbers can be written as 4096.0.
-        "bytes": pl.when(pl.col("error").is_null()).then(
-            pl.col("out").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
-        ),
+        "action": ACTION,
+        "bytes": BYTES,
         "success": pl.col("error").is_null(),
     },
     says={
-        "timestamp": "eventTime",
+        "timestamp": "eventTime, else @timestamp where a shipper took it for its own",
         "account": "onBehalfOf.userId, else the user's name; for an assumed role, role and "
         "session name",
         "client_address": "sourceIPAddress",

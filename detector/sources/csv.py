@@ -10,11 +10,12 @@ from typing import Self
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import columns, dialect, opening, records, rejects
+from detector.reading import columns, dialect, plain, records, rejects
 from detector.reading.conform import conform
 from detector.reading.records import Block, csv_blocks
 from detector.reading.rows import Rows, parse
 from detector.reading.source import HEADER, Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.time_forms import Form
 from detector.schema import EVENTS, empty
 from detector.settings import Settings
 
@@ -60,6 +61,7 @@ def _read(
                 block.first_line + reader.header.lines,
                 block.raw_bytes,
                 block.rejects,
+                block.recoded,
             )
         yield reader.batch(here)
     return reader
@@ -67,7 +69,7 @@ def _read(
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Which column is which. Raises InputError."""
-    _, found = dialect.demand(opening.head(path), settings, path)
+    _, found = dialect.demand(plain.head(path), settings, path)
     return columns.phrases(found, settings)
 
 
@@ -78,22 +80,26 @@ class _Reader:
     header: dialect.Header
     found: columns.Columns
     text: str
+    form: Form
 
     @classmethod
     def of(cls, data: bytes, path: Path, settings: Settings) -> Self:
         """Of the header that ``data`` begins with. Raises InputError."""
         header, found = dialect.demand(data, settings, path)
-        return cls(path, settings, header, found, data[: header.size].decode("utf-8", "replace"))
+        text = data[: header.size].decode("utf-8", "replace")
+        return cls(path, settings, header, found, text, Form(settings.timestamp_format or ""))
 
     def batch(self, block: Block) -> Batch:
         rows: Rows = parse(block, self.header, self.found)
-        result = conform(rows.table, self.found, self.settings)
-        bad: list[tuple[int | None, str]] = [*block.rejects]
+        result = conform(rows.table, self.found, self.settings, form=self.form)
+        bad: list[tuple[int | None, str]] = [*block.rejects, *rows.broken]
         if rows.invalid or len(result.rejected):
             lines = rows.lines()
             bad += lines.invalid
             bad += [(lines.valid(row), reason) for row, reason in result.rejected.iter_rows()]
-        return Batch(result.events, rejects.frame(self.path, bad), bytes_read=block.raw_bytes)
+        noted = {**block.notes, **result.notes}
+        bad_ = rejects.frame(self.path, bad)
+        return Batch(result.events, bad_, bytes_read=block.raw_bytes, notes=noted)
 
 
 def _nothing(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:

@@ -81,6 +81,10 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     )
     local = frame["time"].str.to_datetime("%Y%m%d %H:%M:%S", time_unit="us", strict=False)
     frame = frame.with_columns(clock.instants(local).alias("timestamp"))
+    if local.null_count():
+        # Aurora's; text of eight digits and a clock is no number.
+        epochs = pl.col("time").cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
+        frame = frame.with_columns(pl.coalesce("timestamp", epochs))
     reason = pl.coalesce(
         pl.when(pl.col("operation").is_null()).then(pl.lit(_BROKEN)),
         pl.when((pl.col("user") == "") & (pl.col("operation") != "DISCONNECT")).then(
@@ -97,7 +101,8 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     bad: list[tuple[int | None, str]] = [*block.rejects]
     bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
     events, skipped = statements.add(frame.filter(pl.col("reason").is_null()).select(list(LINES)))
-    return Batch(events, rejects.frame(path, bad), skipped, block.raw_bytes)
+    bad_ = rejects.frame(path, bad)
+    return Batch(events, bad_, skipped, block.raw_bytes, notes=block.notes)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.reading import entries, mysql, opening, rejects, slow_heads, slow_log, sql, times
+from detector.reading import entries, mysql, plain, rejects, slow_heads, slow_log, sql, times
 from detector.reading.entries import Entries
 from detector.reading.identity import Sessions
 from detector.reading.records import Reject
@@ -62,7 +62,7 @@ def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         reader.recall(tail[HELD])
     for found in entries.entries(path, slow_log.starts):
         yield reader.batch(found)
-    lines = sum(data.count(b"\n") for data, _ in opening.chunks(path))
+    lines = sum(data.count(b"\n") for data, _ in plain.chunks(path))
     yield nothing({HELD: reader.kept(lines)})
 
 

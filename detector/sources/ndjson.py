@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from detector.errors import InputError
-from detector.reading import columns, nested, opening, records, rejects, shape_kept
+from detector.reading import columns, nested, plain, records, rejects, shape_kept
 from detector.reading.ahead import ahead
 from detector.reading.conform import conform
 from detector.reading.opening import MIB
 from detector.reading.source import SEEN, SHAPE, Batch, Growing, Sample, Source, Tail, nothing
+from detector.reading.time_forms import Form
 from detector.settings import Settings
 
 #: How much of a log is looked at to learn its keys: rare ones may come late.
@@ -45,7 +46,7 @@ def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     at = int(tail.get(SEEN, "0"))
     seen = shape_kept.decode(tail[SHAPE]) if SHAPE in tail else nested.Shape({}, {}, {})
     if at < HEAD:
-        head = opening.head(path, HEAD - at)
+        head = plain.head(path, HEAD - at)
         at += len(head)
         seen = shape_kept.joined(seen, nested.shape(head.removeprefix(records.BOM)))
     yield from _read(path, settings, seen, columns.demand(seen.names, settings, path))
@@ -56,13 +57,17 @@ def _read(
     path: Path, settings: Settings, seen: nested.Shape, found: columns.Columns
 ) -> Iterator[Batch]:
     blocks = ((block, nested.parse(block, found, seen)) for block in records.line_blocks(path))
+    form = Form(settings.timestamp_format or "")
     for block, objects in ahead(blocks):
-        result = conform(objects.table, found, settings)
+        result = conform(objects.table, found, settings, form=form)
         bad: list[tuple[int | None, str]] = [*block.rejects, *objects.invalid]
         if len(result.rejected):
             lines = nested.line_of(objects, block)
             bad += [(lines[row], reason) for row, reason in result.rejected.iter_rows()]
-        yield Batch(result.events, rejects.frame(path, bad), bytes_read=block.raw_bytes)
+        noted = {**block.notes, **result.notes}
+        yield Batch(
+            result.events, rejects.frame(path, bad), bytes_read=block.raw_bytes, notes=noted
+        )
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
@@ -71,7 +76,7 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
 
 
 def _columns(path: Path, settings: Settings) -> tuple[nested.Shape, columns.Columns]:
-    head = opening.head(path, HEAD).removeprefix(records.BOM)
+    head = plain.head(path, HEAD).removeprefix(records.BOM)
     seen = nested.shape(head)
     if not seen.names:
         what = "holds no JSON object" if head.strip() else "is empty"

@@ -81,7 +81,8 @@ def _batch(
         bad += [(seen + places[row] + 1, reason) for row, reason in result.rejected.iter_rows()]
     else:
         bad += [(seen + row + 1, reason) for row, reason in result.rejected.iter_rows()]
-    return Batch(result.events, rejects.frame(path, bad), bytes_read=bytes_read)
+    bad_ = rejects.frame(path, bad)
+    return Batch(result.events, bad_, bytes_read=bytes_read, notes=result.notes)
 
 
 def _no_events(found: columns.Columns, settings: Settings) -> pl.DataFrame:

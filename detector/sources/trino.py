@@ -74,7 +74,7 @@ PRESET: Final = Preset(
     # A created event comes again when the query is over.
     skip=pl.col("ended").is_null(),
     columns={
-        "timestamp": pl.coalesce("created", "started"),
+        "timestamp": verbs.time("created", "started"),
         "account": pl.col("user"),
         "client_address": verbs.address("ip"),
         "application": pl.col("app"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from detector.reading import opening
-from detector.reading.opening import GZIP, MIB, ZSTD, Truncated
+from detector.reading.opening import MIB, Truncated
 from detector.watch import log as logs
 
 
@@ -134,4 +134,4 @@ class Packed:
 
 def is_packed(beginning: bytes) -> bool:
     """Whether a file that begins so is compressed."""
-    return beginning.startswith((GZIP, ZSTD))
+    return bool(opening.packing(beginning))

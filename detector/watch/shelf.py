@@ -219,7 +219,7 @@ class Shelf:
         except OSError as error:
             self.said.append(f"{path}: cannot be read ({error.strerror})")
             return
-        packed = is_packed(plain.read(0, 4))
+        packed = is_packed(plain.read(0, 16))
         content: Content = Packed(path) if packed else plain
         if packed:
             plain.close()

@@ -76,7 +76,9 @@ def test_numbers_are_epochs_by_their_size(number):
 def test_a_time_that_cannot_be_meant_is_rejected_and_its_neighbours_are_kept(text, reason):
     events, rejects = one(timestamp=["2024-02-06T10:00:00Z", text, "2024-02-06T10:00:00Z"])
     assert len(events) == 2
-    assert rejects == [(1, reason)]
+    assert [(row, told.split(", such as")[0]) for row, told in rejects] == [
+        (1, reason.split(", such as")[0])
+    ]
 
 
 def test_times_without_zone_are_local_to_the_log():
@@ -116,7 +118,9 @@ def test_without_an_account_there_is_no_event(account):
         (1.5, None, "rows is not a whole number"),
         ("1.5", None, "rows is not a whole number"),
         ("many", None, "rows is not a number"),
-        ("1,5", None, "rows is not a number"),
+        ("1,5", None, "rows is not a whole number"),
+        ("1,234", None, "rows is not a number"),
+        ("1 234", 1234, None),
         (2**62, None, "rows is beyond belief"),
         ("9" * 25, None, "rows is beyond belief"),
         (float("inf"), None, "rows is beyond belief"),

@@ -161,12 +161,53 @@ def test_a_field_of_50_mb_is_one_record(tmp_path):
     assert all(b.data.endswith(b"\n") for b in found)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
-def test_utf_16_is_refused_with_the_remedy(tmp_path, encoding):
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_with_and_without_its_mark(tmp_path, encoding):
     path = tmp_path / "log"
-    path.write_bytes("timestamp,account\n2024-02-06,bob\n".encode(encoding))
-    with pytest.raises(InputError, match="iconv"):
+    path.write_bytes("timestamp,account\n2024-02-06,Zoé\n".encode(encoding))
+    blocks = list(records.line_blocks(path))
+    assert (
+        b"".join(block.data for block in blocks).decode() == "timestamp,account\n2024-02-06,Zoé\n"
+    )
+
+
+@pytest.mark.parametrize("block", [2, 7, 1 << 16])
+def test_utf_16_may_be_cut_within_a_character(tmp_path, block):
+    path = tmp_path / "log"
+    text = "timestamp,account\n" + "2024-02-06,Zoé 😀\n" * 50
+    path.write_bytes(text.encode("utf-16"))
+    assert b"".join(b.data for b in records.line_blocks(path, block)).decode() == text
+
+
+def test_binary_data_is_refused(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"\0\1\0\0" * 100)
+    with pytest.raises(InputError, match="binary"):
         list(records.line_blocks(path))
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("Zoé Müller", "Zoé Müller"),
+        ("prix: 5 €", "prix: 5 €"),
+        ("L\u2019Haÿ", "L\u2019Haÿ"),
+    ],
+)
+def test_a_record_in_windows_1252_is_read(tmp_path, raw, text):
+    path = tmp_path / "log"
+    path.write_bytes(b"a,b\n" + raw.encode("cp1252") + b",1\n" + "ä,2\n".encode())
+    (block,) = records.line_blocks(path)
+    assert block.data.decode() == f"a,b\n{text},1\nä,2\n"
+    assert not block.rejects
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe", b"\x81x", "é".encode() + b"\xe9", b"1\xff"])
+def test_a_record_that_is_damaged_is_no_windows_1252(tmp_path, raw):
+    path = tmp_path / "log"
+    path.write_bytes(b"a,b\n" + raw + b",1\n")
+    (block,) = records.line_blocks(path)
+    assert block.rejects == [records.Reject(2, "is not valid UTF-8")]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):

@@ -4,9 +4,22 @@ import json
 import os
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from event_logs import read, reasons
-from export_logs import DATA, FORMS, PRESETS, SAMPLES, SOURCES, as_csv, as_parquet, plain, sample
+from export_logs import (
+    DATA,
+    FORMS,
+    PRESETS,
+    SAMPLES,
+    SOURCES,
+    as_csv,
+    as_parquet,
+    entries,
+    plain,
+    sample,
+)
 from polars.testing import assert_frame_equal
 
 from detector import schema
@@ -21,7 +34,8 @@ from detector.settings import Settings
 #: Sources whose columns are those of a table, so that they come as CSV and Parquet too.
 TABLES = ["snowflake", "redshift", "databricks", "clickhouse", "sqlserver_audit"]
 TABLES += ["sqlserver_events", "oracle", "access_log"]
-NESTED = ["bigquery", "trino", "ocsf", "ecs", "cloudtrail_s3", "aws_activity_streams"]
+NESTED = ["bigquery", "trino", "ocsf", "ocsf_api_activity", "ecs", "cloudtrail_s3"]
+NESTED += ["aws_activity_streams"]
 SECRET = "SECRET-4711"
 
 
@@ -179,7 +193,7 @@ def test_a_number_that_is_none_is_a_reject_with_its_line(tmp_path):
         path = write(tmp_path / "log", form(rows))
         _, rejects, _ = read(SOURCES["databricks"], path)
         first = 1 if form is as_csv else 0
-        assert reasons(rejects) == [
+        assert [(line, reason.split(", such as")[0]) for line, reason in reasons(rejects)] == [
             (2 + first, "rows is not a number"),
             (3 + first, "timestamp not understood"),
             (5 + first, "rows is negative"),
@@ -294,3 +308,33 @@ def test_a_log_of_records_opened_counts_each_line_as_one(tmp_path):
     assert [s.name for s in recognise.accepting(sample_, SOURCES, chosen)] == ["access_log"]
     batches = list(SOURCES["access_log"].read(path, chosen, {}))
     assert sum(batch.events["rows"].sum() for batch in batches) == 5
+
+
+def lake(path, hostile=()):
+    """The sample of ``ocsf_api_activity`` as a security lake has it: Parquet, with a map."""
+    rows = entries("ocsf_api_activity")
+    maps = [[*hostile, *row["unmapped"].items()] for row in rows]
+    table = pa.Table.from_pylist([{**row, "unmapped": None} for row in rows])
+    at = table.column_names.index("unmapped")
+    kind = pa.map_(pa.string(), pa.string())
+    path.parent.mkdir(parents=True)
+    pq.write_table(table.set_column(at, "unmapped", pa.array(maps, kind)), path)
+    return path
+
+
+def test_a_security_lake_is_read_like_cloudtrail(tmp_path):
+    place = "region=eu-west-3/accountId=111122223333/eventDay=20240206/a.gz.parquet"
+    path = lake(tmp_path / place)
+    assert accepting(path) == ["ocsf_api_activity"]
+    events, rejects, skipped = read(SOURCES["ocsf_api_activity"], path)
+    sample_ = DATA / "ocsf_api_activity" / "api.ndjson"
+    expected, _, others = read(SOURCES["ocsf_api_activity"], sample_)
+    assert lines(events) == lines(expected)
+    assert (reasons(rejects), skipped) == ([], others)
+
+
+def test_no_text_in_a_lake_passes_for_a_key(tmp_path):
+    text = '","key":"additionalEventData.bytesTransferredOut","value":"1"},{"key":"x","value":"'
+    path = lake(tmp_path / "lake" / "a.parquet", [("userAgent", text), (text, "x")])
+    events, _, _ = read(SOURCES["ocsf_api_activity"], path)
+    assert set(events["bytes"].drop_nulls()) == {2048, 0}

@@ -177,3 +177,17 @@ def test_any_bytes_before_and_behind_cost_themselves_only(tmp_path, name, noise)
     found = read(name, tmp_path / "log", log)
     assert found.events.height >= 2 * read(name, SAMPLES[name]).events.height - 2
     assert found.told == 2 * len(lines) + 1
+
+
+def test_a_garbage_line_costs_no_neighbour(tmp_path):
+    event = (
+        '{"timestamp": "2024-02-06 08:00:0%d", "id": 0, "class": "general", "event": "status", '
+        '"connection_id": 5, "account": {"user": "clerk", "host": "h"}, "general_data": '
+        '{"command": "Query", "query": "select * from hr.person", "status": 0}}\n'
+    )
+    for garbage, count in (("garbage, yes\n", 1), ("}]\nx\n", 2), ('"text"\n', 1), ("{\n", 1)):
+        text = event % 1 + garbage + event % 2
+        found = read("mysql_audit_json", tmp_path / "log", text)
+        assert found.events.height == 2, garbage
+        assert found.rejects.height == count, garbage
+        assert found.rejects["line"][0] == 2

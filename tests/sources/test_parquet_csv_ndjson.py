@@ -78,7 +78,8 @@ def test_csv_rejects_name_the_line_even_after_fields_that_span_lines(tmp_path):
     text += LINE + "1,2\n" + '2024-02-06T10:00:00Z,bob,"a\nb",-3\n' + LINE.replace("3", "a,b,c")
     events, rejects, _ = read(csv.SOURCE, write(tmp_path / "a.csv", text))
     assert len(events) == 3
-    assert reasons(rejects)[:3] == [
+    plain = [(line, reason.split(", such as")[0]) for line, reason in reasons(rejects)]
+    assert plain[:3] == [
         (7, "timestamp not understood"),
         (9, "has 2 columns where the header has 4"),
         (10, "rows is negative"),
@@ -125,7 +126,7 @@ def test_a_field_of_50_mb_is_read(tmp_path):
         ("timestamp account\nx y\n", "no header"),
         ("when_it_was,usr,rows\n", "no column for 'timestamp'"),
         ("time,usr,rows\n", "did you mean 'usr'"),
-        (HEAD.encode("utf-16"), "UTF-16"),
+        (HEAD.encode("utf-32"), "binary"),
     ],
 )
 def test_a_csv_that_cannot_be_used_says_why(tmp_path, data, says):
