@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -24,8 +24,8 @@ from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
 from detector.pseudonyms import names
+from detector.reading import contain, veil
 from detector.reading import identity as persons
-from detector.reading import veil
 from detector.reading.ahead import ahead
 from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
@@ -152,12 +152,17 @@ def _one(
                 return _report(path, same, "known")
             old = [same] if same is not None else _outgrown(found, known)
         tail = _tail(source, [part for part in known.values() if part not in old])
+
         # Only the name of the first file on disk waits for the hash.
-        with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
-            for batch in ahead(source.read(path, settings, tail), AHEAD):
-                writer.add(batch)
-                advance(batch.bytes_read, path.name)
-            writer.finish()
+        def take(batches: Iterator[Batch]) -> _Writer:
+            with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
+                for batch in ahead(batches, AHEAD):
+                    writer.add(batch)
+                    advance(batch.bytes_read, path.name)
+                writer.finish()
+            return writer
+
+        writer = contain.taken(source, path, settings, tail, take)
     part = _part(path, source, reading, hashed.result(), old, writer)
     ledger.commit(part)
     for other in old:

@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import glimpse, pieces, rejects, verbs
+from detector.reading import contain, glimpse, pieces, rejects, verbs
 from detector.reading.columns import Columns, Mapped
 from detector.reading.conform import Conformed, Mistyped, conform
 from detector.reading.folding import Folding
@@ -171,6 +171,17 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class _Made:
+    """``events`` of some rows, with the keys of their statements where those are folded;
+    ``rejected`` has row (of the piece) and reason.
+    """
+
+    events: pl.DataFrame
+    rejected: pl.DataFrame
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Reader:
     preset: Preset
     path: Path
@@ -180,8 +191,27 @@ class _Reader:
 
     def batch(self, piece: Piece) -> Batch:
         """Each record is an event, a reject, or skipped; so are further entries of an event."""
-        raw = piece.frame.with_row_index("row")
-        skipped = piece.skipped
+        bad: Bad = list(piece.bad)
+        whole = piece.frame.with_row_index("row")
+
+        def lost(row: int, reason: str) -> None:
+            bad.extend(zip(piece.lines([row]), [reason], strict=True))
+
+        made = contain.rows(whole.height, lambda at, count: self.made(whole.slice(at, count)), lost)
+        for part in made:
+            at = part.rejected["row"].to_list()
+            bad += zip(piece.lines(at), part.rejected["reason"], strict=True) if at else ()
+        events = pl.concat([part.events for part in made]) if made else empty(EVENTS)
+        skipped = piece.skipped + sum(part.skipped for part in made)
+        if self.preset.fold is not None and made:
+            before = self.folding.folded
+            events = self.folding.add(events)
+            skipped += self.folding.folded - before
+        return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
+
+    def made(self, raw: pl.DataFrame) -> _Made:
+        """What some rows say, whatever stands before and after them."""
+        skipped = 0
         if self.preset.skip is not None:
             kept = raw.filter(~self.preset.skip.fill_null(value=False))
             skipped, raw = skipped + raw.height - kept.height, kept
@@ -190,16 +220,9 @@ class _Reader:
         if self.preset.sql:
             raw = verbs.with_tables(raw, self.preset.sql, self.preset.dialect)
         result = self.conformed(raw)
-        bad: Bad = list(piece.bad)
-        if len(result.rejected):
-            at = raw["row"].gather(result.rejected["row"]).to_list()
-            bad += zip(piece.lines(at), result.rejected["reason"], strict=True)
-        events = result.events
-        if self.preset.fold is not None:
-            before = self.folding.folded
-            events = self.folding.add(self.keyed(raw, result))
-            skipped += self.folding.folded - before
-        return Batch(events, rejects.frame(self.path, bad), skipped, piece.bytes_read)
+        rejected = result.rejected.with_columns(raw["row"].gather(result.rejected["row"]))
+        events = result.events if self.preset.fold is None else self.keyed(raw, result)
+        return _Made(events, rejected, skipped)
 
     def conformed(self, raw: pl.DataFrame) -> Conformed:
         made = dict(self.preset.columns)
