@@ -23,6 +23,7 @@ from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
+from detector.phrases import counted
 from detector.pseudonyms import names
 from detector.reading import contain, veil
 from detector.reading import identity as persons
@@ -163,12 +164,29 @@ def _one(
             return writer
 
         writer = contain.taken(source, path, settings, tail, take)
+    _demand_no_loss(path, source, old, writer)
     part = _part(path, source, reading, hashed.result(), old, writer)
     ledger.commit(part)
     for other in old:
         known.pop(other.id)
     known[part.id] = part
     return _report(path, part, "grown" if old and same is None else "new")
+
+
+def _demand_no_loss(path: Path, source: Source, old: list[Part], writer: _Writer) -> None:
+    """Raises InputError where a log that the ledger knows would lose its events: read by another
+    source, say. What it has of the log stays as it is.
+    """
+    had = sum(part.events for part in old)
+    if not had or writer.events >= had or (writer.events and writer.rejects <= writer.events):
+        return
+    names = " and ".join(sorted({part.source for part in old}))
+    raise InputError(
+        f"gives {counted(writer.events, 'event')} as {source.name}, and the ledger has {had:,} of "
+        f"it as {names}: nothing was changed",
+        where=path,
+        hint=f"was --source meant to be {names}? detector check says how it is understood",
+    )
 
 
 def _is_stranger(path: Path, known: Collection[Part]) -> bool:
