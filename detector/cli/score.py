@@ -15,7 +15,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.batch import score_days
 from detector.alerts.drift import drifting
 from detector.alerts.incidents import Incident
-from detector.cli import options, outlet, screen
+from detector.cli import mistakes, options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
 from detector.errors import InputError
@@ -63,6 +63,7 @@ def score(
     heed = Feedback.of(rules, verdicts, allow_list, ledger)
     way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
     people = veil.directory(directory, rules)
+    mistakes.look(learned, rules, directory, ledger)
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
     results = []
@@ -88,6 +89,8 @@ def score(
     way_out.send()
     if fail_on_alert and alerts:
         raise typer.Exit(1)
+    if taken.doubts:
+        raise typer.Exit(int(rules.limit("exit_status")))
 
 
 def _demand_events(ingested: Ingested, rejects: pl.LazyFrame, kept: Path) -> None:

@@ -17,7 +17,7 @@ import typer
 from detector import registry
 from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
-from detector.cli import options, outlet, screen
+from detector.cli import mistakes, options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.errors import SettingsError
 from detector.forests import store
@@ -97,6 +97,8 @@ def watch(
     memory.lean()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
+    mistakes.look(judging.model, rules, directory, ledger)
+    mistakes.look_at_logs(_inlets(logs)[0])
     routes = outlet.configured(rules, sink)
     say = voice(as_json=log_json)
     with ExitStack() as stack:
@@ -116,6 +118,9 @@ def watch(
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
         health = Health(silent_after * 60, judging.model.id)
+        health.most_rejects = rules.limit("most_rejects")
+        health.most_new = rules.limit("most_new_accounts")
+        health.most_unknown = rules.limit("most_unknown")
         if once:
             rang(watcher.finish())
             rang(tell_health(watcher, health, time.time()))

@@ -44,7 +44,7 @@ def test_a_wrong_source_leaves_the_ledger_as_it_is(tmp_path, wrong, grown):
     before = files_of(folder)
     if grown:
         log.write_text(HEADER + "".join(day()))
-    with pytest.raises(InputError, match="as csv: nothing was changed|lacks|holds no"):
+    with pytest.raises(InputError, match=r"as csv: nothing was changed|lacks|holds no"):
         take(folder, log, wrong)
     assert files_of(folder) == before
     assert Ledger.open(folder, "UTC").days()
