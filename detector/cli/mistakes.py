@@ -14,8 +14,18 @@ from detector.reading.paths import is_local
 from detector.settings import Settings
 
 
-def look(learned: Model, rules: Settings, directory: Path | None, ledger: Path) -> None:
-    """Says what does not fit the model. Raises SettingsError where its days are others."""
+def look(
+    learned: Model,
+    rules: Settings,
+    directory: Path | None,
+    ledger: Path,
+    followed: Sequence[str] = (),
+) -> None:
+    """Says what does not fit the model, and which of the logs to be ``followed`` are not there.
+
+    Raises SettingsError where the model's days are others.
+    """
+    _look_at_logs(followed)
     was = learned.settings
     if rules.timezone != was.timezone:
         raise SettingsError(
@@ -42,7 +52,7 @@ def look(learned: Model, rules: Settings, directory: Path | None, ledger: Path) 
         )
 
 
-def look_at_logs(logs: Sequence[str]) -> None:
+def _look_at_logs(logs: Sequence[str]) -> None:
     """Says which of the files and folders to be followed are not there."""
     for log in logs:
         if (

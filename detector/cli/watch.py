@@ -97,8 +97,7 @@ def watch(
     memory.lean()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
-    mistakes.look(judging.model, rules, directory, ledger)
-    mistakes.look_at_logs(_inlets(logs)[0])
+    mistakes.look(judging.model, rules, directory, ledger, _inlets(logs)[0])
     routes = outlet.configured(rules, sink)
     say = voice(as_json=log_json)
     with ExitStack() as stack:
@@ -117,10 +116,7 @@ def watch(
         stack.callback(watcher.close)
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
-        health = Health(silent_after * 60, judging.model.id)
-        health.most_rejects = rules.limit("most_rejects")
-        health.most_new = rules.limit("most_new_accounts")
-        health.most_unknown = rules.limit("most_unknown")
+        health = _health(silent_after, judging.model.id, rules)
         if once:
             rang(watcher.finish())
             rang(tell_health(watcher, health, time.time()))
@@ -192,6 +188,15 @@ class Renewal:
 
         told = ", ".join(route.name for route in routes)
         return Renewed(judging, f"alerts go to {told}" if told else "no sink", take)
+
+
+def _health(silent_after: float, model: str, rules: Settings) -> Health:
+    """Who looks at the logs, by the limits of the settings."""
+    found = Health(silent_after * 60, model)
+    found.most_rejects = rules.limit("most_rejects")
+    found.most_new = rules.limit("most_new_accounts")
+    found.most_unknown = rules.limit("most_unknown")
+    return found
 
 
 def _sources(rules: Settings, keys: Settings) -> dict[str, Source]:

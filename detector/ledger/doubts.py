@@ -60,7 +60,8 @@ def rejected(now: Counts, before: Counts, most: float) -> str:
 
 def doubts(ledger: Ledger, done: Ingested, settings: Settings) -> list[str]:
     """What is doubtful of a run's logs, in words. Raises LedgerError."""
-    said = _rejects(ledger, done, settings.limit("most_rejects"))
+    said = [f"{file.path}: {file.said}" for file in done.files if file.said]
+    said += _rejects(ledger, done, settings.limit("most_rejects"))
     if not done.days:
         return said
     first, last = done.days[0], done.days[-1]

@@ -55,3 +55,46 @@ def test_a_log_rejected_by_a_wrong_source_is_read_by_the_right_one(tmp_path):
     log.write_text(HEADER + "".join(day()))
     assert not take(folder, log, "mongodb_log").events
     assert take(folder, log).events == len(day())
+
+
+def test_overlapping_dumps_count_once_and_that_is_said(tmp_path):
+    folder = tmp_path / "ledger"
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(HEADER + "".join(day(0, 16)))
+    second.write_text(HEADER + "".join(reversed(day(4, 24))))
+    assert take(folder, first).files[0].said == ""
+    (report,) = take(folder, second).files
+    assert "count once" in report.said
+    assert f"{len(day(4, 16))} statements" in report.said
+    ledger = Ledger.open(folder, "UTC")
+    assert ledger.hours()["statements"].sum() == len(day())
+    agents = ledger.touched(dimensions=["database"])
+    assert agents.is_empty()
+    assert report.events + report.skipped == len(day(4, 24))
+
+
+def test_logs_of_two_servers_count_both(tmp_path):
+    folder = tmp_path / "ledger"
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text(HEADER + "".join(day()))
+    others = [line.replace(",agent", ",clerk") for line in day()]
+    beats = [f"2024-02-06 {hour:02}:00:00,monitor,1\n" for hour in range(24)]
+    second.write_text(HEADER + "".join(others + beats))
+    first.write_text(first.read_text() + "".join(beats))
+    take(folder, first)
+    assert take(folder, second).files[0].said == ""
+    hours = Ledger.open(folder, "UTC").hours()
+    assert hours["statements"].sum() == 2 * (len(day()) + 24)
+
+
+def test_a_dump_that_was_cut_and_came_again_whole_replaces(tmp_path):
+    folder, log = tmp_path / "ledger", tmp_path / "a.csv"
+    whole = HEADER + "".join(day())
+    log.write_text(whole[: len(whole) // 2])
+    take(folder, log)
+    again = tmp_path / "again.csv"
+    again.write_text(whole)
+    take(folder, again)
+    ledger = Ledger.open(folder, "UTC")
+    assert ledger.hours()["statements"].sum() == len(day())
+    assert len(ledger.parts()) == 1
