@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from detector import registry
-from detector.errors import InputError
+from detector.errors import InputError, LedgerError, StateError
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.settings import Settings
+from detector.watch.state import State
 
 HEADER = "timestamp,account,rows\n"
 
@@ -98,3 +99,17 @@ def test_a_dump_that_was_cut_and_came_again_whole_replaces(tmp_path):
     ledger = Ledger.open(folder, "UTC")
     assert ledger.hours()["statements"].sum() == len(day())
     assert len(ledger.parts()) == 1
+
+
+def test_no_lock_follows_a_link(tmp_path):
+    folder, victim = tmp_path / "ledger", tmp_path / "victim"
+    victim.write_text("mine")
+    ledger = Ledger.open(folder, "UTC")
+    (folder / "lock").symlink_to(victim)
+    with pytest.raises(LedgerError, match="cannot be written"), ledger.writing():
+        pass
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "watch.lock").symlink_to(victim)
+    with pytest.raises(StateError, match="cannot be made"):
+        State.open(tmp_path / "state")
+    assert victim.read_text() == "mine"
