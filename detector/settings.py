@@ -31,6 +31,8 @@ SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
 TIME_ORDERS = ("day-first", "month-first")
 #: What [identity] may say.
 IDENTITY = ("accounts", "application", "comment", "session", "role")
+#: What [health] may say, with its defaults: shares from 0 to 1, and the exit status of ``score``.
+HEALTH = {"most_rejects": 0.05, "most_new_accounts": 0.2, "most_unknown": 0.2, "exit_status": 3}
 #: What grew a hundredfold is not what was accepted.
 MOST_GROWTH = 100.0
 
@@ -68,7 +70,8 @@ class Settings:
     ``allow_list`` is a file of expected alerts; what is expected is held back up to
     ``expected_growth`` times what was accepted; ``planned_work`` is a calendar of windows in which
     more is expected. ``identity`` says where the people behind shared
-    accounts are told, see ``detector.reading.identity``.
+    accounts are told, see ``detector.reading.identity``. ``health`` says from when logs are told as
+    unwell (HEALTH has the defaults). ``directory``, ``ledger`` and ``model`` stand for the options.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -93,6 +96,14 @@ class Settings:
     planned_work: str | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     impact: Impact = field(default_factory=Impact)
+    health: dict[str, float] = field(default_factory=dict)
+    directory: str | None = None
+    ledger: str | None = None
+    model: str | None = None
+
+    def limit(self, name: str) -> float:
+        """What [health] says of ``name``, or its default."""
+        return self.health.get(name, HEALTH[name])
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -177,6 +188,11 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     _validate_pseudonyms(settings, where)
     _validate_expected(settings, where)
     _validate_identity(settings, where)
+    _validate_health(settings, where)
+    for name in ("directory", "ledger", "model"):
+        path = getattr(settings, name)
+        if path is not None and not (isinstance(path, str) and path):
+            refuse(f"{name} must be a path", f'such as "/var/lib/detector/{name}"')
 
 
 def _impact(table: object, where: str | Path | None) -> Impact:
@@ -323,6 +339,25 @@ def _is_time_format(pattern: object) -> bool:
     except (pl.exceptions.PolarsError, ValueError):
         return False
     return isinstance(found, datetime) and found.date() == when.date()
+
+
+def _validate_health(settings: Settings, where: str | Path | None) -> None:
+    """The limits of what is told as unwell. Raises SettingsError."""
+    if not isinstance(settings.health, dict):
+        hint = "such as [health] and, below it, most_rejects = 0.05"
+        raise SettingsError("[health] must be a table", where=where, hint=hint)
+    for name, value in settings.health.items():
+        if name not in HEALTH:
+            what, hint = f"[health] has no setting {name!r}", f"known are {', '.join(HEALTH)}"
+            raise SettingsError(what, where=where, hint=hint)
+        whole = name == "exit_status"
+        if (
+            type(value) not in ({int} if whole else {int, float})
+            or not 0 <= value <= 255
+            or (not whole and value > 1)
+        ):
+            what = f"[health] {name} = {value!r} must be {'0 to 255' if whole else 'from 0 to 1'}"
+            raise SettingsError(what, where=where)
 
 
 def _has_group(pattern: object) -> bool:

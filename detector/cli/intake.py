@@ -12,6 +12,7 @@ import polars as pl
 
 from detector import registry
 from detector.cli import screen
+from detector.ledger.doubts import doubts
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.ledger.summary import silent
@@ -29,10 +30,13 @@ LOOKED_AT = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """``unused`` are whole files that no source could read, as REJECTS of line 0."""
+    """``unused`` are whole files that no source could read, as REJECTS of line 0; ``doubts`` are
+    what makes the logs doubtful, in words.
+    """
 
     ingested: Ingested
     unused: pl.DataFrame
+    doubts: tuple[str, ...] = ()
 
 
 def take_in(
@@ -67,10 +71,12 @@ def take_in(
         since = max(done.days[0], done.days[-1] - LOOKED_AT)
         if words := silent(ledger.totals(since, done.days[-1])):
             screen.say(words)
+    doubtful = doubts(ledger, done, settings)
+    screen.say(*(f"WARNING: {words}" for words in doubtful))
     left_out = [
         {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)
     ]
-    return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)))
+    return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)), tuple(doubtful))
 
 
 def _say_left_out(unused: Sequence[tuple[Path, str]]) -> None:

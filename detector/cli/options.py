@@ -15,6 +15,17 @@ from detector.errors import InputError, SettingsError
 from detector.feed.format import Format
 from detector.settings import Settings
 
+
+def _of_settings(context: typer.Context, option: typer.CallbackParam, value: Path) -> Path:
+    """An option that was not given is as the settings say, where they say it."""
+    source = context.get_parameter_source(str(option.name))
+    if source is not None and source.name != "DEFAULT":
+        return value
+    found = settings_file.load(context.params.get("settings"))
+    named = getattr(found, max(option.opts, key=len).lstrip("-"))
+    return value if named is None else Path(named)
+
+
 Logs: TypeAlias = Annotated[
     list[str], typer.Argument(metavar="LOG", help="Files, folders or globs of access logs.")
 ]
@@ -24,15 +35,26 @@ SourceName: TypeAlias = Annotated[
 ]
 DirectoryFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--directory", help="CSV of accounts: account, group, role, kind, hired."),
+    typer.Option(
+        "--directory",
+        help="CSV of accounts: account, group, role, kind, hired.",
+        callback=_of_settings,
+    ),
 ]
 LedgerFolder: TypeAlias = Annotated[
-    Path, typer.Option("--ledger", help="Folder of the ledger: what is kept of the logs.")
+    Path,
+    typer.Option(
+        "--ledger", help="Folder of the ledger: what is kept of the logs.", callback=_of_settings
+    ),
 ]
-ModelFolder: TypeAlias = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
+ModelFolder: TypeAlias = Annotated[
+    Path, typer.Option("--model", help="Folder of the model.", callback=_of_settings)
+]
 SettingsFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--settings", help="Settings; ./detector.toml is read when not given."),
+    typer.Option(
+        "--settings", help="Settings; ./detector.toml is read when not given.", is_eager=True
+    ),
 ]
 Budget: TypeAlias = Annotated[
     float | None,

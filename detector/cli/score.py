@@ -21,7 +21,7 @@ from detector.alerts.incidents import Incident
 from detector.alerts.judging import Judging
 from detector.alerts.memory import Memory
 from detector.alerts.told import Scored, not_judged
-from detector.cli import options, outlet, screen
+from detector.cli import mistakes, options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.cli.intake import take_in
 from detector.errors import InputError
@@ -72,6 +72,7 @@ def score(
     heed = Feedback.of(rules, verdicts, allow_list, ledger)
     way_out = outlet.Outlet.of(rules, sink, outbox, ledger)
     people = veil.directory(directory, rules)
+    mistakes.look(learned, rules, directory, ledger)
     taken = take_in(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book = Ledger.open(ledger, rules.timezone)
     days = taken.ingested.days
@@ -108,6 +109,8 @@ def score(
     way_out.send()
     if fail_on_alert and any(alert["activity"] != CLOSE for alert in alerts):
         raise typer.Exit(1)
+    if taken.doubts:
+        raise typer.Exit(int(rules.limit("exit_status")))
 
 
 def _scored(

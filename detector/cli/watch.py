@@ -18,7 +18,7 @@ from detector import registry
 from detector.alerts import ongoing
 from detector.alerts.alert import CREATE, Alert
 from detector.alerts.judging import Judging
-from detector.cli import options, outlet, screen
+from detector.cli import mistakes, options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.errors import SettingsError
 from detector.forests import store
@@ -98,6 +98,7 @@ def watch(
     memory.lean()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
+    mistakes.look(judging.model, rules, directory, ledger, _inlets(logs)[0])
     routes = outlet.configured(rules, sink)
     say = voice(as_json=log_json)
     with ExitStack() as stack:
@@ -116,7 +117,7 @@ def watch(
         stack.callback(watcher.close)
         sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
         rang = _ring(say, sending, as_json=as_json)
-        health = Health(silent_after * 60, judging.model.id)
+        health = _health(silent_after, judging.model.id, rules)
         if once:
             rang(watcher.finish())
             rang(tell_health(watcher, health, time.time()))
@@ -188,6 +189,15 @@ class Renewal:
 
         told = ", ".join(route.name for route in routes)
         return Renewed(judging, f"alerts go to {told}" if told else "no sink", take)
+
+
+def _health(silent_after: float, model: str, rules: Settings) -> Health:
+    """Who looks at the logs, by the limits of the settings."""
+    found = Health(silent_after * 60, model)
+    found.most_rejects = rules.limit("most_rejects")
+    found.most_new = rules.limit("most_new_accounts")
+    found.most_unknown = rules.limit("most_unknown")
+    return found
 
 
 def _sources(rules: Settings, keys: Settings) -> dict[str, Source]:

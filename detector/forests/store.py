@@ -142,7 +142,10 @@ def demand_pseudonyms(model: Model, check: str, path: Path) -> None:
 def _head(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
-    for name in ("sinks", "allow_list", "expected_growth"):
+    for name in (
+        *("sinks", "allow_list", "expected_growth", "health"),
+        *("directory", "ledger", "model"),
+    ):
         del settings[name]  # what becomes of alerts is no part of what was learned
     return {
         "kind": KIND,

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from detector.durable import sync
 from detector.errors import InputError
 from detector.ledger import manifest
-from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
-from detector.ledger.spool import Spool
+from detector.ledger.overlap import Overlap, overlap
 from detector.ledger.store import Ledger
+from detector.ledger.writing import Writer
+from detector.phrases import counted, share
 from detector.pseudonyms import names
+from detector.reading import contain, veil
 from detector.reading import identity as persons
-from detector.reading import veil
 from detector.reading.ahead import ahead
 from detector.reading.opening import Identity, head, identity
 from detector.reading.source import Batch, Source, Tail
-from detector.schema import REJECTS, check
 from detector.settings import Settings
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
@@ -43,7 +39,9 @@ State: TypeAlias = Literal["new", "known", "grown"]
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What became of one file. ``known``: its content was in the ledger before."""
+    """What became of one file. ``known``: its content was in the ledger before. ``said`` is what
+    people must know of it.
+    """
 
     path: Path
     source: str
@@ -53,6 +51,7 @@ class FileReport:
     rejects: int
     skipped: int
     days: tuple[date, ...]
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +150,92 @@ def _one(
             if same is not None and (same.reading == reading or same.id != found.sha256):
                 return _report(path, same, "known")
             old = [same] if same is not None else _outgrown(found, known)
-        tail = _tail(source, [part for part in known.values() if part not in old])
+
         # Only the name of the first file on disk waits for the hash.
-        with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
-            for batch in ahead(source.read(path, settings, tail), AHEAD):
-                writer.add(batch)
-                advance(batch.bytes_read, path.name)
-            writer.finish()
+        stem = partial(_stem, hashed, reading)
+        others = [part for part in known.values() if part not in old]
+        writer, said = _written(path, source, ledger, settings, others, old, stem, advance)
     part = _part(path, source, reading, hashed.result(), old, writer)
     ledger.commit(part)
     for other in old:
         known.pop(other.id)
     known[part.id] = part
-    return _report(path, part, "grown" if old and same is None else "new")
+    return replace(_report(path, part, "grown" if old and same is None else "new"), said=said)
+
+
+def _written(
+    path: Path,
+    source: Source,
+    ledger: Ledger,
+    settings: Settings,
+    others: list[Part],
+    old: list[Part],
+    stem: Callable[[], str],
+    advance: Callable[[int, str], None],
+) -> tuple[Writer, str]:
+    """The file, read and written; and what people must know of it. Raises InputError."""
+    tail = _tail(source, others)
+
+    def take(batches: Iterator[Batch], known: pl.DataFrame | None = None) -> Writer:
+        with Writer(ledger, stem, known) as writer:
+            for batch in ahead(batches, AHEAD):
+                writer.add(batch)
+                advance(batch.bytes_read, path.name)
+            writer.finish()
+        return writer
+
+    writer = contain.taken(source, path, settings, tail, take)
+    _demand_no_loss(path, source, old, writer)
+    twice = _overlap(ledger, writer, others)
+    if twice is None:
+        return writer, ""
+    if twice.is_sure:
+        once = contain.taken(source, path, settings, tail, partial(take, known=twice.keys))
+        for day in set(writer.days) - set(once.days):
+            for table in ("hours", "touched"):
+                ledger.file(table, day, stem()).unlink(missing_ok=True)
+        writer = once
+    return writer, _twice(twice, writer.doubled)
+
+
+def _stem(hashed: Future[Identity], reading: str) -> str:
+    return manifest.stem(hashed.result().sha256, reading)
+
+
+def _overlap(ledger: Ledger, writer: Writer, parts: list[Part]) -> Overlap | None:
+    """Where what was just written is in the ledger already."""
+    if writer.first is None or writer.last is None:
+        return None
+    files = [ledger.file("hours", day, writer.stem()) for day in writer.days]
+    return overlap(ledger, files, (writer.first, writer.last), writer.days, parts)
+
+
+def _twice(found: Overlap, doubled: int) -> str:
+    if found.is_sure:
+        return (
+            f"{counted(doubled, 'statement')} of it stand in {found.other} too, and count once; "
+            "hours that only one of both holds whole may count twice"
+        )
+    return (
+        f"{share(found.share)} of its sums by hour and account are those of {found.other} too: "
+        "if both hold the same statements, they count twice; take overlapping dumps in whole"
+    )
+
+
+def _demand_no_loss(path: Path, source: Source, old: list[Part], writer: Writer) -> None:
+    """Raises InputError where a log that the ledger knows would lose its events: read by another
+    source, say. What it has of the log stays as it is.
+    """
+    had = sum(part.events for part in old)
+    if not had or writer.events >= had or (writer.events and writer.rejects <= writer.events):
+        return
+    names = " and ".join(sorted({part.source for part in old}))
+    raise InputError(
+        f"gives {counted(writer.events, 'event')} as {source.name}, and the ledger has {had:,} of "
+        f"it as {names}: nothing was changed",
+        where=path,
+        hint=f"was --source meant to be {names}? detector check says how it is understood",
+    )
 
 
 def _is_stranger(path: Path, known: Collection[Part]) -> bool:
@@ -203,7 +275,7 @@ def _part(
     reading: str,
     found: Identity,
     old: list[Part],
-    writer: _Writer,
+    writer: Writer,
 ) -> Part:
     """What was ``found`` in a file and written, in place of the ``old`` parts."""
     stands_for = {other for part in old for other in (part.id, *part.replaces)} - {found.sha256}
@@ -236,81 +308,3 @@ def _report(path: Path, part: Part, state: State) -> FileReport:
         part.skipped,
         part.days,
     )
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders."""
-
-    ledger: Ledger
-    stem: Callable[[], str]
-    events: int = 0
-    rejects: int = 0
-    skipped: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    tail: Tail = field(default_factory=dict)
-    days: list[date] = field(default_factory=list)
-    _spool: Spool = field(init=False)
-    _rejects: pq.ParquetWriter | None = None
-
-    def __post_init__(self) -> None:
-        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem()))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._rejects is not None:
-            self._rejects.close()
-            self._rejects = None
-
-    def add(self, batch: Batch) -> None:
-        """Takes in one batch of the file."""
-        self.skipped += batch.skipped
-        self.tail = batch.tail
-        self._reject(batch.rejects)
-        events = batch.events
-        if events.is_empty():
-            return
-        self.events += events.height
-        first, last = batch.span
-        self.first = first if self.first is None else min(first, self.first)
-        self.last = last if self.last is None else max(last, self.last)
-        try:
-            self._spool.add(coded(events, self.ledger.timezone))
-        except OSError as error:
-            raise self.ledger.unwritable(error) from error
-
-    def finish(self) -> None:
-        """Everything on disk, for good."""
-        try:
-            self.days = self._spool.finish()
-            if self._rejects is not None:
-                self._rejects.close()
-                self._rejects = None
-                sync(self._rejects_path)
-        except OSError as error:
-            raise self.ledger.unwritable(error) from error
-
-    @property
-    def _rejects_path(self) -> Path:
-        return self.ledger.path / "rejects" / f"{self.stem()}.parquet"
-
-    def _reject(self, rejects: pl.DataFrame) -> None:
-        if rejects.is_empty():
-            return
-        self.rejects += rejects.height
-        data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
-        try:
-            if self._rejects is None:
-                path = self._rejects_path
-                self._rejects = pq.ParquetWriter(path, data.schema, compression="zstd")
-            self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
-        except OSError as error:
-            raise self.ledger.unwritable(error) from error

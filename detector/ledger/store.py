@@ -14,6 +14,7 @@ by the next writer.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,7 +212,9 @@ class Ledger:
         another one holds the ledger.
         """
         try:
-            lock = (self.path / LOCK).open("w")
+            # Not through a link: whoever may write here could have another file emptied.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = os.fdopen(os.open(self.path / LOCK, flags, 0o600), "r+b")
         except OSError as error:
             raise self.unwritable(error) from error
         with lock:

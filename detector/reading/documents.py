@@ -33,6 +33,7 @@ _COMMA: Final = re.compile(r"\s*,\s*")
 _NEXT: Final = re.compile(r"\}\s*,\s*(?=\{)")
 #: What may follow the last entry: the end of the array, and of the object around it.
 _END: Final = re.compile(rb"\s*\]\s*(?:,[^\[\]]*)?\}?\s*")
+_DEEPEST: Final = 64
 _DECODER: Final = json.JSONDecoder()
 _LONGEST: Final = 80 * opening.MIB
 _BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -116,16 +117,21 @@ def cut(found: list[dict[str, Any]]) -> Cut:
     return Cut(re.compile(rb"\}(?:\s*,\s*|" + _ANOTHER + rb")\{(?=\s*(?:" + names + rb")\s*:)"))
 
 
-def _firsts(value: object) -> Iterator[str]:
-    """The first keys of objects in lists anywhere in ``value``: only those follow a comma."""
+def _firsts(value: object, depth: int = 0) -> Iterator[str]:
+    """The first keys of objects in lists in ``value``: only those follow a comma.
+
+    Nobody's entries are deeper than _DEEPEST; what is, would end Python.
+    """
+    if depth > _DEEPEST:
+        return
     if isinstance(value, dict):
         for inner in value.values():
-            yield from _firsts(inner)
+            yield from _firsts(inner, depth + 1)
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict) and item:
                 yield next(iter(item))
-            yield from _firsts(item)
+            yield from _firsts(item, depth + 1)
 
 
 @dataclass(slots=True)

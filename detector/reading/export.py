@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import glimpse, pieces, rejects, verbs
+from detector.reading import contain, glimpse, pieces, rejects, verbs
 from detector.reading.columns import Columns, Mapped
 from detector.reading.conform import Conformed, Mistyped, conform
 from detector.reading.folding import Folding
@@ -176,6 +176,18 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class _Made:
+    """``events`` of some rows, with the keys of their statements where those are folded;
+    ``rejected`` has row (of the piece) and reason.
+    """
+
+    events: pl.DataFrame
+    rejected: pl.DataFrame
+    skipped: int
+    notes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Reader:
     preset: Preset
     path: Path
@@ -189,8 +201,31 @@ class _Reader:
 
     def batch(self, piece: Piece) -> Batch:
         """Each record is an event, a reject, or skipped; so are further entries of an event."""
-        raw = piece.frame.with_row_index("row")
-        skipped = piece.skipped
+        bad: Bad = list(piece.bad)
+        whole = piece.frame.with_row_index("row")
+
+        def lost(row: int, reason: str) -> None:
+            bad.extend(zip(piece.lines([row]), [reason], strict=True))
+
+        made = contain.rows(whole.height, lambda at, count: self.made(whole.slice(at, count)), lost)
+        for part in made:
+            at = part.rejected["row"].to_list()
+            bad += zip(piece.lines(at), part.rejected["reason"], strict=True) if at else ()
+        events = pl.concat([part.events for part in made]) if made else empty(EVENTS)
+        skipped = piece.skipped + sum(part.skipped for part in made)
+        if self.preset.fold is not None and made:
+            before = self.folding.folded
+            events = self.folding.add(events)
+            skipped += self.folding.folded - before
+        noted = Counter(piece.notes)
+        for part in made:
+            noted.update(part.notes)
+        bad_ = rejects.frame(self.path, bad)
+        return Batch(events, bad_, skipped, piece.bytes_read, notes=dict(noted))
+
+    def made(self, raw: pl.DataFrame) -> _Made:
+        """What some rows say, whatever stands before and after them."""
+        skipped = 0
         if self.preset.skip is not None:
             kept = raw.filter(~self.preset.skip.fill_null(value=False))
             skipped, raw = skipped + raw.height - kept.height, kept
@@ -198,25 +233,18 @@ class _Reader:
             raw = raw.with_columns(made.alias(name) for name, made in self.preset.made.items())
         if self.preset.sql:
             raw = verbs.with_tables(raw, self.preset.sql, self.preset.dialect)
-        bad: Bad = list(piece.bad)
+        rejected: list[pl.DataFrame] = []
         if self.preset.refuse is not None:
-            reason = raw.select(self.preset.refuse.alias("reason"))["reason"]
-            refused = reason.is_not_null()
-            rows = raw["row"].filter(refused).to_list()
-            bad += zip(piece.lines(rows), reason.drop_nulls(), strict=True)
-            raw = raw.filter(~refused)
+            refused = raw.select("row", reason=self.preset.refuse).filter(
+                pl.col("reason").is_not_null()
+            )
+            rejected.append(refused)
+            raw = raw.join(refused, on="row", how="anti", maintain_order="left")
         result = self.conformed(raw)
-        if len(result.rejected):
-            at = raw["row"].gather(result.rejected["row"]).to_list()
-            bad += zip(piece.lines(at), result.rejected["reason"], strict=True)
-        events = result.events
-        if self.preset.fold is not None:
-            before = self.folding.folded
-            events = self.folding.add(self.keyed(raw, result))
-            skipped += self.folding.folded - before
-        bad_ = rejects.frame(self.path, bad)
-        noted = {**piece.notes, **result.notes}
-        return Batch(events, bad_, skipped, piece.bytes_read, notes=noted)
+        rejected.append(result.rejected.with_columns(raw["row"].gather(result.rejected["row"])))
+        events = result.events if self.preset.fold is None else self.keyed(raw, result)
+        whole = pl.concat([part.select("row", "reason") for part in rejected])
+        return _Made(events, whole, skipped, result.notes)
 
     def conformed(self, raw: pl.DataFrame) -> Conformed:
         made = dict(self.preset.columns)

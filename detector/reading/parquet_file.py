@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,17 @@ def opened(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
     try:
         # Pre-buffered, all of the file that was read would stay in memory until it is closed.
         place = path if is_local(path) else path.open("rb")
-        return pq.ParquetFile(place, read_dictionary=text, pre_buffer=False)
+        file = pq.ParquetFile(place, read_dictionary=text, pre_buffer=False)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(path, error) from None
+    twice = [name for name, count in Counter(leaves(file.schema_arrow)).items() if count > 1]
+    if twice:
+        file.close()
+        what = f"has several columns named {twice[0][:200]!r}"
+        raise InputError(what, where=path, hint="export it with one column of a name")
+    return file
 
 
 def following(batches: Iterator[pa.RecordBatch], path: Path) -> pa.RecordBatch | None:

@@ -34,6 +34,7 @@ _NO_ENTRY: Final = ("28000", "28P01")
 
 _FORGED: Final = "begins with AUDIT: but was raised by an SQL statement, not by pgaudit"
 _MALFORMED: Final = "begins with AUDIT: but is not in pgaudit's format"
+_NO_PLAN: Final = "begins like a plan of auto_explain, but its text or figures are none"
 _NOBODY: Final = "names no user"
 
 #: How canonical columns come about, for ``detector check``.
@@ -147,7 +148,8 @@ def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Bat
     kept = _with_persons(kept, reader.sessions)
     lines, wrong = pgaudit.parse(kept.filter(pl.col("sort") == "audit"))
     bad.append(wrong.select("row", pl.lit(_MALFORMED).alias("reason")))
-    told = _told(kept)
+    told, forged = _told(kept)
+    bad.append(forged.select("row", pl.lit(_NO_PLAN).alias("reason")))
     whole = told.height
     told, reader.executed = pg_plans.without_continued(told, reader.executed)
     skipped += whole - told.height
@@ -167,14 +169,15 @@ def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Bat
     )
 
 
-def _told(kept: pl.DataFrame) -> pl.DataFrame:
-    """``TOLD``: plans, texts, and what failed."""
+def _told(kept: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(``TOLD``: plans, texts, and what failed; the rows of plans that are none)."""
+    plans, forged = pg_plans.plans(kept.filter(pl.col("sort") == "plan"))
     parts = [
-        pg_plans.plans(kept.filter(pl.col("sort") == "plan")),
+        plans,
         pg_plans.statements(kept.filter(pl.col("sort") == "statement")),
         pg_plans.failed(kept.filter(pl.col("sort") == "failed")),
     ]
-    return pl.concat(parts).sort("row")
+    return pl.concat(parts).sort("row"), forged
 
 
 def _with_persons(kept: pl.DataFrame, sessions: Sessions) -> pl.DataFrame:

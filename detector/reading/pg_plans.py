@@ -96,17 +96,24 @@ _SCANNED: Final = (
 )
 _LAST_PART: Final = re.compile(rf"{_IDENTIFIER}$")
 _TEXT_HEAD: Final = r"^Query Text: "
+_FIGURES: Final = ("_rows", "_loops")
+#: More than any database holds.
+_MOST_ROWS: Final = 10**15
 _CATALOGUE: Final = ("pg_catalog.", "information_schema.", "pg_toast.")
 
 
-def plans(raw: pl.DataFrame) -> pl.DataFrame:
-    """``TOLD`` of rows of ``pgaudit.RAW`` with ``timestamp`` whose message is a plan."""
+def plans(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(``TOLD``, the rows whose plan is none that PostgreSQL writes) of rows of ``pgaudit.RAW``
+    with ``timestamp`` whose message is a plan.
+    """
     body = pl.col("message").str.replace(PLAN, "")
     frame = raw.with_columns(body.alias("_body"))
     json_ = pl.col("_body").str.starts_with("{")
     parts = [_of_json(frame.filter(json_)), _of_text(frame.filter(~json_))]
-    frame = pl.concat(part for part in parts if part.height) if frame.height else parts[0]
-    return _told(frame.sort("row"), "plan")
+    whole = [part.select(sorted(part.columns)) for part in parts if part.height]
+    frame = pl.concat(whole) if whole else parts[0]
+    frame = frame.sort("row")
+    return _told(frame.filter(~pl.col("_wrong")), "plan"), frame.filter("_wrong").select("row")
 
 
 def statements(raw: pl.DataFrame) -> pl.DataFrame:
@@ -181,25 +188,57 @@ def text_of_line() -> pl.Expr:
 
 def _of_json(frame: pl.DataFrame) -> pl.DataFrame:
     body = pl.col("_body")
-    rows, loops = (body.str.extract(each).cast(pl.Float64) for each in (_JSON_ROWS, _JSON_LOOPS))
     frame = frame.with_columns(
         body.str.extract(_JSON_TEXT).alias("_text"),
-        (rows * loops).round().cast(pl.Int64).alias("rows"),
+        body.str.extract(_JSON_ROWS).alias("_rows"),
+        body.str.extract(_JSON_LOOPS).alias("_loops"),
         body.str.contains(_JSON_MODIFY).alias("_modify"),
         body.str.extract_all(_JSON_TABLE).alias("_found"),
     )
-    texts = [json.loads(text) if text else None for text in frame["_text"]]
+    texts = [_loaded(text) if text else None for text in frame["_text"]]
     clean = [text and text.encode("utf-8", "replace").decode() for text in texts]
-    frame = frame.with_columns(pl.Series("_text", clean, pl.String))
+    none = pl.Series([text is None for text in texts], dtype=pl.Boolean)
+    lost = none & frame["_text"].is_not_null()
+    frame = frame.with_columns(
+        pl.Series("_text", clean, pl.String), _rows(), (_is_wrong() | lost).alias("_wrong")
+    )
     found = frame.select("_found").unique()
     named = [[_relation(part) for part in parts] for parts in found["_found"].to_list()]
     found = found.with_columns(pl.Series("_relations", named, pl.List(pl.String)))
-    return frame.join(found, on="_found", how="left", maintain_order="left").drop("_found")
+    return frame.join(found, on="_found", how="left", maintain_order="left").drop(
+        "_found", *_FIGURES
+    )
+
+
+def _figure(text: pl.Expr) -> pl.Expr:
+    """A number; null where the text is none: whoever may raise a message can forge a plan."""
+    return text.cast(pl.Float64, strict=False)
+
+
+def _rows() -> pl.Expr:
+    """Rows of all loops; null, which is unknown, where there are more than any database holds."""
+    figure = _figure(pl.col("_rows")) * _figure(pl.col("_loops"))
+    return pl.when(figure <= _MOST_ROWS).then(figure.round()).cast(pl.Int64).alias("rows")
+
+
+def _is_wrong() -> pl.Expr:
+    """Whether a figure is none."""
+    odd = (_figure(pl.col(name)).is_null() & pl.col(name).is_not_null() for name in _FIGURES)
+    return pl.any_horizontal(odd).alias("_wrong")
+
+
+def _loaded(text: str) -> str | None:
+    """A text of JSON; None where it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _relation(found: str) -> str:
     """``schema.name`` of a relation in a plan of JSON; its schema is told by log_verbose only."""
-    names = [json.loads(part) for part in _TABLE_PARTS.findall(found)]
+    names = [_loaded(part) or "" for part in _TABLE_PARTS.findall(found)]
     return ".".join(_quoted(name) for name in reversed(names))
 
 
@@ -220,13 +259,16 @@ def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
         pl.Series("_plan", [plan for _, plan in split], pl.String),
     )
     node = pl.col("_plan").str.extract_groups(_NODE).struct
-    rows = node.field("rows").cast(pl.Float64) * node.field("loops").cast(pl.Float64)
+    frame = frame.with_columns(
+        node.field("rows").alias("_rows"), node.field("loops").alias("_loops")
+    )
     return frame.with_columns(
-        rows.round().cast(pl.Int64).alias("rows"),
+        _rows(),
+        _is_wrong(),
         pl.col("_plan").str.contains(r"^(?:Insert|Update|Delete|Merge) on ").alias("_modify"),
         pl.col("_plan").str.extract_all(_SCANNED).list.eval(pl.element().str.extract(_SCANNED))
         .alias("_relations"),
-    ).drop("_plan")  # fmt: skip
+    ).drop("_plan", *_FIGURES)  # fmt: skip
 
 
 def _split(body: str | None, nodes: int) -> tuple[str | None, str | None]:
@@ -277,7 +319,7 @@ def _told(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
         "cursor": (verb == "declare") & single,
         "action": pl.when((verb == "fetch") & single).then(pl.lit("other")).otherwise(inner),
         "rows": known if plan else pl.lit(None),
-        "duration_ms": pl.col("message").str.extract(_DURATION).cast(pl.Float64),
+        "duration_ms": _figure(pl.col("message").str.extract(_DURATION)),
         "statement": pl.col("fingerprint"),
     }
     return frame.select(

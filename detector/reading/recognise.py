@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from detector.errors import InputError, SettingsError
-from detector.reading import columns, dialect, nested, plain, records, refused, veil
+from detector.reading import columns, contain, dialect, nested, plain, records, refused, veil
 from detector.reading.source import Sample, Source
 from detector.settings import Settings
 
@@ -75,8 +75,18 @@ def _named(name: str, sources: Mapping[str, Source]) -> Source:
 
 def accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> list[Source]:
     """The sources that accept a sample: special ones, or where there are none general ones."""
-    found = [source for source in sources.values() if source.accepts(sample, settings)]
+    found = [source for source in sources.values() if _accepts(source, sample, settings)]
     return [source for source in found if not source.general] or found
+
+
+def _accepts(source: Source, sample: Sample, settings: Settings) -> bool:
+    """Whether a source accepts a sample; one that raises does not."""
+    try:
+        return source.accepts(sample, settings)
+    except contain.PASSED:
+        raise
+    except contain.UNEXPECTED:
+        return False
 
 
 def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:

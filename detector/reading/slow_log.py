@@ -57,6 +57,11 @@ _FIELDS: Final = {
 }
 #: Both lines of a head in one, as some shippers make it.
 _ONE_LINE: Final = r"^(# Time: [^\n]*?\S) +(# User@Host: )"
+#: The last second of the year 9999, and the seconds of a century: no statement takes longer.
+_LAST_SECOND: Final = 253_402_300_799
+_LONGEST: Final = 3_155_760_000.0
+#: An entry that leaves a literal open may hold some that are none; further ones are its own.
+_FURTHER: Final = 16
 
 
 def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
@@ -123,8 +128,9 @@ def parsed(texts: pl.Series) -> pl.DataFrame:
         pl.when(pl.col("login") != "").then("login").otherwise("owner").alias("login"),
         pl.when(pl.col("address") != "").then("address").otherwise("host").alias("address"),
         pl.col("text").str.replace(_BANNER + "$", "").str.strip_chars_end("\r\n ").alias("text"),
-        pl.col("epoch").cast(pl.Int64),
-        pl.col("seconds").cast(pl.Float64).alias("query_time"),
+        # Whoever may send statements can write these: none gets beyond what a datetime holds.
+        pl.col("epoch").cast(pl.Int64, strict=False).clip(0, _LAST_SECOND),
+        pl.col("seconds").cast(pl.Float64, strict=False).clip(0, _LONGEST).alias("query_time"),
         *(pl.col(name).cast(pl.Int64) for name in ("sent", "affected", "bytes", "errno", "killed")),
         pl.coalesce("thread", "_id").alias("thread"),
         pl.col("text").str.contains(_BANNER + "$").alias("restarts"),

@@ -37,6 +37,10 @@ _LONGEST: Final = 20_000
 
 _NAMING: Final = ("read", "write", "export")
 
+#: Long white space, which would cost patterns the square of its length.
+_RUNS: Final = re.compile(r"\s{32,}")
+#: Characters in which what stands before another statement must end.
+_BEGINNING: Final = 4_000
 #: What stands before another statement, and what the statement then is; None: what the inner is.
 _WRAPPED: Final = (
     (re.compile(r"(?is)^declare\s.*?\scursor\b.*?\sfor\s+"), None),
@@ -151,11 +155,12 @@ def _blind(shape: str, dialect: Dialect) -> _Meaning:
 
 def _look(shape: str, dialect: Dialect) -> _Meaning:
     said: str | None = None
-    text = shape
+    text = _RUNS.sub(" ", shape)
     for beginning, action in _WRAPPED:
-        inner = beginning.sub("", text, count=1)
-        if inner != text:
-            text, said = _EXPLAIN_OPTIONS.sub("", inner), action or said
+        # Python's patterns go back and forth: they are shown no more than a beginning takes.
+        before = beginning.match(text, 0, _BEGINNING)
+        if before is not None:
+            text, said = _EXPLAIN_OPTIONS.sub("", text[before.end() :]), action or said
     if dialect.name == "mysql":
         text, exported = _OUTFILE.subn("", text)
         said = "export" if exported and said is None else said

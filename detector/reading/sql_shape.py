@@ -18,7 +18,8 @@ _TO: Final = "\x03"
 #: Stands, in a shape, for a literal that never ends.
 _OPEN: Final = "\x02"
 _NUMBER: Final = r"\b0[xX][0-9A-Fa-f]+\b|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
-_BLOCK: Final = r"(?P<block>/\*)(?s:.*?)\*/"
+#: One that never ends reaches to the end of the text: else each of many is looked for anew.
+_BLOCK: Final = r"(?P<block>/\*)(?s:.*?)(?:\*/|\z)"
 
 #: https://dev.mysql.com/doc/refman/8.4/en/string-literals.html and comments.html: both quotes
 #: make strings (but for the mode ANSI_QUOTES), backslashes escape, two hyphens need a space.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ import polars as pl
 from detector.errors import InputError
 from detector.phrases import share
 from detector.pseudonyms import names
-from detector.reading import identity, notes, veil
+from detector.reading import contain, identity, notes, veil
 from detector.reading.source import Batch, Source, Tail
 from detector.schema import READING
 from detector.settings import Settings
@@ -179,11 +179,13 @@ def survey(
     done = 0
     for path, source in files:
         size = path.stat().st_size
-        trial = deepcopy(sums)
         try:
             told = partial(_shift, advance, done)
             behind = veil.veiled(identity.mapped(source, settings), found)
-            one = _one(path, behind, settings, trial, told)
+            tail = sums.tails.get(source.name, {})
+            add = partial(_added, sums, source.name, told)
+            trial, rejected = contain.taken(behind, path, settings, tail, add)
+            one = _one(path, behind, settings, sums, trial, rejected)
         except InputError as error:
             first = first or error
             left_out.append((path, error.reason))
@@ -196,23 +198,30 @@ def survey(
     return _finish(sums, seen, left_out)
 
 
-def _one(
-    path: Path, source: Source, settings: Settings, sums: _Sums, advance: Callable[[int], object]
-) -> FileSurvey:
-    """Adds one file to ``sums``. Raises InputError."""
-    events, rejected, skipped = sums.events, 0, sums.skipped
-    for batch in source.read(path, settings, sums.tails.get(source.name, {})):
+def _added(
+    before: _Sums, source: str, advance: Callable[[int], object], batches: Iterator[Batch]
+) -> tuple[_Sums, int]:
+    """The sums with the batches of one file, and how many rejects those have."""
+    sums, rejected = deepcopy(before), 0
+    for batch in batches:
         sums.add(batch)
         rejected += len(batch.rejects)
-        sums.tails[source.name] = batch.tail
+        sums.tails[source] = batch.tail
         advance(batch.bytes_read)
+    return sums, rejected
+
+
+def _one(
+    path: Path, source: Source, settings: Settings, before: _Sums, after: _Sums, rejected: int
+) -> FileSurvey:
+    """What one file added. Raises InputError."""
     return FileSurvey(
         path,
         source.name,
         source.mapping(path, settings),
-        sums.events - events,
+        after.events - before.events,
         rejected,
-        sums.skipped - skipped,
+        after.skipped - before.skipped,
     )
 
 

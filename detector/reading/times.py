@@ -20,6 +20,7 @@ Problem: TypeAlias = tuple[pl.Series, str]
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=2)
 APACHE: Final = "%d/%b/%Y:%H:%M:%S %z"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NAIVE: Final = pl.Datetime("us")
 
 MISSING: Final = "no timestamp"
@@ -66,12 +67,20 @@ def parse(
             problems.append((unclear, f"{UNCLEAR}, such as {_shown(texts, unclear)}; {_ORDER}"))
         wrong = instants.is_null() & ~texts.is_null()
         problems.append((wrong, f"{UNREADABLE}, such as {_shown(texts, wrong)}; {_FORMS}"))
-    low, high = instants.min(), instants.max()
-    if isinstance(low, datetime) and low < EARLIEST:
-        problems.append(((instants < EARLIEST).fill_null(value=False), EARLY))
-    if isinstance(high, datetime) and high > now + AHEAD:
-        problems.append(((instants > now + AHEAD).fill_null(value=False), LATE))
+    # As numbers: a year 0 or 20000 cannot become a datetime of Python's.
+    moments = instants.to_physical()
+    low, high = moments.min(), moments.max()
+    early, late = microseconds(EARLIEST), microseconds(now + AHEAD)
+    if isinstance(low, int) and low < early:
+        problems.append(((moments < early).fill_null(value=False), EARLY))
+    if isinstance(high, int) and high > late:
+        problems.append(((moments > late).fill_null(value=False), LATE))
     return instants, problems
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _shown(texts: pl.Series, which: pl.Series) -> str:

@@ -232,7 +232,9 @@ class _Reader:
             ended = set(last.filter(~pl.col("_own").fill_null(value=False))["_key"])
             self.clocks = (self.clocks | set(last.filter("_own")["_key"])) - ended
         said = pl.from_epoch("epoch", time_unit="s").cast(pl.Datetime("us", "UTC"))
-        trusted = pl.when(~pl.col("_own").fill_null(value=False)).then(said)
+        # What lies in the future would be believed of everybody after it.
+        passed = said <= datetime.now(UTC) + times.AHEAD
+        trusted = pl.when(~pl.col("_own").fill_null(value=False) & passed).then(said)
         filled = trusted.forward_fill().fill_null(pl.lit(self.trusted, pl.Datetime("us", "UTC")))
         frame = frame.with_columns(filled.alias("_trusted"))
         if frame.height:

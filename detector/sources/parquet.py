@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 from detector.errors import InputError
-from detector.reading import columns, rejects
+from detector.reading import columns, contain, rejects
 from detector.reading.conform import Mistyped, conform
 from detector.reading.parquet_file import following, is_text, leaves, opened, reach, text_only
-from detector.reading.source import Batch, Sample, Source, Tail
+from detector.reading.source import Batch, Sample, Source, Tail, nothing
 from detector.schema import REJECTS, empty
 from detector.settings import Settings
 
@@ -42,7 +43,8 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         while (batch := following(batches, path)) is not None:
             raw = pa.Table.from_batches([batch])
             table = pa.table({name: reach(raw, mapped.name) for name, mapped in found.items()})
-            yield _batch(table, found, settings, path, seen, size * (seen + len(raw)) // total)
+            done = size * (seen + len(raw)) // total
+            yield from _contained(table, found, settings, path, seen, done)
             seen += len(raw)
     if not seen:
         yield Batch(_no_events(found, settings), empty(REJECTS), bytes_read=size)
@@ -53,6 +55,29 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
     with opened(path) as file:
         names = leaves(file.schema_arrow)
     return columns.phrases(columns.demand(names, settings, path), settings)
+
+
+def _contained(
+    table: pa.Table,
+    found: columns.Columns,
+    settings: Settings,
+    path: Path,
+    seen: int,
+    bytes_read: int,
+) -> list[Batch]:
+    """The batch of a table; rows that cannot be read at all as rejects of a batch after it."""
+    bad: list[tuple[int | None, str]] = []
+
+    def take(first: int, count: int) -> Batch:
+        part = table.slice(first, count)
+        return _batch(part, found, settings, path, seen + first, bytes_read)
+
+    batches = contain.rows(
+        len(table), take, lambda row, reason: bad.append((seen + row + 1, reason))
+    )
+    if bad:
+        batches.append(replace(nothing(), rejects=rejects.frame(path, bad), bytes_read=bytes_read))
+    return batches
 
 
 def _batch(

@@ -45,7 +45,9 @@ class Before:
         files = [part for part in self.parts if part.source != SOURCE]
         log = Log(0, str(path), 0, 0, source.name, "growing")
         size = path.stat().st_size
-        if found.sha256 in self._contents | {part.id for part in files}:
+        # What was but rejected, by a wrong --source say, was never read.
+        read = {part.id for part in files if part.events or not part.rejects}
+        if found.sha256 in self._contents | read:
             why = "its content is in the ledger"
             return Log(0, str(path), 0, 0, source.name, "whole", "copy", why, position=size)
         begun = [part for part in files if 0 < part.size < found.size

@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from detector.alerts.alert import CREATE, Alert
 from detector.feed.story import LOG
+from detector.ledger.doubts import FEW, Counts, rejected
+from detector.settings import HEALTH
 from detector.watch.calendar import AHEAD
 from detector.watch.log import Log
+from detector.watch.newcomers import Newcomers
 
 #: Events over which the share without row counts is taken.
 WINDOW: Final = 500
@@ -29,8 +32,12 @@ class Health:
 
     silent_after: float
     model: str
+    most_rejects: float = HEALTH["most_rejects"]
+    most_new: float = HEALTH["most_new_accounts"]
+    most_unknown: float = HEALTH["most_unknown"]
     _moved: dict[int, tuple[int, float]] = field(default_factory=dict)
     _counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _records: dict[int, Counts] = field(default_factory=dict)
     _told: set[tuple[int, str]] = field(default_factory=set)
 
     def check(self, logs: Iterable[Log], now: float) -> list[Alert]:
@@ -42,6 +49,8 @@ class Health:
                 ("clock", _clock(log, now)),
                 ("row counts", self._row_counts(log)),
                 ("lost", _loss(log)),
+                ("rejects", self._rejects(log)),
+                ("left out", log.reason if log.stage == "left out" else ""),
             ):
                 if words is None:
                     continue
@@ -50,10 +59,32 @@ class Health:
                     self._told.discard(key)
                 elif key not in self._told:
                     self._told.add(key)
-                    # What is lost is lost for good: told once, also by the watchers after this one.
-                    once = f"{log.id} {log.lost}" if what == "lost" else ""
+                    # What is over is told once, also by the watchers after this one.
+                    once = {
+                        "lost": f"{log.id} {log.lost}",
+                        "rejects": f"{log.id} {log.last and log.last.date()}",
+                        "left out": f"{log.id} {log.reason}",
+                    }.get(what, "")
                     found.append(alert(log.path, what, words, now, self.model, once))
         return found
+
+    def newcomers(self, found: Newcomers, now: float) -> list[Alert]:
+        """The alert of many names that nobody knows, once a day."""
+        key = (-1, f"newcomers {found.day}")
+        words = "" if key in self._told else found.words(self.most_new)
+        if not words:
+            return []
+        self._told.add(key)
+        return [alert("all logs", "newcomers", words, now, self.model, str(found.day))]
+
+    def _rejects(self, log: Log) -> str | None:
+        """None where too little was read since to say."""
+        before = self._records.setdefault(log.id, Counts())
+        since = Counts(log.events - before.events, log.rejects - before.rejects)
+        if since.rejects < FEW and since.events + since.rejects < WINDOW:
+            return None
+        self._records[log.id] = Counts(log.events, log.rejects)
+        return rejected(since, before, self.most_rejects)
 
     def _silence(self, log: Log, now: float) -> str:
         events, since = self._moved.get(log.id, (-1, now))
@@ -74,12 +105,13 @@ class Health:
         self._counts[log.id] = (log.events, log.unknown)
         share = (log.unknown - unknown) / (log.events - events)
         before = unknown / events if events else 0.0
-        if share >= LOST and before <= KEPT:
+        risen = events > 0 and share - before > self.most_unknown and share < LOST
+        if risen or (share >= LOST and before <= KEPT):
             return (
                 f"{share:.0%} of its latest {log.events - events:,} events lack the number of "
                 f"rows, of those before {before:.0%}: thefts by size will not be seen"
             )
-        return "" if share < LOST else None
+        return "" if share < LOST and not risen else None
 
 
 def _loss(log: Log) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from detector.errors import InputError
 from detector.ledger.ingest import TAILS
 from detector.ledger.manifest import Part
-from detector.reading import opening
+from detector.reading import contain, opening
 from detector.reading.opening import MIB
 from detector.reading.source import KEPT, Batch, Tail, nothing
 from detector.schema import REJECTS
@@ -114,6 +114,12 @@ class Intake:
                 self.shelf.lose(log, now)
                 self.behind.append(log)
                 continue
+            except contain.PASSED:
+                raise
+            except contain.UNEXPECTED as error:
+                what = f"cannot be read: it {contain.reason(error)}"
+                self._unfit(log, InputError(what, where=log.path), finish=True)
+                continue
             if piece is not None:
                 found.append(piece)
                 self._begun.add(log.id)
@@ -169,11 +175,15 @@ class Intake:
         reading = self._whole.get(log.id)
         if reading is None:
             looks = self.shelf.looks
-            batches = self.shelf.source(log).read(Path(log.path), looks.settings, self._told(log))
+            told, source = self._told(log), self.shelf.source(log)
+            batches = contain.batches(source, Path(log.path), looks.settings, told)
             identifying = opening.Identifying(Path(log.path))
             reading = self._whole[log.id] = _Whole(log, batches, identifying)
         try:
             step = pieces.next_batch(reading.log, reading.batches)
+        except contain.Broken as broken:
+            reading = self._whole[log.id] = self._careful(log, broken)
+            return None
         except InputError:
             del self._whole[log.id]
             raise
@@ -189,6 +199,17 @@ class Intake:
         if batch.rejects.height:
             reading.rejects.append(batch.rejects)
         return None
+
+    def _careful(self, log: Log, broken: contain.Broken) -> _Whole:
+        """The file anew, read with care."""
+        path, told = Path(log.path), self._told(log)
+        settings, source = self.shelf.looks.settings, self.shelf.source(log)
+        try:
+            batches = contain.careful(source, path, settings, told, broken)
+        except InputError:
+            del self._whole[log.id]
+            raise
+        return _Whole(log, batches, opening.Identifying(path))
 
     def _told(self, log: Log) -> Tail:
         """What earlier logs of the same format left open; the latest word wins."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from detector.errors import InputError
+from detector.reading import contain
 from detector.reading.opening import MIB
-from detector.reading.source import Batch, Growing, Source, Tail, nothing
+from detector.reading.source import Batch, Growing, Source, Tail
 from detector.schema import READING, REJECTS
 from detector.settings import Settings
 from detector.watch import log as logs
@@ -107,20 +105,18 @@ def _read(
     data: bytes, growing: Growing, settings: Settings, tail: Tail, log: Log
 ) -> Iterator[Batch]:
     """The batches of a piece, with the log's name and lines in its rejects."""
-    with in_memory(data) as path:
-        try:
-            for batch in growing.read(path, settings, tail):
-                yield replace(batch, rejects=_placed(batch.rejects, log))
-        except InputError as error:
-            raise InputError(error.what, where=log.path, hint=error.hint) from None
+    try:
+        for batch in contain.piece(data, growing, settings, tail):
+            yield replace(batch, rejects=_placed(batch.rejects, log))
+    except InputError as error:
+        raise InputError(error.what, where=log.path, hint=error.hint) from None
 
 
 def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
     """What the beginning of a log tells the pieces after it. Raises InputError."""
     tail: Tail = {}
-    with in_memory(data) as path:
-        for batch in growing.read(path, settings, {}):
-            tail = batch.tail
+    for batch in contain.piece(data, growing, settings, {}):
+        tail = batch.tail
     return tail
 
 
@@ -133,26 +129,13 @@ def _placed(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
 def _closing(
     growing: Growing, settings: Settings, tail: Tail, log: Log, line: int, broken: str
 ) -> Batch:
-    last = nothing(tail) if growing.close is None else growing.close(settings, tail)
+    last = contain.guarded(growing, settings, tail)
     last = replace(last, rejects=_placed(last.rejects, replace(log, line=line)))
     if not broken:
         return last
     why = (log.path, line + 1, f"file ends early: {broken}")
     cut = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
     return replace(last, rejects=pl.concat([last.rejects, cut]))
-
-
-@contextmanager
-def in_memory(data: bytes) -> Iterator[Path]:
-    """A file that is nowhere on disk: sources read paths."""
-    handle = os.memfd_create("piece", os.MFD_CLOEXEC)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
-        yield Path(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
 
 
 def _counted(log: Log, batches: list[Batch]) -> Log:

@@ -183,11 +183,9 @@ class Service:
 def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     """The alerts of what is newly wrong with logs, kept for the sinks."""
     known = {alert["id"] for alert in watcher.raised}
-    new = [
-        alert
-        for alert in health.check(watcher.shelf.logs.values(), now)
-        if alert["id"] not in known
-    ]
+    found = health.check(watcher.shelf.logs.values(), now)
+    found += health.newcomers(watcher.newcomers, now)
+    new = [alert for alert in found if alert["id"] not in known]
     if new:
         watcher.tell(new)
     return new

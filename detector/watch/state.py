@@ -33,6 +33,8 @@ from detector.watch.log import Log
 Rows: TypeAlias = sqlite3.Connection
 
 LOCK: Final = "watch.lock"
+#: Not through a link that somebody else may have put there.
+_LOCKING: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 VERSION: Final = "1"
 MEND: Final = "move the folder away to begin anew, with another ledger"
 
@@ -283,7 +285,7 @@ def failed(folder: Path, error: Exception) -> StateError:
 def _locked(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / LOCK, _LOCKING, 0o600)
     except OSError as error:
         what = f"cannot be made ({error.strerror or error})"
         raise StateError(what, where=folder, hint="name another folder for --state") from error

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from detector.errors import InputError
+from detector.reading.contain import in_memory
 from detector.reading.recognise import recognise
 from detector.reading.source import Source
 from detector.settings import Settings
 from detector.watch.content import Content, is_packed
 from detector.watch.log import HEAD, Form, Log
-from detector.watch.pieces import in_memory
 
 #: What ``LOG`` is called for standard input, and its log.
 DASH: Final = "-"

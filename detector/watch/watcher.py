@@ -28,6 +28,7 @@ from detector.watch.calendar import AHEAD, Calendar, believed
 from detector.watch.held import Held
 from detector.watch.intake import Intake, Piece
 from detector.watch.live import SHARD, Live
+from detector.watch.newcomers import Newcomers
 from detector.watch.shelf import Shelf
 from detector.watch.state import State
 from detector.watch.sums import Books, OpenDays, fold, together
@@ -89,6 +90,7 @@ class Watcher:
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
     held: Held = field(init=False)
+    newcomers: Newcomers = field(init=False)
     _turn: Turn = field(default_factory=Turn)
     _fresh: bool = True
     _ids: set[str] = field(init=False)
@@ -110,6 +112,7 @@ class Watcher:
         self._remember(self.judging)
         self.held = Held(self.shelf, self.ledger.timezone)
         self._sealed = self._moved = self.clock()
+        self.newcomers = Newcomers(set(self.judging.model.learned.groups["account"]))
         self._reconcile()
         self._believe()
 
@@ -178,6 +181,7 @@ class Watcher:
         self._fresh = self._fresh or bool(sums)
         for day, tables in days.items():
             self.live.touch(day, tables)
+            self.newcomers.add(day, tables[0]["account"].unique().cast(pl.String))
         self._rejects += sum(each.height for each in rejects)
         self._believe()
         self._merge()

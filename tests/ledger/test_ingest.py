@@ -273,12 +273,12 @@ CHILD = """
     import sys, time
     from pathlib import Path
     from ledger_samples import source
-    from detector.ledger import ingest as ingesting, manifest, spool
+    from detector.ledger import ingest as ingesting, manifest, spool, writing
     from detector.ledger.store import Ledger
     from detector.settings import Settings
 
     manifest.HEAD = 16
-    ingesting.Spool = lambda *a: spool.Spool(*a, limit=0)
+    writing.Spool = lambda *a: spool.Spool(*a, limit=0)
     folder, log = map(Path, sys.argv[1:])
     number = 0
 

@@ -1,0 +1,99 @@
+"""The same statements in two files: dumps that overlap count once, and that is said.
+
+What the ledger has are sums by hour, account and action. Where all sums of a file in the hours that
+another file covers too are the same, to the minute, these are the same statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.ledger.fold import HOUR_KEYS
+from detector.ledger.manifest import Part
+from detector.ledger.store import Ledger
+
+#: So many accounts, and sums of hours, must be alike before that is no chance.
+ACCOUNTS: Final = 3
+SUMS: Final = 10
+#: The share of sums that are alike: from the first on it is told, from the second on counted once.
+ALIKE: Final = 0.3
+SAME: Final = 0.8
+_ALIKE: Final = ("statements", "rows", "unknown_rows", "largest", "log_rows", "bytes", "failures",
+                 "minutes")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """``other`` is the file whose statements are in this one too; ``keys`` are the hours, accounts
+    and actions of those, ``share`` theirs of all sums in the hours that both cover.
+    """
+
+    other: str
+    keys: pl.DataFrame
+    share: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether they are counted once."""
+        return self.share >= SAME
+
+
+def overlap(
+    ledger: Ledger,
+    files: Collection[Path],
+    span: tuple[datetime, datetime],
+    days: Collection[date],
+    parts: Collection[Part],
+) -> Overlap | None:
+    """Where HOURS in ``files``, of a log of ``days``, are in another of ``parts`` too."""
+    found: list[Overlap] = []
+    mine: pl.DataFrame | None = None
+    for part in parts:
+        shared = [day for day in part.days if day in days]
+        if part.first is None or part.last is None or not shared:
+            continue
+        if part.first > span[1] or part.last < span[0]:
+            continue
+        if mine is None:
+            mine = pl.read_parquet(list(files), hive_partitioning=False)
+        theirs = pl.read_parquet(
+            [ledger.file("hours", day, part.stem) for day in shared], hive_partitioning=False
+        )
+        one = _alike(mine, theirs, part.file)
+        if one is not None:
+            found.append(one)
+    if not found:
+        return None
+    best = max(found, key=lambda each: each.share)
+    sure = [each.keys for each in found if each.is_sure]
+    return Overlap(best.other, pl.concat(sure).unique() if sure else best.keys, best.share)
+
+
+def _alike(mine: pl.DataFrame, theirs: pl.DataFrame, name: str) -> Overlap | None:
+    common = mine.filter(pl.col("hour").is_in(theirs["hour"].unique().implode()))
+    both = common.join(theirs, on=list(HOUR_KEYS), suffix="_there")
+    same = pl.all_horizontal(pl.col(each).eq_missing(pl.col(f"{each}_there")) for each in _ALIKE)
+    keys = both.filter(same).select(HOUR_KEYS)
+    # The hours in which a dump begins or ends are not whole in one of the two.
+    whole = _inner(common, _edges(mine) | _edges(theirs))
+    inner = _inner(keys, _edges(mine) | _edges(theirs))
+    if not whole.height:
+        whole, inner = common, keys
+    if keys["account"].n_unique() < ACCOUNTS or keys.height < SUMS:
+        return None
+    share = inner.height / max(1, whole.height)
+    return Overlap(name, keys, share) if share >= ALIKE else None
+
+
+def _edges(hours: pl.DataFrame) -> set[object]:
+    return {hours["hour"].min(), hours["hour"].max()}
+
+
+def _inner(frame: pl.DataFrame, edges: set[object]) -> pl.DataFrame:
+    return frame.filter(~pl.col("hour").is_in(list(edges)))
