@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from detector.errors import InputError
+from detector.reading import rejects
 from detector.reading.opening import MIB
 from detector.reading.source import Batch, Growing, Source, Tail, nothing
 from detector.schema import READING, REJECTS
 from detector.settings import Settings
+from detector.watch import kin, torn
 from detector.watch import log as logs
 from detector.watch.content import Content
 from detector.watch.log import STREAMS, Log
@@ -55,18 +57,14 @@ def next_piece(
     growing = source.growing
     assert growing is not None
     data = content.read(log.position, most + 1)
-    while not (end := growing.cut(data[:most])) and most < len(data) and most < LONGEST:
-        most *= 2
-        data = content.read(log.position, most + 1)
-    more = len(data) > most
-    data = data[:most]
-    if not end and len(data) >= LONGEST:
-        end = len(data)
+    if log.form not in STREAMS and torn.begins_badly(data, log.position):
+        return _skipped(log, content, data, told, ended=ended)
+    data, end, more = _reach(log, content, growing, data, most, ended=ended)
     if ended and not more and not content.broken:
         end = len(data)
     if not end and not (ended and not more):
         return None
-    tail = log.tail if log.position else told
+    tail = log.tail if log.position else {**told, **log.tail}
     batches = list(_read(data[:end], growing, settings, tail, log)) if end else []
     tail = batches[-1].tail if batches else tail
     line = log.line + data.count(b"\n", 0, end)
@@ -80,11 +78,58 @@ def next_piece(
         line=line,
         tail=tail,
         stage="ended" if ended and not more else "open",
-        **(content.marks(position) if end else {}),
+        **(_marks(log, content, data[:end]) if end else {}),
     )
     if end and log.form not in STREAMS and not _still(log, content, data[:end]):
         raise Changed
     return Taken(after, batches, more)
+
+
+def _reach(
+    log: Log, content: Content, growing: Growing, data: bytes, most: int, *, ended: bool
+) -> tuple[bytes, int, bool]:
+    """The next bytes, how many of them are whole entries, and whether there are more.
+
+    NULs at their end are none of them: what is written there may be still to come.
+    """
+    while not (end := growing.cut(data[:most])) and most < len(data) and most < LONGEST:
+        most *= 2
+        data = content.read(log.position, most + 1)
+    more = len(data) > most
+    data = data[:most]
+    longest = len(data) >= LONGEST
+    if data.endswith(b"\0") and log.form not in STREAMS and (more or not ended):
+        data = data.rstrip(b"\0")
+        end = growing.cut(data)
+        more = ended or torn.stretch(content, log.position + len(data))[1]
+        longest = longest and more
+    return data, end or (len(data) if longest else 0), more
+
+
+def _marks(log: Log, content: Content, data: bytes) -> dict[str, Any]:
+    """By which the log is known again once ``data``, or so many NULs, were taken in."""
+    found = content.marks(log.position + len(data))
+    return found if log.form in STREAMS else {**found, **kin.after(log, data)}
+
+
+def _skipped(log: Log, content: Content, data: bytes, told: Tail, *, ended: bool) -> Taken | None:
+    """The log behind bytes that hold no entry, each a reject; None where they are to wait."""
+    found = torn.skipped(content, data, log.position, ended=ended)
+    if found is None:
+        return None
+    bad = rejects.frame(Path(), found.rejects)
+    tail = log.tail if log.position else {**told, **log.tail}
+    batch = replace(nothing(tail), rejects=_placed(bad, log))
+    position = log.position + found.size
+    after = replace(
+        _counted(log, [batch]),
+        position=position,
+        line=log.line + found.lines,
+        tail=tail,
+        **content.marks(position),
+        **kin.after(log, data[: found.size] if found.lines else b""),
+    )
+    return Taken(after, [batch], bool(content.read(position, 1)))
 
 
 def _still(log: Log, content: Content, data: bytes) -> bool:
