@@ -11,6 +11,7 @@ from typing import Any, Final
 from detector.alerts.alert import Alert
 from detector.feed.story import LOG
 from detector.watch.calendar import AHEAD
+from detector.watch.conditions import Conditions
 from detector.watch.log import Log
 
 #: Events over which the share without row counts is taken.
@@ -29,6 +30,7 @@ class Health:
 
     silent_after: float
     model: str
+    conditions: Conditions = field(default_factory=Conditions)
     _moved: dict[int, tuple[int, float]] = field(default_factory=dict)
     _counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     _told: set[tuple[int, str]] = field(default_factory=set)

@@ -50,6 +50,13 @@ class Piece:
 CUT_OFF: Final = "the watcher was killed: what it had taken from the pipe and not counted is lost"
 
 
+#: What is said of a log whose file was gone when the watcher started, with no copy of it.
+MISSING: Final = (
+    "its file was gone when the watcher started, and none holds the rest of it: what was written "
+    "to it since the last stop is lost, if anything was"
+)
+
+
 class _Gone:
     """The content of a file that is gone."""
 
@@ -178,6 +185,8 @@ class Intake:
             return _over_gap(after, taken.batches, content), True
         if after.stage == "ended" and log.form not in STREAMS:
             after = replace(after, unhashed=self.hashing.add(after, content))
+        if after.stage == "ended" and log.id in self.shelf.missing:
+            after = replace(after, reason=MISSING, lost=1)
         if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
             after = replace(after, reason=CUT_OFF, lost=1)
         return Piece(after, taken.batches), taken.more

@@ -25,8 +25,9 @@ AGAIN: Final = 5.0
 class Shelf:
     """All logs that were ever followed, by id, and the open ones' ``contents``.
 
-    ``changed`` are logs whose record is to be kept with the next transaction. What comes in by
-    itself comes from ``streams``.
+    ``changed`` are logs whose record is to be kept with the next transaction; ``missing`` those
+    whose file was gone at the start; ``denied`` files that cannot be read. What comes in by itself
+    comes from ``streams``.
     """
 
     looks: Looks
@@ -36,6 +37,8 @@ class Shelf:
     contents: dict[int, Content] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     lost: dict[int, float] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+    denied: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     wall: float = 0.0
     parked: Parked = field(default_factory=Parked)
@@ -100,9 +103,15 @@ class Shelf:
                 self.said.append(f"left out {found.path}: {found.reason}")
         self.said += self.streams.words()
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
-        for path in paths.present(self.looks.arguments):
+        present = paths.present(self.looks.arguments)
+        names = set(map(str, present)) if self.denied else set()
+        self.denied = {path: why for path, why in self.denied.items() if path in names}
+        for path in present:
             try:
                 status = path.stat()
+            except PermissionError as error:
+                self._deny(path, error)
+                continue
             except OSError:
                 continue  # rotated away this very moment: the next look finds it
             place = (status.st_dev, status.st_ino)
@@ -157,11 +166,13 @@ class Shelf:
         content = self._opened(Path(log.path), log)
         if content is None:
             self.lost.setdefault(log.id, now)
+            self.missing.add(log.id)
         elif log.form == "whole" or not log.position or logs.begins_as(log, content.read):
             self.contents[log.id] = content
         else:
             content.close()
             self.lose(log, now)
+            self.missing.add(log.id)
 
     def lose(self, log: Log, now: float) -> None:
         """The file is another's now. What was not read of it may turn up in a copy."""
@@ -189,6 +200,7 @@ class Shelf:
                     return False
                 self.contents[log.id] = content
                 self.lost.pop(log.id, None)
+                self.missing.discard(log.id)
         elif _was_read(log) and log.form == "growing" and status.st_size != log.position:
             return self._changed(log, path, status.st_size)
         elif _is_other(log, status):
@@ -222,8 +234,9 @@ class Shelf:
         try:
             plain = Plain.open(path)
         except OSError as error:
-            self.said.append(f"{path}: cannot be read ({error.strerror})")
+            self._deny(path, error)
             return
+        self.denied.pop(str(path), None)
         packed = is_packed(plain.read(0, 4))
         content: Content = Packed(path) if packed else plain
         if packed:
@@ -238,6 +251,13 @@ class Shelf:
             # Rotated away this very moment: the next look finds it by its new name.
             content.close()
             self._later.pop((*place, status.st_size), None)
+
+    def _deny(self, path: Path, error: OSError) -> None:
+        """Keeps, and says once, that a file cannot be read."""
+        why = error.strerror or str(error)
+        if self.denied.get(str(path)) != why:
+            self.said.append(f"{path}: cannot be read ({why})")
+        self.denied[str(path)] = why
 
     def _is_settled(self, status: os.stat_result, now: float, *, finish: bool) -> bool:
         """Whether a file rests. One whose time lies in the future is held against what was seen."""
@@ -264,7 +284,8 @@ class Shelf:
         if found is None:
             return False
         log, known = found
-        words = f"was shortened or edited after it was read as {log.path}: what it holds up to "
+        self.missing.discard(log.id)
+        words = f"{twins.CHANGED} after it was read as {log.path}: what it holds up to "
         words += f"byte {known.position:,} is taken for counted"
         if not known.certain:
             words += ", though where the known part ends cannot be told"
@@ -290,6 +311,7 @@ class Shelf:
     def _twinned(self, log: Log, path: Path, place: tuple[int, int], content: Content) -> None:
         form: Form = "packed" if isinstance(content, Packed) else "growing"
         if not content.read(log.position, 1):
+            self.missing.discard(log.id)  # all there was of it
             self._copied(log, path, place, content)
         elif log.stage == "open" and self.is_live(log):
             if twins.is_of_its_own(log, self.contents.get(log.id), content):
@@ -300,6 +322,7 @@ class Shelf:
         else:
             self._let_go(log.id)
             self.lost.pop(log.id, None)
+            self.missing.discard(log.id)
             status = path.stat()
             self.put(replace(log, path=str(path), device=place[0], inode=place[1], form=form,
                              stage="open", content="", listed=False, size=status.st_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from detector.reading.source import HELD
 from detector.watch import kin
@@ -13,7 +14,9 @@ from detector.watch.content import Content, Plain
 from detector.watch.log import HEAD, STREAMS, Log
 
 #: The most of an idle log's unread rest that another file is compared with.
-REST = 1 << 20
+REST: Final = 1 << 20
+#: How the reason begins of a log that is not any more what was read.
+CHANGED: Final = "was shortened or edited"
 
 
 def twin(known: Mapping[int, Log], content: Content) -> Log | None:
