@@ -11,7 +11,7 @@ from rich.text import Text
 
 from detector import registry, settings
 from detector.cli import options, screen
-from detector.phrases import share
+from detector.phrases import readable, share
 from detector.reading import paths, recognise
 from detector.reading.survey import FileSurvey, Survey, survey
 
@@ -69,7 +69,7 @@ def as_data(found: Survey, *, guessed: bool) -> dict[str, Any]:
             }
             for file in found.files
         ],
-        "unused": [{"file": str(path), "reason": reason} for path, reason in found.unused],
+        "unused": [{"file": readable(path), "reason": reason} for path, reason in found.unused],
         "warnings": found.warnings(),
     }
 

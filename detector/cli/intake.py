@@ -15,7 +15,7 @@ from detector.cli import screen
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.ledger.summary import silent
-from detector.phrases import counted
+from detector.phrases import counted, readable
 from detector.pseudonyms.names import check_of
 from detector.reading.paths import expand
 from detector.reading.recognise import recognise
@@ -63,7 +63,8 @@ def take_in(
         if words := silent(ledger.totals(since, done.days[-1])):
             screen.say(words)
     left_out = [
-        {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)
+        {"file": readable(path), "line": 0, "reason": reason}
+        for path, reason in (*unused, *done.unused)
     ]
     return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)))
 

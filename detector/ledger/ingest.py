@@ -23,6 +23,7 @@ from detector.ledger.fold import coded
 from detector.ledger.manifest import Part
 from detector.ledger.spool import Spool
 from detector.ledger.store import Ledger
+from detector.phrases import readable
 from detector.pseudonyms import names
 from detector.reading import identity as persons
 from detector.reading import veil
@@ -106,7 +107,7 @@ def ingest(
     with ledger.writing():
         known = {part.id: part for part in ledger.parts()}
         for path, source in files:
-            advance(done, path.name)
+            advance(done, readable(path.name))
             size = path.stat().st_size
             shifted = partial(_shift, advance, done)
             try:
@@ -116,7 +117,7 @@ def ingest(
                 first = first or error
                 unused.append((path, error.reason))
             done += size
-            advance(done, path.name)
+            advance(done, readable(path.name))
     if first is not None and not reports:
         raise first
     return Ingested(tuple(reports), tuple(unused))
@@ -156,7 +157,7 @@ def _one(
         with _Writer(ledger, lambda: manifest.stem(hashed.result().sha256, reading)) as writer:
             for batch in ahead(source.read(path, settings, tail), AHEAD):
                 writer.add(batch)
-                advance(batch.bytes_read, path.name)
+                advance(batch.bytes_read, readable(path.name))
             writer.finish()
     part = _part(path, source, reading, hashed.result(), old, writer)
     ledger.commit(part)
@@ -210,7 +211,7 @@ def _part(
     return Part(
         id=found.sha256,
         reading=reading,
-        file=path.name,
+        file=readable(path.name),
         source=source.name,
         size=found.size,
         events=writer.events,

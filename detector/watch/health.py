@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from detector.alerts.alert import Alert
 from detector.feed.story import LOG
+from detector.phrases import readable
 from detector.watch.calendar import AHEAD
 from detector.watch.conditions import Conditions
 from detector.watch.log import Log
@@ -108,6 +109,7 @@ def alert(name: str, what: str, words: str, now: float, model: str, once: str = 
     """
     moment = datetime.fromtimestamp(now, UTC)
     at = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    name = readable(name)
     told = f"{LOG}\0{name}\0{what}\0{once or f'{moment:%Y-%m-%dT%H:%M}'}"
     own = hashlib.sha256(told.encode()).hexdigest()[:20]
     nothing: dict[str, Any] = dict.fromkeys(

@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from detector.errors import InputError
+from detector.phrases import readable
 from detector.reading import rejects
 from detector.reading.opening import MIB
 from detector.reading.source import Batch, Growing, Source, Tail, nothing
@@ -144,7 +145,7 @@ def next_batch(log: Log, batches: Iterator[Batch]) -> tuple[Log, Batch] | None:
     batch = next(batches, None)
     if batch is None:
         return None
-    named = replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(log.path)))
+    named = replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(readable(log.path))))
     return replace(_counted(log, [named]), position=log.position + 1, tail=batch.tail), named
 
 
@@ -172,7 +173,7 @@ def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
 def _placed(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
     if rejects.is_empty():
         return rejects
-    return rejects.with_columns(file=pl.lit(log.path), line=pl.col("line") + log.line)
+    return rejects.with_columns(file=pl.lit(readable(log.path)), line=pl.col("line") + log.line)
 
 
 def _closing(
@@ -182,7 +183,7 @@ def _closing(
     last = replace(last, rejects=_placed(last.rejects, replace(log, line=line)))
     if not broken:
         return last
-    why = (log.path, line + 1, f"file ends early: {broken}")
+    why = (readable(log.path), line + 1, f"file ends early: {broken}")
     cut = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
     return replace(last, rejects=pl.concat([last.rejects, cut]))
 
