@@ -31,7 +31,9 @@ class DetectorError(Exception):
         self.what = what
         self.where = where
         self.hint = hint
-        head = f"{where}: {what}" if where is not None else what
+        # A file's name may hold bytes that are no UTF-8.
+        place = str(where).encode("utf-8", "surrogateescape") if where is not None else b""
+        head = f"{place.decode('utf-8', 'backslashreplace')}: {what}" if place else what
         super().__init__(" ".join(f"{head}; {hint}".split()) if hint else " ".join(head.split()))
 
     @property

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
+
+
+def readable(path: str | Path) -> str:
+    r"""A file's name as text; bytes in it that are no UTF-8 stand as ``\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def count(value: float | None) -> str:

@@ -163,10 +163,7 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
-    wanted = settings.timestamp_format
-    if wanted is not None and wanted not in TIME_ORDERS and not _is_time_format(wanted):
-        hint = 'such as "%d/%m/%Y %H:%M:%S", "day-first" or "month-first"'
-        refuse(f"timestamp_format = {wanted!r} is no format of a date and a time", hint)
+    _validate_times(settings, where)
     for name, low, high in (
         ("minimum_records", 0, MOST_RECORDS),
         ("seed", 0, 2**32 - 1),
@@ -189,10 +186,16 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
     _validate_expected(settings, where)
     _validate_identity(settings, where)
     _validate_health(settings, where)
+    _validate_paths(settings, where)
+
+
+def _validate_paths(settings: Settings, where: str | Path | None) -> None:
+    """Those that stand for options. Raises SettingsError."""
     for name in ("directory", "ledger", "model"):
         path = getattr(settings, name)
         if path is not None and not (isinstance(path, str) and path):
-            refuse(f"{name} must be a path", f'such as "/var/lib/detector/{name}"')
+            hint = f'such as "/var/lib/detector/{name}"'
+            raise SettingsError(f"{name} must be a path", where=where, hint=hint)
 
 
 def _impact(table: object, where: str | Path | None) -> Impact:
@@ -320,6 +323,15 @@ def _validate_identity(settings: Settings, where: str | Path | None) -> None:
         refuse("session must be the name of a variable", 'such as "app.user"')
     if not isinstance(rules.get("role", True), bool):
         refuse("role must be true or false", "whether SET ROLE names a person")
+
+
+def _validate_times(settings: Settings, where: str | Path | None) -> None:
+    """That times can be read by ``timestamp_format``. Raises SettingsError."""
+    wanted = settings.timestamp_format
+    if wanted is not None and wanted not in TIME_ORDERS and not _is_time_format(wanted):
+        hint = 'such as "%d/%m/%Y %H:%M:%S", "day-first" or "month-first"'
+        what = f"timestamp_format = {wanted!r} is no format of a date and a time"
+        raise SettingsError(what, where=where, hint=hint)
 
 
 def polars_format(pattern: str) -> str:

@@ -108,8 +108,9 @@ def watching(
     from detector.reading import directory
     from detector.watch import memory
     from detector.watch.before import Before
-    from detector.watch.shelf import Looks, Shelf
+    from detector.watch.shelf import Shelf
     from detector.watch.state import State
+    from detector.watch.strangers import Looks, Strangers
     from detector.watch.watcher import Watcher
 
     memory.lean()
@@ -120,7 +121,7 @@ def watching(
     ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
     looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
-    shelf = Shelf(looks, known, Before(ledger.parts(), known, model.settings))
+    shelf = Shelf(looks, known, Strangers(Before(ledger.parts(), known, model.settings)))
     judging = Judging(model, people, model.settings, families)
     return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock)
 

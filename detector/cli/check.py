@@ -12,7 +12,7 @@ import typer
 from detector import registry, settings
 from detector.cli import options, screen
 from detector.features import zone
-from detector.phrases import share
+from detector.phrases import readable, share
 from detector.reading import paths, recognise
 from detector.reading.survey import FileSurvey, Survey, survey
 from detector.schema import TIMESTAMP
@@ -82,7 +82,7 @@ def as_data(found: Survey, warnings: list[str], *, guessed: bool) -> dict[str, A
             }
             for file in found.files
         ],
-        "unused": [{"file": str(path), "reason": reason} for path, reason in found.unused],
+        "unused": [{"file": readable(path), "reason": reason} for path, reason in found.unused],
         "warnings": warnings,
     }
 

@@ -16,7 +16,7 @@ from detector.ledger.doubts import doubts
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.ledger.summary import silent
-from detector.phrases import counted
+from detector.phrases import counted, readable
 from detector.pseudonyms.names import check_of
 from detector.reading import notes
 from detector.reading.paths import expand
@@ -74,7 +74,8 @@ def take_in(
     doubtful = doubts(ledger, done, settings)
     screen.say(*(f"WARNING: {words}" for words in doubtful))
     left_out = [
-        {"file": str(path), "line": 0, "reason": reason} for path, reason in (*unused, *done.unused)
+        {"file": readable(path), "line": 0, "reason": reason}
+        for path, reason in (*unused, *done.unused)
     ]
     return Taken(done, pl.DataFrame(left_out, schema=dict(REJECTS)), tuple(doubtful))
 

@@ -61,6 +61,8 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
     )  # fmt: skip
     for path, reason in found["left_out"].items():
         screen.say(f"left out {path}: {reason}")
+    for each in found.get("wrong", []):
+        screen.say(f"{each['what']}: {each['name']} {each['words']}")
     running = "running" if age <= LATE else f"no word since {_ago(age)}"
     last = date.fromisoformat(found["model_last_day"])
     old = (datetime.now(UTC).date() - last).days

@@ -22,7 +22,7 @@ from detector.forests import store
 from detector.forests.model import Model
 from detector.forests.training import train as learn
 from detector.ledger.store import Ledger
-from detector.phrases import counted, share
+from detector.phrases import counted, readable, share
 from detector.pseudonyms.names import check_of
 from detector.reading import veil
 from detector.verdicts.history import History
@@ -168,7 +168,7 @@ def _alerts(budget: float) -> str:
 def _summary(found: Model, path: Path) -> dict[str, object]:
     return {
         "model": found.id,
-        "path": str(path),
+        "path": readable(path),
         "accounts": found.accounts,
         "first_day": found.first_day.isoformat(),
         "last_day": found.last_day.isoformat(),

@@ -28,7 +28,7 @@ from detector.pseudonyms import names
 from detector.reading import identity, veil
 from detector.reading.source import Source
 from detector.settings import Settings
-from detector.watch import memory
+from detector.watch import memory, parked
 from detector.watch.before import Before
 from detector.watch.health import Health
 from detector.watch.holding import Holding
@@ -36,8 +36,9 @@ from detector.watch.metrics import serve
 from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending
 from detector.watch.service import Renewed, Service, tell_health
-from detector.watch.shelf import Looks, Shelf
+from detector.watch.shelf import Shelf
 from detector.watch.state import State
+from detector.watch.strangers import Looks, Strangers
 from detector.watch.streams import DASH, Inlet, Streams
 from detector.watch.topic import SCHEMES, Topic
 from detector.watch.watcher import Watcher
@@ -96,6 +97,7 @@ def watch(
     """
     options.demand_writable(out, "--out")
     memory.lean()
+    parked.raise_limit()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
     mistakes.look(judging.model, rules, directory, ledger, _inlets(logs)[0])
@@ -230,7 +232,7 @@ def _shelf(
     before = Before(book.parts(), known, rules)
     files, inlets = _inlets(logs)
     looks = Looks(files, _sources(rules, rules), rules, source, settle)
-    return Shelf(looks, known, before, Streams(inlets))
+    return Shelf(looks, known, Strangers(before), Streams(inlets))
 
 
 def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:

@@ -47,6 +47,7 @@ class Target:
     user: str = ""
     mechanism: str = ""
     index: str = ""
+    framing: str = ""
     sender: str = ""
     recipients: tuple[str, ...] = ()
     rotate_bytes: int = 100 * MIB

@@ -79,15 +79,21 @@ def listed(names: Iterable[str], most: int, escape: Callable[[str], str] = str) 
 
     ``escape`` is what the format adds on top.
     """
-    written = [escape(visible(name, also=COMMA)) for name in names]
-    whole = COMMA.join(written)
-    if len(whole.encode()) <= most:
-        return whole
+    whole = list(names)
+    written: list[str] = []
+    size = 0
+    for name in whole:  # of thousands, no more than fit are looked at
+        written.append(escape(visible(name, also=COMMA)))
+        size += len(written[-1].encode()) + len(COMMA)
+        if size - len(COMMA) > most:
+            break
+    else:
+        return COMMA.join(written)
     for kept in range(len(written) - 1, 0, -1):
-        short = COMMA.join([*written[:kept], f"...({len(written) - kept:,} more)"])
+        short = COMMA.join([*written[:kept], f"...({len(whole) - kept:,} more)"])
         if len(short.encode()) <= most:
             return short
-    return f"...({len(written):,} more)"
+    return f"...({len(whole):,} more)"
 
 
 def json_line(document: Any) -> bytes:

@@ -12,6 +12,7 @@ from detector import __version__
 from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP
 from detector.feed import attack, story
+from detector.feed.capped import fitted
 from detector.feed.format import JSON, Format
 from detector.feed.text import json_line
 
@@ -29,7 +30,7 @@ ACTIONS: Final = {
 
 def encode(alert: Alert) -> bytes:
     """One document as a line of JSON."""
-    return json_line(document(alert))
+    return fitted(alert, lambda told: json_line(document(told)))
 
 
 def document(alert: Alert) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 from detector.alerts.alert import Alert
+from detector.feed.capped import fitted
 from detector.feed.format import JSON, Format
 
 
 def encode(alert: Alert) -> bytes:
-    """The alert as it is, as one line of JSON in ASCII."""
-    return json.dumps(alert, ensure_ascii=True).encode("ascii")
+    """The alert as it is, but for what is too long, as one line of JSON in ASCII."""
+    return fitted(alert, lambda told: json.dumps(told, ensure_ascii=True).encode("ascii"))
 
 
 FORMAT = Format("native", "detector's own JSON, as in docs/alerts.md", JSON, encode)

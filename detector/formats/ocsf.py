@@ -13,6 +13,7 @@ from detector import __version__
 from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.feed import attack, story
+from detector.feed.capped import fitted
 from detector.feed.format import JSON, Format
 from detector.feed.story import LOG
 from detector.feed.text import json_line
@@ -45,7 +46,7 @@ MOST_NEW: Final = 20
 
 def encode(alert: Alert, version: str = NEWEST) -> bytes:
     """One finding as a line of JSON."""
-    return json_line(finding(alert, version))
+    return fitted(alert, lambda told: json_line(finding(told, version)))
 
 
 def finding(alert: Alert, version: str = NEWEST) -> dict[str, Any]:

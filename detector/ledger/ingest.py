@@ -19,7 +19,7 @@ from detector.ledger.manifest import Part
 from detector.ledger.overlap import Overlap, overlap
 from detector.ledger.store import Ledger
 from detector.ledger.writing import Writer
-from detector.phrases import counted, share
+from detector.phrases import counted, readable, share
 from detector.pseudonyms import names
 from detector.reading import contain, veil
 from detector.reading import identity as persons
@@ -105,7 +105,7 @@ def ingest(
     with ledger.writing():
         known = {part.id: part for part in ledger.parts()}
         for path, source in files:
-            advance(done, path.name)
+            advance(done, readable(path.name))
             size = path.stat().st_size
             shifted = partial(_shift, advance, done)
             try:
@@ -115,7 +115,7 @@ def ingest(
                 first = first or error
                 unused.append((path, error.reason))
             done += size
-            advance(done, path.name)
+            advance(done, readable(path.name))
     if first is not None and not reports:
         raise first
     return Ingested(tuple(reports), tuple(unused))
@@ -282,7 +282,7 @@ def _part(
     return Part(
         id=found.sha256,
         reading=reading,
-        file=path.name,
+        file=readable(path.name),
         source=source.name,
         size=found.size,
         events=writer.events,

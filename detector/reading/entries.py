@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,14 @@ class Entries:
     before: str = ""
     rejects: list[Reject] = field(default_factory=list)
     data: bytes = b""
+
+
+class _Torn(NamedTuple):
+    """The NULs at the beginning of a line: its number, from 0, and where they start and end."""
+
+    line: int
+    start: int
+    end: int
 
 
 #: Where entries begin in some bytes, given those bytes and where its lines begin.
@@ -83,8 +91,25 @@ def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[En
 def last_start(data: bytes, starts: Starts) -> int:
     """Where the last entry of ``data`` begins, up to which all are whole: ``Growing.cut``."""
     array = np.frombuffer(data, np.uint8)
-    places = starts(array, np.concatenate(([0], np.flatnonzero(array == ord("\n")) + 1)))
+    lines, _ = _behind_nuls(array, np.flatnonzero(array == ord("\n")))
+    places = starts(array, lines)
     return int(places[-1]) if len(places) else 0
+
+
+def _behind_nuls(data: npt.NDArray[np.uint8], ends: Places) -> tuple[Places, list[_Torn]]:
+    """Where lines begin, behind the NULs that a crash left there, and which lines those are.
+
+    ``ends`` are the places of newlines.
+    """
+    lines = np.concatenate(([0], ends + 1))
+    torn = np.flatnonzero(data[lines[lines < len(data)]] == 0)
+    if not len(torn):
+        return lines, []
+    text = np.append(np.flatnonzero(data != 0), len(data))
+    behind = text[np.searchsorted(text, lines[torn])]
+    told = zip(torn.tolist(), lines[torn].tolist(), behind.tolist(), strict=True)
+    lines[torn] = behind
+    return lines, [_Torn(number, start, end) for number, start, end in told]
 
 
 def _cut(
@@ -93,7 +118,8 @@ def _cut(
     """(the whole entries of ``held``, how many of its bytes they and what is before them take)."""
     data = np.frombuffer(held, np.uint8)
     line_ends = np.flatnonzero(data == ord("\n"))
-    places = starts(data, np.concatenate(([0], line_ends + 1)))
+    line_starts, torn = _behind_nuls(data, line_ends)
+    places = starts(data, line_starts)
     if not len(places):
         before = _text(held) if last and first else ""
         return Entries(_series(held[:0], places), places, raw, before), 0
@@ -102,7 +128,12 @@ def _cut(
     before = _text(held[: places[0]]) if first else ""
     texts = _series(held[:end], bounds) if end > places[0] else _series(b"", places[:0])
     numbers = line + np.searchsorted(line_ends, bounds[:-1])
-    return Entries(texts, numbers, raw, before, data=held[places[0] : end]), end
+    bad = [
+        Reject(line + each.line, records.nuls(each.end - each.start))
+        for each in torn
+        if each.start < end
+    ]
+    return Entries(texts, numbers, raw, before, bad, held[places[0] : end]), end
 
 
 def _series(data: bytes, bounds: Places) -> pl.Series:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import polars as pl
 
+from detector.phrases import readable
 from detector.reading import pg_failures, pg_plans, pg_time, pgaudit
 from detector.reading.ahead import ahead
 from detector.reading.identity import Sessions
@@ -231,7 +232,7 @@ def _rejects(path: Path, piece: Piece, bad: pl.DataFrame) -> pl.DataFrame:
         numbers = piece.lines(bad["row"].to_list())
         found += zip(numbers, bad["reason"].to_list(), strict=True)
     found.sort()
-    rows = [(str(path), line, reason) for line, reason in found]
+    rows = [(readable(path), line, reason) for line, reason in found]
     return pl.DataFrame(rows, schema=dict(REJECTS), orient="row")
 
 

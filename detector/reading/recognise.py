@@ -40,7 +40,7 @@ def recognise(
     for path in paths:
         try:
             sample = _sample(path)
-            source = chosen or _accepting(sample, sources, settings)
+            source = chosen or _chosen(sample, sources, settings)
         except InputError as error:
             said = veil.unquoted(error, settings)
             first = first or said
@@ -54,6 +54,7 @@ def recognise(
 
 def _sample(path: Path) -> Sample:
     data = plain.head(path)
+    data = data.lstrip(b"\0") or data  # a crash leaves them
     if not data.strip():
         if not data and path.is_file() and path.stat().st_size:
             raise InputError("holds nothing that can be decompressed", where=path, hint=_AGAIN)
@@ -87,6 +88,22 @@ def _accepts(source: Source, sample: Sample, settings: Settings) -> bool:
         raise
     except contain.UNEXPECTED:
         return False
+
+
+def _chosen(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+    """The source of a sample; or of what follows its first line, where that is half a line, as a
+    log has it that was cut or begun in the middle. Raises InputError.
+    """
+    try:
+        return _accepting(sample, sources, settings)
+    except InputError:
+        rest = sample.head.partition(b"\n")[2]
+        found = accepting(Sample(sample.path, rest), sources, settings) if rest.strip() else []
+        lines = [source for source in found if source.follows(rest)]
+        # The first line of a table is not half a line: it is the header, or there is none.
+        if len(lines) != 1 or (lines[0].general and not rest.lstrip().startswith(b"{")):
+            raise
+        return lines[0]
 
 
 def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:

@@ -18,6 +18,11 @@ from detector.reading.opening import MIB
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
 _CACHED: Final = 1 << 18
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+#: So many NULs in a row are no character of UTF-16: file systems leave them after a crash.
+_STRETCH: Final = 2
+_LONG_STRETCH: Final = bytes(16)
+NUL: Final = "holds a NUL byte"
 
 #: Pieces of a log, with the raw bytes consumed on disk so far, as ``plain.chunks`` gives them.
 Chunks: TypeAlias = Iterator[tuple[bytes, int]]
@@ -201,10 +206,19 @@ def count(data: bytes | memoryview, byte: bytes) -> int:
     return sum(int(np.count_nonzero(array[at : at + _CACHED] == byte[0])) for at in parts)
 
 
+def is_foreign(data: bytes) -> bool:
+    """Whether text that begins so is UTF-16, or no text at all. NULs that a crash left are none."""
+    rest = data.lstrip(b"\0")
+    data = data if len(data) - len(rest) < _STRETCH else rest
+    data = data[:200].partition(_LONG_STRETCH)[0]
+    even, odd = data[:200:2], data[1:200:2]
+    zeros = max(even.count(0), odd.count(0))
+    return data.startswith(UTF_16) or (bool(even) and zeros * 2 > len(even) > 4)
+
+
 def started(data: bytes, path: Path) -> bytes:
     """The first chunk without its byte order mark. Raises InputError where it is no text."""
-    even, odd = data[:200:2], data[1:200:2]
-    if even and max(even.count(0), odd.count(0)) * 2 > len(even) > 4:
+    if is_foreign(data):
         hint = "a log is text in UTF-8, UTF-16 or Windows-1252"
         raise InputError("is binary data, not text", where=path, hint=hint)
     return data.removeprefix(BOM)
@@ -288,8 +302,11 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         newlines = record.count(b"\n")
         reason = ""
         if b"\0" in record:
-            reason = "holds a NUL byte"
-        elif not is_text(record):
+            record, reason = _without_nuls(record, quoted=quoted)  # noqa: PLW2901
+            if record:
+                rejects.append(Reject(line, reason))
+                reason = ""
+        if not reason and not is_text(record):
             decoded = encodings.from_windows_1252(record)
             reason = encodings.REASON if decoded is None else ""
             recoded += decoded is not None
@@ -300,6 +317,26 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
         kept.append(record)
         line += newlines
     return b"".join(kept), rejects, recoded
+
+
+def nuls(count: int) -> str:
+    """Why so many NULs are a reject."""
+    return f"{count:,} NUL bytes, as a crash leaves them"
+
+
+def _without_nuls(record: bytes, *, quoted: bool) -> tuple[bytes, str]:
+    """A record behind the NULs that a crash left, and why what stood there is a reject.
+
+    The record is empty where all of it is one: in the middle of text NULs may be anybody's. Only a
+    JSON object behind them is beyond doubt, since JSON escapes them.
+    """
+    rest = record.lstrip(b"\0")
+    if b"\0" not in rest:
+        return rest, nuls(len(record) - len(rest))
+    behind = rest[rest.rfind(b"\0") + 1 :]
+    if not quoted and behind.startswith(b"{") and rest.count(b"\n") == 1:
+        return behind, "is cut off by NUL bytes, as a crash leaves them"
+    return b"", NUL
 
 
 def is_text(data: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from detector.phrases import readable
 from detector.schema import REJECTS
 
 
@@ -15,7 +16,7 @@ def frame(path: Path, found: Sequence[tuple[int | None, str]]) -> pl.DataFrame:
     ordered = sorted(found, key=lambda pair: pair[0] or 0)
     return pl.DataFrame(
         {
-            "file": [str(path)] * len(ordered),
+            "file": [readable(path)] * len(ordered),
             "line": [line for line, _ in ordered],
             "reason": [reason for _, reason in ordered],
         },

@@ -1,6 +1,7 @@
 """``syslog+udp|tcp|tls://``: RFC 5424 messages to a syslog server.
 
-TCP and TLS count octets (RFC 6587, section 3.4.1; RFC 5425, section 4.3). Syslog has no receipts,
+TCP and TLS count octets (RFC 6587, section 3.4.1; RFC 5425, section 4.3), or where ``framing`` says
+so, end each message by a newline (RFC 6587, section 3.4.2). Syslog has no receipts,
 so each batch has a connection of its own, whose end tells whether the server has read all of it
 (see ``detector.feed.stream``). UDP (RFC 5426) has not even that: what is lost is lost.
 """
@@ -14,6 +15,7 @@ from typing import Final
 
 from detector.errors import SettingsError
 from detector.feed import stream, tls
+from detector.feed.capped import SYSLOG_BYTES, fitted
 from detector.feed.format import Format
 from detector.feed.sink import (
     Delivered,
@@ -29,6 +31,9 @@ from detector.feed.syslog import framed
 from detector.feed.target import Target
 
 PORTS: Final = {"syslog+udp": 514, "syslog+tcp": 514, "syslog+tls": 6514}
+#: How messages are told apart on a stream; the first is the default.
+NEWLINE: Final = "newline"
+FRAMINGS: Final = ("", "octets", NEWLINE)
 #: The largest datagram of UDP over IPv4, bytes.
 DATAGRAM: Final = 65_507
 
@@ -38,6 +43,11 @@ def check(target: Target, form: Format) -> None:
     del form
     if not target.host:
         raise SettingsError("a syslog url has no host", hint="such as syslog+tls://siem.example")
+    if target.framing not in FRAMINGS:
+        what = f"framing = {target.framing!r} must be one of {', '.join(filter(None, FRAMINGS))}"
+        raise SettingsError(what, hint="newline for servers that do not count octets")
+    if target.framing and target.scheme == "syslog+udp":
+        raise SettingsError("framing is for TCP and TLS", hint="a datagram is a message")
     if target.scheme != "syslog+tls" and (target.ca or target.cert):
         raise SettingsError("certificates are for syslog+tls:// alone", hint="use that scheme")
 
@@ -47,18 +57,35 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
     """Connects with each batch."""
     address = (target.host, target.port(PORTS[target.scheme]))
     secured = tls.context(target) if target.scheme == "syslog+tls" else None
+    frame = lines if target.framing == NEWLINE else counted
 
     def send(items: Sequence[Item]) -> list[Outcome]:
-        messages = [i.payload if form.is_syslog else framed(i.payload, i.alert) for i in items]
+        messages = [_message(item, form) for item in items]
         try:
             if target.scheme == "syslog+udp":
                 return _datagrams(messages, address, target.timeout)
-            stream.deliver(counted(messages), address, target.timeout, secured)
+            stream.deliver(frame(messages), address, target.timeout, secured)
         except OSError as error:
             raise Unreachable(tls.said(error)) from error
         return all_of(items, Delivered())
 
     yield send
+
+
+def _message(item: Item, form: Format) -> bytes:
+    """The whole message. One of JSON is cut to what servers take of a message by default."""
+    if form.is_syslog:
+        return item.payload
+    message = framed(item.payload, item.alert)
+    if not form.is_json or len(message) <= SYSLOG_BYTES:
+        return message
+    room = SYSLOG_BYTES - (len(message) - len(item.payload))
+    return framed(fitted(item.alert, form.encode, room), item.alert)
+
+
+def lines(messages: Sequence[bytes]) -> bytes:
+    """A line for each (RFC 6587, section 3.4.2): no record holds a line break."""
+    return b"".join(message + b"\n" for message in messages)
 
 
 def counted(messages: Sequence[bytes]) -> bytes:
@@ -86,5 +113,5 @@ def _datagrams(
 
 SINK: Final = Sink(
     "syslog", "RFC 5424 messages over UDP, TCP or TLS", tuple(PORTS), open_, check, "rfc5424",
-    keys=tls.KEYS, batch=500,
+    keys=tls.KEYS | {"framing"}, batch=500,
 )  # fmt: skip

@@ -55,6 +55,13 @@ class Plain:
             length -= len(data)
         return b"".join(found)
 
+    def written_from(self, offset: int) -> int:
+        """Where the first bytes after ``offset`` are that were ever written; else its end."""
+        try:
+            return os.lseek(self.handle, offset, os.SEEK_DATA)
+        except OSError:
+            return self.status.st_size
+
     def marks(self, position: int) -> dict[str, Any]:
         """By which the file is known again."""
         return logs.marks(self.read, position)
@@ -81,6 +88,7 @@ class Packed:
 
     path: Path
     broken: str = ""
+    stamp: tuple[int, int] = field(init=False)
     _chunks: Iterator[tuple[bytes, int]] | None = None
     _at: int = 0
     _held: bytearray = field(default_factory=bytearray)
@@ -88,6 +96,17 @@ class Packed:
 
     #: Bytes kept behind the furthest one read, for an anchor.
     KEPT: Final = 1 << 17
+
+    def __post_init__(self) -> None:
+        self.stamp = self.written()
+
+    def written(self) -> tuple[int, int]:
+        """Size and time of the file as it is now: by them it is seen that it was written on."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return 0, 0
+        return status.st_size, status.st_mtime_ns
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from ``offset``. Raises InputError."""

@@ -16,6 +16,8 @@ from detector.watch.log import Log
 
 #: Bytes hashed in one turn.
 SLICE: Final = 32 * MIB
+#: Files that wait for it open.
+MOST: Final = 64
 
 
 @dataclass(slots=True)
@@ -35,9 +37,13 @@ class Hashing:
     """Logs that are ``unhashed``, one after the other."""
 
     _jobs: dict[int, _Job] = field(default_factory=dict)
+    _later: dict[int, Log] = field(default_factory=dict)
 
     def add(self, log: Log, content: Content | None) -> bool:
         """Whether the content of ``log`` can be hashed; its file may be let go of meanwhile."""
+        if content is not None and len(self._jobs) >= MOST and log.id not in self._jobs:
+            self._later[log.id] = log
+            return True
         if isinstance(content, Packed):
             job = _Job(log, Identifying(content.path), None)
         elif isinstance(content, Plain):
@@ -70,7 +76,13 @@ class Hashing:
 
     def step(self, known: Mapping[int, Log], *, finish: bool) -> list[Log]:
         """Logs whose content is known now. With ``finish``, all."""
-        done: list[Log] = []
+        done = self._step(known, finish=finish)
+        while finish and self._later:
+            done += self._step(known, finish=finish)
+        return done
+
+    def _step(self, known: Mapping[int, Log], *, finish: bool) -> list[Log]:
+        done = self._begun(known)
         left = MAX if finish else SLICE
         for number in list(self._jobs):
             job = self._jobs[number]
@@ -94,6 +106,19 @@ class Hashing:
             if left <= 0:
                 break
         return done
+
+    def _begun(self, known: Mapping[int, Log]) -> list[Log]:
+        """Opens files that waited for others; logs whose file is not there any more."""
+        gone: list[Log] = []
+        while self._later and len(self._jobs) < MOST:
+            number, log = next(iter(self._later.items()))
+            del self._later[number]
+            now = known.get(number)
+            if now is None or not now.unhashed or now.position != log.position:
+                continue
+            if not self._reopened(now):
+                gone.append(replace(now, unhashed=False))
+        return gone
 
     def drop(self, number: int) -> None:
         """Gives a log up."""

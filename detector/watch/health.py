@@ -11,8 +11,10 @@ from typing import Any, Final
 from detector.alerts.alert import CREATE, Alert
 from detector.feed.story import LOG
 from detector.ledger.doubts import FEW, Counts, rejected
+from detector.phrases import readable
 from detector.settings import HEALTH
 from detector.watch.calendar import AHEAD
+from detector.watch.conditions import Conditions
 from detector.watch.log import Log
 from detector.watch.newcomers import Newcomers
 
@@ -35,6 +37,7 @@ class Health:
     most_rejects: float = HEALTH["most_rejects"]
     most_new: float = HEALTH["most_new_accounts"]
     most_unknown: float = HEALTH["most_unknown"]
+    conditions: Conditions = field(default_factory=Conditions)
     _moved: dict[int, tuple[int, float]] = field(default_factory=dict)
     _counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     _records: dict[int, Counts] = field(default_factory=dict)
@@ -138,6 +141,7 @@ def alert(name: str, what: str, words: str, now: float, model: str, once: str = 
     """
     moment = datetime.fromtimestamp(now, UTC)
     at = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    name = readable(name)
     told = f"{LOG}\0{name}\0{what}\0{once or f'{moment:%Y-%m-%dT%H:%M}'}"
     own = hashlib.sha256(told.encode()).hexdigest()[:20]
     nothing: dict[str, Any] = dict.fromkeys(

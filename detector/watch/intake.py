@@ -18,7 +18,7 @@ from detector.reading.opening import MIB
 from detector.reading.source import KEPT, Batch, Tail, nothing
 from detector.schema import REJECTS
 from detector.watch import pieces
-from detector.watch.content import Plain
+from detector.watch.content import Content, Packed, Plain
 from detector.watch.hashing import SLICE, Hashing
 from detector.watch.log import STREAMS, Log
 from detector.watch.shelf import Shelf
@@ -29,6 +29,10 @@ from detector.watch.topic import Partition
 MOST: Final = 16 * MIB
 #: A log whose first entries lack columns may show them in so many bytes.
 PATIENCE: Final = MIB
+#: Seconds for which a compressed file that breaks off is waited for.
+PAUSED: Final = 60.0
+#: Seconds since a file's last change after which another one gives it another time.
+TICK: Final = 1.0
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -44,6 +48,13 @@ class Piece:
 
 #: What is said of a log that came through a pipe when its watcher was killed.
 CUT_OFF: Final = "the watcher was killed: what it had taken from the pipe and not counted is lost"
+
+
+#: What is said of a log whose file was gone when the watcher started, with no copy of it.
+MISSING: Final = (
+    "its file was gone when the watcher started, and none holds the rest of it: what was written "
+    "to it since the last stop is lost, if anything was"
+)
 
 
 class _Gone:
@@ -71,6 +82,7 @@ class _Whole:
     log: Log
     batches: Iterator[Batch]
     identifying: opening.Identifying
+    stamp: tuple[int, int]
     sums: Days = field(default_factory=dict)
     rejects: list[pl.DataFrame] = field(default_factory=list)
 
@@ -91,6 +103,7 @@ class Intake:
     _quiet: dict[int, float] = field(default_factory=dict)
     _whole: dict[int, _Whole] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
+    _idle: dict[int, tuple[int, int, int, bool]] = field(default_factory=dict)
     _resumed: bool = False
 
     def take(self, now: float, *, finish: bool) -> list[Piece]:
@@ -154,18 +167,32 @@ class Intake:
     def _next(self, log: Log, most: int, now: float, *, finish: bool) -> tuple[Piece | None, bool]:
         if log.form == "whole":
             return self._batch(log, finish=finish), log.id in self._whole
-        content = self.shelf.contents.get(log.id) or _Gone()
+        ended = self._has_ended(log, now, finish=finish)
+        if not ended and self.shelf.parked.rests(log):
+            return None, False
+        content = self.shelf.content(log, now) or _Gone()
+        seen = (log.position, *_stamp(content), ended)
+        if self._idle.get(log.id) == seen:
+            return None, False
+        if ended and isinstance(content, Packed) and not content.broken:
+            content.read(log.position, most + 1)  # it may break off, and go on later
+            ended = self._has_ended(log, now, finish=finish)
         taken = pieces.next_piece(
             log, content, self.shelf.source(log), self.shelf.looks.settings, most,
-            self._told(log), ended=self._has_ended(log, now, finish=finish),
+            self._told(log), ended=ended,
         )  # fmt: skip
         if taken is None:
+            # Files are stamped by a clock that ticks: what was written just now may not show.
+            if isinstance(content, Plain) and abs(self.shelf.wall - seen[2] / 1e9) > TICK:
+                self._idle[log.id] = seen
             return None, False
         after = taken.log
         if isinstance(content, Partition) and content.gap is not None and after.stage == "ended":
             return _over_gap(after, taken.batches, content), True
         if after.stage == "ended" and log.form not in STREAMS:
             after = replace(after, unhashed=self.hashing.add(after, content))
+        if after.stage == "ended" and log.id in self.shelf.missing:
+            after = replace(after, reason=MISSING, lost=1)
         if after.stage == "ended" and log.form == "pipe" and log.id not in self.shelf.contents:
             after = replace(after, reason=CUT_OFF, lost=1)
         return Piece(after, taken.batches), taken.more
@@ -175,10 +202,12 @@ class Intake:
         reading = self._whole.get(log.id)
         if reading is None:
             looks = self.shelf.looks
+            path = Path(log.path)
+            stamp = Packed(path).stamp
             told, source = self._told(log), self.shelf.source(log)
-            batches = contain.batches(source, Path(log.path), looks.settings, told)
-            identifying = opening.Identifying(Path(log.path))
-            reading = self._whole[log.id] = _Whole(log, batches, identifying)
+            batches = contain.batches(source, path, looks.settings, told)
+            identifying = opening.Identifying(path)
+            reading = self._whole[log.id] = _Whole(log, batches, identifying, stamp)
         try:
             step = pieces.next_batch(reading.log, reading.batches)
         except contain.Broken as broken:
@@ -192,7 +221,12 @@ class Intake:
             if found is None:
                 return None
             del self._whole[log.id]
-            ended = replace(reading.log, stage="ended", content=found.sha256)
+            if Packed(Path(log.path)).stamp != reading.stamp:
+                return None  # it was written over meanwhile: all of it is read anew
+            size, nanoseconds = reading.stamp
+            ended = replace(
+                reading.log, stage="ended", content=found.sha256, size=size, stamp=nanoseconds
+            )
             return Piece(ended, [], reading.sums, tuple(reading.rejects))
         reading.log, batch = step
         reading.sums = together(reading.sums, fold([batch], self.timezone))
@@ -204,12 +238,13 @@ class Intake:
         """The file anew, read with care."""
         path, told = Path(log.path), self._told(log)
         settings, source = self.shelf.looks.settings, self.shelf.source(log)
+        stamp = Packed(path).stamp
         try:
             batches = contain.careful(source, path, settings, told, broken)
         except InputError:
             del self._whole[log.id]
             raise
-        return _Whole(log, batches, opening.Identifying(path))
+        return _Whole(log, batches, opening.Identifying(path), stamp)
 
     def _told(self, log: Log) -> Tail:
         """What earlier logs of the same format left open; the latest word wins."""
@@ -269,12 +304,14 @@ class Intake:
             return stream is None or stream.ended(finish=finish)
         quiet = now - self._quiet.setdefault(log.id, now) >= self.shelf.looks.settle
         if log.form == "packed":
-            return True
+            return finish or not self._is_paused(log, now)
         if finish:
             # What is still being written may be half an entry.
             content = self.shelf.contents.get(log.id)
-            age = now - content.status.st_mtime if isinstance(content, Plain) else now
-            return age >= self.shelf.looks.settle
+            if not isinstance(content, Plain):
+                return True
+            age = self.shelf.wall - content.status.st_mtime
+            return age >= self.shelf.looks.settle or age < 0
         if not quiet:
             return False
         if log.renamed or not self.shelf.is_live(log):
@@ -287,6 +324,14 @@ class Intake:
             for other in self.shelf.open_logs()
         )
 
+    def _is_paused(self, log: Log, now: float) -> bool:
+        """Whether a compressed file that breaks off may yet go on: who writes it may pause."""
+        content = self.shelf.contents.get(log.id)
+        if not isinstance(content, Packed) or not content.broken or not content.path.exists():
+            return False
+        quiet = now - self._quiet.setdefault(log.id, now)
+        return quiet < max(PAUSED, 10 * self.shelf.looks.settle)
+
     def _unfit(self, log: Log, error: InputError, *, finish: bool) -> None:
         """A log that cannot be read is left out; one that has but begun may yet show columns."""
         content = self.shelf.contents.get(log.id)
@@ -295,6 +340,14 @@ class Intake:
             return
         self.shelf.put(replace(log, stage="left out", reason=error.reason))
         self.shelf.said.append(f"left out {log.path}: {error.reason}")
+
+
+def _stamp(content: Content) -> tuple[int, int]:
+    """By which it is seen that a file was written to."""
+    if not isinstance(content, Plain):
+        return 0, 0
+    status = content.status
+    return status.st_size, status.st_mtime_ns
 
 
 def _over_gap(log: Log, batches: list[Batch], content: Partition) -> Piece:

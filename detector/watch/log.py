@@ -35,7 +35,10 @@ class Log:
     """``position`` and ``line`` are what was read; ``tail`` what that left open.
 
     ``head`` and ``anchor`` are the sha256 of the first ``head_size`` bytes and of the
-    ``anchor_size`` before the position. ``content`` is the sha256 of all, some time after
+    ``anchor_size`` before the position; ``first_lines`` and ``last_lines`` are digests of its first
+    lines and of the last ones before the position (see ``kin``). ``size`` (bytes on disk) and
+    ``stamp`` (nanoseconds) are of the file when it was read, where it is read once.
+    ``content`` is the sha256 of all, some time after
     it has ended; until then it is ``unhashed``.
     ``listed`` says that the ledger names it, so that batch knows the file. ``lost`` counts what of
     it was lost, for which ``reason`` has words. ``offset`` and ``within`` are Kafka's message, and
@@ -58,6 +61,10 @@ class Log:
     head: str = ""
     anchor_size: int = 0
     anchor: str = ""
+    first_lines: str = ""
+    last_lines: str = ""
+    size: int = 0
+    stamp: int = 0
     content: str = ""
     unhashed: bool = False
     listed: bool = False

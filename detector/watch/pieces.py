@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import polars as pl
 
 from detector.errors import InputError
-from detector.reading import contain
+from detector.phrases import readable
+from detector.reading import contain, rejects
 from detector.reading.opening import MIB
-from detector.reading.source import Batch, Growing, Source, Tail
+from detector.reading.source import Batch, Growing, Source, Tail, nothing
 from detector.schema import READING, REJECTS
 from detector.settings import Settings
+from detector.watch import kin, torn
 from detector.watch import log as logs
 from detector.watch.content import Content
 from detector.watch.log import STREAMS, Log
@@ -53,18 +56,14 @@ def next_piece(
     growing = source.growing
     assert growing is not None
     data = content.read(log.position, most + 1)
-    while not (end := growing.cut(data[:most])) and most < len(data) and most < LONGEST:
-        most *= 2
-        data = content.read(log.position, most + 1)
-    more = len(data) > most
-    data = data[:most]
-    if not end and len(data) >= LONGEST:
-        end = len(data)
+    if log.form not in STREAMS and torn.begins_badly(data, log.position):
+        return _skipped(log, content, data, told, ended=ended)
+    data, end, more = _reach(log, content, growing, data, most, ended=ended)
     if ended and not more and not content.broken:
         end = len(data)
     if not end and not (ended and not more):
         return None
-    tail = log.tail if log.position else told
+    tail = log.tail if log.position else {**told, **log.tail}
     batches = list(_read(data[:end], growing, settings, tail, log)) if end else []
     tail = batches[-1].tail if batches else tail
     line = log.line + data.count(b"\n", 0, end)
@@ -78,11 +77,58 @@ def next_piece(
         line=line,
         tail=tail,
         stage="ended" if ended and not more else "open",
-        **(content.marks(position) if end else {}),
+        **(_marks(log, content, data[:end]) if end else {}),
     )
     if end and log.form not in STREAMS and not _still(log, content, data[:end]):
         raise Changed
     return Taken(after, batches, more)
+
+
+def _reach(
+    log: Log, content: Content, growing: Growing, data: bytes, most: int, *, ended: bool
+) -> tuple[bytes, int, bool]:
+    """The next bytes, how many of them are whole entries, and whether there are more.
+
+    NULs at their end are none of them: what is written there may be still to come.
+    """
+    while not (end := growing.cut(data[:most])) and most < len(data) and most < LONGEST:
+        most *= 2
+        data = content.read(log.position, most + 1)
+    more = len(data) > most
+    data = data[:most]
+    longest = len(data) >= LONGEST
+    if data.endswith(b"\0") and log.form not in STREAMS and (more or not ended):
+        data = data.rstrip(b"\0")
+        end = growing.cut(data)
+        more = ended or torn.stretch(content, log.position + len(data))[1]
+        longest = longest and more
+    return data, end or (len(data) if longest else 0), more
+
+
+def _marks(log: Log, content: Content, data: bytes) -> dict[str, Any]:
+    """By which the log is known again once ``data``, or so many NULs, were taken in."""
+    found = content.marks(log.position + len(data))
+    return found if log.form in STREAMS else {**found, **kin.after(log, data)}
+
+
+def _skipped(log: Log, content: Content, data: bytes, told: Tail, *, ended: bool) -> Taken | None:
+    """The log behind bytes that hold no entry, each a reject; None where they are to wait."""
+    found = torn.skipped(content, data, log.position, ended=ended)
+    if found is None:
+        return None
+    bad = rejects.frame(Path(), found.rejects)
+    tail = log.tail if log.position else {**told, **log.tail}
+    batch = replace(nothing(tail), rejects=_placed(bad, log))
+    position = log.position + found.size
+    after = replace(
+        _counted(log, [batch]),
+        position=position,
+        line=log.line + found.lines,
+        tail=tail,
+        **content.marks(position),
+        **kin.after(log, data[: found.size] if found.lines else b""),
+    )
+    return Taken(after, [batch], bool(content.read(position, 1)))
 
 
 def _still(log: Log, content: Content, data: bytes) -> bool:
@@ -97,7 +143,7 @@ def next_batch(log: Log, batches: Iterator[Batch]) -> tuple[Log, Batch] | None:
     batch = next(batches, None)
     if batch is None:
         return None
-    named = replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(log.path)))
+    named = replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(readable(log.path))))
     return replace(_counted(log, [named]), position=log.position + 1, tail=batch.tail), named
 
 
@@ -123,7 +169,7 @@ def piece_tail(data: bytes, growing: Growing, settings: Settings) -> Tail:
 def _placed(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
     if rejects.is_empty():
         return rejects
-    return rejects.with_columns(file=pl.lit(log.path), line=pl.col("line") + log.line)
+    return rejects.with_columns(file=pl.lit(readable(log.path)), line=pl.col("line") + log.line)
 
 
 def _closing(
@@ -133,7 +179,7 @@ def _closing(
     last = replace(last, rejects=_placed(last.rejects, replace(log, line=line)))
     if not broken:
         return last
-    why = (log.path, line + 1, f"file ends early: {broken}")
+    why = (readable(log.path), line + 1, f"file ends early: {broken}")
     cut = pl.DataFrame([why], schema=dict(REJECTS), orient="row")
     return replace(last, rejects=pl.concat([last.rejects, cut]))
 

@@ -18,7 +18,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.judging import Judging
 from detector.errors import DetectorError
 from detector.watch import standing
-from detector.watch.health import Health
+from detector.watch.health import Health, alert
 from detector.watch.notify import notify
 from detector.watch.watcher import Cycle, Watcher
 
@@ -115,7 +115,8 @@ class Service:
     def _tell(self, now: float) -> None:
         self._rate = self._events / max(now - self._told_at, 1e-9)
         self._events, self._told_at = 0, now
-        found = standing.standing(self.watcher, self._rate, time.time())
+        wrong = self.health.conditions.now
+        found = standing.standing(self.watcher, self._rate, time.time(), wrong)
         found["timezone_doubt"] = self._zone.words or None
         standing.write(self.watcher.state.folder, found)
         self.told(found)
@@ -183,9 +184,16 @@ class Service:
 def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     """The alerts of what is newly wrong with logs, kept for the sinks."""
     known = {alert["id"] for alert in watcher.raised}
-    found = health.check(watcher.shelf.logs.values(), now)
+    logs = watcher.shelf.logs.values()
+    found = health.check(logs, now)
+    found += [
+        alert(each.name, each.what, each.words, now, health.model, each.once)
+        for each in health.conditions.new(
+            logs, health.silent_after, standing.behind(watcher), watcher.shelf.denied
+        )
+    ]
     found += health.newcomers(watcher.newcomers, now)
-    new = [alert for alert in found if alert["id"] not in known]
+    new = [each for each in found if each["id"] not in known]
     if new:
         watcher.tell(new)
     return new

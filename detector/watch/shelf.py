@@ -3,63 +3,49 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from detector.errors import InputError
 from detector.reading import paths
-from detector.reading.opening import MAX, MIB, Identifying, Identity
-from detector.reading.recognise import recognise
 from detector.reading.source import Source
-from detector.settings import Settings
 from detector.watch import log as logs
-from detector.watch.before import Before
+from detector.watch import twins
 from detector.watch.content import Content, Packed, Plain, is_packed
-from detector.watch.log import HEAD, STREAMS, Form, Log
+from detector.watch.log import STREAMS, Form, Log
+from detector.watch.parked import Parked
+from detector.watch.strangers import Looks, Strangers
 from detector.watch.streams import Choose, Streams
 
 #: Seconds between two looks at a file that could not be used yet.
 AGAIN: Final = 5.0
-#: Bytes of a new file that are compared with what is known at one look.
-SLICE: Final = 128 * MIB
-#: A beginning this long that no source accepts is not going to become a log.
-ENOUGH: Final = HEAD
-
-
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """What decides how files are found. A file is complete when it is older than ``settle``
-    seconds; ``sources`` are behind the veil.
-    """
-
-    arguments: Sequence[str]
-    sources: Mapping[str, Source]
-    settings: Settings
-    source: str | None
-    settle: float
 
 
 @dataclass(slots=True)
 class Shelf:
     """All logs that were ever followed, by id, and the open ones' ``contents``.
 
-    ``changed`` are logs whose record is to be kept with the next transaction. What comes in by
-    itself comes from ``streams``.
+    ``changed`` are logs whose record is to be kept with the next transaction; ``missing`` those
+    whose file was gone at the start; ``denied`` files that cannot be read. What comes in by itself
+    comes from ``streams``.
     """
 
     looks: Looks
     logs: dict[int, Log]
-    before: Before
+    strangers: Strangers
     streams: Streams = field(default_factory=Streams)
     contents: dict[int, Content] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     lost: dict[int, float] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+    denied: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    wall: float = 0.0
+    parked: Parked = field(default_factory=Parked)
     _again: dict[tuple[int, int], int] = field(default_factory=dict)
+    _future: dict[tuple[int, int, int, int], float] = field(default_factory=dict)
+    _cut: dict[tuple[int, int], int] = field(default_factory=dict)
     _later: dict[tuple[int, int, int], float] = field(default_factory=dict)
-    _identifying: dict[tuple[int, int], Identifying] = field(default_factory=dict)
 
     def put(self, log: Log) -> None:
         """Takes a log in, or what became of it, which is on disk by then."""
@@ -88,6 +74,8 @@ class Shelf:
         content = self.contents.get(log.id)
         if log.form in STREAMS:
             return content is not None
+        if log.id in self.parked:
+            return self.parked.at(log) is not None
         if isinstance(content, Packed):
             return content.path.exists()
         try:
@@ -96,12 +84,14 @@ class Shelf:
             return False
         return content is not None and (found.st_dev, found.st_ino) == (log.device, log.inode)
 
-    def look(self, now: float, *, finish: bool = False) -> None:
-        """Finds what is new, and what became of what is known. ``now`` is the wall clock.
+    def look(self, now: float, wall: float, *, finish: bool = False) -> None:
+        """Finds what is new, and what became of what is known. ``now`` counts seconds and is never
+        set back, as the clock on the ``wall`` is, by which files are stamped.
 
         With ``finish``, at files too that could not be used a moment ago. Raises InputError for
         streams that cannot be used.
         """
+        self.wall = wall
         if finish:
             self._later.clear()
         self._check_open(now)
@@ -113,9 +103,15 @@ class Shelf:
                 self.said.append(f"left out {found.path}: {found.reason}")
         self.said += self.streams.words()
         at = {(log.device, log.inode): log for log in self.logs.values() if log.inode}
-        for path in paths.present(self.looks.arguments):
+        present = paths.present(self.looks.arguments)
+        names = set(map(str, present)) if self.denied else set()
+        self.denied = {path: why for path, why in self.denied.items() if path in names}
+        for path in present:
             try:
                 status = path.stat()
+            except PermissionError as error:
+                self._deny(path, error)
+                continue
             except OSError:
                 continue  # rotated away this very moment: the next look finds it
             place = (status.st_dev, status.st_ino)
@@ -123,7 +119,7 @@ class Shelf:
             if log is not None and self._is_same(log, path, status):
                 continue
             mark = (*place, status.st_size)
-            due = self._later.get(mark, 0.0) <= now or place in self._identifying
+            due = self._later.get(mark, 0.0) <= now or place in self.strangers.identifying
             if due and status.st_size:
                 self._later[mark] = now + AGAIN
                 self._new(path, status, now, finish=finish)
@@ -136,6 +132,7 @@ class Shelf:
         self.streams.close()
 
     def _let_go(self, number: int) -> None:
+        self.parked.leave(number)
         content = self.contents.pop(number, None)
         if content is not None:
             content.close()
@@ -144,32 +141,49 @@ class Shelf:
         """Of files that were cut short, or overwritten, what was read is all there will be."""
         for log in self.open_logs():
             content = self.contents.get(log.id)
-            if log.form in STREAMS:
+            if log.form in STREAMS or self.parked.rests(log):
                 continue
             if content is None:
                 self._reopen(log, now)
+            elif isinstance(content, Packed) and log.form == "packed":
+                self._renew(log, content)
             elif isinstance(content, Plain) and log.form == "growing":
                 cut = content.status.st_size < log.position
                 if cut or not logs.is_anchored(log, content.read):
                     self.lose(log, now)
 
+    def _renew(self, log: Log, content: Packed) -> None:
+        """A compressed file that broke off, and was written on."""
+        if content.broken and content.stamp != content.written():
+            content.close()
+            fresh = self.contents[log.id] = Packed(content.path)
+            self.put(replace(log, size=fresh.stamp[0], stamp=fresh.stamp[1]))
+
     def _reopen(self, log: Log, now: float) -> None:
         """After a start: the file under the log's name, if it is still the same one."""
         if log.id in self.lost:
             return
-        content = _opened(Path(log.path), log)
+        content = self._opened(Path(log.path), log)
         if content is None:
             self.lost.setdefault(log.id, now)
+            self.missing.add(log.id)
         elif log.form == "whole" or not log.position or logs.begins_as(log, content.read):
             self.contents[log.id] = content
         else:
             content.close()
             self.lose(log, now)
+            self.missing.add(log.id)
 
     def lose(self, log: Log, now: float) -> None:
         """The file is another's now. What was not read of it may turn up in a copy."""
         self._let_go(log.id)
         self.lost[log.id] = now
+        self._part(log)
+
+    def _part(self, log: Log) -> None:
+        """The log and its file are not the same any more."""
+        if log.inode:
+            self._cut[(log.device, log.inode)] = log.id
         self.logs[log.id] = replace(log, device=0, inode=0)
         self.changed.add(log.id)
 
@@ -177,20 +191,23 @@ class Shelf:
         """Whether the file of a known inode is the log's; keeps its new name, and its growth."""
         if log.stage == "open":
             content = self.contents.get(log.id)
-            if content is None:
-                content = _opened(path, log)
+            if content is None and not self.parked.rests(log):
+                content = self._opened(path, log)
                 if content is None or (
                     log.form != "whole" and log.position and not logs.begins_as(log, content.read)
                 ):
-                    self.logs[log.id] = replace(log, device=0, inode=0)
-                    self.changed.add(log.id)
+                    self._part(log)
                     return False
                 self.contents[log.id] = content
                 self.lost.pop(log.id, None)
-        elif log.stage == "ended" and log.form == "growing" and status.st_size != log.position:
+                self.missing.discard(log.id)
+        elif _was_read(log) and log.form == "growing" and status.st_size != log.position:
             return self._changed(log, path, status.st_size)
-        elif log.stage in {"left out", "copy"} and status.st_size != log.position:
-            self._again[(log.device, log.inode)] = log.id
+        elif _is_other(log, status):
+            if log.stage == "ended":
+                self._part(log)
+            else:
+                self._again[(log.device, log.inode)] = log.id
             return False
         if log.path != str(path):
             self.put(replace(log, path=str(path), renamed=True))
@@ -198,7 +215,7 @@ class Shelf:
 
     def _changed(self, log: Log, path: Path, size: int) -> bool:
         """An ended log whose file changed: has it grown, or is it another's now?"""
-        content = _opened(path, log)
+        content = self._opened(path, log)
         if content is None:
             return True
         if size > log.position and (not log.position or logs.begins_as(log, content.read)):
@@ -207,18 +224,19 @@ class Shelf:
             self.contents[log.id] = content
             return True
         content.close()
-        self.logs[log.id] = replace(log, device=0, inode=0)
-        self.changed.add(log.id)
+        self._part(log)
         return False
 
     def _new(self, path: Path, status: os.stat_result, now: float, *, finish: bool) -> None:
         """A file of an unknown inode."""
-        settled = now - status.st_mtime >= self.looks.settle
+        settled = self._is_settled(status, now, finish=finish)
+        self.parked.make_room(self.contents, self.logs)
         try:
             plain = Plain.open(path)
         except OSError as error:
-            self.said.append(f"{path}: cannot be read ({error.strerror})")
+            self._deny(path, error)
             return
+        self.denied.pop(str(path), None)
         packed = is_packed(plain.read(0, 16))
         content: Content = Packed(path) if packed else plain
         if packed:
@@ -227,127 +245,151 @@ class Shelf:
                 return
         place = (status.st_dev, status.st_ino)
         try:
-            same = self._twin(content)
-            if same is not None:
-                self._twinned(same, path, place, content)
-            else:
+            if not self._met(path, place, content):
                 self._stranger(path, place, content, settled=settled, finish=finish)
         except FileNotFoundError:
             # Rotated away this very moment: the next look finds it by its new name.
             content.close()
             self._later.pop((*place, status.st_size), None)
 
-    def _twin(self, content: Content) -> Log | None:
-        """The log of which this content is a copy, or the rest."""
-        heads: dict[int, str] = {}
-        for log in self.logs.values():
-            if not log.told or log.form in {"whole", *STREAMS}:
-                continue
-            if log.stage in {"copy", "left out"}:
-                continue
-            size = log.head_size
-            if size not in heads:
-                heads[size] = logs.digest(content.read(0, size))
-            if heads[size] == log.head and (
-                logs.is_anchored(log, content.read) or self._is_prefix(log, content)
-            ):
-                return log
-        return None
+    def _deny(self, path: Path, error: OSError) -> None:
+        """Keeps, and says once, that a file cannot be read."""
+        why = error.strerror or str(error)
+        if self.denied.get(str(path)) != why:
+            self.said.append(f"{path}: cannot be read ({why})")
+        self.denied[str(path)] = why
 
-    def _is_prefix(self, log: Log, content: Content) -> bool:
-        """Whether content that ends before the log's position is the beginning of the log."""
-        if content.read(log.position, 1) or not isinstance(content, Plain):
+    def _is_settled(self, status: os.stat_result, now: float, *, finish: bool) -> bool:
+        """Whether a file rests. One whose time lies in the future is held against what was seen."""
+        if self.wall >= status.st_mtime:
+            return self.wall - status.st_mtime >= self.looks.settle
+        mark = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        since = self._future.setdefault(mark, now)
+        return finish or now - since >= self.looks.settle
+
+    def _met(self, path: Path, place: tuple[int, int], content: Content) -> bool:
+        """Whether the content is a known log's, in whole or in part; takes it as that."""
+        cut = self._cut.pop(place, None)
+        cut = cut if cut in self.logs and self.logs[cut].path == str(path) else None
+        log = twins.twin(self.logs, content)
+        if log is not None:
+            self._twinned(log, path, place, content)
+            return True
+        log = None if cut is not None else twins.prefixed(self.logs, self.contents, content)
+        if log is not None:
+            self._copied(log, path, place, content)
+            return True
+        size = content.status.st_size if isinstance(content, Plain) else 0
+        found = twins.related(self.logs, content, size, cut) if size else None
+        if found is None:
             return False
-        size = content.status.st_size
-        mine = self.contents.get(log.id)
-        if mine is None:
-            return log.head_size == HEAD <= size < log.position
-        start = max(0, size - logs.ANCHOR)
-        return size < log.position and mine.read(start, size - start) == content.read(
-            start, size - start
-        )
+        log, known = found
+        self.missing.discard(log.id)
+        words = f"{twins.CHANGED} after it was read as {log.path}: what it holds up to "
+        words += f"byte {known.position:,} is taken for counted"
+        if not known.certain:
+            words += ", though where the known part ends cannot be told"
+        self.said.append(f"{path} {words}")
+        self._go_on(log, path, place, content, known.position, words)
+        return True
+
+    def _go_on(
+        self,
+        log: Log,
+        path: Path,
+        place: tuple[int, int],
+        content: Content,
+        position: int,
+        words: str,
+    ) -> None:
+        """Follows a file from ``position`` on, as a log of its own."""
+        own = twins.going_on(log, content, position, path, words)
+        own = replace(own, id=self._number(place), device=place[0], inode=place[1])
+        self.put(own)
+        self.contents[own.id] = content
 
     def _twinned(self, log: Log, path: Path, place: tuple[int, int], content: Content) -> None:
         form: Form = "packed" if isinstance(content, Packed) else "growing"
         if not content.read(log.position, 1):
-            content.close()
-            why = f"holds what was read as {log.path}"
-            copy = self._fresh(path, place, log.source, form)
-            self.put(replace(copy, stage="copy", reason=why, position=path.stat().st_size))
+            self.missing.discard(log.id)  # all there was of it
+            self._copied(log, path, place, content)
         elif log.stage == "open" and self.is_live(log):
-            content.close()  # a copy of what is still being written: wait until one of them ends
+            if twins.is_of_its_own(log, self.contents.get(log.id), content):
+                words = f"begins with all of {log.path}: what both hold counts once"
+                self._go_on(log, path, place, content, log.position, words)
+            else:
+                content.close()  # a copy of what is still written: wait until one of them ends
         else:
             self._let_go(log.id)
             self.lost.pop(log.id, None)
+            self.missing.discard(log.id)
+            status = path.stat()
             self.put(replace(log, path=str(path), device=place[0], inode=place[1], form=form,
-                             stage="open"))  # fmt: skip
+                             stage="open", content="", listed=False, size=status.st_size,
+                             stamp=status.st_mtime_ns))  # fmt: skip
             self.contents[log.id] = content
+
+    def _copied(self, log: Log, path: Path, place: tuple[int, int], content: Content) -> None:
+        form: Form = "packed" if isinstance(content, Packed) else "growing"
+        content.close()
+        why = f"holds what was read as {log.path}"
+        copy = self._fresh(path, place, log.source, form)
+        self.put(replace(copy, stage="copy", reason=why, position=path.stat().st_size))
 
     def _stranger(
         self, path: Path, place: tuple[int, int], content: Content, *, settled: bool, finish: bool
     ) -> None:
         """A log that was never met."""
-        try:
-            looks = self.looks
-            files, _ = recognise([path], looks.sources, looks.settings, looks.source)
-            source = files[0][1]
-        except InputError as error:
-            size = path.stat().st_size
+        fresh = self._fresh(path, place, "", "whole")
+        log = self.strangers.log(
+            fresh, content, self.looks, self.logs, settled=settled, finish=finish
+        )
+        if log is not None and log.stage == "left out" and log.id not in self.logs:
+            self.said.append(f"left out {path}: {log.reason}")
+        if log is None or log.stage != "open":
             content.close()
-            if settled or size >= ENOUGH:
-                out = self._fresh(path, place, "", "whole")
-                if out.id not in self.logs:
-                    self.said.append(f"left out {path}: {error.reason}")
-                self.put(replace(out, stage="left out", reason=error.reason, position=size))
-            return
-        form: Form = "packed" if isinstance(content, Packed) else "growing"
-        if not source.follows(content.read(0, HEAD)):
-            form = "whole"
-            if not settled:
-                content.close()
-                return
-        found = self._fresh(path, place, source.name, form)
-        sizes = self.before.sizes(content, source)
-        if sizes is not None:
-            identity = self._identified(path, place, sizes, finish=finish)
-            if identity is None:
-                content.close()
-                return
-            found = self.before.known(path, content, source, identity) or found
-        number = self._number(place)
-        log = replace(found, id=number, path=str(path), device=place[0], inode=place[1], form=form)
-        if log.stage != "open":
-            content.close()
-        self.put(log)
-        if log.stage == "open":
-            self.contents[log.id] = content
+        if log is not None:
+            self.put(log)
+            if log.stage == "open":
+                self.contents[log.id] = content
 
-    def _identified(
-        self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
-    ) -> Identity | None:
-        """What a file contains; None where that is known only at a later look."""
-        reading = self._identifying.setdefault(place, Identifying(path, sizes))
-        try:
-            found = reading.step(MAX if finish else SLICE)
-        except InputError:
-            del self._identifying[place]  # it is gone
-            return None
+    def content(self, log: Log, now: float) -> Content | None:
+        """What the log holds; opened anew where its file was let go of to make room."""
+        if log.id in self.parked:
+            self._reopen(log, now)
+        found = self.contents.pop(log.id, None)
         if found is not None:
-            del self._identifying[place]
+            self.contents[log.id] = found  # the last of them was used last
         return found
 
+    def _opened(self, path: Path, log: Log) -> Content | None:
+        """The file of a log as its form wants it; None where there is none that can be read."""
+        self.parked.leave(log.id)
+        self.parked.make_room(self.contents, self.logs)
+        if log.form == "packed":
+            return Packed(path) if path.is_file() else None
+        try:
+            return Plain.open(path)
+        except OSError:
+            return None
+
     def _fresh(self, path: Path, place: tuple[int, int], source: str, form: Form) -> Log:
-        return Log(self._number(place), str(path), *place, source, form)
+        status = path.stat()
+        found = Log(self._number(place), str(path), *place, source, form)
+        return replace(found, size=status.st_size, stamp=status.st_mtime_ns)
 
     def _number(self, place: tuple[int, int]) -> int:
         return self._again.get(place) or max(self.logs, default=0) + 1
 
 
-def _opened(path: Path, log: Log) -> Content | None:
-    """The file of a log as its form wants it; None where there is none that can be read."""
-    if log.form == "packed":
-        return Packed(path) if path.is_file() else None
-    try:
-        return Plain.open(path)
-    except OSError:
-        return None
+def _was_read(log: Log) -> bool:
+    """Whether a log that is not open counted, and goes on where it was if its file grows."""
+    return log.stage == "ended" or (log.stage == "left out" and log.told)
+
+
+def _is_other(log: Log, status: os.stat_result) -> bool:
+    """Whether the file of a log that is not open was written since: it may hold another's."""
+    if log.form == "growing" and log.stage != "ended":
+        return status.st_size != log.position
+    written = log.stamp > 0 and (status.st_size, status.st_mtime_ns) != (log.size, log.stamp)
+    return log.stage != "open" and log.form != "growing" and written

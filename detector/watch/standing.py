@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from detector.alerts.alert import CREATE
 from detector.alerts.drift import Rate
 from detector.errors import StateError
 from detector.features import zone
+from detector.watch.conditions import Condition
 from detector.watch.topic import Partition
 from detector.watch.watcher import Watcher
 
@@ -25,7 +27,15 @@ def lag(watcher: Watcher, number: int) -> int:
     """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
     content = watcher.shelf.contents.get(number)
     log = watcher.shelf.logs[number]
+    stamp = watcher.shelf.parked.at(log) if number in watcher.shelf.parked else None
+    if stamp is not None:
+        return max(0, stamp[0] - log.position)
     return 0 if content is None or log.form == "whole" else content.behind(log.position)
+
+
+def behind(watcher: Watcher) -> int:
+    """Bytes of all logs that were not read yet."""
+    return sum(lag(watcher, log.id) for log in watcher.shelf.open_logs())
 
 
 def _messages(watcher: Watcher, number: int) -> int | None:
@@ -63,8 +73,10 @@ class Zone:
         return words if words != before else ""
 
 
-def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
-    """As plain JSON: what is followed, how far, and how fast."""
+def standing(
+    watcher: Watcher, pace: float, now: float, wrong: Sequence[Condition] = ()
+) -> dict[str, Any]:
+    """As plain JSON: what is followed, how far, and how fast, and what is ``wrong``."""
     logs = [
         {
             "path": log.path,
@@ -81,6 +93,7 @@ def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
         "pid": os.getpid(),
         "time": now,
         "events": sum(log.events for log in watcher.shelf.logs.values()),
+        "rejects": sum(log.rejects for log in watcher.shelf.logs.values()),
         "events_per_second": round(pace, 1),
         "last_event": watcher.newest.isoformat() if watcher.newest else None,
         "lag_bytes": sum(log["lag_bytes"] for log in logs if isinstance(log["lag_bytes"], int)),
@@ -88,6 +101,7 @@ def standing(watcher: Watcher, pace: float, now: float) -> dict[str, Any]:
         "left_out": {
             log.path: log.reason for log in watcher.shelf.logs.values() if log.stage == "left out"
         },
+        "wrong": [each._asdict() for each in wrong],
         "open_days": [day.isoformat() for day in sorted(watcher.open.parts)],
         "days_to_score": len(watcher.calendar.dirty),
         "alerts": sum(alert["activity"] == CREATE for alert in watcher.raised),

@@ -68,7 +68,8 @@ class Cycle:
 
 @dataclass(slots=True)
 class Watcher:
-    """Everything a watcher has at hand. ``clock`` is the wall's; ``names`` are the sinks'.
+    """Everything a watcher has at hand. ``clock`` is the wall's, ``steady`` one that is never set
+    back; ``names`` are the sinks'.
 
     The final scores of each day are written to ``out``.
     """
@@ -81,6 +82,7 @@ class Watcher:
     names: tuple[str, ...]
     clock: Callable[[], float]
     look_every: float = 1.0
+    steady: Callable[[], float] = time.monotonic
     intake: Intake = field(init=False)
     open: OpenDays = field(init=False)
     calendar: Calendar = field(init=False)
@@ -111,7 +113,7 @@ class Watcher:
         self._ids = self.state.box().ids()
         self._remember(self.judging)
         self.held = Held(self.shelf, self.ledger.timezone)
-        self._sealed = self._moved = self.clock()
+        self._sealed = self._moved = self.steady()
         self.newcomers = Newcomers(set(self.judging.model.learned.groups["account"]))
         self._reconcile()
         self._believe()
@@ -126,9 +128,9 @@ class Watcher:
 
         Raises DetectorError, and sqlite3.Error where the state cannot be written.
         """
-        now = self.clock()
+        now = self.steady()
         if finish or now - self._looked >= self.look_every:
-            self.shelf.look(now, finish=finish)
+            self.shelf.look(now, self.clock(), finish=finish)
             self._looked = now
         before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
         pieces = self.intake.take(now, finish=finish)
@@ -221,7 +223,7 @@ class Watcher:
         if low is None:
             low = self.newest
             if now - self._moved >= SILENCE:
-                late = datetime.fromtimestamp(now, UTC) - LINGER
+                late = datetime.fromtimestamp(self.clock(), UTC) - LINGER
                 low = late if low is None else max(low, late)
         if low is None:
             return []
@@ -240,11 +242,11 @@ class Watcher:
         if any(day in self.calendar.scored for day in days):
             self._rescored = now
         some = next(batch.by_week(self.judging, self.books, days, SHARD))
-        return [(some, self._raise(some, now))]
+        return [(some, self._raise(some, self.clock()))]
 
     def _live(self, now: float) -> list[Alert]:
         """The day so far, where it is today's and events came in, or are held back by a log."""
-        day = self._today(now)
+        day = self._today(self.clock())
         if day is None:
             return []
         found = []

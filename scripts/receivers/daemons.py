@@ -109,8 +109,12 @@ class Daemon:
 
 
 @contextmanager
-def rsyslog(folder: Path, pem: Pem | None = None, *, ask: bool = False) -> Iterator[Daemon]:
-    """TCP and UDP, or with ``pem`` TLS; ``ask`` demands a client's certificate."""
+def rsyslog(
+    folder: Path, pem: Pem | None = None, *, ask: bool = False, usual: bool = False
+) -> Iterator[Daemon]:
+    """TCP and UDP, or with ``pem`` TLS; ``ask`` demands a client's certificate. ``usual`` leaves
+    settings of messages as they are by default.
+    """
     binary = shutil.which("rsyslogd") or "/usr/sbin/rsyslogd"
     if not Path(binary).exists():
         raise UnavailableError("rsyslog is not installed (rsyslogd was not found)")
@@ -123,14 +127,20 @@ def rsyslog(folder: Path, pem: Pem | None = None, *, ask: bool = False) -> Itera
     )  # fmt: skip
     if not pem:
         text = text.replace('streamDriver.authMode="anon"', "")
+    if usual:
+        text = text.replace('maxMessageSize="256k"', "")
     (folder / "rsyslog.conf").write_text(text)
     command = [binary, "-n", "-f", str(folder / "rsyslog.conf"), "-i", str(folder / "pid")]
     yield from _running(Daemon(command, dict(os.environ), folder, port))
 
 
 @contextmanager
-def syslog_ng(folder: Path, pem: Pem | None = None, *, ask: bool = False) -> Iterator[Daemon]:
-    """The same of syslog-ng, installed or unpacked."""
+def syslog_ng(
+    folder: Path, pem: Pem | None = None, *, ask: bool = False, usual: bool = False
+) -> Iterator[Daemon]:
+    """The same of syslog-ng, installed or unpacked. By its ``usual`` settings its source is the
+    plain ``tcp()``, for which a line is a message.
+    """
     installed = shutil.which("syslog-ng")
     binary = Path(installed) if installed else SYSLOG_NG / "usr/sbin/syslog-ng"
     if not binary.exists():
@@ -144,6 +154,9 @@ def syslog_ng(folder: Path, pem: Pem | None = None, *, ask: bool = False) -> Ite
         folder=folder, port=port, transport="tls" if pem else "tcp", tls=secured,
         udp="" if pem else f'syslog(ip("127.0.0.1") port({port}) transport("udp"));',
     )  # fmt: skip
+    if usual:
+        text = text.replace("log-msg-size(262144);", "")
+        text = text.replace(' transport("tcp") );', ");", 1).replace("syslog(ip", "tcp(ip", 1)
     (folder / "syslog-ng.conf").write_text(text)
     command = [
         str(binary), "-F", "--no-caps", "-f", str(folder / "syslog-ng.conf"),

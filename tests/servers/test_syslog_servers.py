@@ -16,6 +16,7 @@ from loopback import UnavailableError
 from receivers.daemons import Pem, rsyslog, syslog_ng
 
 from detector import registry
+from detector.errors import SettingsError
 from detector.feed.route import routes
 from detector.feed.sink import Delivered, Item, Unreachable, all_of
 from detector.feed.trial import trial
@@ -90,7 +91,7 @@ def read(lines):
     return found
 
 
-HOSTILE = 'a|b=c]d"e\\f\n<34>1 2024 forged\r\x00\x1b[2J\u2028\u202e\U0001f600' + "é" * 2000
+HOSTILE = 'a|b=c]d"e\\f\n<34>1 2024 forged\r\x00\x1b[2J\u2028\u202e\U0001f600' + "é" * 200
 
 
 @pytest.mark.parametrize("over", ["udp", "tcp"])
@@ -102,11 +103,37 @@ def test_messages_arrive_whole_and_in_order(start, over):
     assert read(server.wait_for(len(alerts))) == alerts
 
 
-def test_a_large_message_arrives_whole_over_tcp(start):
-    server = start()
-    alert = made(1, entity="x" * 100_000)
-    send(route(f"syslog+tcp://127.0.0.1:{server.port}"), [alert])
-    assert read(server.wait_for(1)) == [alert]
+@pytest.mark.parametrize("name", registry.formats())
+def test_the_worst_alerts_arrive_whole_by_the_servers_usual_settings(start, name):
+    """syslog-ng's plain tcp() and rsyslog take lines; so does Azure's forwarder."""
+    server = start(usual=True)
+    text = HOSTILE * 20
+    names = [f"{text[:200]}{number}" for number in range(2000)]
+    top = [{"name": each, "statements": 2**62, "rows": 2**62} for each in names]
+    alerts = [
+        made(n, entity=text, group=text, new_objects=names, top_objects=top, reasons=[text] * 50)
+        for n in range(20)
+    ]
+    there = route(f"syslog+tcp://127.0.0.1:{server.port}", format=name, framing="newline")
+    assert send(there, alerts) == all_of(alerts, Delivered())
+    lines = server.wait_for(len(alerts))
+    time.sleep(0.2)
+    assert len(server.received) == len(lines) == len(alerts)
+    for line, alert in zip(lines, alerts, strict=True):
+        assert alert["id"] in line
+    if there.format.is_json:
+        texts = [json.loads(line) for line in lines]
+        texts = [each.get("msg", each.get("MESSAGE")) for each in texts]
+        assert all(json.loads(text[text.index("{") :]) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("url", "framing", "said"),
+    [("syslog+udp://a", "newline", "TCP and TLS"), ("syslog+tcp://a", "lines", "must be one of")],
+)
+def test_a_framing_that_makes_no_sense_is_refused(url, framing, said):
+    with pytest.raises(SettingsError, match=said):
+        route(url, framing=framing)
 
 
 def test_over_tls_with_a_client_certificate(start, pem):

@@ -16,7 +16,7 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.reading import opening
 from detector.reading.recognise import recognise
-from detector.watch import hashing, intake, shelf
+from detector.watch import hashing, intake, strangers
 from detector.watch.hashing import Hashing
 from detector.watch.log import Log
 from detector.watch.watcher import Watcher
@@ -30,7 +30,7 @@ SMALL = 1 << 14
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     monkeypatch.setattr(opening, "MIB", SMALL)
-    for module in (hashing, intake, shelf):
+    for module in (hashing, intake, strangers):
         monkeypatch.setattr(module, "SLICE", SMALL)
 
 

@@ -23,8 +23,9 @@ from detector.reading.recognise import recognise
 from detector.schema import DIMENSIONS
 from detector.settings import Settings
 from detector.watch.before import Before
-from detector.watch.shelf import Looks, Shelf
+from detector.watch.shelf import Shelf
 from detector.watch.state import State
+from detector.watch.strangers import Looks, Strangers
 from detector.watch.streams import Inlet, Streams
 from detector.watch.watcher import Watcher
 
@@ -51,6 +52,7 @@ class Kit:
     model: Model
     settings: Settings
     clock: Clock
+    steady: Clock | None = None
 
     def __repr__(self) -> str:
         return f"Kit({self.folder})"
@@ -79,12 +81,13 @@ class Kit:
             before = Before(ledger.parts(), known, self.settings)
             files = list(arguments) if arguments or inlets else [str(self.logs)]
             looks = Looks(files, registry.sources(), self.settings, source, settle)
-            shelf = Shelf(looks, known, before, Streams(inlets))
+            shelf = Shelf(looks, known, Strangers(before), Streams(inlets))
             judging = Judging(self.model, None, self.settings, FAMILIES)
             with ledger.writing(state.facts()["id"]):
                 watcher = Watcher(
-                    state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0
-                )
+                    state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0,
+                    self.steady or self.clock,
+                )  # fmt: skip
                 yield watcher
             watcher.close()
             shelf.close()

@@ -1,0 +1,110 @@
+"""What must not stop a watcher: a clock set back, few handles, two logs that begin alike."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+from watched import LATER, Clock, Kit, append, as_lines, counted, events_on
+
+from detector.settings import Settings
+from detector.watch import hashing
+from detector.watch.watcher import Watcher
+
+FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
+THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 40, timedelta(seconds=5))
+BOTH = FIRST.height + THEN.height
+
+
+@pytest.fixture
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
+    """Nothing is scored here: no model is trained for it."""
+    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    (tmp_path / "logs").mkdir()
+    return Kit(tmp_path, SimpleNamespace(id="none"), Settings(), Clock())
+
+
+def read_all(watcher: Watcher) -> int:
+    for _ in range(300):
+        if watcher.cycle().idle:
+            return counted(watcher)
+    raise AssertionError("the watcher is never done")
+
+
+def of_account(name: str, events: pl.DataFrame) -> bytes:
+    return as_lines(events.with_columns(account=pl.lit(name)))
+
+
+def test_the_wall_clock_is_set_back(kit: Kit) -> None:
+    kit = replace(kit, steady=Clock(LATER))
+    assert kit.steady is not None
+    append(kit.logs / "audit.log", as_lines(FIRST))
+    with kit.watching() as watcher:
+        watcher.look_every = 1.0
+        assert read_all(watcher) == FIRST.height
+        kit.clock.now -= 7200
+        kit.steady.now += 2
+        append(kit.logs / "audit.log", as_lines(THEN))
+        append(kit.logs / "other.log", of_account("dora", THEN))
+        assert read_all(watcher) == BOTH + THEN.height
+
+
+@pytest.mark.parametrize("most", [3, 16])
+def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(hashing, "MOST", 2)
+    names = [f"audit-{number:02}.log" for number in range(40)]
+    for name in names:
+        append(kit.logs / name, of_account(name, FIRST))
+
+    def handles() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = handles()
+    with kit.watching() as watcher:
+        watcher.shelf.parked.most = most
+        assert read_all(watcher) == len(names) * FIRST.height
+        assert len(watcher.shelf.contents) <= most
+        for name in names[::3]:
+            append(kit.logs / name, of_account(name, THEN))
+        kit.logs.joinpath(names[0]).rename(kit.logs / "moved.log")
+        wanted = len(names) * FIRST.height + len(names[::3]) * THEN.height
+        assert read_all(watcher) == wanted
+        assert handles() - before < most + 16
+        kit.clock.now += 100
+        watcher.finish()
+        assert counted(watcher) == wanted
+        assert handles() - before < 16
+    logs = watcher.shelf.logs.values()
+    assert all(log.content and log.listed for log in logs)
+    with kit.watching() as watcher:
+        assert read_all(watcher) == wanted
+
+
+def test_two_live_logs_that_begin_alike(kit: Kit) -> None:
+    idle, other = kit.logs / "audit-a.log", kit.logs / "audit-b.log"
+    append(idle, as_lines(FIRST))
+    with kit.watching() as watcher:
+        read_all(watcher)
+        append(other, as_lines(FIRST) + as_lines(THEN))
+        assert read_all(watcher) == BOTH
+        append(other, of_account("dora", THEN))
+        append(idle, of_account("emil", THEN))
+        assert read_all(watcher) == BOTH + 2 * THEN.height
+    with kit.watching() as watcher:
+        assert read_all(watcher) == BOTH + 2 * THEN.height
+
+
+def test_a_copy_of_a_live_log_that_is_behind_is_no_log_of_its_own(kit: Kit) -> None:
+    log = kit.logs / "audit.log"
+    append(log, as_lines(FIRST))
+    with kit.watching() as watcher:
+        read_all(watcher)
+        append(log, as_lines(THEN))
+        shutil.copy(log, kit.logs / "audit.log.1")
+        assert read_all(watcher) == BOTH
