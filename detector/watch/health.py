@@ -147,6 +147,7 @@ def alert(name: str, what: str, words: str, now: float, model: str, once: str = 
     nothing: dict[str, Any] = dict.fromkeys(
         ("rows", "records_out", "statements", "group_largest_rows"), 0
     )
+    nothing |= {name: [] for name in ("top_objects", "top_client_addresses", "top_accounts")}
     return {
         **nothing,
         "id": own,
@@ -172,9 +173,6 @@ def alert(name: str, what: str, words: str, now: float, model: str, once: str = 
         "pace": 0.0,
         "table_gone_in_days": None,
         "unknown_rows_statements": None,
-        "top_objects": [],
-        "top_client_addresses": [],
-        "top_accounts": [],
         "new_client_addresses": None,
         "new_objects": None,
         "reasons": [words],

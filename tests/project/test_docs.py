@@ -242,7 +242,7 @@ def test_every_key_of_an_alert_stands_in_the_docs_in_order() -> None:
     from detector.alerts import alert
 
     text = read(ROOT / "docs/alerts.md").split("## alerts.ndjson")[1].split("\n## ")[0]
-    source = read(Path(alert.__file__)).split("def _alert(")[1].split("\ndef ")[0]
+    source = read(Path(alert.__file__)).split("def alert_of(")[1].split("\ndef ")[0]
     keys = re.findall(r'^        "(\w+)":', source, re.MULTILINE)
     assert len(keys) > 10
     assert list(rows(text)) == keys
