@@ -217,5 +217,5 @@ def _days(earlier: Alert, later: Alert) -> int:
 
 
 def by_time(alerts: Iterable[Alert]) -> list[Alert]:
-    """In the order in which they fire."""
-    return sorted(alerts, key=lambda alert: (alert["time"], *_entity(alert)))
+    """In the order in which they fire, day after day: also what was scored one day at a time."""
+    return sorted(alerts, key=lambda alert: (alert["date"], alert["time"], *_entity(alert)))
