@@ -6,6 +6,7 @@
     touched/day=2024-02-06/<stem>.parquet
     rejects/<stem>.parquet
     watched.json                       who has days that are not in it yet (see ``hold``)
+    episodes.sqlite                    what was raised from it (see ``episodes``)
 
 Files that no live manifest names are leftovers of an interrupted run: never read, and swept
 by the next writer.
