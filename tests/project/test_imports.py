@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 #: Left to right; a stage imports itself and what stands left of it.
 ORDER = (
     ("durable", "errors", "phrases", "schema", "side_by_side"),
+    ("public_holidays",),
     ("settings",),
     ("pseudonyms",),
     ("reading",),
