@@ -28,8 +28,8 @@ from detector.forests.data import FEWEST_DAYS, Data
 from detector.forests.lessons import services
 from detector.forests.voices import Points, Voices
 
-#: Of the block before the held-out days one day in so many is judged: windows reach a week and
-#: four weeks back.
+#: Training judges one day in so many of the block before its held-out days: windows reach a week
+#: and four weeks back. Whoever asks for a lookback alone gets every day.
 EVERY: Final = 7
 #: Of so few days of past nothing is known of what is new, or usual.
 FEWEST_PAST: Final = 14
@@ -44,16 +44,19 @@ RARER: Final = 1.5
 SCALE: Final = 0.1
 
 
-def lookback(data: Data, held_out: Sequence[date], later: pl.DataFrame) -> pl.DataFrame:
+def lookback(
+    data: Data, held_out: Sequence[date], later: pl.DataFrame, every: int = EVERY
+) -> pl.DataFrame:
     """Accounts of the span by how far they stand out, the furthest first: one row each.
 
     ``later`` is the feature table at the ends of the days ``held_out``, over baselines learned
-    before them; accounts that the tables of ``data`` leave out are held against their peers alone.
+    before them; of the days before these, one in ``every`` is judged. Accounts that the tables of
+    ``data`` leave out are held against their peers alone.
     Columns: those of the feature table on the account's worst day, with <feature>_surprise;
     ``surprise`` (-log10 of a calibrated p-value), ``forest`` (that of the isolation forest over the
     population), ``since``, the first day as far out, and ``suspect``.
     """
-    parts = [part for part in (_earlier(data, held_out), later) if not part.is_empty()]
+    parts = [part for part in (_earlier(data, held_out, every), later) if not part.is_empty()]
     days = pl.concat(parts, how="diagonal").filter(pl.col("entity_kind") == ACCOUNT)
     judged = [_judged(days, data.families, data.settings.seed)]
     if data.everyone is not None:
@@ -70,7 +73,7 @@ def at_once(data: Data) -> pl.DataFrame:
             data.hours, data.touched, held_out[0] - timedelta(days=1), data.directory, data.settings
         )
         later = _table(data, data.hours, data.touched, held_out, learned)
-        return lookback(data, held_out, later)
+        return lookback(data, held_out, later, every=1)
     if data.everyone is not None:
         return _ranked(pl.concat(_others(data, pl.Series([], dtype=pl.String))), data)
     return _ranked(_among_peers(data, data.hours, data.touched), data)
@@ -85,11 +88,11 @@ def _others(data: Data, known: pl.Series) -> list[pl.DataFrame]:
 
 
 def _among_peers(data: Data, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
-    """What the population says of some accounts, at the ends of some days."""
+    """What the population says of some accounts, at the ends of their days."""
     day = local_day("hour", data.settings)
     days: list[date] = hours.select(day.unique().sort()).to_series().to_list()
     learned = learn(hours, touched, data.directory, data.settings)
-    table = _table(data, hours, touched, days[::-EVERY], learned)
+    table = _table(data, hours, touched, days, learned)
     families = [family for family in data.families if family.name == joining.POPULATION]
     accounts = table.filter(pl.col("entity_kind") == ACCOUNT)
     unheard = [
@@ -126,7 +129,7 @@ def _since(out: pl.DataFrame, worst: pl.DataFrame) -> pl.DataFrame:
     return worst.select("entity", "day").join(runs, on=["entity", "day"]).drop("day")
 
 
-def _earlier(data: Data, held_out: Sequence[date]) -> pl.DataFrame:
+def _earlier(data: Data, held_out: Sequence[date], every: int) -> pl.DataFrame:
     """The feature table at the ends of some of the days before ``held_out``, over baselines learned
     from these.
     """
@@ -142,7 +145,7 @@ def _earlier(data: Data, held_out: Sequence[date]) -> pl.DataFrame:
         data.settings,
         None if hourly is None else hourly.filter(pl.col("day") >= held_out[0]),
     )
-    return _table(data, data.hours, data.touched, before[::-EVERY], learned)
+    return _table(data, data.hours, data.touched, before[::-every], learned)
 
 
 def _table(

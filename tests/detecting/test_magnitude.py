@@ -27,6 +27,7 @@ from small_office import (
     pages,
 )
 
+from detector.features.feature import heard
 from detector.features.measures import ACCOUNT
 from detector.features.population import FIGURES
 from detector.forests.voices import SEEN
@@ -110,7 +111,8 @@ def test_no_voice_has_a_veto(honest, model):
     judge = model.judges[ACCOUNT]
     accounts = honest.score(model, SCORED).filter(pl.col("entity_kind") == ACCOUNT)
     surprises = judge.voices.surprises(accounts)
-    support = judge.voices.support(surprises, judge.voices.odd(accounts, surprises), FAMILIES)
+    there = heard(FAMILIES, judge.voices.names)
+    support = judge.voices.support(surprises, judge.voices.odd(accounts, surprises), there)
     least = np.round(judge.whole.surprise(support), 6)
     assert (accounts["surprise"].to_numpy() >= least - 1e-6).all()
     assert (support > 0).any()
