@@ -25,6 +25,8 @@ from detector.features.robust import Floats, Integers
 #: Days of the windows, the scored day with them.
 MONTH: Final = 28
 WEEK: Final = 7
+#: Days of past below which peers are not known.
+FEWEST_PAST: Final = 3
 #: Hours in which offices are empty.
 NIGHT: Final = np.isin(np.arange(SLOTS), (0, 1, 2, 3, 4, 5, 21, 22, 23))
 #: Nobody's figures are nearer to each other than this (natural-log units).
@@ -97,6 +99,10 @@ class Population:
         logs = np.stack([np.log1p(whole[name]) for name in FIGURES], axis=1)
         logs[whole["month_days"] == 0] = np.nan
         centre, spread = _reference(logs, peers, service)
+        if len(past) < FEWEST_PAST:
+            centre[:] = np.inf  # nobody's past is known, so nobody is in excess
+        elif len(past) < MONTH:
+            centre += np.log1p(1 / len(past))  # today with them, the windows are a day longer
         for week, month in _WEEKS.items():
             # Who comes back from a week in which the whole group was away is usual by the month.
             share = np.log1p(np.expm1(centre[:, FIGURES.index(month)]) * WEEK / MONTH)
@@ -107,7 +113,7 @@ class Population:
             {name: centre[:, place] for place, name in enumerate(FIGURES)},
             {name: spread[:, place] for place, name in enumerate(FIGURES)},
             clock,
-            int((whole["month_days"] > 0).sum()),
+            int((whole["month_days"] > 0).sum()) if len(past) >= FEWEST_PAST else 0,
         )
 
 
@@ -205,4 +211,5 @@ def today(
         if name in TOLD:
             found[name] = figure
             found[f"{name}_of_peers"] = np.expm1(known.centre[name][place])
+            found[f"{name}_of_peers"][~np.isfinite(found[f"{name}_of_peers"])] = np.nan
     return found

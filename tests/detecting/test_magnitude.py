@@ -146,3 +146,12 @@ def test_the_month_is_the_sum_of_its_days(honest, model):
     )
     assert scored["month_records"][-1] == hours["rows"].sum()
     assert scored["month_hours"][-1] == hours["hour"].n_unique()
+
+
+def test_without_a_past_of_anybody_nobody_is_in_excess_of_peers(model):
+    """A ledger that was begun anew: what is not known is no reason."""
+    first = Office.of(honest_events()).since(SCORED[0])
+    scored = first.score(model, SCORED[:1]).filter(pl.col("entity_kind") == ACCOUNT)
+    for figure in FIGURES:
+        assert (scored[f"{figure}_excess"] == 0).all()
+    assert len(scored.filter("alarming")) <= 3
