@@ -236,6 +236,7 @@ class Memory:
             message = replace(message, scored=scored)
         self._know(message)
         self._new.append(message)
+        self._heard.pop(alert["id"], None)
 
     def incidents(self, of: Iterable[Alert]) -> list[Incident]:
         """Those of some messages that were settled, with what they joined; oddest first."""

@@ -159,7 +159,7 @@ def test_a_syslog_message_comes_back_equal_from_rsyslog(kind, rsyslog):
         assert revealed(own["group"]) == text
         assert names_of(own["accounts"])[0] == text
         assert (each["host"], each["program"], each["msgid"]) == ("sender", "detector", "alert")
-        assert each["msg"].startswith("\ufeffmedium: Unusual reading")
+        assert each["msg"].startswith("\ufeffmedium: Update: Unusual reading")
 
 
 @pytest.mark.parametrize("name", ["cef", "leef"])
