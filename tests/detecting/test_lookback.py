@@ -38,17 +38,27 @@ def under_way():
     return Office.of(joined(honest_events(), pages(11, days(BEGINS, 40), 300)))
 
 
-def test_a_theft_under_way_leads_the_list(under_way):
-    found = at_once(_data(under_way.before(CUT)))
+@pytest.fixture(scope="module")
+def found(under_way):
+    """What a lookback says on the eve of the scored days."""
+    return at_once(_data(under_way.before(CUT)))
+
+
+@pytest.fixture(scope="module")
+def trained(under_way):
+    """The model that was made in the middle of the theft."""
+    return under_way.before(CUT).model()
+
+
+def test_a_theft_under_way_leads_the_list(found):
     first = found.row(0, named=True)
     assert (first["entity"], first["suspect"]) == (THIEF, True)
     assert BEGINS <= first["since"] <= BEGINS + timedelta(days=7)
 
 
-def test_a_theft_under_way_fires_on_the_first_scored_day(under_way):
-    model = under_way.before(CUT).model()
-    assert THIEF in model.contaminated
-    scored = under_way.score(model, SCORED[:1])
+def test_a_theft_under_way_fires_on_the_first_scored_day(under_way, trained):
+    assert THIEF in trained.contaminated
+    scored = under_way.score(trained, SCORED[:1])
     theirs = scored.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
     assert theirs["alarming"].any()
 
@@ -90,10 +100,8 @@ def test_services_are_listed_and_bend_no_training(honest):
     assert service["suspect"].to_list() == [False]
 
 
-def test_a_suspect_keeps_what_looks_honest_of_its_baseline(under_way):
-    office = under_way.before(CUT)
-    model = office.model()
-    learned = model.learned
+def test_a_suspect_keeps_what_looks_honest_of_its_baseline(trained):
+    learned = trained.learned
     mine = learned.levels.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
     assert (mine["rows_centre"] <= mine["rows_floor"] + 1e-9).all()
     assert kept_honest(learned, pl.Series([], dtype=pl.String)) is learned
@@ -103,8 +111,7 @@ def test_a_suspect_keeps_what_looks_honest_of_its_baseline(under_way):
     assert again.levels.filter(others).equals(learned.levels.filter(others))
 
 
-def test_the_list_says_why_in_words(under_way):
-    found = at_once(_data(under_way.before(CUT)))
+def test_the_list_says_why_in_words(found):
     shown = standouts.plain(found, FAMILIES, 3)
     assert shown[0]["account"] == THIEF
     assert shown[0]["reasons"]
