@@ -58,6 +58,11 @@ FAMILY_MEANING: Final = {
     "breadth": "a roll-out of an application?",
     "exports": "a new report, or a job that exports?",
 }
+#: Features that most days do not have: their calibration knows the days that have them, and cannot
+#: say how many these are.
+MOSTLY_NULL: Final = frozenset(
+    {"exports_vs_own", "unknown_vs_own", "subjects_vs_own", "month_subjects_vs_own"}
+)
 ADVICE: Final = "if it is benign, train again on recent days"
 
 
@@ -119,6 +124,8 @@ def counted(scored: pl.DataFrame, model: Model) -> pl.DataFrame:
         if judge is None:
             continue
         for name, tail in zip(judge.voices.names, judge.voices.features, strict=True):
+            if name in MOSTLY_NULL:
+                continue
             told = part[f"{name}_surprise"].to_numpy()
             for at, (least, _) in enumerate(_edges(tail)):
                 beyond = int((told >= least).sum())
