@@ -12,11 +12,20 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from watched import Clock, Kit, append, as_csv, as_lines, counted, events_on, statements
+from watched import (
+    Clock,
+    Kit,
+    append,
+    as_csv,
+    as_lines,
+    counted,
+    events_on,
+    model_that_scores_nothing,
+    statements,
+)
 
 from detector import registry
 from detector.ledger.ingest import ingest
@@ -37,7 +46,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     monkeypatch.setattr(Watcher, "_live", lambda *_: [])
     (tmp_path / "logs").mkdir()
-    return Kit(tmp_path, SimpleNamespace(id="none"), Settings(), Clock())
+    return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
 
 
 def read_all(watcher: Watcher) -> int:

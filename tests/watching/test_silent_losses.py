@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from watched import LATER, Clock, Kit, append, as_lines, counted, events_on
+from watched import (
+    LATER,
+    Clock,
+    Kit,
+    append,
+    as_lines,
+    counted,
+    events_on,
+    model_that_scores_nothing,
+)
 
 from detector.settings import Settings
 from detector.watch import conditions, standing
@@ -27,7 +35,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     monkeypatch.setattr(Watcher, "_live", lambda *_: [])
     (tmp_path / "logs").mkdir()
-    model = SimpleNamespace(id="none", last_day=datetime(2024, 3, 1, tzinfo=UTC).date())
+    model = model_that_scores_nothing()
     return Kit(tmp_path, model, Settings(), Clock())
 
 

@@ -6,11 +6,19 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from watched import LATER, Clock, Kit, append, as_lines, counted, events_on
+from watched import (
+    LATER,
+    Clock,
+    Kit,
+    append,
+    as_lines,
+    counted,
+    events_on,
+    model_that_scores_nothing,
+)
 
 from detector.settings import Settings
 from detector.watch import hashing
@@ -27,7 +35,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
     monkeypatch.setattr(Watcher, "_live", lambda *_: [])
     (tmp_path / "logs").mkdir()
-    return Kit(tmp_path, SimpleNamespace(id="none"), Settings(), Clock())
+    return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
 
 
 def read_all(watcher: Watcher) -> int:

@@ -6,8 +6,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 
@@ -200,3 +201,12 @@ def append(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(data)
+
+
+def model_that_scores_nothing() -> SimpleNamespace:
+    """What a watcher asks of a model beside scores, where a test is about following alone."""
+    nobody = pl.DataFrame(schema={"entity_kind": pl.String, "rows_centre": pl.Float64})
+    groups = pl.DataFrame(schema={"account": pl.String, "group": pl.String})
+    learned = SimpleNamespace(levels=nobody, groups=groups)
+    trained = date(2024, 3, 1)
+    return SimpleNamespace(id="none", learned=learned, last_day=trained, alerts_per_day=1.0)
