@@ -48,6 +48,8 @@ _OPENS: Final = frozenset(["if", "case", "loop", "while", "repeat", "for"])
 _BEFORE: Final = frozenset(
     [";", ":", "then", "else", "do", "loop", "repeat", "begin", "atomic", "for"]
 )
+#: Those of them behind which a block can end.
+_FIRST: Final = frozenset([";", "begin", "atomic"])
 #: A server with another mode may read a literal that holds these otherwise.
 _DOUBTFUL: Final = r"""\\['"]"""
 
@@ -70,30 +72,59 @@ class State(NamedTuple):
 
 @dataclass(slots=True)
 class _Walk:
-    """Where what is open in an entry ends, each entry read once from each state."""
+    """Where what is open in an entry ends. Each entry is read once from each state; how many blocks
+    are open is no part of that, as whoever sends statements can open any number.
+    """
 
     texts: pl.Series
     known: dict[tuple[int, State], int | None] = field(default_factory=dict)
+    read: dict[tuple[int, State], State] = field(default_factory=dict)
 
     def end(self, row: int, state: State) -> int | None:
         """The row behind the first one at whose end all is closed, read on from ``row`` in
-        ``state``; None where the texts end before.
+        ``state``; None where the texts end before, or where a block is open for too long.
         """
         path: list[tuple[int, State]] = []
         found: int | None = None
-        while row < len(self.texts):
-            if (row, state) in self.known:
-                found = self.known[row, state]
-                break
-            path.append((row, state))
-            state = advanced(self.texts[row], state)
+        within, height = 0, len(self.texts)
+        while row < height and within <= _FURTHER:
+            if state.depth:
+                within += 1
+            else:  # what follows depends on nothing before
+                within = 0
+                if (row, state) in self.known:
+                    found = self.known[row, state]
+                    break
+                path.append((row, state))
+            state = self._behind(row, state)
             row += 1
             if state.closed:
                 found = row
                 break
-            state = state._replace(last=";") if not state.open else state
         self.known.update(dict.fromkeys(path, found))
         return found
+
+    def _behind(self, row: int, state: State) -> State:
+        open_, runs, depth, last = state
+        key = (row, State(open_, runs, 0, last))
+        known = self.read.get(key)
+        if known is None:
+            behind = advanced(self.texts[row], key[1])
+            known = self.read[key] = rested(behind)._replace(depth=behind.depth)
+        open_, runs, more, last = known
+        return State(open_, runs, max(depth + more, 0), last)
+
+
+def rested(state: State) -> State:
+    """``state`` between two entries, with no more of it than matters to what follows."""
+    last = state.last
+    if not state.open or last in _FIRST:
+        last = ";"
+    elif state.open != "/*" or last not in _BEFORE:
+        last = "x"
+    else:
+        last = "then"
+    return state._replace(last=last, depth=max(state.depth, 0))
 
 
 def advanced(text: str, state: State, *, blocks: bool = True) -> State:
@@ -109,7 +140,7 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
             ended = _ENDS[open_].match(text, at)
             if ended is None:
                 return State(open_, runs, depth, last)
-            at, open_ = ended.end(), ""
+            at, last, open_ = ended.end(), last if open_ == "/*" else "x", ""
         found = _TOKEN.search(text, at)
         if found is None:
             return State("", runs, depth, last)
@@ -133,7 +164,7 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
 def _depth(depth: int, last: str, word: str) -> int:
     if word == "begin" or (word in _OPENS and last in _BEFORE):
         return depth + 1
-    if word == "end" and last in {";", "begin", "atomic"}:
+    if word == "end" and last in _FIRST:
         return depth - 1
     return depth
 
@@ -169,16 +200,16 @@ def inside(
 def _open(frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series) -> dict[int, State]:
     """The entries whose statement is still open where the next head stands, and in what state."""
     shape, text = shaped["shape"], frame["text"]
-    literal = shaped["open"] | shape.str.contains("/*", literal=True)
+    unclosed = shaped["open"] | shaped["unended"]
     rare = (~verbs.is_in(_NO_BLOCK)).arg_true()
     block = set(
         rare.filter(shape.gather(rare).str.contains(_BLOCK).fill_null(value=False)).to_list()
     )
     found: dict[int, State] = {}
-    for row in sorted(block.union(literal.fill_null(value=False).arg_true().to_list())):
+    for row in sorted(block.union(unclosed.arg_true().to_list())):
         state = advanced(text[row], State(), blocks=row in block)
         if not state.closed:
-            found[row] = state._replace(last=state.last if state.open else ";")
+            found[row] = rested(state)
     for row in _weakly(frame):
         found.setdefault(row, State())
     return found

@@ -60,8 +60,6 @@ _ONE_LINE: Final = r"^(# Time: [^\n]*?\S) +(# User@Host: )"
 #: The last second of the year 9999, and the seconds of a century: no statement takes longer.
 _LAST_SECOND: Final = 253_402_300_799
 _LONGEST: Final = 3_155_760_000.0
-#: An entry that leaves a literal open may hold some that are none; further ones are its own.
-_FURTHER: Final = 16
 
 
 def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:

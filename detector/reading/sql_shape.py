@@ -18,8 +18,9 @@ _TO: Final = "\x03"
 #: Stands, in a shape, for a literal that never ends.
 _OPEN: Final = "\x02"
 _NUMBER: Final = r"\b0[xX][0-9A-Fa-f]+\b|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
-#: One that never ends reaches to the end of the text: else each of many is looked for anew.
-_BLOCK: Final = r"(?P<block>/\*)(?s:.*?)(?:\*/|\z)"
+#: One that never ends reaches to the end of the text: else each of many is looked for anew. It
+#: leaves another mark than one that ends.
+_BLOCK: Final = r"(?P<block>/\*)(?s:.*?)\*/|(?P<unended>/)\*(?s:.*)"
 
 #: https://dev.mysql.com/doc/refman/8.4/en/string-literals.html and comments.html: both quotes
 #: make strings (but for the mode ANSI_QUOTES), backslashes escape, two hyphens need a space.
@@ -89,19 +90,23 @@ TSQL: Final = replace(POSTGRESQL, name="tsql")
 
 
 def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
-    """``shape``, ``rival`` (String), ``clear`` and ``open`` (Boolean) of each of ``texts``.
+    """``shape``, ``rival`` (String), ``clear``, ``open`` and ``unended`` (Boolean) of ``texts``.
 
     A shape is the text with ``''`` in place of each literal and of each list of them, and nothing
     in place of comments. It is not clear where a literal never ends (it is ``open``) or its end is
-    beyond a regular expression: then a word of it may be part of someone's data. ``rival`` is the
-    shape that a server with the other setting for backslashes would see, where it is another one.
+    beyond a regular expression: then a word of it may be part of someone's data. ``unended`` is
+    one whose last comment never ends. ``rival`` is the shape that a server with the other setting
+    for backslashes would see, where it is another one.
     """
     if dialect.runs_comments:
         texts = texts.str.replace_all(_RUN, " ${1} ")
     half = _marked(texts, dialect, dialect.literals)
     distinct = pl.DataFrame({"half": half.drop_nulls().unique()})
     distinct = distinct.with_columns(_finished(pl.col("half")).alias("shape"))
-    distinct = distinct.with_columns(pl.col("shape").str.contains(_OPEN).alias("open"))
+    distinct = distinct.with_columns(
+        pl.col("shape").str.contains(_OPEN).alias("open"),
+        pl.col("half").str.ends_with(f"{_FROM}/{_TO}").alias("unended"),
+    )
     frame = half.to_frame("half").join(distinct, on="half", how="left", maintain_order="left")
     clear = ~frame["open"] & ~texts.str.contains(dialect.doubtful)
     rival = pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
@@ -112,8 +117,15 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
         # A reading that leaves a literal open is none that a server ran.
         same = (read == frame["shape"].gather(rows)) | read.str.contains(_OPEN)
         rival = rival.scatter(rows, read.set(same, None))
-    clear, opened = clear.fill_null(value=False), frame["open"].fill_null(value=False)
-    return pl.DataFrame({"shape": frame["shape"], "clear": clear, "open": opened, "rival": rival})
+    return pl.DataFrame(
+        {
+            "shape": frame["shape"],
+            "clear": clear.fill_null(value=False),
+            "open": frame["open"].fill_null(value=False),
+            "unended": frame["unended"].fill_null(value=False),
+            "rival": rival,
+        }
+    )
 
 
 def _marked(texts: pl.Series, dialect: Dialect, literals: str) -> pl.Series:
@@ -126,7 +138,7 @@ def _marked(texts: pl.Series, dialect: Dialect, literals: str) -> pl.Series:
     odd = bare.str.contains(r"""['"`#]|--|/\*""").fill_null(value=False).arg_true()
     if len(odd):
         pattern = f"{literals}|{dialect.kept}|{_NUMBER}"
-        kept = f"${{name}}{_FROM}${{open}}${{block}}${{hash}}${{line}}{_TO}"
+        kept = f"${{name}}{_FROM}${{open}}${{block}}${{unended}}${{hash}}${{line}}{_TO}"
         marked = marked.scatter(odd, texts.gather(odd).str.replace_all(pattern, kept))
     return marked
 
@@ -136,7 +148,7 @@ def _finished(half: pl.Expr) -> pl.Expr:
     return (
         half.str.replace(rf"{_FROM}['\"`]{_TO}$", _OPEN)
         .str.replace_all(rf'([`"]){_FROM}{_TO}', "${1}")
-        .str.replace_all(rf"{_FROM}(?:/\*|#|--){_TO}", " ")
+        .str.replace_all(rf"{_FROM}(?:/\*?|#|--){_TO}", " ")
         .str.replace_all(_FROM + _TO, "''", literal=True)
         .str.replace_all("--", "- -", literal=True)
         .str.replace_all(_LIST, "${1}''")
