@@ -36,12 +36,20 @@ _PERSON: Final = pl.coalesce(
     "principal",
 )
 #: What names everybody names nobody: the number of an AWS account, callers without a name.
-_SHARED: Final = (
-    _PERSON.str.contains(r"^(?:\d{12}|arn:aws[\w-]*:iam::\d{12}:root)$")
-    | _PERSON.str.to_lowercase().is_in(
-        ["anonymous", "anonymous_principal", "hidden_due_to_security_reasons", "unknown"]
+_EVERYBODY: Final = r"^(?:\d{12}|arn:aws[\w-]*:iam::\d{12}:root)$"
+_NOBODY: Final = ("anonymous", "anonymous_principal", "hidden_due_to_security_reasons", "unknown")
+
+
+def refused(person: pl.Expr, owner: pl.Expr) -> pl.Expr:
+    """Why an entry is nobody's: who called is the number of an AWS account (whose one is
+    ``owner``), or a word for all callers without a name; null where ``person`` is one.
+    """
+    shared = person.str.contains(_EVERYBODY) | person.str.to_lowercase().is_in(_NOBODY)
+    said = [pl.lit("names no person: "), pl.coalesce(person, owner)]
+    return pl.when(shared.fill_null(value=False) | (person.is_null() & owner.is_not_null())).then(
+        pl.concat_str(*said, pl.lit(" stands for all who share it"))
     )
-).fill_null(value=False)
+
 
 #: What a call of S3's API does, by its name in ``event``.
 ACTION: Final = (
@@ -90,13 +98,7 @@ PRESET: Final = Preset(
     utc=True,
     # Other services, and calls that name no bucket (ListBuckets), read no data.
     skip=verbs.none_of("source", "s3.amazonaws.com") | pl.col("bucket").is_null(),
-    refuse=pl.when(_SHARED | (_PERSON.is_null() & pl.col("owner").is_not_null())).then(
-        pl.concat_str(
-            pl.lit("names no person: "),
-            pl.coalesce(_PERSON, "owner"),
-            pl.lit(" stands for all who share it"),
-        )
-    ),
+    refuse=refused(_PERSON, pl.col("owner")),
     columns={
         "timestamp": verbs.time("time", "shipped"),
         "account": _PERSON,

@@ -40,7 +40,19 @@ _BUCKET: Final = pl.coalesce(
     _named("requestParameters.bucketName", "bucketName"),
     pl.col("resources").str.extract(r'"arn:aws[a-z-]*:s3:::([^"/\\]+)'),
 )
-_SESSION: Final = pl.coalesce("uid", "alt").str.extract(r":assumed-role/(.+)$")
+_SESSION: Final = pl.coalesce("uid", "alt").str.extract(r":(?:assumed-role|federated-user)/(.+)$")
+#: As in CloudTrail's own records: root is one person's in each AWS account, and users of Identity
+#: Center are told by onBehalfOf, whatever else names them.
+_ROOT: Final = pl.concat_str(pl.lit("root"), pl.col("owner"), separator="/", ignore_nulls=True)
+_PERSON: Final = pl.coalesce(
+    "person",
+    pl.when(pl.col("kind").str.to_lowercase() == "root").then(_ROOT),
+    _SESSION,
+    "user",
+    "invoked",
+    "alt",
+    "uid",
+)
 _SPELLED: Final = "unmapped.{0} unmapped.requestParameters.{0} unmapped.additionalEventData.{0}"
 
 PRESET: Final = Preset(
@@ -56,6 +68,7 @@ PRESET: Final = Preset(
         "uid": "actor.user.uid actor.user.uuid",
         "alt": "actor.user.uid_alt",
         "kind": "actor.user.type",
+        "owner": "actor.user.account.uid actor.user.account_uid",
         "person": "unmapped.userIdentity.onBehalfOf.userId",
         "invoked": "actor.invoked_by",
         "ip": "src_endpoint.ip src_endpoint.domain",
@@ -86,18 +99,10 @@ PRESET: Final = Preset(
     skip=verbs.none_of("class", _CLASS)
     | verbs.none_of("service", "s3.amazonaws.com", "s3")
     | _BUCKET.is_null(),
+    refuse=cloudtrail_s3.refused(_PERSON, pl.col("owner")),
     columns={
         "timestamp": verbs.time("time", "when"),
-        # The number of an AWS account is no person: who is named by nothing else is a reject.
-        "account": pl.coalesce(
-            "person",
-            _SESSION,
-            "user",
-            pl.when(pl.col("kind").str.to_lowercase() == "root").then(pl.lit("root")),
-            "invoked",
-            "alt",
-            "uid",
-        ),
+        "account": _PERSON,
         "client_address": pl.col("ip"),
         "application": pl.col("agent").str.extract(r"^\[?([^/\s\]]+)"),
         "database": pl.col("region"),

@@ -338,3 +338,26 @@ def test_no_text_in_a_lake_passes_for_a_key(tmp_path):
     path = lake(tmp_path / "lake" / "a.parquet", [("userAgent", text), (text, "x")])
     events, _, _ = read(SOURCES["ocsf_api_activity"], path)
     assert set(events["bytes"].drop_nulls()) == {2048, 0}
+
+
+@pytest.mark.parametrize(
+    ("user", "account"),
+    [
+        ({"type": "Root", "uid": "arn:aws:iam::111122223333:root"}, "root/111122223333"),
+        ({"type": "AWSAccount", "uid": "AIDAEXAMPLE"}, "AIDAEXAMPLE"),
+        ({"type": "FederatedUser", "uid": "arn:aws:sts::1:federated-user/eve"}, "eve"),
+        ({"type": "AWSAccount", "uid": "111122223333"}, None),
+        ({"type": "AWSAccount", "uid_alt": "arn:aws:iam::111122223333:root"}, None),
+        ({"type": "AWSAccount", "name": "ANONYMOUS_PRINCIPAL"}, None),
+        ({"type": "Unknown"}, None),
+    ],
+)
+def test_a_security_lake_names_people_and_never_an_aws_account(tmp_path, user, account):
+    row = entries("ocsf_api_activity")[0]
+    row["actor"] = {"user": {**user, "account": {"uid": "111122223333"}}}
+    events, rejects, _ = read(
+        SOURCES["ocsf_api_activity"], write(tmp_path / "log", FORMS["lines"]([row]))
+    )
+    assert events["account"].to_list() == ([account] if account else [])
+    assert all("names no person: " in said for _, said in reasons(rejects))
+    assert len(rejects) == (account is None)
