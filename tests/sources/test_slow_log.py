@@ -234,10 +234,14 @@ def test_one_broken_entry_costs_itself_only(tmp_path, place, fault, at, byte):
     log = b"".join([*before, middle, *after])
     found = read(SOURCE, tmp_path / "2", log)
     got = figures(found)
-    assert got[:3] == wanted[:3]
+    # The entry before takes the text of one whose head is broken: what it does may change then,
+    # and with that whether its rows are those sent or those affected.
+    assert got[:2] == wanted[:2]
+    assert got[2][::2] == wanted[2][::2]
     assert got[-3:] == wanted[3:]
-    heads = len(re.findall(rb"(?m)^# User@Host: ", log))
-    assert found.told == heads
+    heads = len(re.findall(rb"(?m)^\0*# User@Host: ", log))
+    nuls = found.rejects["reason"].str.contains("NUL bytes").sum()  # told apart from entries
+    assert found.told == heads + nuls
 
 
 @FAST
