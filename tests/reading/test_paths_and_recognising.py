@@ -86,7 +86,7 @@ def test_the_source_is_told_by_content_and_the_rest_is_noted(tmp_path):
         ("just words\n", "known are .*, csv, "),
         ("timestamp,usr,rows\n1,2,3\n", "CSV without a column for account.*did you mean 'usr'"),
         ('{"when_it_was": 1, "user": "x"}\n', "NDJSON without a column for timestamp"),
-        ("\0\1\2\3", "binary"),
+        ("\1\0\2\3", "binary"),
     ],
 )
 def test_where_no_file_can_be_used_the_reason_is_the_error(tmp_path, text, says):

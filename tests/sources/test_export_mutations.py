@@ -55,7 +55,8 @@ def hurts_no_other(name, path, lines, whole):
     path.write_bytes(b"\n".join(lines) + b"\n")
     events, rejects, skipped = read(SOURCES[name], path)
     filled = [line for line in lines if line.strip()]
-    assert len(events) + len(rejects) + skipped == len(filled)
+    nuls = rejects["reason"].str.contains("NUL bytes, as").sum()  # told apart from entries
+    assert len(events) + len(rejects) + skipped == len(filled) + nuls
     if name not in FOLDED:  # whose events are made of several lines
         kept = [line for line in lines if line in whole]
         path.write_bytes(b"\n".join(kept) + b"\n")
