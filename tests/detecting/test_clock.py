@@ -141,6 +141,7 @@ def test_days_off_are_those_of_the_settings():
     """Where people work from Sunday to Thursday, Friday and Saturday are off."""
     empty = pl.DataFrame(schema=measures.HOURLY)
     sunday = date(2024, 3, 3)
-    week = panel(empty, sunday, sunday + timedelta(days=6), (7, 1, 2, 3, 4), per_head=False)
+    rules = Settings(workdays=(7, 1, 2, 3, 4))
+    week = panel(empty, sunday, sunday + timedelta(days=6), rules, per_head=False)
     assert week.off.tolist() == [False] * 5 + [True] * 2
     assert week.weekdays_like(sunday, 0, 7).tolist() == [0, 1, 2, 3, 4]

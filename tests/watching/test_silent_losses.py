@@ -41,7 +41,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
 
 @pytest.fixture
 def health(kit: Kit) -> Health:
-    return Health(600.0, "none", conditions.Conditions(kit.clock))
+    return Health(600.0, "none", conditions=conditions.Conditions(kit.clock))
 
 
 def read_all(watcher: Watcher) -> int:
@@ -169,4 +169,4 @@ def test_a_log_that_was_shortened(kit: Kit, health: Health) -> None:
         assert (name, "was shortened or edited" in words) == ("audit.log", True)
         assert shown(watcher, health) == {"changed": str(log)}
     with kit.watching() as watcher:
-        assert not told(watcher, Health(600.0, "none", conditions.Conditions(kit.clock)))
+        assert not told(watcher, Health(600.0, "none", conditions=conditions.Conditions(kit.clock)))
