@@ -24,7 +24,7 @@ from detector.verdicts.expected import Seen
 from detector.verdicts.subject import reasons
 
 #: What planned work explains: how much, and at what hours.
-FAMILIES: Final = frozenset({"volume", "running", "rhythm"})
+FAMILIES: Final = frozenset({"volume", "running", "rhythm", "population"})
 #: Times what is usual, beyond which nothing is planned; and the longest window.
 MOST_TIMES: Final = 10.0
 MOST_DAYS: Final = 92

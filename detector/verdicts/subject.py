@@ -14,7 +14,7 @@ from detector.features.feature import Family
 
 #: Families that tell how much was read. They are one reason: what goes on for weeks moves from
 #: one of them to the next, and how much of it is accepted has a bound of its own.
-AMOUNT: Final = frozenset({"volume", "running"})
+AMOUNT: Final = frozenset({"volume", "running", "population"})
 
 
 def spoke(surprise: Callable[[str], float | None], families: Sequence[Family]) -> frozenset[str]:
