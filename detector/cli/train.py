@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -152,13 +153,19 @@ def _look_at_these(model: Model, path: Path) -> None:
             f"look at these before you trust this model{more} (all that was looked at in {place}):",
             *standouts.lines(suspects[:SHOWN]),
         )
-    raised = [name for name in model.contaminated if name not in {s["account"] for s in suspects}]
-    if raised:
-        more = f" and {len(raised) - SHOWN:,} more" if len(raised) > SHOWN else ""
-        screen.say(
-            f"{counted(len(raised), 'baseline')} rose far above the lowest month within training: "
-            f"{', '.join(raised[:SHOWN])}{more}"
-        )
+    _say_contaminated(model, {each["account"] for each in suspects})
+
+
+def _say_contaminated(model: Model, said: Collection[str] = ()) -> None:
+    """Baselines that may hold a theft, but for those of accounts that were ``said``."""
+    names = [name for name in model.contaminated if name not in said]
+    if not names:
+        return
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    screen.say(
+        f"{counted(len(names), 'baseline')} may hold a theft, since the level rose far above its "
+        f"lowest month; look at: {', '.join(names[:SHOWN])}{more}"
+    )
 
 
 def _alerts(budget: float) -> str:

@@ -75,5 +75,6 @@ def model(levels: pl.DataFrame, groups: pl.DataFrame, contaminated: tuple[str, .
     nothing = pl.DataFrame()
     learned = Learned(levels, nothing, nothing, nothing, nothing, nothing, groups)
     return Model(
-        {}, 2.0, learned, Settings(), 1.0, DAY, DAY, DAY, 1, len(groups), 1.0, contaminated
-    )
+        {}, 2.0, learned, Settings(), 1.0, DAY, DAY, DAY, 1, len(groups), 1.0,
+        contaminated=contaminated,
+    )  # fmt: skip
