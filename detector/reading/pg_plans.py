@@ -33,8 +33,9 @@ from typing import Final
 import polars as pl
 
 from detector.reading import sql
+from detector.reading.pg_lexer import first_bare
 from detector.reading.pgaudit import PREPARED, text_key, text_of
-from detector.reading.sql_shape import POSTGRESQL, shapes
+from detector.reading.sql_shape import POSTGRESQL
 
 #: One statement that a line tells. ``kind`` is plan, statement, or mixed for a text of several
 #: statements that can give records without a plan; ``text_key`` tells texts apart
@@ -248,12 +249,10 @@ def _quoted(name: str) -> str:
 
 
 def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """A literal can look like a node, in the statement and again in the plan: where more than one
-    line does, the top node is the first that no literal and no comment holds.
+    """A literal can look like a node, in the statement and again in the plan: the top node is the
+    first that no literal, no name in quotes and no comment holds.
     """
-    body = frame["_body"]
-    nodes = body.str.count_matches(_NODE)
-    split = [_split(text, count) for text, count in zip(body, nodes, strict=True)]
+    split = [_split(text) for text in frame["_body"]]
     frame = frame.with_columns(
         pl.Series("_text", [text for text, _ in split], pl.String),
         pl.Series("_plan", [plan for _, plan in split], pl.String),
@@ -271,22 +270,16 @@ def _of_text(frame: pl.DataFrame) -> pl.DataFrame:
     ).drop("_plan", *_FIGURES)  # fmt: skip
 
 
-def _split(body: str | None, nodes: int) -> tuple[str | None, str | None]:
+def _split(body: str | None) -> tuple[str | None, str | None]:
     """(the statement, its plan) of a plan as text."""
     if body is None:
         return None, None
     head = re.match(_TEXT_HEAD, body)
-    start = head.end() if head else 0
-    for number, node in enumerate(re.finditer(_NODE, body), start=1):
-        text = body[start : node.start()].rstrip("\n")
-        if number == nodes == 1 or _is_whole(text):
-            return _without_parameters(text), body[node.start() :]
-    return body[start:], None
-
-
-def _is_whole(text: str) -> bool:
-    shape = shapes(pl.Series([text]), POSTGRESQL).row(0, named=True)
-    return not shape["open"] and "/*" not in shape["shape"]
+    text = body[head.end() :] if head else body
+    top = first_bare(text, (node.start() for node in re.finditer(_NODE, text)))
+    if top is None:
+        return text, None
+    return _without_parameters(text[:top].rstrip("\n")), text[top:]
 
 
 def _without_parameters(text: str) -> str:

@@ -173,6 +173,34 @@ def test_a_plan_as_text_is_told_from_its_statement_and_its_filters(tmp_path):
     assert [rows for _, _, rows in told(tmp_path, json_fake)] == [900]
 
 
+@pytest.mark.parametrize(
+    "hides",
+    [
+        "/* {} */",
+        "/* /* */ {} */",
+        "$$ {} $$",
+        "$a$ $b$ {} $b$ $a$",
+        '"{}"',
+        "'{}'",
+        "E'\\'{}'",
+        "E'a'\n'\\'{}'",
+        "--\r'{}'",
+        "a$$ /* {} */",
+    ],
+)
+def test_no_line_within_a_statement_is_taken_for_its_plan(tmp_path, hides):
+    fake = "\nSeq Scan on x  (cost=0.00..9.00 rows=5 width=4) (actual rows=0 loops=1)\n"
+    statement = f"SELECT * FROM person WHERE a <> {hides.format(fake)}"
+    assert told(tmp_path, text_plan(statement, 900)) == [("read", "person", 900)]
+
+
+def test_where_backslashes_decide_what_a_plan_is_its_rows_are_unknown(tmp_path):
+    fake = "\nSeq Scan on x  (cost=0.00..9.00 rows=5 width=4) (actual rows=0 loops=1)\n"
+    statement = f"SELECT * FROM person WHERE a <> '\\'{fake}' --'"
+    [(action, _, rows)] = told(tmp_path, text_plan(statement, 900))
+    assert (action, rows) == ("read", None)
+
+
 def test_an_audited_session_counts_no_catalogue_and_no_texts(tmp_path):
     parts = [
         plan("SELECT * FROM pg_class", 400, relation="pg_class"),
