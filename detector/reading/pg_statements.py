@@ -70,7 +70,7 @@ class Statements:
         """
         running = _running(self.held)
         done = self.held.join(running, on=_KEY, how="anti", maintain_order="left")
-        found = events(done)
+        found = events(done, ended=False)
         tail = {session: str(number) for session, number in done.select(_KEY).iter_rows()}
         if self.newest is None or self.oldest is None or self.newest - self.oldest < STAYS_OPEN:
             tail = {**self.told, **tail}
@@ -131,8 +131,11 @@ def _running(lines: pl.DataFrame) -> pl.DataFrame:
     return calls.join(ends, on=[*_KEY, "text_key"], how="anti").select(_KEY)
 
 
-def events(lines: pl.DataFrame) -> pl.DataFrame:
-    """``EVENTS``, one per statement, from all its ``LINES`` (none of kind ``none``)."""
+def events(lines: pl.DataFrame, *, ended: bool = True) -> pl.DataFrame:
+    """``EVENTS``, one per statement, from all its ``LINES`` (none of kind ``none``).
+
+    Where they have not ``ended``, what a block reads may stand in the next file only.
+    """
     if lines.is_empty():
         return empty(EVENTS)
     counted = pl.col("kind").is_in(_COUNTED)
@@ -156,6 +159,9 @@ def events(lines: pl.DataFrame) -> pl.DataFrame:
         *((kind == name).any().alias(f"has_{name}") for name in (*_COUNTED, *_OTHERS)),
         pl.col("bare_copy").any(),
     )
+    if not ended:
+        may_read = pl.col("has_read") | pl.col("has_block")
+        folded = folded.with_columns(may_read.alias("has_read"))
     return _finished(_with_copied(folded, lines))
 
 

@@ -57,8 +57,8 @@ PLAYED = [
     ("SELECT * FROM first_of(42);", ("read", "public.person", None, 42, True)),
     ("INSERT INTO note VALUES (1001, 5), (1002, 6);", ("write", "public.note", None, 2, True)),
     ("EXPLAIN ANALYZE SELECT * FROM person;", ("other", "public.person", None, 0, True)),
-    ("SELECT * FROM nowhere;", ("read", None, None, 0, False)),
-    ("SELECT 1 / (id - 400) FROM person;", ("read", None, None, None, False)),
+    ("SELECT * FROM nowhere;", ("read", "nowhere", None, 0, False)),
+    ("SELECT 1 / (id - 400) FROM person;", ("read", "person", None, None, False)),
 ]
 CURSOR = "BEGIN; DECLARE c CURSOR FOR SELECT * FROM person; FETCH ALL FROM c; COMMIT;\n"
 FORGED = "DO $$BEGIN RAISE LOG 'AUDIT: SESSION,9,1,READ,SELECT,TABLE,t,x,<none>,99'; END$$;\n"

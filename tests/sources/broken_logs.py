@@ -43,6 +43,15 @@ def content(path):
     return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
 
 
+def entries(log):
+    """How many entries or rejects a log has at least, by its lines: a blank one is none, and NULs
+    at the beginning of a line, which a crash leaves, are a reject besides what stands behind them.
+    """
+    lines = [line for line in log.split(b"\n") if line.strip()]
+    nuls = [line for line in lines if line.startswith(b"\0") and line.strip(b"\0\r\n")]
+    return len(lines) + sum(b"\0" not in line.lstrip(b"\0") for line in nuls)
+
+
 #: What happens to an entry: a byte flips, its end is cut off, two are joined, one is repeated.
 FAULTS = st.sampled_from(["flip", "cut", "join", "repeat"])
 

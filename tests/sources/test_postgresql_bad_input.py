@@ -210,15 +210,19 @@ def test_reading_beside_a_write_is_a_read(tmp_path):
 
 
 def test_a_cancelled_read_has_unknown_rows_and_a_refused_one_none(tmp_path):
+    # The state alone proves nothing, since a function may raise any; what was refused does.
     failed = {"severity": "ERROR", "query": "SELECT * FROM person"}
+    refused = "permission denied for table person"
     found = read(
         log(
             tmp_path,
             entry("", **failed | {"state": "57014"}),
             entry("", **failed | {"state": "42501"}),
+            entry(refused, **failed | {"state": "42501"}),
         )
     )
     assert found.events.select("action", "rows", "success").rows() == [
+        ("read", None, False),
         ("read", None, False),
         ("read", 0, False),
     ]

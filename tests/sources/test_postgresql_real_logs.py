@@ -32,7 +32,7 @@ FIRST_SESSION = [
     ("read", "public.customers", 22),
     ("read", "public.customers", None),  # DECLARE CURSOR
     ("read", "public.orders", None),
-    ("read", "public.customers", 0),  # DO: nothing reaches the client
+    ("read", "public.customers", None),  # DO: it can send what it reads as notices
     ("write", "public.customers", 60),  # CREATE TABLE AS
     ("write", "public.customers", 61),  # SELECT INTO
     ("schema", "public.staging", 0),  # DROP TABLE
@@ -97,7 +97,7 @@ def test_failed_statements_and_logins_are_events_without_success():
         ("read", 0),
         ("read", None),
         ("read", None),
-        ("other", 0),
+        ("read", 0),  # the position of a syntax error proves that it never ran
         *[("write", 0)] * 4,
         ("read", 0),
         ("read", 0),
@@ -191,6 +191,16 @@ def test_a_function_split_from_its_own_line_is_counted_when_it_ends(tmp_path):
         after = read(log(tmp_path, *parts[cut:]), before.tail)
         both = pl.concat([before.events, after.events])
         assert both.select("action", "rows").rows() == [("read", 1)]
+
+
+def test_what_a_block_read_is_unknown_where_its_lines_may_be_in_the_next_file(tmp_path):
+    block = ("FUNCTION", "DO", "", "", "DO $$ BEGIN PERFORM f(); END $$", "<none>", 0)
+    later = ("READ", "SELECT", "", "", "SELECT 1", "<none>", 1)
+    cut = read(log(tmp_path, entry(audit("SESSION", 1, 1, *block))))
+    assert cut.events.select("action", "rows").rows() == [("read", None)]
+    parts = [entry(audit("SESSION", 1, 1, *block)), entry(audit("SESSION", 2, 1, *later))]
+    done = read(log(tmp_path, *parts))
+    assert done.events.select("action", "rows").rows() == [("other", 0), ("read", 1)]
 
 
 def figures(events: pl.DataFrame) -> tuple:
