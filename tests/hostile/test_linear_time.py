@@ -15,11 +15,13 @@ from detector.reading import contain, sql
 from detector.reading.sql_shape import MYSQL, POSTGRESQL
 from detector.settings import Settings
 
-#: Characters of the smaller text, and how much the cost may grow with twice as many. Below so many
-#: seconds, nothing can be told; what was quadratic took minutes.
+#: Characters of the smaller text, and how much the cost may grow with twice as many: what is linear
+#: grows by 2, what is quadratic by 4. Below so many seconds, nothing can be told.
 SIZE = 40_000
-GROWTH = 2.5
+GROWTH = 3.0
 LITTLE = 0.1
+#: How often what seems to grow too much is looked at again. A quadratic one grows by 4 each time.
+AGAIN = 8
 
 #: (what begins a text, what is repeated in it, what ends it)
 STATEMENTS = [
@@ -84,7 +86,7 @@ def grown(cost: Callable[[int], float]) -> float:
     """How much the cost grows with twice the text, the least of some times each."""
     small = min(cost(SIZE) for _ in range(2))
     large = cost(2 * SIZE)
-    for _ in range(3):  # whoever shares the machine makes it look slower, never faster
+    for _ in range(AGAIN):  # whoever shares the machine makes it look slower, never faster
         if large <= GROWTH * small + LITTLE:
             break
         small, large = min(small, cost(SIZE)), min(large, cost(2 * SIZE))

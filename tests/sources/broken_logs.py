@@ -44,12 +44,19 @@ def content(path):
 
 
 def entries(log):
-    """How many entries or rejects a log has at least, by its lines: a blank one is none, and NULs
-    at the beginning of a line, which a crash leaves, are a reject besides what stands behind them.
+    """How many entries or rejects the lines of a log are. A blank one is none; the NULs that a
+    crash leaves are a reject of their own besides the text that stands behind them.
     """
-    lines = [line for line in log.split(b"\n") if line.strip()]
-    nuls = [line for line in lines if line.startswith(b"\0") and line.strip(b"\0\r\n")]
-    return len(lines) + sum(b"\0" not in line.lstrip(b"\0") for line in nuls)
+    return sum(1 + _has_text_behind_nuls(line) for line in log.split(b"\n") if line.strip())
+
+
+def _has_text_behind_nuls(line):
+    if b"\0" not in line:
+        return False
+    rest = line.lstrip(b"\0")
+    if b"\0" in rest:  # anybody's, unless an object of JSON stands behind them
+        return rest[rest.rfind(b"\0") + 1 :].startswith(b"{")
+    return line != rest and bool(rest.strip())
 
 
 #: What happens to an entry: a byte flips, its end is cut off, two are joined, one is repeated.

@@ -98,7 +98,8 @@ def test_failed_statements_and_logins_are_events_without_success():
         ("read", None),
         ("read", None),
         ("read", 0),  # the position of a syntax error proves that it never ran
-        *[("write", 0)] * 4,
+        ("read", 0),  # INSERT ... RETURNING
+        *[("write", 0)] * 3,
         ("read", 0),
         ("read", 0),
     ]

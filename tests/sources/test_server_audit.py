@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from broken_logs import FAULTS, broken, content, read
+from broken_logs import FAULTS, broken, content, entries, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +153,7 @@ def test_one_broken_line_costs_itself_only(tmp_path, place, fault, at, byte):
     middle = broken(LINES[place], fault, at, byte)
     log = b"".join([*LINES[place - 6 : place], middle, *LINES[place + 1 : place + 7]])
     found = read(SOURCE, tmp_path / "log", log)
-    assert found.told == sum(1 for each in log.split(b"\n") if each.strip())
+    assert found.told == entries(log)
     alone = read(SOURCE, tmp_path / "1", b"".join(LINES[place - 6 : place]))
     assert found.rejects.height <= 3
     assert found.events.height >= alone.events.height - 1
