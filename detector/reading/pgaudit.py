@@ -82,7 +82,7 @@ _FOREIGN_KEY: Final = (
     r'^SELECT 1 FROM (?:ONLY )?(?:"(?:[^"]|"")*"\.)?"(?:[^"]|"")*" x '
     r"WHERE [^;()']*(?:OPERATOR\([^;()']*\)[^;()']*)+ FOR KEY SHARE OF x$"
 )
-_EXPLAIN: Final = r"(?i)^(?:\s|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*explain\b"
+_EXPLAIN: Final = r"(?i)^(?:\s|--[^\n\r]*[\n\r]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*explain\b"
 _PREPARE: Final = r"(?i)^\s*prepare\b"
 _REPEATED: Final = ("<previously logged>", "<not logged>")
 

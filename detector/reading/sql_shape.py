@@ -31,14 +31,14 @@ _MYSQL_KEPT: Final = (
     rf"|(?P<hash>#)[^\n]*|(?P<line>--)(?:[ \t\r][^\n]*)?(?:\n|\z)|{_BLOCK}"
 )
 #: https://www.postgresql.org/docs/current/sql-syntax-lexical.html: backslashes escape in E'...'
-#: only.
+#: only. A carriage return ends a comment as well.
 _DOLLARS: Final = r"|\$(?:[A-Za-z_]\w*)?\$(?s:.*?)\$(?:[A-Za-z_]\w*)?\$|\$\d+"
 _ESCAPED: Final = r"'(?s:[^'\\]|\\.|'')*'"
 _POSTGRESQL: Final = rf"\b[eE]{_ESCAPED}|'(?:[^']|'')*'{_DOLLARS}"
 _POSTGRESQL_ESCAPED: Final = rf"\b[eE]{_ESCAPED}|{_ESCAPED}{_DOLLARS}"
 _POSTGRESQL_KEPT: Final = (
     r"(?P<name>\"(?:[^\"]|\"\")*\")|(?s:(?P<open>['\"]).*)"
-    rf"|(?P<hash>\z.)|(?P<line>--)[^\n]*|{_BLOCK}"
+    rf"|(?P<hash>\z.)|(?P<line>--)[^\n\r]*|{_BLOCK}"
 )
 #: Lists of any length are one: ``IN (1, 2)``, and the rows of ``VALUES``.
 _LIST: Final = r"(?i)(\bin\s*\(|\[)\s*''(?:\s*,\s*'')+"

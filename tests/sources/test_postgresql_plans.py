@@ -201,6 +201,13 @@ def test_where_backslashes_decide_what_a_plan_is_its_rows_are_unknown(tmp_path):
     assert (action, rows) == ("read", None)
 
 
+@pytest.mark.parametrize(
+    "text", ["SET x = 1 --\r; SELECT * FROM person", "SET x = 1 --\r'\n'; SELECT * FROM person --'"]
+)
+def test_a_carriage_return_ends_a_comment(tmp_path, text):
+    assert told(tmp_path, stated(text)) == [("read", "person", None)]
+
+
 def test_an_audited_session_counts_no_catalogue_and_no_texts(tmp_path):
     parts = [
         plan("SELECT * FROM pg_class", 400, relation="pg_class"),
