@@ -15,13 +15,15 @@ from detector.reading import contain, sql
 from detector.reading.sql_shape import MYSQL, POSTGRESQL
 from detector.settings import Settings
 
-#: Characters of the smaller text, and how much the cost may grow with twice as many: what is linear
-#: grows by 2, what is quadratic by 4. Below so many seconds, nothing can be told.
+#: Characters of the smaller text, how many times as many the larger one has, and how much the cost
+#: may grow: what is linear grows by 4, what is quadratic by 16. Below so many seconds, nothing can
+#: be told.
 SIZE = 40_000
-GROWTH = 3.0
+TIMES = 4
+GROWTH = 8.0
 LITTLE = 0.1
-#: How often what seems to grow too much is looked at again. A quadratic one grows by 4 each time.
-AGAIN = 8
+#: How often what seems to grow too much is looked at again.
+AGAIN = 5
 
 #: (what begins a text, what is repeated in it, what ends it)
 STATEMENTS = [
@@ -83,13 +85,13 @@ LOGS = [
 
 
 def grown(cost: Callable[[int], float]) -> float:
-    """How much the cost grows with twice the text, the least of some times each."""
+    """How much the cost grows with the text, the least of some times each."""
     small = min(cost(SIZE) for _ in range(2))
-    large = cost(2 * SIZE)
+    large = cost(TIMES * SIZE)
     for _ in range(AGAIN):  # whoever shares the machine makes it look slower, never faster
-        if large <= GROWTH * small + LITTLE:
+        if large < max(GROWTH * small, LITTLE):
             break
-        small, large = min(small, cost(SIZE)), min(large, cost(2 * SIZE))
+        small, large = min(small, cost(SIZE)), min(large, cost(TIMES * SIZE))
     return 0.0 if large <= LITTLE else large / max(small, LITTLE / GROWTH)
 
 
