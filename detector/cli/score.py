@@ -81,36 +81,53 @@ def score(
         results, joined = _scored(book, days, Judging(
             learned, people, rules, registry.families(), heed.hush, heed.explained, memory=memory,
         ))  # fmt: skip
-        alerts = heed.stand(joined)
         # What is in the outbox is sent; what is kept then says that it was raised. Killed between,
         # the next run raises it once more.
-        way_out.put(alerts, {f"scored {day}": learned.id for day in days})
+        way_out.put(alerts := heed.stand(joined), {f"scored {day}": learned.id for day in days})
         kept.save(ledger, memory)
     found = memory.incidents(alerts)
     scores = output.joined([part.scores for part in results])
-    held = heed.held([alert for part in results for alert in part.held])
+    held = heed.held(_held(results))
     rejects = book.rejects(taken.ingested.part_ids)
     output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     output.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     warnings = screen.warn(*_warnings(book, days, rules))
-    counts = [part.counts for part in results]
-    moves = feature_drift.movements(counts, learned, registry.families())
+    moves, going_on = _moves(results, learned), _going_on(memory, days)
     if as_json:
-        told = _summary(scores, alerts, found, learned, out)
-        going_on = [_plain(memory, each) for each in _going_on(memory, days)]
-        moved = [each.plain() for each in moves]
-        more = {"going_on": going_on, "held": held, "warnings": warnings, "moved_features": moved}
-        typer.echo(json.dumps({**told, **more}))
+        standing = [_plain(memory, each) for each in going_on]
+        more = {"going_on": standing, "held": held, **_doubts(warnings, moves)}
+        typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), **more}))
     _say(scores, alerts, found, learned, out)
-    _say_going_on(_going_on(memory, days), memory)
+    _say_going_on(going_on, memory)
     screen.say(*feature_drift.words(moves))
     heed.say(held, out)
     way_out.send()
-    if fail_on_alert and any(alert["activity"] != CLOSE for alert in alerts):
+    _leave(alerts if fail_on_alert else [], int(rules.limit("exit_status")) if taken.doubts else 0)
+
+
+def _doubts(
+    warnings: Sequence[str], moves: Sequence[feature_drift.Movement]
+) -> dict[str, list[Any]]:
+    return {"warnings": list(warnings), "moved_features": [each.plain() for each in moves]}
+
+
+def _held(results: Sequence[Scored]) -> list[Alert]:
+    return [alert for part in results for alert in part.held]
+
+
+def _leave(alerts: Sequence[Alert], doubts: int) -> None:
+    """Ends with 1 where there are ``alerts`` that go on, else with what ``doubts`` ask for."""
+    if any(alert["activity"] != CLOSE for alert in alerts):
         raise typer.Exit(1)
-    if taken.doubts:
-        raise typer.Exit(int(rules.limit("exit_status")))
+    if doubts:
+        raise typer.Exit(doubts)
+
+
+def _moves(results: Sequence[Scored], model: Model) -> list[feature_drift.Movement]:
+    """The features that are not as they were in training."""
+    counts = [part.counts for part in results]
+    return feature_drift.movements(counts, model, registry.families())
 
 
 def _scored(

@@ -77,17 +77,22 @@ def _show(found: dict[str, Any], age: float, sinks: list[dict[str, Any]]) -> Non
         f"model {found['model']}, trained to {last} ({counted(old, 'day')} ago)",
     )
     _show_rate(found)
+    _show_judged(found)
+    for sink in sinks:
+        screen.say(
+            f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "
+            f"{sink['aside']:,} set aside"
+        )
+
+
+def _show_judged(found: dict[str, Any]) -> None:
+    """What is doubtful, what could not be judged, and what goes on."""
     screen.warn(found.get("timezone_doubt") or "")
     if unknown := found.get("not_judged"):
         some = ", ".join(unknown[:SHOWN])
         screen.say(f"{counted(len(unknown), 'account')} not judged on the last day: {some}")
     for each in found.get("going_on", []):
         screen.say(f"still going on: {ongoing.words(each)}")
-    for sink in sinks:
-        screen.say(
-            f"{sink['sink']}: {sink['delivered']:,} delivered, {sink['waiting']:,} waiting, "
-            f"{sink['aside']:,} set aside"
-        )
 
 
 def _show_rate(found: dict[str, Any]) -> None:

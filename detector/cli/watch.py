@@ -103,9 +103,9 @@ def watch(
     mistakes.look(judging.model, rules, directory, ledger, _inlets(logs)[0])
     routes = outlet.configured(rules, sink)
     say = voice(as_json=log_json)
+    check = names.check_of(rules)
     with ExitStack() as stack:
         kept = stack.enter_context(State.open(state))
-        check = names.check_of(rules)
         book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
         book.demand_pseudonyms(check)
         stack.enter_context(book.writing(kept.facts()["id"]))
@@ -133,9 +133,12 @@ def watch(
 
         renewal = Renewal(makes, sink, rules, watcher, sending)
         service = Service(watcher, health, renewal.renewed, model, say, rang, told)
-        followed = ", ".join(log.partition("#")[0] for log in logs)
-        say("started", f"following {followed}; model {judging.model.id}", {})
+        say("started", f"following {_named(logs)}; model {judging.model.id}", {})
         service.run()
+
+
+def _named(logs: Sequence[str]) -> str:
+    return ", ".join(log.partition("#")[0] for log in logs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
     told what is being done.
     """
     days = data.days()
-    if len(days) < FEWEST_DAYS:
-        raise NotEnoughHistory(
-            f"{counted(len(days), 'day')} with data: too few to learn from",
-            hint=f"train on at least {FEWEST_DAYS}, better on 60 or more",
-        )
+    _demand_days(days)
     held_out = days[round(len(days) * (1 - HELD_OUT)) :]
     progress("what is usual")
     data = replace(data, hourly=_hourly(data))
@@ -87,6 +83,14 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         contaminated=tuple(dict.fromkeys([*suspects, *_contaminated(whole)])),
         lookback=found,
     )
+
+
+def _demand_days(days: Sequence[date]) -> None:
+    if len(days) < FEWEST_DAYS:
+        raise NotEnoughHistory(
+            f"{counted(len(days), 'day')} with data: too few to learn from",
+            hint=f"train on at least {FEWEST_DAYS}, better on 60 or more",
+        )
 
 
 def _trials(

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from detector.errors import InputError, LedgerError
 from detector.ledger import ingest as ingesting
-from detector.ledger import manifest, spool
+from detector.ledger import manifest, spool, writing
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, fold_hours, fold_touched
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
@@ -65,7 +65,7 @@ def assert_holds(folder: Path, *rows: dict, zone: str = "UTC") -> None:
 @pytest.mark.parametrize("size", [1, 2, 10])
 @pytest.mark.parametrize("limit", [0, 3, 1000])
 def test_a_log_becomes_its_fold_however_it_is_cut_and_spilled(tmp_path, size, limit, monkeypatch):
-    monkeypatch.setattr(ingesting, "Spool", lambda *a: spool.Spool(*a, limit=limit))
+    monkeypatch.setattr(writing, "Spool", lambda *a: spool.Spool(*a, limit=limit))
     log = write_log(tmp_path / "a.log", *LOG)
     report = take(tmp_path / "ledger", log, size=size).files[0]
     assert (report.state, report.events, report.rejects) == ("new", 4, 0)
@@ -258,7 +258,7 @@ def test_progress_reaches_the_size_of_all_files(tmp_path):
 
 
 def test_an_input_that_breaks_in_the_middle_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingesting, "Spool", lambda *a: spool.Spool(*a, limit=0))
+    monkeypatch.setattr(writing, "Spool", lambda *a: spool.Spool(*a, limit=0))
     take(tmp_path / "ledger", write_log(tmp_path / "a.log", *LOG))
     before = files_of(tmp_path / "ledger")
     broken = write_log(tmp_path / "b.log", "bad", *LOG, *LOG)
