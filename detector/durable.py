@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+#: What Linux's renameat2 is told: the working folder for both names, and to exchange them
+#: (renameat2(2)).
+_HERE: Final = -100
+_EXCHANGE: Final = 2
 
 #: Files whose way to the disk is waited for at once: a disk writes many in the time of one.
 AT_ONCE: Final = 16
@@ -56,3 +63,45 @@ def appending(path: Path) -> Iterator[int]:
     finally:
         os.close(handle)
     sync(path.parent)
+
+
+def replace_folder(fresh: Path, path: Path) -> None:
+    """Puts the folder ``fresh`` in the place of ``path``, and deletes what was there.
+
+    In one step where the system can exchange two names. Elsewhere the old one is called
+    ``.old`` for a moment, where ``standing`` finds it. Raises OSError.
+    """
+    old = _old(path)
+    if not path.exists():
+        fresh.rename(path)
+    elif exchange(fresh, path):
+        shutil.rmtree(fresh)
+    else:
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+        try:
+            fresh.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+    # Also that of a process which was killed between the two.
+    shutil.rmtree(old, ignore_errors=True)
+    sync(path.parent)
+
+
+def standing(path: Path) -> Path:
+    """Where the folder ``path`` is to be read: the old one, while it is being replaced."""
+    return path if path.exists() or not _old(path).exists() else _old(path)
+
+
+def _old(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names in one step; False where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    return int(rename(_HERE, names[0], _HERE, names[1], _EXCHANGE)) == 0

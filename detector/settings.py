@@ -33,6 +33,8 @@ TIME_ORDERS = ("day-first", "month-first")
 IDENTITY = ("accounts", "application", "comment", "session", "role")
 #: What [health] may say, with its defaults: shares from 0 to 1, and the exit status of ``score``.
 HEALTH = {"most_rejects": 0.05, "most_new_accounts": 0.2, "most_unknown": 0.2, "exit_status": 3}
+#: What readable_by may say, and the permissions that are withheld then (umask(2)).
+READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 #: What grew a hundredfold is not what was accepted.
 MOST_GROWTH = 100.0
 
@@ -72,6 +74,7 @@ class Settings:
     more is expected. ``identity`` says where the people behind shared
     accounts are told, see ``detector.reading.identity``. ``health`` says from when logs are told as
     unwell (HEALTH has the defaults). ``directory``, ``ledger`` and ``model`` stand for the options.
+    ``readable_by`` says who may read what is written (READERS).
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -100,6 +103,7 @@ class Settings:
     directory: str | None = None
     ledger: str | None = None
     model: str | None = None
+    readable_by: str = "owner"
 
     def limit(self, name: str) -> float:
         """What [health] says of ``name``, or its default."""
@@ -190,7 +194,10 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
 
 
 def _validate_paths(settings: Settings, where: str | Path | None) -> None:
-    """Those that stand for options. Raises SettingsError."""
+    """Those that stand for options, and who may read what is written. Raises SettingsError."""
+    if not isinstance(settings.readable_by, str) or settings.readable_by not in READERS:
+        hint = f"it is one of {', '.join(READERS)}"
+        raise SettingsError(f"readable_by = {settings.readable_by!r}", where=where, hint=hint)
     for name in ("directory", "ledger", "model"):
         path = getattr(settings, name)
         if path is not None and not (isinstance(path, str) and path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from detector.cli.train import train
 from detector.cli.verdict import verdict
 from detector.cli.watch import watch
 from detector.errors import DetectorError
+from detector.settings import READERS
 
 app = typer.Typer(
     help="Finds the theft of records in database access logs while it is still small.",
@@ -58,6 +60,8 @@ def options(
 
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 failure or --fail-on-alert, 2 wrong usage."""
+    # What is written names people: for the owner alone, unless the settings say otherwise.
+    os.umask(READERS["owner"])
     try:
         app()
     except DetectorError as error:

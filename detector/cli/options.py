@@ -107,8 +107,13 @@ def file_format(name: str | None, settings: Settings) -> Format:
 def settings_of(
     path: Path | None, alerts_per_day: float | None = None, base: Settings | None = None
 ) -> Settings:
-    """The settings file over ``base``, with the flags over both. Raises SettingsError."""
+    """The settings file over ``base``, with the flags over both. Raises SettingsError.
+
+    What is written from then on is readable by whom they name.
+    """
     settings = settings_file.load(path, base)
+    if settings.readable_by != "owner":  # to which the command begins
+        os.umask(settings_file.READERS[settings.readable_by])
     if alerts_per_day is None:
         return settings
     if not 0 < alerts_per_day < settings_file.MOST_ALERTS:

@@ -32,7 +32,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from detector import __version__
+from detector import __version__, durable
 from detector.errors import ModelError, SettingsError
 from detector.features.feature import Family, heard
 from detector.features.measures import KINDS
@@ -60,6 +60,8 @@ OF_KINDS: Final[Mapping[str, Callable[[Judge], pl.DataFrame | None]]] = {
 }
 #: Of a count: a number that no model comes near.
 MOST = 2**53
+#: How often a model may be replaced while it is read.
+ATTEMPTS: Final = 20
 RETRAIN = "train again with this version"
 #: What parts raise that are not what they should be.
 UNFIT = (
@@ -86,25 +88,53 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     files["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
     there = heard(families, head["features"])
     files["CARD.md"] = card.card(model, head["versions"], there).encode()
-    fresh = path.with_name(path.name + ".new")
-    old = path.with_name(path.name + ".old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, data in files.items():
-        with (fresh / name).open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    fresh.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    _replace(path.resolve(), files)
     return model
 
 
+def _replace(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes ``files`` as the folder ``path``; of a failure nothing is left. Raises OSError."""
+    fresh = path.with_name(path.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        for name, data in files.items():
+            with (fresh / name).open("wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        durable.sync(fresh)
+        durable.replace_folder(fresh, path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
 def load(path: Path, families: Sequence[Family]) -> Model:
-    """The model in ``path``. Raises ModelError (one line) on anything but a whole, own model."""
+    """The model in ``path``. Raises ModelError (one line) on anything but a whole, own model.
+
+    A model that is replaced while it is read is read anew.
+    """
+    for _ in range(ATTEMPTS):
+        before = _stamp(path)
+        try:
+            return _load(path, families)
+        except ModelError:
+            if _stamp(path) == before:
+                raise
+    return _load(path, families)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Which folder has this name now; an inode alone may be given away again."""
+    try:
+        found = durable.standing(path).stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
+def _load(path: Path, families: Sequence[Family]) -> Model:
+    path = durable.standing(path)
     head = _read_head(path)
     data = {}
     for name, wanted in head["files"].items():
@@ -144,7 +174,7 @@ def _head(model: Model) -> dict[str, Any]:
     settings["workdays"] = list(model.settings.workdays)
     for name in (
         *("sinks", "allow_list", "expected_growth", "health"),
-        *("directory", "ledger", "model"),
+        *("directory", "ledger", "model", "readable_by"),
     ):
         del settings[name]  # what becomes of alerts is no part of what was learned
     return {

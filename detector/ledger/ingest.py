@@ -156,7 +156,7 @@ def _one(
         others = [part for part in known.values() if part not in old]
         writer, said = _written(path, source, ledger, settings, others, old, stem, advance)
     part = _part(path, source, reading, hashed.result(), old, writer)
-    ledger.commit(part)
+    part = ledger.commit(part)
     for other in old:
         known.pop(other.id)
     known[part.id] = part

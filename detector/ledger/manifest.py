@@ -17,8 +17,8 @@ from detector.durable import sync
 from detector.errors import LedgerError
 from detector.settings import Settings
 
-#: 2: hours know their minutes.
-FORMAT: Final = 3
+#: 2: hours know their minutes. 4: manifests have the digests of their files.
+FORMAT: Final = 4
 
 #: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
 HEAD: Final = 1 << 16
@@ -34,6 +34,7 @@ class Part:
     besides its own. ``first`` and ``last`` are event times (UTC), null without events.
     ``days`` are the ledger's days that have files of it. ``tail`` is what it leaves open.
     ``head`` is the sha256 of its first HEAD bytes, empty where an older detector read it.
+    ``digests`` are the sha256 of its Parquet files, by their paths within the ledger.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Part:
     tail: dict[str, str] = field(default_factory=dict)
     replaces: tuple[str, ...] = ()
     head: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -60,10 +62,23 @@ class Part:
         """
         return stem(self.id, self.reading)
 
+    @property
+    def files(self) -> list[str]:
+        """Its Parquet files, by their paths within the ledger."""
+        daily = [
+            place(table, day, self.stem) for day in self.days for table in ("hours", "touched")
+        ]
+        return [*daily, *([f"rejects/{self.stem}.parquet"] if self.rejects else [])]
+
 
 def stem(part_id: str, reading: str) -> str:
     """The name, without suffix, of the data files of a content read with some settings."""
     return f"{part_id[:32]}-{reading}"
+
+
+def place(table: str, day: date, stem: str) -> str:
+    """Where, within the ledger, the rows of one table, day and part stand."""
+    return f"{table}/day={day.isoformat()}/{stem}.parquet"
 
 
 def fingerprint(source: str, settings: Settings) -> str:
@@ -92,6 +107,7 @@ def encode(part: Part) -> dict[str, Any]:
         "tail": dict(part.tail),
         "replaces": list(part.replaces),
         "head": part.head,
+        "digests": dict(part.digests),
     }
 
 
@@ -114,6 +130,7 @@ def load(path: Path) -> Part:
             tail={str(name): str(value) for name, value in raw["tail"].items()},
             replaces=tuple(str(other) for other in raw["replaces"]),
             head=str(raw.get("head", "")),
+            digests={str(name): str(value) for name, value in raw["digests"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerError(
@@ -123,6 +140,9 @@ def load(path: Path) -> Part:
         ) from error
     if path.name != f"{part.id}.json" or not _is_hex(part.id) or not _is_hex(part.reading):
         raise LedgerError("damaged manifest (it is another's)", where=path, hint="delete it")
+    if set(part.digests) != set(part.files):
+        hint = "delete it and score the log again"
+        raise LedgerError("damaged manifest (digests of other files)", where=path, hint=hint)
     return part
 
 

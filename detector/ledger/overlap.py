@@ -62,9 +62,9 @@ def overlap(
             continue
         if mine is None:
             mine = pl.read_parquet(list(files), hive_partitioning=False)
-        theirs = pl.read_parquet(
-            [ledger.file("hours", day, part.stem) for day in shared], hive_partitioning=False
-        )
+        there = [ledger.file("hours", day, part.stem) for day in shared]
+        ledger.demand_whole(there, [part])
+        theirs = pl.read_parquet(there, hive_partitioning=False)
         one = _alike(mine, theirs, part.file)
         if one is not None:
             found.append(one)

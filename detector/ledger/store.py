@@ -18,7 +18,7 @@ import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ import polars as pl
 
 import detector
 from detector.errors import LedgerError
-from detector.ledger import hold, manifest
+from detector.ledger import digests, hold, manifest
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
 from detector.ledger.manifest import Part
 from detector.pseudonyms.names import difference
@@ -175,14 +175,16 @@ class Ledger:
         self, since: date, until: date, fold: Callable[[pl.LazyFrame], pl.LazyFrame]
     ) -> pl.DataFrame:
         """What ``fold`` makes of HOURS, whose parts need not be merged for it."""
+        parts = self.parts()
         files = [
             self.file("hours", day, part.stem)
-            for part in self.parts()
+            for part in parts
             for day in part.days
             if since <= day <= until
         ]
         if not files:
             return fold(empty(HOURS).lazy()).collect()
+        self.demand_whole(files, parts)
         try:
             return fold(pl.scan_parquet(files, hive_partitioning=False)).collect(engine="streaming")
         except _DAMAGE:
@@ -190,20 +192,30 @@ class Ledger:
             return fold(self.hours(since, until).lazy()).collect()
 
     def rejects(self, part_ids: Collection[str]) -> pl.LazyFrame:
-        """The REJECTS of some parts, lazily."""
-        wanted = set(part_ids)
-        files = [
-            self.path / "rejects" / f"{part.stem}.parquet"
-            for part in self.parts()
-            if part.id in wanted and part.rejects
-        ]
+        """The REJECTS of some parts, lazily. Raises LedgerError where a file is damaged."""
+        wanted = [part for part in self.parts() if part.id in part_ids and part.rejects]
+        files = [self.path / "rejects" / f"{part.stem}.parquet" for part in wanted]
         if not files:
             return empty(REJECTS).lazy()
+        self.demand_whole(files, wanted)
         return pl.scan_parquet(files, hive_partitioning=False)
 
     def file(self, table: str, day: date, stem: str) -> Path:
         """Where the rows of one table, day and part stand."""
-        return self.path / table / f"day={day.isoformat()}" / f"{stem}.parquet"
+        return self.path / manifest.place(table, day, stem)
+
+    def demand_whole(self, files: Collection[Path], parts: Collection[Part]) -> None:
+        """Raises LedgerError where one of ``files`` is not as the manifest of its part says."""
+        owners = {self.path / name: part for part in parts for name in part.files}
+        wanted = {
+            path: owners[path].digests[path.relative_to(self.path).as_posix()] for path in files
+        }
+        for path, what in digests.altered(wanted):
+            raise self._damaged(path, owners[path].id, what)
+
+    def _damaged(self, path: Path, part_id: str, what: str) -> LedgerError:
+        hint = f"delete {self.path / 'parts' / part_id}.json and score the log again"
+        return LedgerError(f"damaged ({what})", where=path, hint=hint)
 
     @contextmanager
     def writing(self, state: str = "") -> Iterator[None]:
@@ -242,15 +254,19 @@ class Ledger:
             hint="free space or get permission there, or name another folder for --ledger",
         )
 
-    def commit(self, part: Part) -> None:
+    def commit(self, part: Part) -> Part:
         """Makes ``part``, whose data files are in place and on disk, part of the ledger.
 
-        Raises LedgerError.
+        Gives it with the digests of its files. Raises LedgerError.
         """
         try:
-            manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(part))
+            found = digests.of([self.path / name for name in part.files])
+            named = {path.relative_to(self.path).as_posix(): told for path, told in found.items()}
+            whole = replace(part, digests=named)
+            manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(whole))
         except OSError as error:
             raise self.unwritable(error) from error
+        return whole
 
     def _sweep(self) -> None:
         """Deletes files that no live manifest names. Only the holder of the lock may.
@@ -292,7 +308,8 @@ class Ledger:
         by_day: dict[date, list[Path]] = {}
         owners: dict[Path, str] = {}
         since, until = span[0] or date.min, span[1] or date.max
-        for part in self.parts():
+        parts = self.parts()
+        for part in parts:
             for day in part.days:
                 if since <= day <= until:
                     path = self.file(table, day, part.stem)
@@ -305,6 +322,7 @@ class Ledger:
             pieces.append(merge(scan(several)))
         if not pieces:
             return empty(schema)
+        self.demand_whole(list(owners), parts)
         try:
             frame = pl.concat(pieces).sort(keys).collect(engine="streaming")
             return check(frame, schema, table)
@@ -317,11 +335,7 @@ class Ledger:
             try:
                 check(pl.read_parquet(path, hive_partitioning=False), schema, "it")
             except (*_DAMAGE, TypeError) as cause:
-                return LedgerError(
-                    f"damaged ({str(cause).splitlines()[0]})",
-                    where=path,
-                    hint=f"delete {self.path / 'parts' / part_id}.json and score the log again",
-                )
+                return self._damaged(path, part_id, str(cause).splitlines()[0])
         return LedgerError(f"cannot be read ({error})", where=self.path)
 
 

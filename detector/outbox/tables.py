@@ -7,12 +7,16 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from detector import durable
 from detector.errors import OutboxError
 
 FILE: Final = "outbox.sqlite"
+#: Stands beside it since it was made: a database that is gone or empty has lost something.
+MARK: Final = "outbox.made"
 #: Of SQLite's header, so that the file says whose it is ("dtob").
 APPLICATION: Final = 0x64746F62
 VERSION: Final = 2
+_SAID: Final = b"outbox.sqlite was made here. If it is missing or empty, something was lost.\n"
 #: Milliseconds to wait for another process's transaction.
 PATIENCE: Final = 30_000
 
@@ -67,6 +71,7 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
     (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
     path = folder / FILE
+    _demand_there(folder)
     if not create and not path.exists():
         hint = "detector score makes one where sinks are configured"
         raise OutboxError("no outbox here", where=folder, hint=hint)
@@ -79,6 +84,8 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
         made.execute("PRAGMA secure_delete = ON")
         made.execute("PRAGMA foreign_keys = ON")
         _prepare(made, folder)
+        if not (folder / MARK).exists():
+            durable.write(folder / MARK, _SAID)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         if made is not None:
             made.close()
@@ -88,6 +95,18 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
             made.close()
         raise
     return made
+
+
+def _demand_there(folder: Path) -> None:
+    """Raises OutboxError where the database that was made here is gone or was emptied."""
+    path = folder / FILE
+    if not (folder / MARK).exists() or (path.exists() and path.stat().st_size):
+        return
+    raise OutboxError(
+        "was emptied or deleted: alerts that waited in it, and what a watcher had read, are lost",
+        where=path,
+        hint=f"restore it from a copy; to begin anew without them, delete {folder / MARK}",
+    )
 
 
 def _prepare(made: sqlite3.Connection, folder: Path) -> None:

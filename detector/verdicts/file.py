@@ -1,4 +1,7 @@
-"""The verdicts file: NDJSON, only ever appended to."""
+"""The verdicts file: NDJSON, only ever appended to.
+
+Beside it stands how many were given: a file that was emptied is no file without verdicts.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from detector import durable
 from detector.durable import appending
 from detector.errors import VerdictError
 from detector.verdicts.book import Book
 from detector.verdicts.record import Record, decode, encode
 
 NAME: Final = "verdicts.ndjson"
+#: Behind the file's name: how many verdicts were given.
+COUNT: Final = ".count"
 
 
 def load(path: Path) -> Book:
     """What ``path`` holds; nothing where it is not there.
 
     Raises VerdictError with the line of the first damage: a verdict that cannot be read may be
-    the one that keeps a theft out of a baseline.
+    the one that keeps a theft out of a baseline. Likewise where verdicts are gone.
     """
+    # Before the file: one that is added meanwhile is not missed.
+    given = _given(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return Book()
+        data = b""
     except OSError as error:
         raise VerdictError(f"cannot be read: {error.strerror}", where=path) from error
-    return Book(_records(data, path))
+    return Book(_all(data, path, given))
 
 
 def append(path: Path, records: Sequence[Record]) -> None:
@@ -41,8 +49,8 @@ def append(path: Path, records: Sequence[Record]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with appending(path) as handle:
-            _records(_whole(handle), path)
-            _write(handle, data)
+            there = _all(_whole(handle), path, _given(path))
+            _write(handle, data, path, len(there) + len(records))
     except OSError as error:
         raise VerdictError(f"cannot be written: {error.strerror}", where=path) from error
 
@@ -51,21 +59,47 @@ def _whole(handle: int) -> bytes:
     return os.pread(handle, os.fstat(handle).st_size, 0)
 
 
-def _write(handle: int, data: bytes) -> None:
+def _write(handle: int, data: bytes, path: Path, count: int) -> None:
     before = os.fstat(handle).st_size
     try:
         done = os.write(handle, data)
         while done < len(data):
             done += os.write(handle, data[done:])
         os.fsync(handle)
+        durable.write(_count(path), b"%d\n" % count)
     except OSError:
         os.ftruncate(handle, before)
         raise
 
 
+def _count(path: Path) -> Path:
+    return path.with_name(path.name + COUNT)
+
+
+def _given(path: Path) -> int:
+    """How many verdicts were given; none where nobody counted."""
+    try:
+        return int(_count(path).read_bytes())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        hint = f"delete it if {path.name} is whole"
+        raise VerdictError(f"cannot be read: {error}", where=_count(path), hint=hint) from error
+
+
+def _all(data: bytes, path: Path, given: int) -> tuple[Record, ...]:
+    """Raises VerdictError also where there are fewer than were ``given``."""
+    found = _records(data, path)
+    if len(found) < given:
+        what = f"verdicts are gone: {given} were given, and it has {len(found)}"
+        hint = f"restore it from a copy, or, if you deleted them, delete {_count(path)}"
+        raise VerdictError(what, where=path, hint=hint)
+    return found
+
+
 def _records(data: bytes, path: Path) -> tuple[Record, ...]:
     lines = data.split(b"\n")
-    hint = "mend it from a copy, or delete the line and give the verdict again"
+    hint = f"mend it from a copy, or delete the line (and {_count(path).name}) and give it again"
     if lines.pop():
         raise VerdictError(f"line {len(lines) + 1} breaks off", where=path, hint=hint)
     found = []

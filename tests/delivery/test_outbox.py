@@ -12,11 +12,12 @@ from delivery_made_up import Scripted, down, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.errors import OutboxError
+from detector.errors import OutboxError, StateError
 from detector.feed.sink import Delivered, Later, Refused, all_of
 from detector.outbox import backoff, review
 from detector.outbox.delivery import LOCK, Patience, deliver
 from detector.outbox.store import ALTERED, KEPT, Outbox
+from detector.watch.state import State
 
 ONCE = Patience(60)
 
@@ -306,6 +307,23 @@ def test_another_program_s_database_is_refused_and_not_touched(tmp_path):
     other.close()
     with pytest.raises(OutboxError, match="another program's"):
         Outbox.open(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["deleted", "emptied"])
+@pytest.mark.parametrize("create", [True, False])
+def test_an_outbox_that_was_emptied_is_missed_until_a_person_says_otherwise(tmp_path, harm, create):
+    put(tmp_path, [made(1)])
+    for path in tmp_path.glob("outbox.sqlite*"):
+        path.unlink()
+    if harm == "emptied":
+        (tmp_path / "outbox.sqlite").write_bytes(b"")
+    with pytest.raises(OutboxError, match="was emptied or deleted") as caught:
+        Outbox.open(tmp_path, create=create)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(StateError, match="was emptied or deleted"):
+        State.open(tmp_path)
+    (tmp_path / "outbox.made").unlink()
+    put(tmp_path, [made(2)])
 
 
 def test_a_damaged_or_newer_outbox_is_one_line(tmp_path):

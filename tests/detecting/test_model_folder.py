@@ -1,14 +1,19 @@
 """A model is data: it comes back the same, and anything else is refused in one line."""
 
+import errno
+import os
 import pickle
 import shutil
-from dataclasses import fields
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from threading import Event
 
 import polars as pl
 import pytest
 from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES, SCORED
 
+from detector import durable
 from detector.errors import ModelError
 from detector.forests import store
 
@@ -154,3 +159,52 @@ def test_a_file_outside_the_folder_is_refused(folder):
     rewrite(folder, lambda head: head["files"].update({"../x": head["files"]["trees.parquet"]}))
     (folder.parent / "x").write_bytes((folder / "trees.parquet").read_bytes())
     assert "other files" in refused(folder)
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_reader_never_misses_a_model_while_another_takes_its_place(
+    model, tmp_path, monkeypatch, exchanges
+):
+    """Also where the file system cannot exchange two names."""
+    if not exchanges:
+        monkeypatch.setattr(durable, "exchange", lambda *_: False)
+    path = tmp_path / "model"
+    store.save(model, path, FAMILIES)
+    found = {}
+    saved = Event()
+
+    def write():
+        for budget in range(1, 9):
+            store.save(replace(model, alerts_per_day=float(budget)), path, FAMILIES)
+        saved.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(write)
+        while not saved.is_set() and not done.done():
+            found[store.load(path, FAMILIES).alerts_per_day] = True
+        done.result()
+    assert store.load(path, FAMILIES).alerts_per_day == 8
+    assert found
+    assert [each.name for each in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_disk_that_is_full_leaves_the_old_model_and_no_debris(model, folder, monkeypatch):
+    before = store.load(folder, FAMILIES).id
+
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            store.save(replace(model, alerts_per_day=9.0), folder, FAMILIES)
+    assert store.load(folder, FAMILIES).id == before
+    assert not [each for each in folder.parent.iterdir() if each.suffix in {".new", ".old"}]
+
+
+def test_a_model_behind_a_link_is_replaced_where_it_lies(model, tmp_path):
+    store.save(model, tmp_path / "first", FAMILIES)
+    (tmp_path / "model").symlink_to("first")
+    store.save(replace(model, alerts_per_day=7.0), tmp_path / "model", FAMILIES)
+    assert store.load(tmp_path / "first", FAMILIES).alerts_per_day == 7
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["first", "model"]

@@ -1,5 +1,7 @@
 import json
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -129,8 +131,8 @@ def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
         ("{}", "damaged"),
         ('{"format": 99, "kind": "detector ledger"}', "newer detector (format 99"),
         ('{"format": 2, "kind": "detector ledger"}', "older detector (format 2"),
-        ('{"format": 3, "kind": "accounting"}', "is no ledger of detector's"),
-        ('{"format": 3, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
+        ('{"format": 4, "kind": "accounting"}', "is no ledger of detector's"),
+        ('{"format": 4, "kind": "detector ledger", "timezone": 3}', "is no ledger"),
         ("\x00", "cannot be read"),
     ],
 )
@@ -147,6 +149,8 @@ def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
         ({"format": 1}, "older detector"),
         ({"days": ["soon"]}, "damaged manifest"),
         ({"tail": []}, "damaged manifest"),
+        ({"digests": {}}, "damaged manifest (digests of other files)"),
+        ({"digests": []}, "damaged manifest"),
         ({"id": "../../etc"}, "damaged manifest"),
         ({"reading": "../../../../x"}, "damaged manifest"),
     ],
@@ -181,6 +185,49 @@ def test_damaged_parquet_is_named_with_how_to_mend_it(tmp_path, damage, table):
         caught.value
     )
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["hours", "touched", "rejects"])
+def test_whole_files_that_changed_places_are_refused_in_one_line(tmp_path, table):
+    """Each is sound Parquet with the right columns: only its digest tells that it is another's."""
+    ledger = filled(tmp_path, {"at": 2, "account": "told twice", "rows": 1})
+    log = write_log(tmp_path / "b.log", {"at": 0, "rows": 9, "account": "b"},
+                    {"at": 24, "rows": 9, "account": "b"})  # fmt: skip
+    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    folder = tmp_path / "ledger" / table
+    if table == "rejects":
+        whole = pl.DataFrame({"file": ["a"], "line": [1], "reason": ["none"]})
+        part = ledger.parts()[0]
+        path = folder / f"{part.stem}.parquet"
+        whole.write_parquet(path)
+        kept = replace(part, rejects=1)
+        ledger.commit(kept)
+        assert ledger.rejects([part.id]).collect().height == 1
+        whole.with_columns(reason=pl.lit("other")).write_parquet(path)
+        read = partial(ledger.rejects, [part.id])
+    else:
+        path, other = sorted((folder / "day=2024-02-06").iterdir())
+        read = getattr(ledger, table)
+        assert read().height
+        path.rename(tmp_path / "aside")
+        other.rename(path)
+        (tmp_path / "aside").rename(other)
+    with pytest.raises(LedgerError, match="its digest is not the one in its manifest") as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_days_of_one_part_that_changed_places_are_refused_by_totals(tmp_path):
+    ledger = filled(tmp_path)
+    one, two = (
+        next((tmp_path / "ledger" / "hours" / f"day=2024-02-0{n}").iterdir()) for n in (6, 7)
+    )
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+    with pytest.raises(LedgerError, match="its digest is not the one in its manifest"):
+        ledger.totals(date(2024, 2, 6), date(2024, 2, 7))
 
 
 def test_the_mending_the_message_names_works(tmp_path):

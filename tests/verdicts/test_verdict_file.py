@@ -176,3 +176,28 @@ def test_no_one_is_no_author(author):
         verdict("benign", alert(), by=author)
     with pytest.raises(SettingsError, match="longer than 1,000"):
         verdict("benign", alert(), by="x" * 1001)
+
+
+@pytest.mark.parametrize("harm", ["deleted", "emptied", "shortened by a line"])
+def test_verdicts_that_are_gone_are_missed_until_a_person_says_otherwise(tmp_path, harm):
+    path = tmp_path / "v"
+    file.append(path, [verdict("benign", alert())])
+    file.append(path, [verdict("confirmed", alert())])
+    if harm == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if harm == "emptied" else path.read_bytes().split(b"\n")[0] + b"\n")
+    for use in (file.load, lambda path: file.append(path, [verdict("benign", alert())])):
+        with pytest.raises(VerdictError, match="verdicts are gone: 2 were given, and it has") as no:
+            use(path)
+        assert "\n" not in str(no.value)
+    (tmp_path / "v.count").unlink()
+    file.append(path, [verdict("benign", alert())])
+    assert file.load(path).records
+
+
+def test_a_count_that_is_no_number_is_refused(tmp_path):
+    file.append(tmp_path / "v", [verdict("benign", alert())])
+    (tmp_path / "v.count").write_bytes(b"")
+    with pytest.raises(VerdictError, match=r"v.count: cannot be read"):
+        file.load(tmp_path / "v")

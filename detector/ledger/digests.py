@@ -1,0 +1,61 @@
+"""Digests of a part's Parquet files: what lies on disk is what was written, or it is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from detector.durable import AT_ONCE
+
+#: What changes with every change of a file: its inode, size and times. The last cannot be set.
+Stamp: TypeAlias = tuple[int, int, int, int]
+
+#: Files that are not hashed again before so many others were.
+_REMEMBERED: Final = 100_000
+_verified: Final[dict[tuple[Path, str], Stamp]] = {}
+
+
+def of(files: Collection[Path]) -> dict[Path, str]:
+    """The sha256 of each file. Raises OSError."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(files, pool.map(_digest, files), strict=True))
+
+
+def altered(wanted: Mapping[Path, str]) -> Iterable[tuple[Path, str]]:
+    """The files that have not the ``wanted`` digest, each with what is wrong, in words.
+
+    A file that was looked at is hashed anew once its stamp is another.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for path, found in zip(wanted, pool.map(_compare, wanted.items()), strict=True):
+            if found:
+                yield path, found
+
+
+def _compare(item: tuple[Path, str]) -> str:
+    path, wanted = item
+    try:
+        before = _stamp(path)
+        if _verified.get(item) == before:
+            return ""
+        if _digest(path) != wanted:
+            return "its digest is not the one in its manifest"
+    except OSError as error:
+        return error.strerror or str(error)
+    if len(_verified) >= _REMEMBERED:
+        _verified.clear()
+    _verified[item] = before
+    return ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path) -> Stamp:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
