@@ -10,7 +10,7 @@ from detector.errors import SettingsError
 from detector.features import groups
 from detector.forests.model import Model
 from detector.ledger.store import FILE_NAME
-from detector.reading.paths import is_local
+from detector.reading.stores import names_store
 from detector.settings import Settings
 
 
@@ -55,11 +55,9 @@ def look(
 def _look_at_logs(logs: Sequence[str]) -> None:
     """Says which of the files and folders to be followed are not there."""
     for log in logs:
-        if (
-            is_local(Path(log))
-            and not any(char in log for char in "*?[")
-            and not Path(log).exists()
-        ):
+        if names_store(log) or any(char in log for char in "*?["):
+            continue
+        if not Path(log).exists():
             _warn(f"{log}: nothing is there yet; it is followed once it is, if it is not mistyped")
 
 
