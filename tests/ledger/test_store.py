@@ -190,8 +190,8 @@ def test_damaged_parquet_is_named_with_how_to_mend_it(tmp_path, damage, table):
 @pytest.mark.parametrize("table", ["hours", "touched", "rejects"])
 def test_whole_files_that_changed_places_are_refused_in_one_line(tmp_path, table):
     """Each is sound Parquet with the right columns: only its digest tells that it is another's."""
-    ledger = filled(tmp_path, {"at": 2, "account": "told twice", "rows": 1})
-    log = write_log(tmp_path / "b.log", {"at": 0, "rows": 9, "account": "b"},
+    ledger = filled(tmp_path, {"at": 2, "account": "c", "rows": 1, "object": "person"})
+    log = write_log(tmp_path / "b.log", {"at": 0, "rows": 9, "account": "b", "object": "car"},
                     {"at": 24, "rows": 9, "account": "b"})  # fmt: skip
     ingest([(log, source())], ledger, Settings(), lambda *_: None)
     folder = tmp_path / "ledger" / table
