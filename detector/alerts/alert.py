@@ -33,9 +33,9 @@ def alert_id(kind: str, entity: str, day: date) -> str:
 
 
 def complete(alert: Alert) -> Alert:
-    """An alert with the keys of its episode, which those of older versions lack."""
+    """An alert with the keys of its episode, which those of older versions lack, added last."""
     first = {"activity": CREATE, "alert": alert["id"], "began": alert["time"], "triggers": []}
-    return {**first, **alert}
+    return {**alert, **first, **alert}
 
 
 def raised(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:

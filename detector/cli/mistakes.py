@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from detector.cli import screen
@@ -20,12 +20,13 @@ def look(
     directory: Path | None,
     ledger: Path,
     followed: Sequence[str] = (),
+    warn: Callable[[str], object] = screen.warn,
 ) -> None:
-    """Says what does not fit the model, and which of the logs to be ``followed`` are not there.
+    """Tells ``warn`` what does not fit the model, and which logs to be ``followed`` are not there.
 
     Raises SettingsError where the model's days are others.
     """
-    _look_at_logs(followed)
+    _look_at_logs(followed, warn)
     was = learned.settings
     if rules.timezone != was.timezone:
         raise SettingsError(
@@ -35,30 +36,30 @@ def look(
             hint=f"set timezone = {was.timezone!r}, or train again",
         )
     if rules.log_timezone != was.log_timezone:
-        _warn(
+        warn(
             f"times without a zone are taken for those of {rules.log_timezone}, in training for "
             f"those of {was.log_timezone}: the hours of all accounts may be off; set log_timezone"
         )
     if directory is None and had_directory(learned):
-        _warn(
+        warn(
             "the model was trained with a directory, and none is named: accounts are held against "
             "groups as they were then; name it with --directory, or directory in the settings"
         )
     if not (ledger / FILE_NAME).exists():
-        _warn(
+        warn(
             f"there is no ledger in {ledger}: a new one is made, and all is judged without what "
             "accounts did since training; if that is mistyped, name the one of the training with "
             "--ledger, or ledger in the settings"
         )
 
 
-def _look_at_logs(logs: Sequence[str]) -> None:
+def _look_at_logs(logs: Sequence[str], warn: Callable[[str], object]) -> None:
     """Says which of the files and folders to be followed are not there."""
     for log in logs:
         if names_store(log) or any(char in log for char in "*?["):
             continue
         if not Path(log).exists():
-            _warn(f"{log}: nothing is there yet; it is followed once it is, if it is not mistyped")
+            warn(f"{log}: nothing is there yet; it is followed once it is, if it is not mistyped")
 
 
 def had_directory(learned: Model) -> bool:
@@ -68,7 +69,3 @@ def had_directory(learned: Model) -> bool:
         names.str.starts_with("mostly ") | names.str.starts_with("by ") | (names == groups.REST)
     )
     return not bool(by_use.all())
-
-
-def _warn(words: str) -> None:
-    screen.say(f"WARNING: {words}")

@@ -100,9 +100,12 @@ def watch(
     parked.raise_limit()
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
-    mistakes.look(judging.model, rules, directory, ledger, _inlets(logs)[0])
-    routes = outlet.configured(rules, sink)
     say = voice(as_json=log_json)
+    mistakes.look(
+        judging.model, rules, directory, ledger, _inlets(logs)[0],
+        lambda words: say("warning", words, {}),
+    )  # fmt: skip
+    routes = outlet.configured(rules, sink)
     check = names.check_of(rules)
     with ExitStack() as stack:
         kept = stack.enter_context(State.open(state))
@@ -243,7 +246,7 @@ def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:
 
     def say(event: str, words: str, figures: Mapping[str, Any]) -> None:
         if not as_json:
-            screen.say(words)
+            (screen.warn if event == "warning" else screen.say)(words)
             return
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": at, "event": event, "message": words, **figures}

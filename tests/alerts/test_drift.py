@@ -13,8 +13,12 @@ def days(first, count):
     return [date.fromisoformat(first) + timedelta(days=n) for n in range(count)]
 
 
-def alerts(on, count=1, kind="account"):
-    return [{"entity_kind": kind, "date": day.isoformat()} for day in on for _ in range(count)]
+def alerts(on, count=1, kind="account", activity="create"):
+    return [
+        {"activity": activity, "entity_kind": kind, "date": day.isoformat()}
+        for day in on
+        for _ in range(count)
+    ]
 
 
 def rate(found, scored, per_day=1.0):
@@ -42,6 +46,10 @@ def test_the_last_day_of_training_is_seen_and_the_next_is_not():
 
 def test_a_log_that_fell_silent_is_no_alert_of_the_budget():
     assert rate(alerts(UNSEEN, kind="log"), UNSEEN).alerts == 0
+
+
+def test_news_of_an_episode_is_no_alert_of_the_budget():
+    assert rate(alerts(UNSEEN, activity="update"), UNSEEN).alerts == 0
 
 
 def test_without_an_unseen_day_the_rate_is_not_known():

@@ -26,7 +26,7 @@ def learned(groups=BY_USE, **settings):
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(mistakes.screen, "say", lambda *words: lines.extend(words))
+    monkeypatch.setattr(mistakes.screen, "say", lambda *words: lines.extend(map(str, words)))
     return lines
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_said_where_all_is_as_in_training(said, ledger, tmp_path):
 def test_a_forgotten_directory_is_a_warning_with_both_ways_to_name_it(said, ledger):
     mistakes.look(learned(FROM_DIRECTORY), Settings(), None, ledger)
     [warning] = said
-    assert warning.startswith("WARNING: the model was trained with a directory")
+    assert warning.startswith("Warning: the model was trained with a directory")
     assert "--directory, or directory in the settings" in warning
 
 
@@ -56,7 +56,7 @@ def test_a_group_of_the_directory_among_groups_by_use_is_enough(said, ledger):
 def test_a_new_ledger_is_a_warning_that_names_it(said, tmp_path):
     mistakes.look(learned(), Settings(), None, tmp_path / "legder")
     [warning] = said
-    assert warning.startswith(f"WARNING: there is no ledger in {tmp_path / 'legder'}")
+    assert warning.startswith(f"Warning: there is no ledger in {tmp_path / 'legder'}")
     assert "without what accounts did since training" in warning
 
 
@@ -86,7 +86,7 @@ def test_a_mistyped_path_to_follow_is_a_warning_and_globs_and_topics_are_not(
     ]
     mistakes.look(learned(), Settings(), None, ledger, logs)
     [warning] = said
-    assert warning.startswith(f"WARNING: {tmp_path / 'tehre.log'}: nothing is there yet")
+    assert warning.startswith(f"Warning: {tmp_path / 'tehre.log'}: nothing is there yet")
 
 
 def failure(*arguments):

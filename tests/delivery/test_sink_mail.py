@@ -58,7 +58,7 @@ def test_the_same_alerts_have_the_same_message_id():
 
 def test_hostile_names_forge_no_header_and_steer_no_screen():
     box = Box()
-    name = "eve\r\nBcc: all@office.example\x1b[2J\u202e\u2028" + "x" * 5000
+    name = "eve\r\nBcc: all@office.example\x1b[2J\u202e\u2028" + "x" * 3000
     with mailbox(box.take) as port:
         hostile = item(1, entity=name, reasons=[name], severity="low")
         assert send(port, [hostile]) == [Delivered()]

@@ -12,12 +12,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 from watched import append, as_lines, events_on
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (ROOT / "data" / "sample" / "agency" / "detector.toml").read_text()
 SOME = events_on(datetime(2024, 2, 5, 8, tzinfo=UTC), 900, timedelta(seconds=70))
-THEN = events_on(datetime(2024, 2, 9, 8, tzinfo=UTC), 10, timedelta(seconds=70))
+#: More than twice what any person read on a day of training.
+THEFT = events_on(datetime(2024, 2, 9, 8, tzinfo=UTC), 10, timedelta(seconds=70)).with_columns(
+    rows=pl.lit(10_000_000)
+)
 PATIENCE = 90
 
 
@@ -42,7 +46,7 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
         listener = threading.Thread(target=lambda: said.extend(map(json.loads, process.stderr)))
         listener.start()
         try:
-            until(lambda: said)
+            until(lambda: any(line["event"] == "started" for line in said))
             for text, wanted in (
                 ("alerts_per_day = 0\n", "alerts_per_day"),
                 (SETTINGS.replace("Europe/Paris", "Asia/Tokyo"), "counts days in Europe/Paris"),
@@ -60,7 +64,7 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
                 assert wanted in said[-1]["message"]
                 refused = "nothing was changed, model" in said[-1]["message"]
                 assert refused == (wanted != "alerts go to new")
-            append(logs / "a.ndjson", as_lines(SOME) + as_lines(THEN))
+            append(logs / "a.ndjson", as_lines(SOME) + as_lines(THEFT))
             until(lambda: sink.exists() and sink.read_bytes())
         finally:
             process.send_signal(signal.SIGTERM)
