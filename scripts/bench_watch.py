@@ -123,7 +123,8 @@ def watching(
     looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
     shelf = Shelf(looks, known, Strangers(Before(ledger.parts(), known, model.settings)))
     judging = Judging(model, people, model.settings, families)
-    return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock)
+    # Both clocks are the log's: what must rest for a while rests by it.
+    return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock, steady=clock)
 
 
 def count(folder: Path) -> dict[str, Any]:

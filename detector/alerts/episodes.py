@@ -207,7 +207,9 @@ def _grown(standing: Standing, surprise: float, out: float, threshold: float) ->
     if out >= FEWEST and standing.told < 10**power:
         yield f"{10**power:,} records out"
     if worse(surprise, standing.surprise, threshold):
-        yield f"surprise {math.floor(surprise)}"
+        # Two updates of a day never say the same: by their triggers they are told apart.
+        whole = math.floor(surprise)
+        yield f"surprise {whole if whole > math.floor(standing.surprise) else round(surprise, 1)}"
 
 
 def _evidence(row: Row) -> list[str]:

@@ -51,7 +51,8 @@ class Health:
                 ("silent", self._silence(log, now)),
                 ("clock", _clock(log, now)),
                 ("row counts", self._row_counts(log)),
-                ("lost", _loss(log)),
+                # Why a log is left out says what of it was lost too.
+                ("lost", "" if log.stage == "left out" else _loss(log)),
                 ("rejects", self._rejects(log)),
                 ("left out", log.reason if log.stage == "left out" else ""),
             ):

@@ -138,7 +138,7 @@ def counted(place: Path, name: str) -> dict[str, Any]:
         "rejects": ledger.rejects([part.id for part in ledger.parts()]).collect().height,
         "scores": pl.concat(scores),
         "alerts": _alerts(folder),
-        "sink": sorted({json.loads(line)["finding_info"]["uid"] for line in sink}),
+        "sink": sorted({json.loads(line)["metadata"]["uid"] for line in sink}),
         "sent": len(sink),
     }
 

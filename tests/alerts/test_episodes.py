@@ -23,7 +23,7 @@ from detector.alerts.episodes import LAST_WORDS, MOST_UPDATES, Day, Row
 from detector.alerts.memory import Memory
 from detector.alerts.severity import LADDER, Bounds
 from detector.errors import LedgerError
-from detector.forests.budget import RUN_DAYS
+from detector.forests.budget import GRAVE, RUN_DAYS
 from detector.ledger import episodes as store
 from detector.settings import Settings
 
@@ -126,6 +126,13 @@ def test_a_much_higher_surprise_and_what_is_new_are_told_once() -> None:
     assert [each["triggers"] for each in alerts] == [
         [], ["new: object public.person"], ["surprise 4"],
     ]  # fmt: skip
+
+
+def test_two_updates_of_a_day_for_its_surprise_have_ids_of_their_own() -> None:
+    """Much worse than the first, and then far above the threshold: 3 of both, rounded down."""
+    alerts = scored(at(0, 9, 200, 2.0), at(0, 10, 201, 3.1), at(0, 11, 202, BAR + GRAVE + 0.1))
+    assert [each["triggers"] for each in alerts] == [[], ["surprise 3"], ["surprise 3.6"]]
+    assert len({each["id"] for each in alerts}) == 3
 
 
 def test_updates_of_a_day_are_bounded_and_severity_wins() -> None:

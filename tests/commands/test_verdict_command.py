@@ -102,7 +102,7 @@ def test_what_is_expected_is_held_back_counted_and_sent_nowhere(score, tmp_path)
     assert [each["entity"] for each in lines("out/alerts.ndjson")] == names
     assert [each["entity"] for each in lines("siem.ndjson")] == names
     ids = set(pl.read_parquet("out/scores.parquet")["alert_id"].drop_nulls())
-    assert ids == {each["id"] for each in others}
+    assert ids == {each["alert"] for each in others}
 
 
 def test_it_comes_through_when_it_grows_and_says_over_whose_word(score):

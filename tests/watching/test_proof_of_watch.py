@@ -63,7 +63,7 @@ def test_the_judge_of_a_day_sees_what_grows() -> None:
     flat = [{"mb": 500, "handles": 9}] * 24
     assert all(soak.judge(flat, 5, 5, 5, 1.1).values())
     assert soak.judge(flat, 5, 4, 5, 1.1)["events"] is False
-    more = [*flat[:-1], {"mb": 551, "handles": 12}]
+    more = [*flat[:-1], {"mb": 551, "handles": 13}]
     assert soak.judge(more, 5, 5, 5, 1.1) == {"events": True, "memory": False, "handles": False}
 
 
