@@ -17,6 +17,7 @@ from detector.features.learning import learn_until
 from detector.features.measures import local_day
 from detector.forests.budget import RUN_DAYS
 from detector.forests.data import FEWEST_DAYS
+from detector.forests.lookback import kept_honest
 from detector.forests.model import Model
 from detector.forests.scoring import LOOKBACK, Scorer
 from detector.schema import DRILL, check, empty
@@ -130,7 +131,8 @@ def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.
     begins = robbed.touched["day"].min()
     if not isinstance(begins, date) or (until - begins).days < FEWEST_DAYS:
         return model.learned  # the ledger no longer holds what the model was trained on
-    return learn_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
+    learned = learn_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
+    return kept_honest(learned, pl.Series(model.suspects, dtype=pl.String))
 
 
 def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:

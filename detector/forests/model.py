@@ -34,9 +34,10 @@ class Model:
 
     ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
     reading statements in training whose row count the log gave; ``largest_day`` the most records
-    that a person read on one day of training, suspects left out. ``contaminated`` are accounts
-    whose level rose within training far above its lowest month, or who stand out among all
-    (``lookback``, which is not stored with the model: a finding, for people). ``id`` names the
+    that a person read on one day of training, suspects left out. ``suspects`` are accounts that
+    stand out among all (``lookback``, which is not stored with the model: a finding, for people)
+    and of which only what looks honest was learned; ``contaminated`` are these and accounts whose
+    level rose within training far above its lowest month. ``id`` names the
     stored model and is empty until it is saved. ``pseudonyms`` is the check of the key that made
     its accounts' pseudonyms, empty where it holds names.
     """
@@ -54,6 +55,7 @@ class Model:
     rows_known: float
     largest_day: float = math.inf
     contaminated: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
     lookback: pl.DataFrame | None = field(default=None, compare=False)
     id: str = ""
     pseudonyms: str = ""

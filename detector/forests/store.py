@@ -48,7 +48,7 @@ from detector.pseudonyms.names import difference
 from detector.settings import from_mapping
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 8
+FORMAT = 9
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
 LEARNED = tuple(item.name for item in fields(Learned))
@@ -193,6 +193,7 @@ def _head(model: Model) -> dict[str, Any]:
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
         "contaminated": list(model.contaminated),
+        "suspects": list(model.suspects),
         "pseudonyms": model.pseudonyms,
         "judges": {
             kind: {
@@ -251,6 +252,7 @@ def _model(head: dict[str, Any], data: dict[str, bytes], changing: int) -> Model
         rows_known=_between(head, "rows_known", 0, 1),
         largest_day=_between(head, "largest_day", 0, sys.float_info.max),
         contaminated=tuple(str(name) for name in head["contaminated"]),
+        suspects=tuple(str(name) for name in head["suspects"]),
         id=str(head["id"]),
         pseudonyms=str(head.get("pseudonyms", "")),
     )

@@ -81,6 +81,7 @@ def train(data: Data, progress: Progress = lambda _: None) -> Model:
         rows_known=_share_known(data.hours),
         largest_day=_largest_day(data, suspects),
         contaminated=tuple(dict.fromkeys([*suspects, *_contaminated(whole)])),
+        suspects=tuple(suspects),
         lookback=found,
     )
 

@@ -191,7 +191,7 @@ def _harmed(head, path, value):
 PLACES = [
     *((key,) for key in (
         "features", "settings", "first_day", "held_out_from", "held_out_days", "accounts",
-        "rows_known", "alerts_per_day", "threshold", "contaminated", "judges", "id",
+        "rows_known", "alerts_per_day", "threshold", "contaminated", "suspects", "judges", "id",
     )),
     ("judges", "group"), ("judges", "group", "joint"), ("judges", "group", "tails"),
     ("judges", "group", "tails", 0), ("judges", "group", "joint", "scale"),

@@ -151,7 +151,9 @@ def busy(honest_log):
 def scored(model, read):
     def of(events, *, plan=True):
         names = ("person", "north.file")
-        scope = "\\n".join(["group: desk north", *(f"table: {name}" for name in names), "times: 10"])
+        scope = "\\n".join(
+            ["group: desk north", *(f"table: {name}" for name in names), "times: 10"]
+        )
         window = (
             f"DTSTART;VALUE=DATE:{DAY:%Y%m%d}",
             f"DTEND;VALUE=DATE:{DAY + timedelta(1):%Y%m%d}",

@@ -120,7 +120,9 @@ def test_through_a_syslog_server_each_alert_is_one_message_that_reads_back_equal
 def test_through_a_syslog_server_structured_data_reads_back_equal(server, tmp_path):
     delivered(tmp_path, f"syslog+tcp://127.0.0.1:{server.port}", "rfc5424")
     found = [parts(line) for line in server.wait_for(len(ALERTS))]
-    assert all(text.lstrip("\ufeff").startswith("medium: Update: Unusual reading") for text, _ in found)
+    assert all(
+        text.lstrip("\ufeff").startswith("medium: Update: Unusual reading") for text, _ in found
+    )
     if server.name == "syslog-ng":
         assert [of_message(data["detector@32473"]) for _, data in found] == told()
     else:
