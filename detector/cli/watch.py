@@ -22,6 +22,7 @@ from detector.cli import mistakes, options, outlet, screen
 from detector.cli.feedback import AllowList, Feedback, VerdictsFile
 from detector.errors import SettingsError
 from detector.forests import store
+from detector.forests.model import Model
 from detector.ledger.store import Ledger
 from detector.phrases import counted
 from detector.pseudonyms import names
@@ -98,13 +99,10 @@ def watch(
     options.demand_writable(out, "--out")
     memory.lean()
     parked.raise_limit()
+    say = voice(as_json=log_json)
     makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
     rules, judging = makes.judging()
-    say = voice(as_json=log_json)
-    mistakes.look(
-        judging.model, rules, directory, ledger, _inlets(logs)[0],
-        lambda words: say("warning", words, {}),
-    )  # fmt: skip
+    makes.look_at(judging.model, rules, logs, say)
     routes = outlet.configured(rules, sink)
     check = names.check_of(rules)
     with ExitStack() as stack:
@@ -166,6 +164,19 @@ class Makes:
         return rules, Judging(
             learned, people, rules, families, heed.hush, heed.explained, heed.stand
         )
+
+    def look_at(
+        self,
+        learned: Model,
+        rules: Settings,
+        logs: Sequence[str],
+        say: Callable[[str, str, Mapping[str, Any]], None],
+    ) -> None:
+        """Says what was mistyped or forgotten. Raises SettingsError."""
+        mistakes.look(
+            learned, rules, self.directory, self.ledger, _inlets(logs)[0],
+            lambda words: say("warning", words, {}),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

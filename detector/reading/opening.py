@@ -26,8 +26,8 @@ _BZIP2: Final = re.compile(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x
 
 #: Raw bytes given to a decompressor at once. A zstd block of 4 bytes can stand for 128 KiB, and
 #: a deflate byte for 1,032, and 40 bytes of bzip2 for 900 KB: these keep what a bomb makes of one
-#: piece under 130 MB.
-_PIECE: Final = {GZIP: 1 << 16, ZSTD: 1 << 12, BZIP2: 1 << 12}
+#: piece under 20 MB.
+_PIECE: Final = {GZIP: 1 << 14, ZSTD: 1 << 9, BZIP2: 1 << 9}
 
 
 class Truncated(Exception):  # noqa: N818 - the name is what happened

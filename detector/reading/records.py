@@ -19,6 +19,9 @@ BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
 _CACHED: Final = 1 << 18
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+#: Lines that are read at once: 64 kB of zstd can become 2 GB of newlines, and each line that is
+#: held apart takes some hundred bytes.
+MOST_LINES: Final = 1 << 18
 #: So many NULs in a row are no character of UTF-16: file systems leave them after a crash.
 _STRETCH: Final = 2
 _LONG_STRETCH: Final = bytes(16)
@@ -112,7 +115,7 @@ class _Cutter:
                 break
             done, held = self.cut_last(pieces)
             if done or self.rejects:
-                yield self.emit(done, raw)
+                yield from self.emit(done, raw)
             held = self.shorten(held)
         held = b"".join(pieces)
         yield from self.finish(held, raw, broken)
@@ -124,7 +127,7 @@ class _Cutter:
                 held += b"\n"
             done, held = self.cut(held)
             if done or self.rejects:
-                yield self.emit(done, raw)
+                yield from self.emit(done, raw)
             if broken:
                 break
             if held:
@@ -132,14 +135,20 @@ class _Cutter:
         if broken:
             yield Block(b"", self.line, raw, [Reject(self.line, f"file ends early: {broken}")])
         elif self.rejects:
-            yield self.emit(b"", raw)
+            yield from self.emit(b"", raw)
 
-    def emit(self, data: bytes, raw: int) -> Block:
+    def emit(self, data: bytes, raw: int) -> Iterator[Block]:
+        lines = count(data, b"\n")
+        middle = _last_end(data[: len(data) // 2], quoted=self.quoted) if lines > MOST_LINES else 0
+        if middle:
+            yield from self.emit(data[:middle], raw)
+            yield from self.emit(data[middle:], raw)
+            return
         found, self.rejects = self.rejects, []
         first = self.line
-        self.line += count(data, b"\n")
+        self.line += lines
         cleaned, bad, recoded = _clean(data, first, quoted=self.quoted)
-        return Block(cleaned, first, raw, found + bad, recoded)
+        yield Block(cleaned, first, raw, found + bad, recoded)
 
     def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
         """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from small_office import (
-    CUT,
     FAMILIES,
     SCORED,
     Office,
+    as_trained,
     honest_events,
     joined,
     pages,
@@ -45,14 +45,14 @@ def robbed(robbed_log: pl.DataFrame) -> Office:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """As it is stored and read again; see ``trained``."""
+    """As it is stored and read again."""
     return trained_once(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def trained(robbed: Office) -> Model:
-    """The same, of the log that holds a theft after the model's last day, and never stored."""
-    return robbed.before(CUT).model()
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same as training gave it, before it was stored."""
+    return as_trained(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

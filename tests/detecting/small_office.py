@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -193,15 +195,28 @@ def joined(*parts: pl.DataFrame) -> pl.DataFrame:
 
 
 def trained_once(factory: pytest.TempPathFactory) -> Model:
-    """The model of the honest office, trained by whichever process of a run comes to it first."""
+    """The stored model of the honest office."""
+    return store.load(_trained(factory) / "model", FAMILIES)
+
+
+def as_trained(factory: pytest.TempPathFactory) -> Model:
+    """The same model, as training gave it."""
+    return pickle.loads((_trained(factory) / "as-trained").read_bytes())  # noqa: S301 - our own
+
+
+def _trained(factory: pytest.TempPathFactory) -> Path:
+    """Where whichever process of a run came to it first has put both."""
     own = factory.getbasetemp()
     # Processes of pytest-xdist have their folders in one.
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "small-office"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            store.save(Office.of(honest_events()).before(CUT).model(), folder, FAMILIES)
-    return store.load(folder, FAMILIES)
+            model = Office.of(honest_events()).before(CUT).model()
+            folder.mkdir()
+            (folder / "as-trained").write_bytes(pickle.dumps(model))
+            store.save(model, folder / "model", FAMILIES)
+    return folder
 
 
 def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:

@@ -14,7 +14,6 @@ from small_office import (
     JOB,
     NAMES,
     SCORED,
-    START,
     Office,
     agent,
     days,
@@ -167,14 +166,14 @@ class Book:
         return self.office.since(since).before(until + timedelta(days=1))
 
 
-def test_sixty_days_at_once_are_sixty_single_days(robbed_log, model):
+def test_three_weeks_at_once_are_their_single_days(robbed_log, model):
     """Scores, alerts and ids, read from the ledger as ``detector score`` reads it."""
-    sixty = days(START + timedelta(days=17), 60)
-    few = Office.of(robbed_log.filter(pl.col("account") < "agent24"))
+    some = days(SCORED[0] - timedelta(days=7), 21)
+    few = Office.of(robbed_log.filter(pl.col("account") < "agent12"))
     rest = (model, None, few.settings, FAMILIES)
     book = Book(few)
-    together = list(score_days(book, sixty, *rest))
-    apart = [part for day in sixty for part in score_days(book, [day], *rest)]
+    together = list(score_days(book, some, *rest))
+    apart = [part for day in some for part in score_days(book, [day], *rest)]
     scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
     assert scores[0].equals(scores[1], null_equal=True)
     alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
@@ -187,8 +186,10 @@ def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     robbed_log, model, many
 ):
     """Scores and whole alerts, of accounts, groups, addresses and tables."""
-    some = [SCORED[0], *SCORED[4:9]]
-    book = Book(Office.of(robbed_log))
+    some = [SCORED[0], *SCORED[7:9]]
+    book = Book(
+        Office.of(robbed_log if many > 1 else robbed_log.filter(pl.col("account") < "agent24"))
+    )
     judging = Judging(model, None, book.office.settings, FAMILIES)
     together = list(by_week(judging, book, some, MANY))
     apart = list(by_week(judging, book, some, many))
@@ -197,7 +198,7 @@ def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     assert scores[0].equals(scores[1], null_equal=True)
     alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
     assert alerts[0] == alerts[1]
-    assert len(alerts[0]) > 3
+    assert len(alerts[0]) >= 2
 
 
 def test_scores_do_not_depend_on_the_order_of_the_log(robbed_log, model, scored):
