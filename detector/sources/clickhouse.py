@@ -14,7 +14,12 @@ import polars as pl
 from detector.reading import verbs
 from detector.reading.export import Preset
 
-_TABLES: Final = verbs.items("tables")
+_NAMED: Final = verbs.items("tables")
+#: The list is sorted: what a function reads or writes (_table_function.file) stands before tables.
+_TABLES: Final = pl.concat_list(
+    _NAMED.list.eval(pl.element().filter(~pl.element().str.starts_with("_table_function."))),
+    _NAMED.list.eval(pl.element().filter(pl.element().str.starts_with("_table_function."))),
+)
 #: A table function writes to a file, a bucket or another server.
 _OUT: Final = pl.col("text").str.contains(
     r"(?i)^\s*insert\s+into\s+(?:table\s+)?function\b|\binto\s+outfile\b"
@@ -30,6 +35,8 @@ _KNOWN: Final = _WRITES | verbs.one_of(
     *("backup", "select"),
 )
 _BROKEN: Final = verbs.one_of("type", "exceptionwhileprocessing", "4")
+#: The first versions that had the log tell a failure by its type alone.
+_FAILED: Final = _BROKEN | verbs.one_of("type", "exceptionbeforestart", "3")
 
 PRESET: Final = Preset(
     name="clickhouse",
@@ -78,7 +85,7 @@ PRESET: Final = Preset(
         "bytes": verbs.counted("result_bytes"),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
-        "success": pl.coalesce(pl.col("code"), pl.lit("0")) == "0",
+        "success": (pl.coalesce(pl.col("code"), pl.lit("0")) == "0") & ~_FAILED,
     },
     says={
         "timestamp": "query_start_time, else event_time (in log_timezone); 1970 is no time",
@@ -93,7 +100,7 @@ PRESET: Final = Preset(
         "bytes": "result_bytes (the memory that the result took)",
         "duration_ms": "query_duration_ms",
         "statement": "normalized_query_hash, else the text (hashed, never kept)",
-        "success": "exception_code is 0",
+        "success": "exception_code is 0, and type no exception",
     },
 )
 SOURCE = PRESET.source()

@@ -1,4 +1,4 @@
-"""A real PostgreSQL or MariaDB for each test that asks for one."""
+"""A real PostgreSQL, MariaDB, MySQL or ClickHouse for each test that asks for one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from typing import TypeVar
 
 import pytest
 from loopback import UnavailableError
+from office import clickhouse as office_clickhouse
 from office import mariadb as office_mariadb
+from office import mysql as office_mysql
+from office.clickhouse import ClickHouse
 from office.mariadb import MariaDB
+from office.mysql import MySQL
 from office.server import Server, running
 
 Started = TypeVar("Started")
@@ -29,6 +33,22 @@ def postgresql() -> Iterator[Server]:
 def mariadb() -> Iterator[MariaDB]:
     """Skips without MariaDB; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
     with _started(office_mariadb.running) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MySQL]:
+    """Skips where MySQL was not unpacked, whatever is required: not every machine can have it."""
+    if not office_mysql.unpacked():
+        pytest.skip(f"no MySQL is in {office_mysql.HOME} (scripts/unpack_mysql lays it there)")
+    with _started(office_mysql.running) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickHouse]:
+    """Skips without ClickHouse; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
+    with _started(office_clickhouse.running) as server:
         yield server
 
 
