@@ -46,13 +46,13 @@ PLAYED = (
     "TRUNCATE TABLE note",
 )
 EXPORT = """
-SELECT type, query_start_time_microseconds, query_duration_ms, result_rows, result_bytes, current_database,
-       query, normalized_query_hash, query_kind, tables, exception_code, is_initial_query,
+SELECT type, query_start_time_microseconds, query_duration_ms, result_rows, result_bytes,
+       current_database, query, normalized_query_hash, query_kind, tables, exception_code, is_initial_query,
        initial_user, initial_address, client_name, http_user_agent
 FROM system.query_log
 WHERE type != 'QueryStart' AND is_initial_query AND query NOT LIKE 'SYSTEM%'
 ORDER BY query_start_time_microseconds
-SETTINGS output_format_json_validate_utf8 = 1"""  # noqa: E501
+SETTINGS output_format_json_validate_utf8 = 1"""
 
 
 def play(out: Path) -> None:

@@ -30,9 +30,11 @@ PLAYED = [
 #: What the server that Debian has knows (18.16), whose addresses are bytes.
 EXPORT = """
 SELECT type, query_start_time, query_duration_ms, result_rows, result_bytes, query,
-       is_initial_query, initial_user, IPv6NumToString(toFixedString(initial_address, 16)) AS initial_address,
+       is_initial_query, initial_user,
+       IPv6NumToString(toFixedString(initial_address, 16)) AS initial_address,
        client_name, http_user_agent
-FROM system.query_log WHERE type != 1 AND user != 'default' ORDER BY event_time, query_start_time
+FROM system.query_log
+WHERE type != 1 AND user != 'default' ORDER BY event_time, query_start_time
 FORMAT JSONEachRow"""
 
 
