@@ -47,8 +47,8 @@ PLAYED = (
 )
 EXPORT = """
 SELECT type, query_start_time_microseconds, query_duration_ms, result_rows, result_bytes,
-       current_database, query, normalized_query_hash, query_kind, tables, exception_code, is_initial_query,
-       initial_user, initial_address, client_name, http_user_agent
+       current_database, query, normalized_query_hash, query_kind, tables, exception_code,
+       is_initial_query, initial_user, initial_address, client_name, http_user_agent
 FROM system.query_log
 WHERE type != 'QueryStart' AND is_initial_query AND query NOT LIKE 'SYSTEM%'
 ORDER BY query_start_time_microseconds

@@ -37,10 +37,9 @@ def unpacked() -> bool:
 
 def tool(name: str) -> list[str]:
     """A program of MySQL's with the C library that it was unpacked with."""
-    libraries = HOME / "usr/lib/x86_64-linux-gnu"
-    path = f"{libraries}:{HOME / 'usr/lib/mysql/private'}"
-    loader = str(libraries / "ld-linux-x86-64.so.2")
-    return [loader, "--library-path", path, str(HOME / "usr" / name)]
+    [loader] = HOME.glob("usr/lib/*-linux-gnu/ld-linux*.so.?")
+    path = f"{loader.parent}:{HOME / 'usr/lib/mysql/private'}"
+    return [str(loader), "--library-path", path, str(HOME / "usr" / name)]
 
 
 @dataclass(frozen=True)
