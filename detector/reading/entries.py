@@ -23,8 +23,10 @@ from detector.reading.records import Reject
 Places: TypeAlias = npt.NDArray[np.int64]
 
 _BLOCK: Final = 8 * MIB
-#: Of an entry longer than this, the rest is left out: its head says all but the end of its text.
+#: Of an entry of more bytes or lines than this, the rest is left out: its head says all but the end
+#: of its text. Each line that is looked at takes some 40 bytes.
 _LONGEST: Final = 32 * MIB
+_MOST_LINES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[En
     """
     held, line, raw, first = b"", 1, 0, True
     broken: str | None = None
-    chunks = plain.chunks(path, block or _BLOCK)
+    chunks = _few_lines(plain.chunks(path, block or _BLOCK))
     while True:
         try:
             data, raw = next(chunks, (b"", raw))
@@ -84,8 +86,17 @@ def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[En
             return
         line += records.count(memoryview(held)[:used], b"\n")
         held = held[used:]
-        if len(held) > _LONGEST:
+        if len(held) > _LONGEST or records.count(held, b"\n") > _MOST_LINES:
             held, line = _shortened(held, line)
+
+
+def _few_lines(chunks: records.Chunks) -> records.Chunks:
+    """The same in smaller pieces, where one has more than _MOST_LINES lines."""
+    for data, raw in chunks:
+        parts = 1 + records.count(data, b"\n") // _MOST_LINES
+        size = max(1, -(-len(data) // parts))
+        for start in range(0, len(data), size):
+            yield data[start : start + size], raw
 
 
 def last_start(data: bytes, starts: Starts) -> int:

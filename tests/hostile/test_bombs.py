@@ -28,8 +28,13 @@ print(json.dumps([rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10
 """
 NDJSON = b'{"timestamp":"2024-02-05T10:00:00Z","account":"ann","object":"person","rows":5}\n'
 CSV = b"2024-02-05T10:00:00Z,ann,person,5\n"
+SLOW = (Path(__file__).parents[1] / "data" / "mysql_slow_log" / "percona.log").read_bytes()
 #: A log, and what comes behind its newlines.
-LOGS = {"ndjson": (NDJSON, NDJSON), "csv": (b"timestamp,account,object,rows\n" + CSV, CSV)}
+LOGS = {
+    "ndjson": (NDJSON, NDJSON),
+    "csv": (b"timestamp,account,object,rows\n" + CSV, CSV),
+    "mysql_slow_log": (SLOW, SLOW),
+}
 
 
 def packed(path: Path, parts: tuple[bytes, ...]) -> Path:
@@ -55,7 +60,9 @@ def read(source: str, path: Path) -> tuple[int, int]:
     return rows, most
 
 
-@pytest.mark.parametrize(("source", "name"), [("ndjson", "a.zst"), ("csv", "a.gz")])
+@pytest.mark.parametrize(
+    ("source", "name"), [("ndjson", "a.zst"), ("csv", "a.gz"), ("mysql_slow_log", "a.zst")]
+)
 def test_a_bomb_of_newlines_is_read_in_little_memory(source, name, tmp_path):
     first, second = LOGS[source]
     rows, usual = read(source, packed(tmp_path / f"few-{name}", (first,)))
