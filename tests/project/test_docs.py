@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import cli_reference
 import pytest
 import typer
 from typer.core import TyperGroup
@@ -81,24 +82,19 @@ def shell_lines(text: str) -> list[str]:
     return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", sorted(commands()))
-def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
-    text = read(README)
-    assert f"detector {name}" in text
-    own = rows(text)
-    missing = [
-        option
-        for parameter in commands()[name].params
-        for option in parameter.opts
-        if option.startswith("--") and option != "--help" and option not in own
-    ]
-    assert not missing, f"README lacks a table row for {missing} of detector {name}"
+def test_the_command_reference_is_what_the_code_says() -> None:
+    """To mend it: .venv/bin/python scripts/cli_reference.py"""
+    text = read(ROOT / "docs" / "cli.md")
+    assert text == cli_reference.page()
+    for name, command in commands().items():
+        section = text.split(f"\n## detector {name}\n")[1].split("\n## ")[0]
+        told = {option for option in rows(section) if option.startswith("--")}
+        real = {p.opts[0] for p in command.params if p.param_type_name == "option"}
+        assert told == real, name
 
 
-def test_the_readme_names_no_option_that_is_not_there() -> None:
-    real = {opt for command in commands().values() for p in command.params for opt in p.opts}
-    named = {name for name in rows(read(README)) if name.startswith("--")}
-    assert named <= real
+def test_the_readme_is_short() -> None:
+    assert len(read(README).splitlines()) <= 150
 
 
 @pytest.mark.parametrize("path", [README, *DOCS], ids=lambda path: path.name)
@@ -145,8 +141,8 @@ def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
             assert load(file) != Settings()
 
 
-def test_the_readme_s_settings_name_every_setting() -> None:
-    said = "".join(blocks(read(README), "toml"))
+def test_the_example_settings_name_every_setting() -> None:
+    said = blocks(read(ROOT / "docs" / "settings.md"), "toml")[0]
     assert set(tomllib.loads(said)) == {item.name for item in fields(Settings)}
 
 
