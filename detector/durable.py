@@ -65,6 +65,14 @@ def appending(path: Path) -> Iterator[int]:
     sync(path.parent)
 
 
+def open_lock(path: Path) -> int:
+    """The handle of a lock file, made where there is none. Raises OSError.
+
+    Not through a link: whoever may write there could have another file made, or held.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 def replace_folder(fresh: Path, path: Path) -> None:
     """Puts the folder ``fresh`` in the place of ``path``, and deletes what was there.
 

@@ -20,6 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from detector import durable
 from detector.errors import LedgerError
 
 FILE: Final = "episodes.sqlite"
@@ -68,7 +69,7 @@ class Kept:
 def locked(ledger: Path) -> Iterator[None]:
     """Keeps others that would raise alerts from a ledger out meanwhile. Raises LedgerError."""
     try:
-        lock = os.open(ledger / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = durable.open_lock(ledger / LOCK)
     except OSError as error:
         raise _failed(ledger, error) from error
     try:
@@ -135,7 +136,7 @@ def save(
         return
     path = ledger / FILE
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(durable.open_lock(path))  # of its owner alone, and no link
         with closing(_connected(path)) as rows:
             rows.execute("BEGIN IMMEDIATE")
             _change(rows, forgotten, standings, messages)

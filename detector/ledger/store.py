@@ -26,6 +26,7 @@ from typing import Final
 import polars as pl
 
 import detector
+from detector import durable
 from detector.errors import LedgerError
 from detector.ledger import digests, hold, manifest
 from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
@@ -225,9 +226,7 @@ class Ledger:
         another one holds the ledger.
         """
         try:
-            # Not through a link: whoever may write here could have another file emptied.
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            lock = os.fdopen(os.open(self.path / LOCK, flags, 0o600), "r+b")
+            lock = os.fdopen(durable.open_lock(self.path / LOCK), "r+b")
         except OSError as error:
             raise self.unwritable(error) from error
         with lock:

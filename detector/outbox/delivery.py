@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from detector import durable
 from detector.feed.route import Route
 from detector.outbox.drain import Drain, Report
 from detector.outbox.store import Outbox
@@ -60,7 +61,7 @@ def deliver(folder: Path, routes: Sequence[Route], patience: Patience) -> list[R
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether no other process delivers from this folder; none begins to until the end."""
-    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = durable.open_lock(folder / LOCK)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -20,6 +20,7 @@ from typing import Final, Self, TypeAlias
 
 import polars as pl
 
+from detector import durable
 from detector.alerts.alert import Alert
 from detector.errors import DetectorError, OutboxError, StateError
 from detector.outbox import tables as outbox
@@ -34,7 +35,6 @@ Rows: TypeAlias = sqlite3.Connection
 
 LOCK: Final = "watch.lock"
 #: Not through a link that somebody else may have put there.
-_LOCKING: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 VERSION: Final = "1"
 MEND: Final = "move the folder away to begin anew, with another ledger"
 
@@ -285,7 +285,7 @@ def failed(folder: Path, error: Exception) -> StateError:
 def _locked(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, _LOCKING, 0o600)
+        lock = durable.open_lock(folder / LOCK)
     except OSError as error:
         what = f"cannot be made ({error.strerror or error})"
         raise StateError(what, where=folder, hint="name another folder for --state") from error

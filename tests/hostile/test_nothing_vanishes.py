@@ -8,8 +8,10 @@ import pytest
 
 from detector import registry
 from detector.errors import InputError, LedgerError, StateError
+from detector.ledger import episodes
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
+from detector.outbox import delivery
 from detector.settings import Settings
 from detector.watch.state import State
 
@@ -112,4 +114,11 @@ def test_no_lock_follows_a_link(tmp_path):
     (tmp_path / "state" / "watch.lock").symlink_to(victim)
     with pytest.raises(StateError, match="cannot be made"):
         State.open(tmp_path / "state")
+    (folder / "episodes.lock").symlink_to(victim)
+    with pytest.raises(LedgerError), episodes.locked(folder):
+        pass
+    (tmp_path / "outbox").mkdir()
+    (tmp_path / "outbox" / delivery.LOCK).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"), delivery._alone(tmp_path / "outbox"):
+        pass
     assert victim.read_text() == "mine"
