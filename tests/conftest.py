@@ -10,6 +10,9 @@ import pytest
 
 from detector.cli.main import run
 
+UMASK = os.umask(0o022)
+os.umask(UMASK)
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -21,10 +24,9 @@ class Ran:
 @pytest.fixture(autouse=True)
 def _permissions() -> Iterator[None]:
     """The command withholds permissions from all that its process writes; tests share one."""
-    before = os.umask(0o022)
-    os.umask(before)
+    os.umask(UMASK)  # a fixture of the whole session may have run the command before
     yield
-    os.umask(before)
+    os.umask(UMASK)
 
 
 @pytest.fixture
