@@ -35,6 +35,8 @@ def samples() -> list[tuple[str, str, bytes]]:
             (name, path.name, b"".join(data for data, _ in chunks(path)))
             for path in paths
             if path.suffix not in {".md", ".tsv"}
+            # MariaDB's are as long, and cut alike.
+            and not path.name.startswith("mysql9.7")
         ]
         # Of exports, those with an entry a line.
         found += [each for each in texts if source.follows(each[2])]
