@@ -7,11 +7,16 @@ import pwd
 import random
 import shutil
 import socket
-from contextlib import suppress
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: Below those that Linux gives to connections (net.ipv4.ip_local_port_range).
 PORTS = (10_000, 32_768)
+#: Seconds in which a server has to start, and to stop.
+PATIENCE = 60
 
 
 class UnavailableError(RuntimeError):
@@ -56,3 +61,31 @@ def _entry(user: str) -> pwd.struct_passwd | None:
         return pwd.getpwnam(user)
     except KeyError:
         return None
+
+
+@contextmanager
+def started(
+    server: str, command: Sequence[str], folder: Path, ready: Callable[[], bool], errors: Path
+) -> Iterator[None]:
+    """A server that runs in ``folder`` once it is ``ready``; stopped at the end.
+
+    Raises UnavailableError, with the end of what stands in ``errors``.
+    """
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=folder)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not ready():
+            if time.monotonic() > until or process.poll() is not None:
+                raise UnavailableError(f"{server} did not start: {said(errors)}")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def said(errors: Path) -> str:
+    """The end of a server's log of errors, on one line."""
+    text = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
+    return " ".join(text.split())

@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from loopback import UnavailableError, free_port, unprivileged
+from loopback import PATIENCE, UnavailableError, free_port, started, unprivileged
 
 CONFIG = """<yandex>
 <logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
@@ -29,7 +28,6 @@ CONFIG = """<yandex>
 USER = """<{name}><password>{password}</password><networks><ip>127.0.0.1</ip></networks>
 <profile>default</profile><quota>default</quota></{name}>"""
 USERS = {"default": "", "alice": "", "bob": "right"}
-PATIENCE = 60
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,13 @@ class ClickHouse:
             command, capture_output=True, text=True, timeout=300, check=check, cwd=folder
         ).stdout
 
+    def has_database(self) -> bool:
+        """Whether it takes statements yet, and then has database ``office``."""
+        command = ["clickhouse-client", "--host", "127.0.0.1", "--port", str(self.tcp)]
+        command += ["--query", "CREATE DATABASE office"]
+        done = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE)
+        return done.returncode == 0
+
 
 @contextmanager
 def running(folder: Path) -> Iterator[ClickHouse]:
@@ -71,19 +76,9 @@ def running(folder: Path) -> Iterator[ClickHouse]:
         raise UnavailableError("no ClickHouse is installed (clickhouse-server was not found)")
     server = ClickHouse(free_port(), free_port())
     prefix = _laid(folder, server)
-    process = subprocess.Popen(
-        [*prefix, binary, f"--config-file={folder / 'config.xml'}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )
-    try:
-        _wait(process, server, folder / "errors")
+    command = [*prefix, binary, f"--config-file={folder / 'config.xml'}"]
+    with started("ClickHouse", command, folder, server.has_database, folder / "errors"):
         yield server
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def _laid(folder: Path, server: ClickHouse) -> tuple[str, ...]:
@@ -99,16 +94,3 @@ def _laid(folder: Path, server: ClickHouse) -> tuple[str, ...]:
     for name in ("data", "tmp", "files"):
         subprocess.run([*prefix, "mkdir", str(folder / name)], check=True)
     return prefix
-
-
-def _wait(process: subprocess.Popen[bytes], server: ClickHouse, errors: Path) -> None:
-    command = ["clickhouse-client", "--host", "127.0.0.1", "--port", str(server.tcp)]
-    command += ["--query", "CREATE DATABASE office"]
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(0.1)
-    said = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
-    raise UnavailableError(f"ClickHouse did not start: {' '.join(said.split())}")

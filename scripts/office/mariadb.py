@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from loopback import UnavailableError, free_port, unprivileged
+from loopback import UnavailableError, free_port, started, unprivileged
+
+from office.mysql_family import MySQLServer
 
 SETTINGS = {
     "slow_query_log": "1",
@@ -28,50 +28,19 @@ SETTINGS = {
     "innodb_flush_log_at_trx_commit": "0",
     "bind_address": "*",
 }
-PATIENCE = 60
 
 
-@dataclass(frozen=True)
-class MariaDB:
-    """A running server: root has no password on its socket, all of loopback may log in."""
-
-    data: Path
-    socket: Path
-    port: int
-
-    @property
-    def slow_log(self) -> Path:
-        """Where all statements are logged, with their rows."""
-        return self.data / "slow.log"
+class MariaDB(MySQLServer):
+    """A running MariaDB."""
 
     @property
     def audit_log(self) -> Path:
         """Where server_audit writes."""
         return self.data / "server_audit.log"
 
-    def run(
-        self,
-        script: str,
-        *,
-        user: str = "root",
-        host: str = "",
-        port: int = 0,
-        password: str = "",
-        database: str = "office",
-        options: tuple[str, ...] = (),
-        check: bool = True,
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs a script of the client in one session; its output goes nowhere but the result."""
-        way = ["-h", host, "-P", str(port or self.port)] if host else ["-S", str(self.socket)]
-        secret = [f"--password={password}"] if password else []
-        return subprocess.run(
-            ["mariadb", "--no-defaults", "-u", user, *way, *secret, *options, "-N", database],
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=check,
-        )
+    def client(self, program: str) -> list[str]:
+        """See MySQLServer; results have no names of columns."""
+        return [program or "mariadb", "--no-defaults", "-N"]
 
 
 @contextmanager
@@ -94,20 +63,10 @@ def running(folder: Path, **settings: str) -> Iterator[MariaDB]:
     config.write_text("[mariadbd]\n" + "\n".join(lines) + "\n")
     prefix = unprivileged(folder, "MariaDB", "mysql", 0o755)
     _install(prefix, config, server)
-    process = subprocess.Popen(
-        [*prefix, binary, f"--defaults-file={config}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )
-    try:
-        _wait(process, server, folder / "error.log")
+    command = [*prefix, binary, f"--defaults-file={config}"]
+    with started("MariaDB", command, folder, server.answers, folder / "error.log"):
         server.run("CREATE DATABASE office", database="mysql")
         yield server
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def _install(prefix: tuple[str, ...], config: Path, server: MariaDB) -> None:
@@ -117,14 +76,3 @@ def _install(prefix: tuple[str, ...], config: Path, server: MariaDB) -> None:
     if done.returncode:
         words = " ".join((done.stderr or done.stdout).split())[-300:]
         raise UnavailableError(f"mariadb-install-db failed: {words}")
-
-
-def _wait(process: subprocess.Popen[bytes], server: MariaDB, errors: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        done = server.run("SELECT 1", database="mysql", check=False)
-        if done.returncode == 0:
-            return
-        time.sleep(0.1)
-    said = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
-    raise UnavailableError(f"MariaDB did not start: {' '.join(said.split())}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from loopback import UnavailableError, free_port, unprivileged
+from loopback import UnavailableError, free_port, said, started, unprivileged
+
+from office.mysql_family import MySQLServer
 
 HOME = Path("/opt/mysql")
 SETTINGS = {
@@ -27,7 +27,6 @@ SETTINGS = {
     "innodb_redo_log_capacity": "16M",
     "bind_address": "127.0.0.1",
 }
-PATIENCE = 60
 
 
 def unpacked() -> bool:
@@ -42,42 +41,12 @@ def tool(name: str) -> list[str]:
     return [str(loader), "--library-path", path, str(HOME / "usr" / name)]
 
 
-@dataclass(frozen=True)
-class MySQL:
-    """A running server: root has no password on its socket, all of loopback may log in."""
+class MySQL(MySQLServer):
+    """A running MySQL."""
 
-    data: Path
-    socket: Path
-    port: int
-
-    @property
-    def slow_log(self) -> Path:
-        """Where all statements are logged, with their rows."""
-        return self.data / "slow.log"
-
-    def run(
-        self,
-        script: str,
-        *,
-        user: str = "root",
-        host: str = "",
-        password: str = "",
-        database: str = "office",
-        program: str = "bin/mysql",
-        options: tuple[str, ...] = (),
-        check: bool = True,
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs a script of the client in one session; its output goes nowhere but the result."""
-        way = ["-h", host, "-P", str(self.port)] if host else ["-S", str(self.socket)]
-        secret = [f"--password={password}"] if password else []
-        return subprocess.run(
-            [*tool(program), "--no-defaults", "-u", user, *way, *secret, *options, database],
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=check,
-        )
+    def client(self, program: str) -> list[str]:
+        """See MySQLServer."""
+        return [*tool(program or "bin/mysql"), "--no-defaults"]
 
 
 @contextmanager
@@ -104,22 +73,12 @@ def running(folder: Path, **settings: str) -> Iterator[MySQL]:
         timeout=120,
         check=False,
     )
+    errors = folder / "error.log"
     if done.returncode:
-        raise UnavailableError(f"mysqld --initialize failed: {_said(folder)}")
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-    )
-    try:
-        _wait(process, server, folder)
+        raise UnavailableError(f"mysqld --initialize failed: {said(errors)}")
+    with started("MySQL", command, folder, server.answers, errors):
         server.run("CREATE DATABASE office", database="mysql")
         yield server
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
 
 
 def _config(folder: Path, server: MySQL, settings: dict[str, str]) -> Path:
@@ -138,17 +97,3 @@ def _config(folder: Path, server: MySQL, settings: dict[str, str]) -> Path:
     path = folder / "my.cnf"
     path.write_text("[mysqld]\n" + "\n".join(lines) + "\n")
     return path
-
-
-def _wait(process: subprocess.Popen[bytes], server: MySQL, folder: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        if server.run("SELECT 1", database="mysql", check=False).returncode == 0:
-            return
-        time.sleep(0.1)
-    raise UnavailableError(f"MySQL did not start: {_said(folder)}")
-
-
-def _said(folder: Path) -> str:
-    path = folder / "error.log"
-    return " ".join(path.read_text(errors="replace").split())[-300:] if path.exists() else ""
