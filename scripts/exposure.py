@@ -37,22 +37,22 @@ def alert_times(path: Path) -> pl.DataFrame:
     )
 
 
-def out_by(sample: Path, thefts: pl.DataFrame, moment: datetime) -> int:
-    """Records the thieves' accounts read from the start of their theft to ``moment``.
+def taken(sample: Path, thefts: pl.DataFrame) -> pl.LazyFrame:
+    """The log's events of the thieves' accounts, from the start of their theft to its end.
 
-    Their ordinary work in that time is counted too: the log does not tell them apart.
+    Their ordinary work in that time is among them: the log does not tell them apart.
     """
-    return int(
+    return (
         pl.scan_parquet(sample / "*.parquet")
         .join(thefts.lazy().select("account", "start", "end"), on="account")
-        .filter(
-            pl.col("timestamp").is_between(pl.col("start"), pl.col("end")),
-            pl.col("timestamp") < moment,
-        )
-        .select(pl.col("rows").sum())
-        .collect()
-        .item()
+        .filter(pl.col("timestamp").is_between(pl.col("start"), pl.col("end")))
     )
+
+
+def out_by(sample: Path, thefts: pl.DataFrame, moment: datetime) -> int:
+    """Records of ``taken`` before ``moment``."""
+    events = taken(sample, thefts).filter(pl.col("timestamp") < moment)
+    return int(events.select(pl.col("rows").sum()).collect().item())
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from exposure import alert_times, incidents
+from exposure import alert_times, incidents, taken
 
 OUT = Path(__file__).parents[1] / "docs" / "theft.svg"
 
@@ -17,9 +17,7 @@ OUT = Path(__file__).parents[1] / "docs" / "theft.svg"
 def out_by_hour(sample: Path, thefts: pl.DataFrame) -> pl.DataFrame:
     """hour, out: records that the thieves' accounts read since their theft began."""
     return (
-        pl.scan_parquet(sample / "*.parquet")
-        .join(thefts.lazy().select("account", "start", "end"), on="account")
-        .filter(pl.col("timestamp").is_between(pl.col("start"), pl.col("end")))
+        taken(sample, thefts)
         .group_by(hour=pl.col("timestamp").dt.truncate("1h"))
         .agg(out=pl.col("rows").sum())
         .sort("hour")

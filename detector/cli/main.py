@@ -59,7 +59,7 @@ def options(
 
 
 def run() -> None:
-    """Entry point. Exit codes: 0 done, 1 failure or --fail-on-alert, 2 wrong usage."""
+    """Entry point. Exit codes: 0 done, 1 failure or --fail-on-alert, 2 wrong usage, 3 doubts."""
     # What is written names people: for the owner alone, unless the settings say otherwise.
     os.umask(READERS["owner"])
     try:

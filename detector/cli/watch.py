@@ -36,7 +36,7 @@ from detector.watch.holding import Holding
 from detector.watch.metrics import serve
 from detector.watch.pipe import StandardInput
 from detector.watch.sending import Sending
-from detector.watch.service import Renewed, Service, tell_health
+from detector.watch.service import Renewed, Say, Service, tell_health
 from detector.watch.shelf import Shelf
 from detector.watch.state import State
 from detector.watch.strangers import Looks, Strangers
@@ -165,13 +165,7 @@ class Makes:
             learned, people, rules, families, heed.hush, heed.explained, heed.stand
         )
 
-    def look_at(
-        self,
-        learned: Model,
-        rules: Settings,
-        logs: Sequence[str],
-        say: Callable[[str, str, Mapping[str, Any]], None],
-    ) -> None:
+    def look_at(self, learned: Model, rules: Settings, logs: Sequence[str], say: Say) -> None:
         """Says what was mistyped or forgotten. Raises SettingsError."""
         mistakes.look(
             learned, rules, self.directory, self.ledger, _inlets(logs)[0],
@@ -252,7 +246,7 @@ def _shelf(
     return Shelf(looks, known, Strangers(before), Streams(inlets))
 
 
-def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:
+def voice(*, as_json: bool) -> Say:
     """How the service speaks: lines for people, or JSON for machines; both on stderr."""
 
     def say(event: str, words: str, figures: Mapping[str, Any]) -> None:
@@ -267,9 +261,7 @@ def voice(*, as_json: bool) -> Callable[[str, str, Mapping[str, Any]], None]:
     return say
 
 
-def _ring(
-    say: Callable[[str, str, Mapping[str, Any]], None], sending: Sending, *, as_json: bool
-) -> Callable[[Sequence[Alert]], None]:
+def _ring(say: Say, sending: Sending, *, as_json: bool) -> Callable[[Sequence[Alert]], None]:
     def rang(alerts: Sequence[Alert]) -> None:
         sending.wake()
         for alert in alerts:
@@ -284,7 +276,7 @@ def _ring(
     return rang
 
 
-def _say_done(watcher: Watcher, say: Callable[[str, str, Mapping[str, Any]], None]) -> None:
+def _say_done(watcher: Watcher, say: Say) -> None:
     for words in watcher.shelf.said:
         say("log", words, {})
     logs = watcher.shelf.logs.values()

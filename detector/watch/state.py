@@ -34,7 +34,6 @@ from detector.watch.log import Log
 Rows: TypeAlias = sqlite3.Connection
 
 LOCK: Final = "watch.lock"
-#: Not through a link that somebody else may have put there.
 VERSION: Final = "1"
 MEND: Final = "move the folder away to begin anew, with another ledger"
 

@@ -12,13 +12,10 @@ from typing import Any
 
 import cli_reference
 import pytest
-import typer
-from typer.core import TyperGroup
 
 from detector import __version__, registry, schema
 from detector.alerts.techniques import TECHNIQUES
 from detector.campaigns.kinds import KINDS
-from detector.cli.main import app
 from detector.feed.route import routes
 from detector.feed.target import COMMON, KEYS_OF, Target
 from detector.forests import store
@@ -44,15 +41,7 @@ def type_of(kind: object) -> str:
 
 def commands() -> dict[str, Any]:
     """All commands, those of groups by both names: ``outbox list``."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
-    found = {}
-    for name, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            found |= {f"{name} {own}": each for own, each in command.commands.items()}
-        else:
-            found[str(name)] = command
-    return found
+    return dict(cli_reference.commands())
 
 
 def command_of(words: list[str]) -> tuple[str, list[str]]:
