@@ -5,6 +5,7 @@ No entry is copied: Arrow takes the block's bytes as they are, with the places w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,6 +28,7 @@ _BLOCK: Final = 8 * MIB
 #: of its text. Each line that is looked at takes some 40 bytes.
 _LONGEST: Final = 32 * MIB
 _MOST_LINES: Final = 1 << 20
+_EMPTY: Final = re.compile(rb"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,10 @@ def _text(data: bytes) -> str:
 
 
 def _shortened(held: bytes, line: int) -> tuple[bytes, int]:
-    """An entry that is too long, without its middle; its line numbers stay about right."""
-    kept = held[: MIB // 2] + b"\n" + held[-MIB // 2 :]
+    """An entry that is too long, without its empty lines or, where that is too little, its middle:
+    empty lines alone hide no table. Its line numbers stay about right.
+    """
+    kept = _EMPTY.sub(b"\n", held)
+    if len(kept) > _LONGEST or records.count(kept, b"\n") > _MOST_LINES:
+        kept = kept[: MIB // 2] + b"\n" + kept[-MIB // 2 :]
     return kept, line + held.count(b"\n") - kept.count(b"\n")

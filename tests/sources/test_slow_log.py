@@ -213,6 +213,18 @@ def test_an_entry_of_any_length_is_one_event(monkeypatch, tmp_path):
     assert found.rejects.is_empty()
 
 
+@pytest.mark.parametrize("blank", ["\n", " \t\n", "\r\n"])
+def test_empty_lines_hide_no_table(monkeypatch, tmp_path, blank):
+    from detector.reading import entries
+
+    monkeypatch.setattr(entries, "_MOST_LINES", 1000)
+    monkeypatch.setattr(entries, "_BLOCK", 1 << 14)
+    statement = f"SELECT *{blank * 300_000}FROM person{blank * 300_000}WHERE 1;"
+    found = read(SOURCE, tmp_path / "log", entry(statement, sent=7) + entry(sent=8))
+    assert found.events.select("object", "rows").rows()[0] == ("person", 7)
+    assert len(found.events) == 2
+
+
 def test_names_of_people_may_hold_anything(tmp_path):
     found = read(SOURCE, tmp_path / "log", entry(user="o[b] @ [x][o[b] @ [x]] @ web1 [10.1.2.3]"))
     assert found.events.select("account", "client_address").rows()[0][1] == "10.1.2.3"
