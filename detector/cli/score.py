@@ -87,7 +87,7 @@ def score(
         kept.save(ledger, memory)
     found = memory.incidents(alerts)
     scores = output.joined([part.scores for part in results])
-    held = heed.held(_held(results))
+    held = heed.held(_suppressed(results))
     rejects = book.rejects(taken.ingested.part_ids)
     output.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     output.write_held(out, held)
@@ -112,7 +112,7 @@ def _doubts(
     return {"warnings": list(warnings), "moved_features": [each.plain() for each in moves]}
 
 
-def _held(results: Sequence[Scored]) -> list[Alert]:
+def _suppressed(results: Sequence[Scored]) -> list[Alert]:
     return [alert for part in results for alert in part.held]
 
 

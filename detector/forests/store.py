@@ -127,10 +127,10 @@ def load(path: Path, families: Sequence[Family]) -> Model:
 def _stamp(path: Path) -> tuple[int, int]:
     """Which folder has this name now; an inode alone may be given away again."""
     try:
-        found = durable.standing(path).stat()
+        status = durable.standing(path).stat()
     except OSError:
         return 0, 0
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns
 
 
 def _load(path: Path, families: Sequence[Family]) -> Model:

@@ -30,9 +30,9 @@ def altered(wanted: Mapping[Path, str]) -> Iterable[tuple[Path, str]]:
     A file that was looked at is hashed anew once its stamp is another.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for path, found in zip(wanted, pool.map(_compare, wanted.items()), strict=True):
-            if found:
-                yield path, found
+        for path, problem in zip(wanted, pool.map(_compare, wanted.items()), strict=True):
+            if problem:
+                yield path, problem
 
 
 def _compare(item: tuple[Path, str]) -> str:
@@ -57,5 +57,5 @@ def _digest(path: Path) -> str:
 
 
 def _stamp(path: Path) -> Stamp:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

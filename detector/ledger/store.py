@@ -259,9 +259,9 @@ class Ledger:
         Gives it with the digests of its files. Raises LedgerError.
         """
         try:
-            found = digests.of([self.path / name for name in part.files])
-            named = {path.relative_to(self.path).as_posix(): told for path, told in found.items()}
-            whole = replace(part, digests=named)
+            hashes = digests.of([self.path / name for name in part.files])
+            by_name = {path.relative_to(self.path).as_posix(): own for path, own in hashes.items()}
+            whole = replace(part, digests=by_name)
             manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(whole))
         except OSError as error:
             raise self.unwritable(error) from error

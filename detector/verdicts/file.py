@@ -89,12 +89,12 @@ def _given(path: Path) -> int:
 
 def _all(data: bytes, path: Path, given: int) -> tuple[Record, ...]:
     """Raises VerdictError also where there are fewer than were ``given``."""
-    found = _records(data, path)
-    if len(found) < given:
-        what = f"verdicts are gone: {given} were given, and it has {len(found)}"
+    records = _records(data, path)
+    if len(records) < given:
+        what = f"verdicts are gone: {given} were given, and it has {len(records)}"
         hint = f"restore it from a copy, or, if you deleted them, delete {_count(path)}"
         raise VerdictError(what, where=path, hint=hint)
-    return found
+    return records
 
 
 def _records(data: bytes, path: Path) -> tuple[Record, ...]:
