@@ -1,4 +1,4 @@
-"""A real PostgreSQL, MariaDB, MySQL or ClickHouse for each test that asks for one."""
+"""A real PostgreSQL, MariaDB, MySQL or ClickHouse for each module of tests that asks for one."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from office.server import Server, running
 Started = TypeVar("Started")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgresql() -> Iterator[Server]:
     """Skips without PostgreSQL and pgaudit; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
     with _started(running) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mariadb() -> Iterator[MariaDB]:
     """Skips without MariaDB; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
     with _started(office_mariadb.running) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mysql() -> Iterator[MySQL]:
     """Skips where MySQL was not unpacked, whatever is required: not every machine can have it."""
     if not office_mysql.unpacked():
@@ -45,14 +45,14 @@ def mysql() -> Iterator[MySQL]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clickhouse() -> Iterator[ClickHouse]:
     """Skips without ClickHouse; fails instead where DETECTOR_REQUIRE_SERVERS=1."""
     with _started(office_clickhouse.running) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def explaining() -> Iterator[Server]:
     """A PostgreSQL with auto_explain beside pgaudit, which some roles are not audited by."""
     settings = {
