@@ -11,11 +11,11 @@ from functools import cache
 from types import ModuleType
 from typing import TypeVar
 
+from detector.delivery.format import Format
+from detector.delivery.sink import Sink
 from detector.features.feature import Family
-from detector.feed.format import Format
-from detector.feed.sink import Sink
-from detector.reading import plain
-from detector.reading.source import Source
+from detector.normalize import wrapped_logs
+from detector.normalize.source import Source
 
 Part = TypeVar("Part")
 
@@ -25,18 +25,36 @@ def parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
 
     Raises TypeError where a module lacks it or has something else there.
     """
+    return [_part(module, attribute, kind) for module in _modules(package)]
+
+
+def _modules(package: ModuleType) -> list[ModuleType]:
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+def _part(module: ModuleType, attribute: str, kind: type[Part]) -> Part:
+    part = getattr(module, attribute, None)
+    if not isinstance(part, kind):
+        raise TypeError(f"{module.__name__} must define {attribute}, a {kind.__name__}")
+    return part
+
+
+def vendor_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
+    """The ``attribute`` of the modules that have one, in the packages of ``package``.
+
+    Other modules of a vendor's package are its parser. Raises TypeError where a package has none.
+    """
     found: list[Part] = []
-    for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        part = getattr(module, attribute, None)
-        if not isinstance(part, kind):
-            raise TypeError(f"{module.__name__} must define {attribute}, a {kind.__name__}")
-        found.append(part)
+    for vendor in _modules(package):
+        modules = [module for module in _modules(vendor) if hasattr(module, attribute)]
+        if not modules:
+            raise TypeError(f"no module of {vendor.__name__} defines {attribute}")
+        found += [_part(module, attribute, kind) for module in modules]
     return found
 
 
-def _by_name(package: ModuleType, attribute: str, kind: type[Part]) -> dict[str, Part]:
-    found = parts(package, attribute, kind)
+def _by_name(found: list[Part], package: ModuleType) -> dict[str, Part]:
     named = {str(part.name): part for part in found}  # type: ignore[attr-defined]
     if len(named) != len(found):
         raise TypeError(f"two parts of {package.__name__} have the same name")
@@ -48,18 +66,18 @@ def sources() -> dict[str, Source]:
     """All log formats by name."""
     from detector import sources as package
 
-    found = _by_name(package, "SOURCE", Source)
-    return {name: plain.growing(source) for name, source in found.items()}
+    found = _by_name(vendor_parts(package, "SOURCE", Source), package)
+    return {name: wrapped_logs.growing(source) for name, source in found.items()}
 
 
 @cache
 def formats() -> dict[str, Format]:
     """All alert formats by name, with their variants."""
-    from detector import formats as package
+    from detector.delivery import formats as package
 
     found = [
         each
-        for part in _by_name(package, "FORMAT", Format).values()
+        for part in _by_name(parts(package, "FORMAT", Format), package).values()
         for each in (part, *part.variants)
     ]
     named = {part.name: part for part in found}
@@ -71,9 +89,9 @@ def formats() -> dict[str, Format]:
 @cache
 def sinks() -> dict[str, Sink]:
     """All kinds of destinations by the schemes of their URLs."""
-    from detector import sinks as package
+    from detector.delivery import sinks as package
 
-    kinds = _by_name(package, "SINK", Sink).values()
+    kinds = _by_name(parts(package, "SINK", Sink), package).values()
     found = {scheme: sink for sink in kinds for scheme in sink.schemes}
     if len(found) != sum(len(sink.schemes) for sink in kinds):
         raise TypeError("two sinks take the same scheme")
@@ -83,9 +101,9 @@ def sinks() -> dict[str, Sink]:
 @cache
 def families() -> tuple[Family, ...]:
     """All families of features, in the order of their names."""
-    from detector.features import families as package
+    from detector.features import catalogue as package
 
-    found = tuple(_by_name(package, "FAMILY", Family).values())
+    found = tuple(_by_name(parts(package, "FAMILY", Family), package).values())
     names = [feature.name for family in found for feature in family.features]
     if len(set(names)) != len(names):
         raise TypeError("two features have the same name")

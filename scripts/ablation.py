@@ -31,16 +31,16 @@ import polars as pl
 from measure import TAKEN, Outcome, Truth, logs
 
 from detector import registry
+from detector.core.settings import Settings
+from detector.features.baseline_training import learn, learn_until
 from detector.features.feature import Family
-from detector.features.learning import learn, learn_until
-from detector.features.table import DIMENSIONS, Learned, table
-from detector.forests import forest, lessons, training
-from detector.forests.data import Data
-from detector.forests.scoring import Scorer
+from detector.features.feature_table import DIMENSIONS, Learned, table
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading import directory
-from detector.settings import Settings
+from detector.model import isolation_forest, synthetic_positives, training
+from detector.model.scoring import Scorer
+from detector.model.training_data import Data
+from detector.normalize import account_directory
 
 #: Those of the drill's table too were reported before.
 REPORTED = {10, 11, 12}
@@ -104,7 +104,7 @@ class Ablation:
             learn_until=Remembered(learn_until),
             table=Remembered(partial(_table, self.all)),
         )
-        self.staged = lessons.lessons
+        self.staged = synthetic_positives.lessons
         self.lessons: pl.DataFrame | None = None
 
     def outcome(
@@ -116,16 +116,16 @@ class Ablation:
         taught: bool = True,
     ) -> Outcome:
         """Judged by ``families``, ``without`` the lessons of these kinds of campaign."""
-        fit = (lambda *_: Silent()) if silent else forest.fit
+        fit = (lambda *_: Silent()) if silent else isolation_forest.fit
         staged = partial(self._taught, without) if taught else untaught
         with (
             mock.patch.object(training, "features", self.known),
             mock.patch.object(training, "learn", self.known.learn),
             mock.patch.object(training, "learn_until", self.known.learn_until),
             mock.patch.object(training, "lessons", staged),
-            mock.patch("detector.forests.lookback.features", self.known),
-            mock.patch("detector.forests.scoring.features", self.known),
-            mock.patch("detector.forests.voices.forests.fit", fit),
+            mock.patch("detector.model.lookback.features", self.known),
+            mock.patch("detector.model.scoring.features", self.known),
+            mock.patch("detector.model.ensemble.forests.fit", fit),
         ):
             model = training.train(replace(self.data, families=families))
             days = sorted(set(self._days()))
@@ -173,7 +173,7 @@ def opened(folder: Path, budget: float) -> Ablation:
     ingest([(path, source) for path in files], ledger, settings, lambda _done, _words: None)
     days = ledger.days()
     hours, touched = ledger.hours(), ledger.touched(days[0], days[-1], DIMENSIONS)
-    people = directory.load(folder / "directory.csv")
+    people = account_directory.load(folder / "directory.csv")
     day = pl.col("hour").dt.convert_time_zone(settings.timezone).dt.date()
     data = Data(
         hours.filter(day <= until), touched.filter(pl.col("day") <= until), people, settings,

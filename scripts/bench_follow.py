@@ -36,11 +36,11 @@ def make(log: Path, events: int) -> None:
     """A log of the sample agency's staff, 10,000 events a second of its own time."""
     import numpy as np
 
-    from detector.reading import directory
+    from detector.normalize import account_directory
 
     if log.exists():
         return
-    people = directory.load(AGENCY / "directory.csv")["account"].to_list()
+    people = account_directory.load(AGENCY / "directory.csv")["account"].to_list()
     chance = np.random.default_rng(1)
     fresh = log.with_suffix(".tmp")
     with fresh.open("wb") as out:

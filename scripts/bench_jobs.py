@@ -21,9 +21,9 @@ CSVLOG_COLUMNS = 26
 def ingest(kind: str, log: Path, scratch: Path) -> dict[str, int]:
     """Both ledger tables, through detector's own ingest."""
     from detector import registry
+    from detector.core.settings import Settings
     from detector.ledger.ingest import ingest as run
     from detector.ledger.store import Ledger
-    from detector.settings import Settings
 
     found = {name.replace("-", "_"): source for name, source in registry.sources().items()}
     source = found[SOURCES.get(kind, kind)]

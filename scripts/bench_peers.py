@@ -30,15 +30,16 @@ import polars as pl
 from measure import TAKEN
 
 from detector import registry
-from detector.drill import casting, exposure, run
-from detector.drill.stage import DAYS, Stage
-from detector.features.measures import local_day, midnight
-from detector.features.table import DIMENSIONS
-from detector.forests import budget, store
-from detector.forests.model import Model
+from detector.core.settings import Settings
+from detector.drill import exposure, run, schedule
+from detector.drill.window import DAYS, Stage
+from detector.features.aggregates import local_day, midnight
+from detector.features.feature_table import DIMENSIONS
 from detector.ledger.store import Ledger
-from detector.reading import directory
-from detector.settings import Settings
+from detector.model import store
+from detector.model import threshold as budget
+from detector.model.model import Model
+from detector.normalize import account_directory
 
 START = date(2024, 1, 1)
 #: Days of an account's own past for its z, and the fewest of them.
@@ -193,7 +194,7 @@ def agency(work: Path, accounts: int, days: int, seed: int) -> Path:
     (folder / "logs" / "incidents.csv").unlink()
     (folder / "detector.toml").write_text('timezone = "Europe/Paris"\n', encoding="utf-8")
     last = START + timedelta(days=days - DAYS - 1)
-    command = "from detector.cli.main import run; run()"
+    command = "from detector.cli.app import run; run()"
     _quietly(
         [sys.executable, "-c", command, "train", folder / "logs", "--directory", people,
          "--until", last, "--settings", folder / "detector.toml", "--ledger", folder / "ledger",
@@ -218,13 +219,13 @@ def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]
     book = Ledger.open(folder / "ledger", rules.timezone)
     last = book.days()[-1]
     first = model.last_day + timedelta(days=1)
-    people = directory.load(folder / "directory.csv")
+    people = account_directory.load(folder / "directory.csv")
     hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
     stage = Stage(hours, touched, people, rules, first, last)
     honest = daily(stage)
     peers = {name: Peer.of(score, honest, model) for name, score in PEERS.items()}
-    staged = casting.cast(stage.world(model), seed, instances)
-    rounds = casting.rounds(staged, len(stage.people(model)))
+    staged = schedule.cast(stage.world(model), seed, instances)
+    rounds = schedule.rounds(staged, len(stage.people(model)))
     found: dict[str, list[pl.DataFrame]] = {name: [] for name in (*PEERS, OURS)}
     chance: dict[str, pl.DataFrame] = {}
     benign = dict.fromkeys(found, 0.0)

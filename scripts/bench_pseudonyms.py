@@ -19,10 +19,10 @@ from pathlib import Path
 import bench_data
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.pseudonyms.names import check_of
-from detector.settings import Settings
+from detector.privacy.pseudonyms import check_of
 
 VARIABLE = "BENCH_PSEUDONYM_KEY"
 

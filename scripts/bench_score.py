@@ -47,7 +47,7 @@ def _day(path: Path, day: int, per_day: int) -> None:
 
 
 def _command(*arguments: object) -> list[str]:
-    run = "from detector.cli.main import run; run()"
+    run = "from detector.cli.app import run; run()"
     return [sys.executable, "-c", run, *(str(argument) for argument in arguments)]
 
 

@@ -21,9 +21,9 @@ from proof.receiver import receive
 from proof.run import forked, gone, mock_kafka
 from proof.story import SERVED, Place, alert
 
-from detector.feed.route import Route
-from detector.outbox.delivery import Patience, deliver
-from detector.outbox.store import Outbox
+from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.store import Outbox
+from detector.delivery.routing import Route
 
 
 def plain(alerts: list[dict[str, object]], scratch: Path) -> float:

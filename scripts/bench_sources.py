@@ -76,7 +76,7 @@ def source_of(name: str) -> str:
 def detector(name: str, path: Path) -> Callable[[], int]:
     """Records that our source accounts for: events, rejects, and what is skipped."""
     from detector import registry
-    from detector.settings import Settings
+    from detector.core.settings import Settings
 
     source = registry.sources()[source_of(name)]
 

@@ -29,10 +29,10 @@ TIMES = 5
 
 def year_of(folder: Path, days: int) -> Path:
     """A ledger whose days are those of the bench's, again and again."""
+    from detector.core.schema import HOURS, TOUCHED
     from detector.ledger.manifest import Part
     from detector.ledger.store import Ledger
-    from detector.schema import HOURS, TOUCHED
-    from detector.watch.sealing import part_id, saved
+    from detector.watch.commit import part_id, saved
 
     place = folder / f"year-{days}"
     if (place / "made").exists():
@@ -71,9 +71,9 @@ def starts(folder: Path, ledger: Path, work: Path) -> list[tuple[float, float]]:
     """Seconds until it is ready, of a start from nothing and of those after kills."""
     import numpy as np
 
-    from detector.reading import directory
+    from detector.normalize import account_directory
 
-    people = directory.load(folder / "agency" / "directory.csv")["account"].to_list()
+    people = account_directory.load(folder / "agency" / "directory.csv")["account"].to_list()
     address = str(work / "notify")
     ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     ear.bind(address)
@@ -87,7 +87,7 @@ def starts(folder: Path, ledger: Path, work: Path) -> list[tuple[float, float]]:
             out.write(frame.write_ndjson().encode())
         begun = time.monotonic()
         child = subprocess.Popen(
-            [sys.executable, "-c", "from detector.cli.start import run; run()", "watch",
+            [sys.executable, "-c", "from detector.cli.main import run; run()", "watch",
              str(log.parent), "--state", str(work / "state"), "--ledger", str(ledger), "--out",
              str(work / "out"), "--model", str(folder / "model"), "--directory",
              str(folder / "agency" / "directory.csv")],

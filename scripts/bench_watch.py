@@ -45,7 +45,7 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
          "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
-        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", agency,
+        [sys.executable, "-c", "from detector.cli.app import run; run()", "train", agency,
          "--directory", agency / "directory.csv", "--ledger", folder / "ledger",
          "--model", folder / "model"],
         check=True,
@@ -102,21 +102,21 @@ def watching(
 ) -> Any:
     """A watcher of the folder ``logs`` in ``work``, where its state is too."""
     from detector import registry
-    from detector.alerts.judging import Judging
-    from detector.forests import store
+    from detector.detection.pipeline import Judging
     from detector.ledger.store import Ledger
-    from detector.reading import directory
+    from detector.model import store
+    from detector.normalize import account_directory
     from detector.watch import memory
-    from detector.watch.before import Before
-    from detector.watch.shelf import Shelf
+    from detector.watch.deduplication import Before
+    from detector.watch.log_tracker import Shelf
+    from detector.watch.new_files import Looks, Strangers
     from detector.watch.state import State
-    from detector.watch.strangers import Looks, Strangers
     from detector.watch.watcher import Watcher
 
     memory.lean()
     families = registry.families()
     model = store.load(model_folder, families)
-    people = directory.load(directory_file)
+    people = account_directory.load(directory_file)
     state = State.open(work / "state")
     ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
@@ -154,8 +154,8 @@ def count(folder: Path) -> dict[str, Any]:
 
 def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     from detector import registry
-    from detector.feed.route import routes
-    from detector.watch.sending import Sending
+    from detector.delivery.routing import routes
+    from detector.watch.sender import Sending
 
     work = folder / "ring"
     shutil.rmtree(work, ignore_errors=True)
@@ -233,7 +233,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=int, default=60)
     arguments.add_argument("--only", choices=["count", "ring"])
     asked = arguments.parse_args()
-    from detector.cli.start import lean
+    from detector.cli.main import lean
 
     lean()  # as the command does
     prepare(asked.folder, asked.accounts, asked.days)

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from detector.cli.main import app
+from detector.cli.app import app
 
 PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 HEAD = """# Command reference

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from detector.cli.main import run
+from detector.cli.app import run
 
 UMASK = os.umask(0o022)
 os.umask(UMASK)

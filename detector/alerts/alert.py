@@ -9,15 +9,15 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from detector.alerts.context import Context
-from detector.alerts.damage import expected, gone_in, pace
+from detector.alerts.evidence import Context
+from detector.alerts.impact import expected, gone_in, pace
 from detector.alerts.reasons import reasons
 from detector.alerts.techniques import techniques
+from detector.core.schema import SCORES
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.feature import Family
-from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.novelty import NAMES
-from detector.forests.model import Model
-from detector.schema import SCORES
+from detector.model.model import Model
 
 #: An alert as plain JSON; the keys are described in docs/alerts.md.
 Alert: TypeAlias = dict[str, Any]

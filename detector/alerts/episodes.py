@@ -15,11 +15,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from detector.alerts.alert import CLOSE, UPDATE, Alert
-from detector.alerts.context import Context, day_of
-from detector.alerts.damage import Out
+from detector.alerts.evidence import Context, day_of
+from detector.alerts.impact import Out
 from detector.alerts.severity import LADDER
-from detector.forests.budget import RUN_DAYS, worse
-from detector.phrases import counted
+from detector.core.formatting import counted
+from detector.model.threshold import RUN_DAYS, worse
 
 #: Updates of an entity on one day. Steps of severity always find room: what is left to climb is
 #: kept free for them.

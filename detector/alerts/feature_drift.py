@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from detector.core.formatting import share
 from detector.features.feature import Family
-from detector.forests.model import Model
-from detector.forests.scoring import day_ends
-from detector.forests.tail import Tail
-from detector.phrases import share
+from detector.model.calibration import Tail
+from detector.model.model import Model
+from detector.model.scoring import day_ends
 
 #: Days below which a week's own rhythm explains anything.
 FEWEST_DAYS: Final = 5

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from detector.alerts.alert import CLOSE, CREATE, Alert
 from detector.alerts.severity import DEFAULT, Bounds, Impact, severity, worst
-from detector.features.measures import ACCOUNT, ADDRESS, GROUP, OBJECT
-from detector.forests.budget import RUN_DAYS
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
+from detector.model.threshold import RUN_DAYS
 
 #: An episode may be silent while it goes on; a week more, since thieves rest too.
 SAME_DAYS: Final = RUN_DAYS + 7

@@ -7,7 +7,7 @@ from typing import Any
 
 from detector.alerts.alert import Alert
 from detector.alerts.episodes import Standing
-from detector.phrases import counted
+from detector.core.formatting import counted
 
 
 def plain(standing: Standing, last: Alert | None) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.alerts.damage import expected
+from detector.alerts.impact import expected
+from detector.core.formatting import count, counted
+from detector.features.aggregates import ACCOUNT, ADDRESS, OBJECT
 from detector.features.feature import Family, Figures
-from detector.features.measures import ACCOUNT, ADDRESS, OBJECT
-from detector.phrases import count, counted
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
 WORTH_SAYING = 1.0

@@ -7,8 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from detector.features.measures import ACCOUNT
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.features.aggregates import ACCOUNT
 
 LADDER: Final = ("low", "medium", "high", "critical")
 #: Usual days of one account that make records out medium, high and critical. A thief of ten times

@@ -15,10 +15,10 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from detector.campaigns.act import ACTS
-from detector.campaigns.staging import Paging, Scene, Staged, Targets, again, pages
-from detector.campaigns.world import ESTABLISHED, World
-from detector.schema import empty
+from detector.campaigns.ledger_rows import ACTS
+from detector.campaigns.patterns import Paging, Scene, Staged, Targets, again, pages
+from detector.campaigns.population import ESTABLISHED, World
+from detector.core.schema import empty
 
 #: Accounts cast and what they do, as ACTS, with all entities behind it; None where nobody fits.
 Stage: TypeAlias = Callable[[Scene], tuple[pl.DataFrame, Targets] | None]

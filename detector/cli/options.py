@@ -10,10 +10,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 from detector import registry
-from detector import settings as settings_file
-from detector.errors import InputError, SettingsError
-from detector.feed.format import Format
-from detector.settings import Settings
+from detector.core import settings as settings_file
+from detector.core.errors import InputError, SettingsError
+from detector.core.settings import Settings
+from detector.delivery.format import Format
 
 
 def _of_settings(context: typer.Context, option: typer.CallbackParam, value: Path) -> Path:

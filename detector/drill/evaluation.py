@@ -8,7 +8,7 @@ from datetime import date
 import polars as pl
 
 from detector.drill import exposure
-from detector.features.measures import ACCOUNT
+from detector.features.aggregates import ACCOUNT
 
 KEYS = ["entity_kind", "entity"]
 

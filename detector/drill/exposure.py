@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from detector.schema import TIMESTAMP, Schema
+from detector.core.schema import TIMESTAMP, Schema
 
 HOUR = timedelta(hours=1)
 

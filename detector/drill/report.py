@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from detector.campaigns.kinds import KINDS
+from detector.core.formatting import counted, share
 from detector.drill import exposure
-from detector.drill.casting import asked
 from detector.drill.run import Drilled
-from detector.drill.stage import Stage
-from detector.forests.model import Model
-from detector.phrases import counted, share
+from detector.drill.schedule import asked
+from detector.drill.window import Stage
+from detector.model.model import Model
 
 
 def summary(

@@ -8,19 +8,19 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.campaigns.staging import Staged
-from detector.drill import casting, exposure
-from detector.drill.stage import Stage
-from detector.features import table as features
+from detector.campaigns.patterns import Staged
+from detector.core.schema import DRILL, check, empty
+from detector.drill import exposure, schedule
+from detector.drill.window import Stage
+from detector.features import feature_table as features
+from detector.features.aggregates import local_day
+from detector.features.baseline_training import learn_until
 from detector.features.feature import Family
-from detector.features.learning import learn_until
-from detector.features.measures import local_day
-from detector.forests.budget import RUN_DAYS
-from detector.forests.data import FEWEST_DAYS
-from detector.forests.lookback import kept_honest
-from detector.forests.model import Model
-from detector.forests.scoring import LOOKBACK, Scorer
-from detector.schema import DRILL, check, empty
+from detector.model.lookback import kept_honest
+from detector.model.model import Model
+from detector.model.scoring import LOOKBACK, Scorer
+from detector.model.threshold import RUN_DAYS
+from detector.model.training_data import FEWEST_DAYS
 
 #: Days scored together. More share the reading of the past, fewer need less memory.
 TOGETHER = 14
@@ -56,9 +56,9 @@ def drill(
     progress: Progress = lambda _share, _words: None,
 ) -> Drilled:
     """Campaigns of all kinds, scored at the model's threshold; the same for the same ``seed``."""
-    staged = casting.cast(stage.world(model), seed, instances)
+    staged = schedule.cast(stage.world(model), seed, instances)
     people = stage.people(model)
-    rounds = casting.rounds(staged, len(people))
+    rounds = schedule.rounds(staged, len(people))
     passes = len(rounds) + 1
     honest = rung(stage, [], model, families, _part(progress, 0.0, passes))
     parts, benign = [], 0
@@ -154,9 +154,9 @@ def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.
         [
             (
                 each.name,
-                casting.kind_of(each.name),
+                schedule.kind_of(each.name),
                 sorted({kind for kind, _ in each.targets}),
-                len(casting.thieves(each)),
+                len(schedule.thieves(each)),
             )
             for each in on_stage
         ],

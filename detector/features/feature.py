@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from detector.features.expected import RUNNING
+from detector.features.expectation import RUNNING
 
 #: One row of the feature table, by column name.
 Figures: TypeAlias = Mapping[str, Any]

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.features.expected import REACH, RECENT
-from detector.features.measures import SLOTS
-from detector.features.robust import Floats, Integers
+from detector.features.aggregates import SLOTS
+from detector.features.expectation import REACH, RECENT
+from detector.features.robust_stats import Floats, Integers
 
 #: Columns of what a model remembers of values seen in training: the last day of each.
 KNOWN = {

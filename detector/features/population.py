@@ -16,11 +16,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features import robust
-from detector.features.measures import SLOTS
-from detector.features.panel import Panel
-from detector.features.peers import PRIOR_MEMBERS, Peers
-from detector.features.robust import Floats, Integers
+from detector.features import robust_stats
+from detector.features.aggregates import SLOTS
+from detector.features.daily_matrix import Panel
+from detector.features.peer_movement import PRIOR_MEMBERS, Peers
+from detector.features.robust_stats import Floats, Integers
 
 #: Days of the windows, the scored day with them.
 MONTH: Final = 28
@@ -168,18 +168,18 @@ def _reference(logs: Floats, peers: Peers, service: NDArray[np.bool_]) -> tuple[
 
 def _middle(logs: Floats) -> tuple[Floats, Floats]:
     """Median and spread of each figure; 0 and LEAST of nobody's."""
-    middle = robust.median(logs.T)
-    apart = robust.spread(logs.T, LEAST)
+    middle = robust_stats.median(logs.T)
+    apart = robust_stats.spread(logs.T, LEAST)
     return np.nan_to_num(middle), np.where(np.isnan(apart), LEAST, apart)
 
 
 def _drawn(logs: Floats, centre: Floats, spread: Floats) -> tuple[Floats, Floats]:
     """Of some accounts, drawn to a prior as if that were PRIOR_MEMBERS."""
-    number = robust.counts(logs.T)
+    number = robust_stats.counts(logs.T)
     middle, apart = _middle(logs)
     return (
-        robust.shrunk(number, middle, centre, PRIOR_MEMBERS),
-        np.sqrt(robust.shrunk(number, apart**2, spread**2, PRIOR_MEMBERS)),
+        robust_stats.shrunk(number, middle, centre, PRIOR_MEMBERS),
+        np.sqrt(robust_stats.shrunk(number, apart**2, spread**2, PRIOR_MEMBERS)),
     )
 
 

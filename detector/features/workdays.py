@@ -7,8 +7,8 @@ from datetime import date
 
 import polars as pl
 
-from detector import public_holidays
-from detector.settings import Settings
+from detector.core import public_holidays
+from detector.core.settings import Settings
 
 
 def off(days: Iterable[date], settings: Settings) -> frozenset[date]:

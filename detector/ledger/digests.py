@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from detector.durable import AT_ONCE
+from detector.core.files import AT_ONCE
 
 #: What changes with every change of a file: its inode, size and times. The last cannot be set.
 Stamp: TypeAlias = tuple[int, int, int, int]

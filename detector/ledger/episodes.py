@@ -20,8 +20,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from detector import durable
-from detector.errors import LedgerError
+from detector.core import files
+from detector.core.errors import LedgerError
 
 FILE: Final = "episodes.sqlite"
 LOCK: Final = "episodes.lock"
@@ -69,7 +69,7 @@ class Kept:
 def locked(ledger: Path) -> Iterator[None]:
     """Keeps others that would raise alerts from a ledger out meanwhile. Raises LedgerError."""
     try:
-        lock = durable.open_lock(ledger / LOCK)
+        lock = files.open_lock(ledger / LOCK)
     except OSError as error:
         raise _failed(ledger, error) from error
     try:
@@ -136,7 +136,7 @@ def save(
         return
     path = ledger / FILE
     try:
-        os.close(durable.open_lock(path))  # of its owner alone, and no link
+        os.close(files.open_lock(path))  # of its owner alone, and no link
         with closing(_connected(path)) as rows:
             rows.execute("BEGIN IMMEDIATE")
             _change(rows, forgotten, standings, messages)

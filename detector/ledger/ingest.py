@@ -13,20 +13,20 @@ from typing import Final, Literal, TypeAlias
 
 import polars as pl
 
-from detector.errors import InputError
+from detector.core.errors import InputError
+from detector.core.formatting import counted, readable, share
+from detector.core.prefetch import ahead
+from detector.core.settings import Settings
 from detector.ledger import manifest
+from detector.ledger.input_writer import Writer
 from detector.ledger.manifest import Part
 from detector.ledger.overlap import Overlap, overlap
 from detector.ledger.store import Ledger
-from detector.ledger.writing import Writer
-from detector.phrases import counted, readable, share
-from detector.pseudonyms import names
-from detector.reading import contain, veil
-from detector.reading import identity as persons
-from detector.reading.ahead import ahead
-from detector.reading.opening import Identity, head, identity
-from detector.reading.source import Batch, Source, Tail
-from detector.settings import Settings
+from detector.normalize import containment, pseudonymize
+from detector.normalize import shared_accounts as persons
+from detector.normalize.source import Batch, Source, Tail
+from detector.privacy import pseudonyms
+from detector.readers.compression import Identity, head, identity
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
 TAILS: Final = 20
@@ -100,7 +100,7 @@ def ingest(
     unused: list[tuple[Path, str]] = []
     first: InputError | None = None
     done = 0
-    found = names.of(settings)
+    found = pseudonyms.of(settings)
     ledger.demand_pseudonyms(found.check if found is not None else "")
     with ledger.writing():
         known = {part.id: part for part in ledger.parts()}
@@ -109,7 +109,7 @@ def ingest(
             size = path.stat().st_size
             shifted = partial(_shift, advance, done)
             try:
-                behind = veil.veiled(persons.mapped(source, settings), found)
+                behind = pseudonymize.veiled(persons.mapped(source, settings), found)
                 reports.append(_one(path, behind, ledger, settings, known, shifted))
             except InputError as error:
                 first = first or error
@@ -184,13 +184,13 @@ def _written(
             writer.finish()
         return writer
 
-    writer = contain.taken(source, path, settings, tail, take)
+    writer = containment.taken(source, path, settings, tail, take)
     _demand_no_loss(path, source, old, writer)
     twice = _overlap(ledger, writer, others)
     if twice is None:
         return writer, ""
     if twice.is_sure:
-        once = contain.taken(source, path, settings, tail, partial(take, known=twice.keys))
+        once = containment.taken(source, path, settings, tail, partial(take, known=twice.keys))
         for day in set(writer.days) - set(once.days):
             for table in ("hours", "touched"):
                 ledger.file(table, day, stem()).unlink(missing_ok=True)

@@ -13,9 +13,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from detector.durable import sync
-from detector.errors import LedgerError
-from detector.settings import Settings
+from detector.core.errors import LedgerError
+from detector.core.files import sync
+from detector.core.settings import Settings
 
 #: 2: hours know their minutes. 4: manifests have the digests of their files.
 FORMAT: Final = 4

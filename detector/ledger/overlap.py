@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.ledger.fold import HOUR_KEYS
+from detector.ledger.aggregate import HOUR_KEYS
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
 

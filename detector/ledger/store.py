@@ -26,13 +26,13 @@ from typing import Final
 import polars as pl
 
 import detector
-from detector import durable
-from detector.errors import LedgerError
-from detector.ledger import digests, hold, manifest
-from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
+from detector.core import files as durable
+from detector.core.errors import LedgerError
+from detector.core.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
+from detector.ledger import digests, lease, manifest
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
 from detector.ledger.manifest import Part
-from detector.pseudonyms.names import difference
-from detector.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
+from detector.privacy.pseudonyms import difference
 
 FILE_NAME: Final = "ledger.json"
 LOCK: Final = "lock"
@@ -238,7 +238,7 @@ class Ledger:
                     where=self.path,
                     hint="try again when it is done",
                 ) from None
-            hold.demand(self.path, state)
+            lease.demand(self.path, state)
             self._sweep()
             try:
                 yield

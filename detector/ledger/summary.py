@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import polars as pl
 
+from detector.core.formatting import share
+from detector.core.schema import READING
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
-from detector.phrases import share
-from detector.schema import READING
 
 #: Above this share of reads without a row count, a person is told.
 UNKNOWN_SHARE = 0.2

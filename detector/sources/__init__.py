@@ -1,5 +1,5 @@
-"""Log formats, one file each: every module here defines one ``SOURCE``.
+"""Log formats, in a package for each vendor: a module that defines ``SOURCE`` is one format.
 
-``detector.registry.sources()`` finds them by location. Shared machinery (blocks of bytes,
-column mapping, rejects) is in ``detector.reading``.
+``detector.registry.sources()`` finds them by location. Machinery that vendors share is in
+``detector.readers`` (bytes to records) and ``detector.normalize`` (records to events).
 """

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from detector.alerts.alert import CREATE, Alert
-from detector.feed.story import LOG
-from detector.ledger.doubts import FEW, Counts, rejected
-from detector.phrases import readable
-from detector.settings import HEALTH
-from detector.watch.calendar import AHEAD
-from detector.watch.conditions import Conditions
-from detector.watch.log import Log
-from detector.watch.newcomers import Newcomers
+from detector.core.formatting import readable
+from detector.core.settings import HEALTH
+from detector.delivery.alert_fields import LOG
+from detector.ledger.data_quality import FEW, Counts, rejected
+from detector.watch.day_schedule import AHEAD
+from detector.watch.log_conditions import Conditions
+from detector.watch.log_position import Log
+from detector.watch.new_accounts import Newcomers
 
 #: Events over which the share without row counts is taken.
 WINDOW: Final = 500

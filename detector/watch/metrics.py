@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from detector.errors import SettingsError
+from detector.core.errors import SettingsError
 
 HOST: Final = "127.0.0.1"
 GAUGES: Final = {

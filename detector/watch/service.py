@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from detector.alerts import feature_drift
 from detector.alerts.alert import Alert
-from detector.alerts.judging import Judging
-from detector.errors import DetectorError
-from detector.watch import standing
+from detector.core.errors import DetectorError
+from detector.detection.pipeline import Judging
+from detector.watch import status
 from detector.watch.health import Health, alert
-from detector.watch.notify import notify
+from detector.watch.systemd import notify
 from detector.watch.watcher import Cycle, Watcher
 
 #: Seconds between two looks for something to read while there is nothing.
@@ -63,7 +63,7 @@ class Service:
     _events: int = 0
     _rate: float = 0.0
     _drift: str = ""
-    _zone: standing.Zone = field(default_factory=standing.Zone)
+    _zone: status.Zone = field(default_factory=status.Zone)
     _counted: date | None = None
     _moved: set[tuple[str, str]] = field(default_factory=set)
 
@@ -116,9 +116,9 @@ class Service:
         self._rate = self._events / max(now - self._told_at, 1e-9)
         self._events, self._told_at = 0, now
         wrong = self.health.conditions.now
-        found = standing.standing(self.watcher, self._rate, time.time(), wrong)
+        found = status.standing(self.watcher, self._rate, time.time(), wrong)
         found["timezone_doubt"] = self._zone.words or None
-        standing.write(self.watcher.state.folder, found)
+        status.write(self.watcher.state.folder, found)
         self.told(found)
         words = f"{found['events_per_second']:g} events/s, {found['lag_bytes']} bytes behind"
         notify("WATCHDOG=1", f"STATUS={words}")
@@ -174,7 +174,7 @@ class Service:
 
     def _look_at_rate(self) -> None:
         """Whether alerts come at another rate than was promised."""
-        rate = standing.rate(self.watcher)
+        rate = status.rate(self.watcher)
         words = rate.drift()
         if words and words != self._drift:
             self.say("drift", words, rate.plain())
@@ -189,7 +189,7 @@ def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     found += [
         alert(each.name, each.what, each.words, now, health.model, each.once)
         for each in health.conditions.new(
-            logs, health.silent_after, standing.behind(watcher), watcher.shelf.denied
+            logs, health.silent_after, status.behind(watcher), watcher.shelf.denied
         )
     ]
     found += health.newcomers(watcher.newcomers, now)

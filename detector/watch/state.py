@@ -20,15 +20,15 @@ from typing import Final, Self, TypeAlias
 
 import polars as pl
 
-from detector import durable
 from detector.alerts.alert import Alert
-from detector.errors import DetectorError, OutboxError, StateError
-from detector.outbox import tables as outbox
-from detector.outbox.store import Outbox
-from detector.reading.packing import packed, unpacked
-from detector.schema import HOURS, REJECTS, TOUCHED, check
-from detector.watch import log as logs
-from detector.watch.log import Log
+from detector.core import files
+from detector.core.errors import DetectorError, OutboxError, StateError
+from detector.core.frame_bytes import packed, unpacked
+from detector.core.schema import HOURS, REJECTS, TOUCHED, check
+from detector.delivery.outbox import schema as outbox
+from detector.delivery.outbox.store import Outbox
+from detector.watch import log_position as logs
+from detector.watch.log_position import Log
 
 #: A transaction that is under way.
 Rows: TypeAlias = sqlite3.Connection
@@ -284,7 +284,7 @@ def failed(folder: Path, error: Exception) -> StateError:
 def _locked(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = durable.open_lock(folder / LOCK)
+        lock = files.open_lock(folder / LOCK)
     except OSError as error:
         what = f"cannot be made ({error.strerror or error})"
         raise StateError(what, where=folder, hint="name another folder for --state") from error

@@ -16,23 +16,24 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import batch, feature_drift, kept, ongoing
+from detector.alerts import episode_store, feature_drift, ongoing
 from detector.alerts.alert import Alert
-from detector.alerts.judging import Judging
-from detector.alerts.told import Scored
-from detector.errors import InputError
+from detector.core.errors import InputError
+from detector.core.schema import SCORES
+from detector.detection import batch
+from detector.detection.pipeline import Judging
+from detector.detection.results import Scored
 from detector.ledger.store import Ledger
-from detector.schema import SCORES
-from detector.watch import sealing, state
-from detector.watch.calendar import AHEAD, Calendar, believed
-from detector.watch.held import Held
-from detector.watch.intake import Intake, Piece
-from detector.watch.live import SHARD, Live
-from detector.watch.newcomers import Newcomers
-from detector.watch.shelf import Shelf
+from detector.watch import commit, state
+from detector.watch.batch_changes import Turn
+from detector.watch.day_schedule import AHEAD, Calendar, believed
+from detector.watch.intraday_scoring import SHARD, Live
+from detector.watch.log_tracker import Shelf
+from detector.watch.micro_batch import Intake, Piece
+from detector.watch.new_accounts import Newcomers
+from detector.watch.open_days import Books, OpenDays, fold, together
+from detector.watch.pending_statements import Held
 from detector.watch.state import State
-from detector.watch.sums import Books, OpenDays, fold, together
-from detector.watch.turn import Turn
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
 MANY: Final = 3_000_000
@@ -193,7 +194,7 @@ class Watcher:
         # First: killed after it, the next start raises the same once more. The other way round, it
         # would not know of episodes that were told.
         if self.judging.memory is not None:
-            kept.save(self.ledger.path, self.judging.memory)
+            episode_store.save(self.ledger.path, self.judging.memory)
         facts = self.calendar.facts()
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
         logs = [self.shelf.logs[number] for number in sorted(self.shelf.changed)]
@@ -286,7 +287,7 @@ class Watcher:
     def _remember(self, judging: Judging) -> None:
         """Judges by what was raised from the ledger, be it by ``score``."""
         first = min([*self.calendar.dirty, *self.calendar.scored], default=None)
-        memory = kept.load(self.ledger.path, first, judging.model, judging.settings)
+        memory = episode_store.load(self.ledger.path, first, judging.model, judging.settings)
         self.judging = replace(judging, memory=memory)
         self.live = Live(self.judging)
 
@@ -338,12 +339,12 @@ class Watcher:
         if not days and not self._rejects and not contents:
             return
         known = {part.id for part in self.intake.parts}
-        seal = sealing.Seal(self.ledger, self._next_part())
+        seal = commit.Seal(self.ledger, self._next_part())
         seal.write(self.open, days, self.state.rejects(), contents - known)
         self._forget(days, contents)
 
     def _next_part(self) -> str:
-        return sealing.part_id(self._facts["id"], int(self._facts.get("seals", "0")))
+        return commit.part_id(self._facts["id"], int(self._facts.get("seals", "0")))
 
     def _forget(self, days: Sequence[date], contents: Collection[str]) -> None:
         """What a sealed part holds."""
@@ -372,6 +373,6 @@ def _write(out: Path, day: date, scores: pl.DataFrame) -> None:
     """SCORES of one day, the whole file or the old one. Raises InputError."""
     path = out / "scores" / f"{day.isoformat()}.parquet"
     try:
-        sealing.saved(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
+        commit.saved(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error

@@ -21,9 +21,9 @@ from typing import Any
 from loopback import free_port
 
 from detector import registry
-from detector.outbox import backoff
-from detector.outbox.delivery import Patience, deliver
-from detector.outbox.store import Outbox
+from detector.delivery.outbox import backoff
+from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.store import Outbox
 from proof.receiver import receive
 from proof.story import SERVED, Place, alert, in_file, noted
 

@@ -13,8 +13,8 @@ from typing import Any
 from receivers.splunk import TOKEN
 
 from detector import registry
-from detector.feed.route import Route, routes
-from detector.feed.trial import trial
+from detector.delivery.routing import Route, routes
+from detector.delivery.test_alert import trial
 
 START = datetime(2024, 2, 5, tzinfo=UTC)
 ENTITIES = 150

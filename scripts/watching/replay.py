@@ -82,7 +82,7 @@ pl.read_parquet({str(path)!r}).sort("timestamp", maintain_order=True).write_ndjs
 
 
 def _command(flags: list[str]) -> list[str]:
-    return [sys.executable, "-c", "from detector.cli.start import run; run()", *flags]
+    return [sys.executable, "-c", "from detector.cli.main import run; run()", *flags]
 
 
 def _run(flags: list[str]) -> None:
@@ -134,8 +134,8 @@ def _stopped(child: subprocess.Popen[bytes], place: Path) -> None:
 def _of(folder: Path, kind: str) -> dict[str, Any]:
     import polars as pl
 
+    from detector.delivery.outbox.store import Outbox
     from detector.ledger.store import Ledger
-    from detector.outbox.store import Outbox
 
     ledger = Ledger.open(folder / "ledger", None)
     days = ledger.days()

@@ -17,7 +17,7 @@ from typing import Any
 
 from loopback import UnavailableError
 
-from detector.cli import main as command
+from detector.cli import app as command
 from watching import replay, soak
 from watching.database import HISTORY, Load, loaded
 from watching.subject import AGENCY, Subject
@@ -144,7 +144,7 @@ def counted(place: Path, name: str) -> dict[str, Any]:
 
 
 def _alerts(folder: Path) -> list[str]:
-    from detector.outbox.store import Outbox
+    from detector.delivery.outbox.store import Outbox
 
     with Outbox.open(folder / "state", create=False) as box:
         return sorted(box.ids())

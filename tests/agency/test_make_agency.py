@@ -8,7 +8,7 @@ import pytest
 from agency import Agency
 from polars.testing import assert_frame_equal
 
-from detector.reading.paths import expand
+from detector.readers.discovery import expand
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "agency"
 SMALL = ["--accounts", "30", "--days", "45", "--theft-days", "5", "--stolen", "50000"]

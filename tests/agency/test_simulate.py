@@ -9,7 +9,7 @@ from agency import Agency, Plan, simulate
 from agency.realism import local
 from polars.testing import assert_frame_equal
 
-from detector.schema import ACTIONS, DIRECTORY, EVENTS
+from detector.core.schema import ACTIONS, DIRECTORY, EVENTS
 
 SMALL = Plan(seed=5, accounts=40, days=28, theft_days=10, stolen=200_000)
 

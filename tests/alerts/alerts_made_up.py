@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from detector.features.table import Learned
-from detector.forests.model import Model
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.features.feature_table import Learned
+from detector.model.model import Model
 
 DAY = date(2024, 2, 5)
 

@@ -6,12 +6,12 @@ import polars as pl
 import pytest
 from alerts_made_up import DAY, model, row
 
-from detector import schema
 from detector.alerts.alert import raised
-from detector.alerts.context import Context
-from detector.alerts.damage import gone_in, pace
+from detector.alerts.evidence import Context
+from detector.alerts.impact import gone_in, pace
+from detector.core import schema
+from detector.core.settings import Settings
 from detector.features.novelty import NAMES
-from detector.settings import Settings
 
 HUNDRED = 4.6151  # log1p of 100
 GROUPS = pl.DataFrame({"account": ["ann", "bob", "eve"], "group": ["site", "site", "office"]})

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from detector.alerts.drift import Rate
+from detector.alerts.alert_rate import Rate
 
 TRAINED_UNTIL = date(2024, 2, 29)
 

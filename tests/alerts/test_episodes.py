@@ -15,17 +15,17 @@ from alerts_made_up import DAY, made, model, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detector.alerts import kept, ongoing
+from detector.alerts import episode_store, ongoing
 from detector.alerts.alert import alert_id
-from detector.alerts.context import Context
-from detector.alerts.damage import Out
+from detector.alerts.episode_history import Memory
 from detector.alerts.episodes import LAST_WORDS, MOST_UPDATES, Day, Row
-from detector.alerts.memory import Memory
+from detector.alerts.evidence import Context
+from detector.alerts.impact import Out
 from detector.alerts.severity import LADDER, Bounds
-from detector.errors import LedgerError
-from detector.forests.budget import GRAVE, RUN_DAYS
+from detector.core.errors import LedgerError
+from detector.core.settings import Settings
 from detector.ledger import episodes as store
-from detector.settings import Settings
+from detector.model.threshold import GRAVE, RUN_DAYS
 
 BAR = 2.0
 BOUNDS = Bounds(1_000, 10_000, 100_000)
@@ -246,9 +246,9 @@ def test_days_scored_together_or_apart_or_twice_say_the_same(
 def _kept(ledger: Path, rows: Sequence[Row], days: Sequence[date]) -> list[Alert]:
     """One run of ``score``: what it knows of before is what others kept."""
     with store.locked(ledger):
-        memory = kept.load(ledger, min(days), MODEL, Settings())
+        memory = episode_store.load(ledger, min(days), MODEL, Settings())
         found = score(memory, rows, days)
-        kept.save(ledger, memory)
+        episode_store.save(ledger, memory)
     return found
 
 
@@ -257,7 +257,7 @@ def test_what_was_raised_is_kept_for_its_owner_alone_and_goes_on(tmp_path: Path)
     _kept(tmp_path, rows[:1], [DAY])
     assert os.stat(tmp_path / store.FILE).st_mode & 0o777 == 0o600  # noqa: PTH116
     _kept(tmp_path, rows, [DAY + timedelta(days=1)])
-    memory = kept.load(tmp_path, None, MODEL, Settings())
+    memory = episode_store.load(tmp_path, None, MODEL, Settings())
     (standing,) = memory.going_on(DAY + timedelta(days=3))
     told = ongoing.plain(standing, memory.last_message(standing))
     assert told["records_out"] == 200 + 100_100
@@ -272,14 +272,14 @@ def test_what_was_altered_on_disk_is_refused(tmp_path: Path, table: str) -> None
     with sqlite3.connect(tmp_path / store.FILE) as rows:
         rows.execute(f"UPDATE {table} SET body = replace(body, 'eve', 'bob')")  # noqa: S608
     with pytest.raises(LedgerError, match="was altered"):
-        kept.load(tmp_path, DAY, MODEL, Settings())
+        episode_store.load(tmp_path, DAY, MODEL, Settings())
 
 
 @pytest.mark.parametrize("data", [b"no database", b"SQLite format 3\0" + b"x" * 4096])
 def test_a_damaged_file_is_one_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path / store.FILE).write_bytes(data)
     with pytest.raises(LedgerError, match="move it away") as refused:
-        kept.load(tmp_path, DAY, MODEL, Settings())
+        episode_store.load(tmp_path, DAY, MODEL, Settings())
     assert "\n" not in str(refused.value)
 
 

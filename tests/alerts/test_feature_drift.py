@@ -11,7 +11,7 @@ import pytest
 
 from detector import registry
 from detector.alerts import feature_drift
-from detector.forests import tail
+from detector.model import calibration
 
 FAMILIES = registry.families()
 NAMES = [feature.name for family in FAMILIES for feature in family.features]
@@ -26,7 +26,7 @@ def values(random, people, days, shift=0.0):
 
 
 def learned(random):
-    tails = [tail.fit(values(random, PEOPLE, 40), 0.25) for _ in NAMES]
+    tails = [calibration.fit(values(random, PEOPLE, 40), 0.25) for _ in NAMES]
     voices = SimpleNamespace(names=tuple(NAMES), features=tuple(tails))
     return SimpleNamespace(last_day=LAST, judges={"account": SimpleNamespace(voices=voices)})
 
@@ -120,7 +120,7 @@ def test_a_feature_that_never_was_seen_says_so_once_it_is():
     random = np.random.default_rng(12)
     model = learned(random)
     voices = model.judges["account"].voices
-    flat = tail.fit(np.zeros((PEOPLE, 40)), 0.25)
+    flat = calibration.fit(np.zeros((PEOPLE, 40)), 0.25)
     voices.features = (flat, *voices.features[1:])
     found = moved(model, scored(model, random, {NAMES[0]: 5.0}))
     assert [each.feature for each in found] == [NAMES[0]]

@@ -6,9 +6,9 @@ from datetime import datetime
 import polars as pl
 from alerts_made_up import made, model, named
 
-from detector import schema
 from detector.alerts.incidents import join
-from detector.cli import score, train
+from detector.cli.commands import score, train
+from detector.core import schema
 
 EVIL = "\x1b[2J\x07[bold]evil[/bold]\u202e\n9. admin"
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from detector.errors import SettingsError
-from detector.settings import Impact, from_mapping, load
+from detector.core.errors import SettingsError
+from detector.core.settings import Impact, from_mapping, load
 
 
 def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.alerts.severity import EXTREME, LADDER, Bounds, Impact, severity
-from detector.settings import Impact as Bound
-from detector.settings import Settings
+from detector.core.settings import Impact as Bound
+from detector.core.settings import Settings
 
 
 def office(usual: float, accounts: int = 30) -> Bounds:

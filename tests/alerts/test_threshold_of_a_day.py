@@ -7,7 +7,7 @@ from datetime import timedelta
 import polars as pl
 from alerts_made_up import DAY, made, model
 
-from detector.alerts.memory import Memory, Message
+from detector.alerts.episode_history import Memory, Message
 
 GROUPS = pl.DataFrame({"account": ["a"], "group": ["g"]})
 #: ``alerts_made_up.model`` is trained until DAY, for one alert a day.

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from detector.outbox.store import Outbox
+from detector.delivery.outbox.store import Outbox
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -143,7 +143,7 @@ def test_a_secret_is_never_shown(detector, monkeypatch, nobody):
 def test_the_test_alert_has_every_key_of_a_real_one(scored, tmp_path):
     from datetime import UTC, datetime
 
-    from detector.feed.trial import trial
+    from detector.delivery.test_alert import trial
 
     scored("--format", "native")
     assert set(trial(datetime.now(UTC))) == set(alerts(tmp_path / "out" / "alerts.ndjson")[0])

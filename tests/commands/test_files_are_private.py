@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from detector.errors import SettingsError
-from detector.settings import load
+from detector.core.errors import SettingsError
+from detector.core.settings import load
 
 LOG = "timestamp,account,action,rows\n2024-02-06T08:00:00Z,a,read,5\n"
 
@@ -33,7 +33,7 @@ def test_a_ledger_is_readable_by_whom_the_settings_name(tmp_path, setting, folde
     (tmp_path / "detector.toml").write_text(setting)
     done = subprocess.run(
         # One day is too little to train on, but the ledger is made.
-        [sys.executable, "-c", "from detector.cli.start import run; run()", "train", "a.csv"],
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", "a.csv"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

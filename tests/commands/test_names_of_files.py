@@ -17,7 +17,7 @@ LINE = (
 
 
 def run(folder: Path, *arguments: str | bytes) -> subprocess.CompletedProcess[str]:
-    code = "from detector.cli.start import run; run()"
+    code = "from detector.cli.main import run; run()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True,
         errors="surrogateescape", check=False,

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.opening import chunks
-from detector.settings import Settings
+from detector.readers.compression import chunks
 
 DATA = Path(__file__).parents[1] / "data"
 SECRET = "S3CRET"

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from agency import Agency, Plan
 
-from detector import schema
-from detector.cli.main import run
+from detector.cli.app import run
+from detector.core import schema
 
 CUT = datetime(2024, 2, 4, 23, tzinfo=UTC)
 

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.outbox.store import Outbox
-from detector.verdicts import file
-from detector.verdicts.record import judged
-from detector.verdicts.subject import Subject
+from detector.delivery.outbox.store import Outbox
+from detector.triage import store
+from detector.triage.records import judged
+from detector.triage.subjects import Subject
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -71,7 +71,7 @@ def expect(path, **other):
     now = datetime(2024, 2, 4, 12, tzinfo=UTC)
     until = day + timedelta(days=90)
     verdict = judged(Subject(**{**made, **other}), "expected", "migration", "ann", now, until)
-    file.append(Path(path), [verdict])
+    store.append(Path(path), [verdict])
 
 
 def allow(path, entity=THIEF, rows=10**9, until="2024-12-31"):
@@ -172,7 +172,7 @@ def test_an_alert_is_found_in_each_format_and_its_verdict_stands_in_later_ones(
         "alert": first["id"], "verdict": "benign", "reason": "a move", "by": "eva", "until": None
     }  # fmt: skip
     assert json.loads(ran.out) == told
-    (kept,) = file.load(Path("verdicts.ndjson")).records
+    (kept,) = store.load(Path("verdicts.ndjson")).records
     assert (kept.subject.entity, kept.subject.rows) == (THIEF, first["rows"])
     score()
     for alert in lines("out/alerts.ndjson"):
@@ -231,7 +231,7 @@ def test_the_author_is_the_system_s_user_whatever_the_environment_says(
     for name in ("USER", "LOGNAME", "SUDO_USER"):
         monkeypatch.setenv(name, "mallory")
     detector("verdict", of(THIEF)["id"], "benign", "--reason", "x")
-    (kept,) = file.load(Path("verdicts.ndjson")).records
+    (kept,) = store.load(Path("verdicts.ndjson")).records
     assert kept.by == pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -281,7 +281,7 @@ def test_later_alerts_of_a_confirmed_theft_are_noted_once(score, detector):
     later = [each["id"] for each in alerts if first["id"] in each["related"]]
     ran = detector("verdict", first["id"], "confirmed", "--reason", "case 4711")
     assert f"of {len(later)} later alert" in ran.err
-    kept = file.load(Path("verdicts.ndjson"))
+    kept = store.load(Path("verdicts.ndjson"))
     assert [each.subject.alert for each in kept.followings] == later
     assert len(later) > 0
     before = Path("verdicts.ndjson").read_bytes()
@@ -333,8 +333,8 @@ def test_retraining_without_the_confirmed_days_lowers_the_level_and_says_so(
     )  # fmt: skip
     now = datetime(2024, 2, 1, tzinfo=UTC)
     confirmed = judged(subject, "confirmed", "case", "ann", now, date(2024, 1, 28))
-    file.append(Path("benign.ndjson"), [replace(confirmed, verdict="benign", until=None)])
-    file.append(Path("verdicts.ndjson"), [confirmed])
+    store.append(Path("benign.ndjson"), [replace(confirmed, verdict="benign", until=None)])
+    store.append(Path("verdicts.ndjson"), [confirmed])
     benign = train("benign", "--verdicts", "benign.ndjson")
     assert "left out" not in benign.err
     assert eve_s_level(tmp_path / "benign") == eve_s_level(tmp_path / "robbed")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detector import registry
-from detector.feed.route import Route, routes
-from detector.feed.sink import Item, Outcome, Sink, Unreachable
-from detector.feed.trial import trial
+from detector.delivery.routing import Route, routes
+from detector.delivery.sink import Item, Outcome, Sink, Unreachable
+from detector.delivery.test_alert import trial
 
 MOMENT = datetime(2024, 2, 5, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from receivers.elastic import Cluster
 from receivers.splunk import TOKEN, Collector
 from receivers.web import receiving
 
-from detector.feed.sink import Delivered, Item
+from detector.delivery.sink import Delivered, Item
 
 HOSTILE = [
     'two\nlines\r\nand {"id": "forged"}',
@@ -74,7 +74,7 @@ def test_through_kafka():
 
 @pytest.mark.parametrize("entity", HOSTILE)
 def test_through_the_outbox(tmp_path, entity):
-    from detector.outbox.store import Outbox
+    from detector.delivery.outbox.store import Outbox
 
     with Outbox.open(tmp_path, ["x"]) as box:
         box.put([made(1, entity)], {entity[:100]: entity})

@@ -12,11 +12,11 @@ from delivery_made_up import Scripted, down, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.errors import OutboxError, StateError
-from detector.feed.sink import Delivered, Later, Refused, all_of
-from detector.outbox import backoff, review
-from detector.outbox.delivery import LOCK, Patience, deliver
-from detector.outbox.store import ALTERED, KEPT, Outbox
+from detector.core.errors import OutboxError, StateError
+from detector.delivery.outbox import admin, backoff
+from detector.delivery.outbox.scheduler import LOCK, Patience, deliver
+from detector.delivery.outbox.store import ALTERED, KEPT, Outbox
+from detector.delivery.sink import Delivered, Later, Refused, all_of
 from detector.watch.state import State
 
 ONCE = Patience(60)
@@ -183,7 +183,7 @@ def test_a_poison_alert_is_set_aside_with_the_server_s_words_and_the_rest_goes_o
     arrived = [each for batch in sink.got for each in batch if poison not in batch]
     assert arrived == [each for each in wanted(alerts) if each != poison]
     with Outbox.open(tmp_path) as box:
-        (aside,) = review.aside(box)
+        (aside,) = admin.aside(box)
     assert (aside.id, aside.words) == (poison, "HTTP 400: field [entity] is odd")
     assert aside.refusals == 3
 
@@ -217,10 +217,10 @@ def test_retry_lets_it_be_tried_at_once_and_drop_gives_it_up(tmp_path):
     refusing = Scripted(lambda items: all_of(items, Refused("no")), batch=1)
     deliver(tmp_path, [refusing.route(refusals=1)], ONCE)
     with Outbox.open(tmp_path) as box:
-        assert len(review.aside(box)) == 2
-        assert review.drop(box, [alerts[0]["id"]], None) == 1
-        assert review.retry(box, [], "another") == 0
-        assert review.retry(box, [], "scripted") == 1
+        assert len(admin.aside(box)) == 2
+        assert admin.drop(box, [alerts[0]["id"]], None) == 1
+        assert admin.retry(box, [], "another") == 0
+        assert admin.retry(box, [], "scripted") == 1
     sink = Scripted(taken)
     (report,) = deliver(tmp_path, [sink.route()], ONCE)
     assert flat(sink) == [alerts[1]["id"]]
@@ -254,7 +254,7 @@ def test_the_text_of_old_alerts_is_forgotten_but_not_that_they_were_sent(tmp_pat
     put(tmp_path, [made(1), made(2)], "scripted", "dead")
     deliver(tmp_path, [Scripted(taken).route()], ONCE)
     with Outbox.open(tmp_path) as box:
-        review.drop(box, [made(1)["id"]], "dead")
+        admin.drop(box, [made(1)["id"]], "dead")
         with box.transaction() as rows:
             rows.execute("UPDATE alerts SET put_at = put_at - ?", ((KEPT + 1) * 86_400,))
         box.prune()
@@ -286,7 +286,7 @@ def test_an_alert_that_was_altered_on_disk_is_named_and_not_sent_and_others_are(
     assert flat(sink) == [made(2)["id"]]
     assert (report.delivered, report.waiting, report.aside) == (1, 0, 1)
     with Outbox.open(tmp_path) as box:
-        assert [(each.id, each.words) for each in review.aside(box)] == [(made(1)["id"], ALTERED)]
+        assert [(each.id, each.words) for each in admin.aside(box)] == [(made(1)["id"], ALTERED)]
         with pytest.raises(OutboxError, match=f"alert {made(1)['id']} was altered"):
             box.alerts()
 

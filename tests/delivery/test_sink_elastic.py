@@ -9,7 +9,7 @@ from delivery_made_up import item, made, route
 from receivers.elastic import Cluster
 from receivers.web import Answer, receiving
 
-from detector.feed.sink import Delivered, Later, Refused, Unreachable, all_of
+from detector.delivery.sink import Delivered, Later, Refused, Unreachable, all_of
 
 
 def send(url, items, path="", **table):

@@ -14,8 +14,8 @@ from datetime import date
 import pytest
 from delivery_made_up import item, route
 
-from detector.feed.sink import Delivered, Unreachable
-from detector.sinks import file as file_sink
+from detector.delivery.sink import Delivered, Unreachable
+from detector.delivery.sinks import file as file_sink
 
 
 def send(there, items):
@@ -154,8 +154,8 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
         import sys
         from pathlib import Path
         from datetime import date
-        from detector.feed.target import Target
-        from detector.sinks.file import append
+        from detector.delivery.config import Target
+        from detector.delivery.sinks.file import append
         path = Path(sys.argv[1])
         target = Target(f"file://{path}", rotate_bytes=200_000)
         print("on", flush=True)

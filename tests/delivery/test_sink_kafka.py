@@ -7,8 +7,8 @@ from delivery_made_up import item, made, route
 from receivers.brokers import TOPIC, cluster, consumed
 
 from detector import registry
-from detector.feed.sink import Delivered, Later, Refused, all_of
-from detector.sinks import kafka
+from detector.delivery.sink import Delivered, Later, Refused, all_of
+from detector.delivery.sinks import kafka
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from delivery_made_up import item, made, route
 from receivers.mailbox import ACCEPTED, mailbox
 
-from detector.feed.sink import Delivered, Later, Refused, Unreachable
+from detector.delivery.sink import Delivered, Later, Refused, Unreachable
 
 PEOPLE = {"from": "detector@office.example", "to": ["soc@office.example", "ciso@office.example"]}
 

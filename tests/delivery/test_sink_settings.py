@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from detector import registry
-from detector.errors import SettingsError
-from detector.feed.route import routes
-from detector.feed.target import Target, of_flag, shown
-from detector.settings import from_mapping
+from detector.core.errors import SettingsError
+from detector.core.settings import from_mapping
+from detector.delivery.config import Target, of_flag, shown
+from detector.delivery.routing import routes
 
 
 def of(tables, *flags):
@@ -119,9 +119,9 @@ def test_what_a_sink_cannot_use_is_refused_before_anything_is_sent(table, said):
 
 
 def test_a_missing_extra_is_one_line_that_says_what_to_install(monkeypatch):
-    from detector.feed import route
+    from detector.delivery import routing
 
-    monkeypatch.setattr(route, "find_spec", lambda _name: None)
+    monkeypatch.setattr(routing, "find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match=r"needs confluent_kafka; install it: pip install 'd"):
         of([{"url": "kafka://a:9092/alerts"}])
     with pytest.raises(SettingsError, match=r"detector\[elastic\]"):

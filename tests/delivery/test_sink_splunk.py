@@ -10,7 +10,7 @@ from delivery_made_up import item, made, route
 from receivers.splunk import TOKEN, Collector
 from receivers.web import Answer, receiving
 
-from detector.feed.sink import Delivered, Later, Refused, Unreachable, all_of
+from detector.delivery.sink import Delivered, Later, Refused, Unreachable, all_of
 
 RECEIPT = b'{"text": "Success", "code": 0, "ackId": 7}'
 

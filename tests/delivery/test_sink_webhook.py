@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from receivers.web import Answer, receiving
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from detector.feed import web
-from detector.feed.sink import Delivered, Later, Refused, Unreachable
-from detector.sinks import webhook
+from detector.delivery import http
+from detector.delivery.sink import Delivered, Later, Refused, Unreachable
+from detector.delivery.sinks import webhook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -128,15 +128,15 @@ def test_retry_after_is_understood_in_seconds_and_as_a_date():
         (outcome,) = send(route(receiver.url), [item(1)])
     assert outcome == Later("HTTP 429", 120.0)
     at = datetime.now(UTC) + timedelta(seconds=90)
-    found = web.retry_after(at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+    found = http.retry_after(at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     assert found is not None
     assert 85 <= found <= 90
 
 
 @given(st.text(max_size=40))
 def test_a_retry_after_that_makes_no_sense_is_none_or_a_time_to_come(header):
-    found = web.retry_after(header)
-    assert found is None or 0 <= found <= web.LONGEST_WAIT
+    found = http.retry_after(header)
+    assert found is None or 0 <= found <= http.LONGEST_WAIT
 
 
 @pytest.mark.parametrize(

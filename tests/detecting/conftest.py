@@ -18,8 +18,8 @@ from small_office import (
     trained_once,
 )
 
-from detector.forests import store
-from detector.forests.model import Model
+from detector.model import store
+from detector.model.model import Model
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from small_office import FAMILIES
 
-from detector.errors import ModelError
-from detector.forests import store
+from detector.core.errors import ModelError
+from detector.model import store
 
 
 def refused(folder: Path) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from detector import schema
+from detector.core import schema
 
 START = date(2024, 1, 1)
 DAYS = 77

@@ -18,17 +18,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector import registry, schema
+from detector import registry
 from detector.alerts import alert
 from detector.alerts.alert import Alert
-from detector.alerts.context import Context
-from detector.forests import store
-from detector.forests.data import Data
-from detector.forests.model import Judge, Model
-from detector.forests.scoring import Scorer
-from detector.forests.training import train
-from detector.ledger.fold import fold_hours, fold_touched, local_day
-from detector.settings import Settings
+from detector.alerts.evidence import Context
+from detector.core import schema
+from detector.core.settings import Settings
+from detector.ledger.aggregate import fold_hours, fold_touched, local_day
+from detector.model import store
+from detector.model.model import Judge, Model
+from detector.model.scoring import Scorer
+from detector.model.training import train
+from detector.model.training_data import Data
 
 START = date(2024, 1, 1)
 DAYS = 98

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from detector.forests import binning, boosting, walk
-from detector.forests.boosting import NODES, Boosting, Lesson
+from detector.model import binning, boosted_trees, tree_walk
+from detector.model.boosted_trees import NODES, Boosting, Lesson
 
 #: The first of these only ever add to suspicion; the last may count either way.
 VOICES, COLUMNS = 4, 6
@@ -42,8 +42,8 @@ def fitted():
     honest, stolen = _points(3000, 1), _points(300, 2, shift=1.5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sklearn.ensemble, "HistGradientBoostingClassifier", Watched)
-        patch.setattr(boosting, "binning", SimpleNamespace(fit=bins))
-        ours = boosting.fit(
+        patch.setattr(boosted_trees, "binning", SimpleNamespace(fit=bins))
+        ours = boosted_trees.fit(
             Lesson(honest, np.ones(len(honest))), Lesson(stolen, np.ones(len(stolen))), VOICES, 7
         )
     return ours, lambda points: made[0].decision_function(cut[0].of(points))
@@ -79,7 +79,7 @@ def test_what_is_known_of_an_entity_may_count_either_way():
     honest, stolen = _points(2000, 5), _points(2000, 6)
     stolen[:, -1] = stolen[:, -1] / 20
     one = np.ones(2000)
-    ours = boosting.fit(Lesson(honest, one), Lesson(stolen, one), VOICES, 7)
+    ours = boosted_trees.fit(Lesson(honest, one), Lesson(stolen, one), VOICES, 7)
     low, high = np.full((1, COLUMNS), 0.5), np.full((1, COLUMNS), 0.5)
     low[0, -1], high[0, -1] = 0.01, 3.0
     assert ours.score(low) > ours.score(high)
@@ -89,7 +89,7 @@ def test_stored_and_read_again_they_score_the_same(fitted):
     file = io.BytesIO()
     fitted[0].nodes.write_parquet(file)
     file.seek(0)
-    again = boosting.checked(pl.read_parquet(file), COLUMNS)
+    again = boosted_trees.checked(pl.read_parquet(file), COLUMNS)
     points = _points(300, 8, shift=2.0)
     assert np.array_equal(again.score(points), fitted[0].score(points))
 
@@ -112,7 +112,7 @@ def _nodes(**columns: list) -> pl.DataFrame:
 
 
 def test_a_whole_tree_is_accepted():
-    tree = boosting.checked(_nodes(), 1)
+    tree = boosted_trees.checked(_nodes(), 1)
     assert tree.score(np.array([[0.5], [1.0], [1.5]])).tolist() == [-1.0, -1.0, 1.0]
 
 
@@ -131,13 +131,13 @@ def test_a_whole_tree_is_accepted():
 )
 def test_trees_that_lead_nowhere_are_refused(harm):
     with pytest.raises(ValueError, match="lead nowhere"):
-        boosting.checked(_nodes(**harm), 4)
+        boosted_trees.checked(_nodes(**harm), 4)
 
 
 def test_a_child_in_the_next_tree_is_refused():
     two = pl.concat([_nodes(left=[3, 0, 0]), _nodes(tree=[1, 1, 1])])
     with pytest.raises(ValueError, match="lead nowhere"):
-        boosting.checked(two, 4)
+        boosted_trees.checked(two, 4)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_child_in_the_next_tree_is_refused():
 )
 def test_trees_with_holes_are_refused(harm):
     with pytest.raises(ValueError, match=r"nowhere|holes|null|number"):
-        boosting.checked(_nodes(**harm), 4)
+        boosted_trees.checked(_nodes(**harm), 4)
 
 
 def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
@@ -176,7 +176,7 @@ def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
     )
 
 
-@given(st.integers(0, 10_000), st.integers(1, walk.MOST_LEAVES))
+@given(st.integers(0, 10_000), st.integers(1, tree_walk.MOST_LEAVES))
 @hypothesis_settings(max_examples=80, deadline=None)
 def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
     random = np.random.default_rng(seed)
@@ -191,14 +191,14 @@ def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
             at = rows[at]["left" if low else "right"]
         return rows[at]["value"]
 
-    assert walk.Tree.of(tree).values(points).tolist() == [walked(point) for point in points]
+    assert tree_walk.Tree.of(tree).values(points).tolist() == [walked(point) for point in points]
 
 
 def test_a_tree_of_too_many_leaves_is_refused():
     random = np.random.default_rng(1)
-    boosting.checked(_grown(random, walk.MOST_LEAVES), 4)
+    boosted_trees.checked(_grown(random, tree_walk.MOST_LEAVES), 4)
     with pytest.raises(ValueError, match="more than 64 leaves"):
-        boosting.checked(_grown(random, walk.MOST_LEAVES + 1), 4)
+        boosted_trees.checked(_grown(random, tree_walk.MOST_LEAVES + 1), 4)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 2000), st.integers(0, 3))
@@ -230,7 +230,7 @@ def test_other_columns_are_refused():
         _nodes().cast({"left": pl.Int64}),
     ):
         with pytest.raises(ValueError, match="other columns"):
-            boosting.checked(nodes, 4)
+            boosted_trees.checked(nodes, 4)
 
 
 def test_no_trees_add_nothing():

@@ -7,8 +7,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from detector.forests import tail as tails
-from detector.forests.tail import Tail
+from detector.model import calibration as tails
+from detector.model.calibration import Tail
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 samples = arrays(np.float64, st.integers(0, 300), elements=numbers)

@@ -13,11 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import CUT, LATER, Office, directory
 
-from detector import schema
-from detector.campaigns import act, kinds
-from detector.campaigns.world import world
-from detector.features.groups import groups
-from detector.ledger.fold import LIST, fold_hours, fold_touched, merge_touched
+from detector.campaigns import kinds, ledger_rows
+from detector.campaigns.population import world
+from detector.core import schema
+from detector.features.peer_groups import groups
+from detector.ledger.aggregate import LIST, fold_hours, fold_touched, merge_touched
 
 ZONE = "Europe/Paris"
 names = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é"]))
@@ -75,7 +75,7 @@ def _folded(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 @given(logs, logs)
 @hypothesis_settings(max_examples=60, deadline=None)
 def test_acts_added_are_events_folded(honest, stolen):
-    hours, touched = act.added(*_folded(honest), _acts(stolen))
+    hours, touched = ledger_rows.added(*_folded(honest), _acts(stolen))
     all_hours, all_touched = _folded(pl.concat([honest, stolen]))
     assert hours.equals(all_hours.sort("hour", "account", "action"))
     keys = ["day", "account", "dimension", "value"]
@@ -86,7 +86,7 @@ def test_acts_added_are_events_folded(honest, stolen):
 @hypothesis_settings(max_examples=20, deadline=None)
 def test_no_acts_change_nothing(honest):
     hours, touched = _folded(honest)
-    same = act.added(hours, touched, pl.DataFrame(schema=dict(act.ACTS)))
+    same = ledger_rows.added(hours, touched, pl.DataFrame(schema=dict(ledger_rows.ACTS)))
     assert same[0].equals(hours.sort("hour", "account", "action"))
     assert same[1].equals(touched.sort("day", "account", "dimension", "value"))
 
@@ -113,7 +113,7 @@ def staged(stage):
 def test_campaigns_act_on_the_stage_and_take_records(stage, staged):
     assert {each.name.rsplit("-", 1)[0] for each in staged} > {"burst", "fold", "ramp", "mimic"}
     for each in staged:
-        frame = schema.check(each.acts, act.ACTS, each.name)
+        frame = schema.check(each.acts, ledger_rows.ACTS, each.name)
         begins = date(2024, 1, 1) if each.name.startswith("poisoned") else stage.first
         assert frame["day"].is_between(begins, stage.last).all(), each.name
         assert (frame["statements"] >= 0).all()
@@ -165,7 +165,7 @@ def test_services_are_cast_for_the_abuse_of_services_alone(stage):
 
 def test_honest_people_stay_as_they_were(honest, staged):
     acts = pl.concat(each.acts for each in staged)
-    hours, touched = act.added(honest.hours, honest.touched, acts)
+    hours, touched = ledger_rows.added(honest.hours, honest.touched, acts)
     thieves = acts["account"].unique()
     kept = ~pl.col("account").is_in(thieves.implode())
     keys = ["hour", "account", "action"]
@@ -179,7 +179,7 @@ def test_a_model_finds_the_loud_campaigns_it_was_not_shown(honest, model, stage)
     loud = ("burst", "flat_month", "weekend_nights")
     some = tuple(kind for kind in kinds.KINDS if kind.name in loud)
     staged = kinds.stage(stage, 11, 2, some)
-    hours, touched = act.added(
+    hours, touched = ledger_rows.added(
         honest.hours, honest.touched, pl.concat(each.acts for each in staged)
     )
     scored = Office(hours, touched).score(model, LATER)

@@ -23,11 +23,11 @@ from small_office import (
 )
 
 from detector.alerts.alert import Alert
-from detector.alerts.batch import MANY, by_week, score_days
-from detector.alerts.judging import Judging
-from detector.features import table
-from detector.features.measures import KINDS
-from detector.forests import budget, scoring
+from detector.detection.batch import MANY, by_week, score_days
+from detector.detection.pipeline import Judging
+from detector.features import feature_table
+from detector.features.aggregates import KINDS
+from detector.model import scoring, threshold
 
 FEATURES = [feature for family in FAMILIES for feature in family.features]
 KEYS = ["entity_kind", "entity", "hour"]
@@ -123,7 +123,7 @@ def test_every_feature_has_unit_meaning_and_a_sentence_for_any_row(feature, scor
 
 def test_the_end_of_a_day_is_the_last_hour_of_the_day_as_it_ran(robbed, model, scored):
     """Models are trained on ends of days and judge every hour: both must mean the same."""
-    ends = table.table(
+    ends = feature_table.table(
         robbed.hours, robbed.touched, SCORED, model.learned, None, robbed.settings, FAMILIES,
         ends=True,
     )  # fmt: skip
@@ -217,7 +217,7 @@ def test_scores_need_only_the_lookback(robbed, model):
 
 def test_the_week_in_which_a_run_may_have_begun_is_scored_whole_within_the_lookback(robbed, model):
     """Its first day needs its own weeks before it, too."""
-    begins = SCORED[-1] - timedelta(days=budget.RUN_DAYS)
+    begins = SCORED[-1] - timedelta(days=threshold.RUN_DAYS)
     recent = robbed.since(SCORED[-1] - timedelta(days=scoring.LOOKBACK))
     needed, all_there = recent.score(model, [begins]), robbed.score(model, [begins])
     columns = [*KEYS, *NAMES, "surprise"]

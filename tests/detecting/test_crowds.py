@@ -25,7 +25,7 @@ from small_office import (
 )  # fmt: skip
 
 from detector.alerts import incidents
-from detector.features.measures import ACCOUNT
+from detector.features.aggregates import ACCOUNT
 
 WEEKS = LATER[:21]
 SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]

@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 from small_office import CUT, DAYS, PEOPLE, START, Office, days, desk, directory, joined, multiplied
 
-from detector.features import departures, measures
-from detector.features import panel as panels
-from detector.features.groups import group_of
-from detector.features.groups import groups as peer_groups
-from detector.features.learning import learn
-from detector.features.measures import ACCOUNT
-from detector.features.table import grouped
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.features import aggregates, group_deviation
+from detector.features import daily_matrix as panels
+from detector.features.aggregates import ACCOUNT
+from detector.features.baseline_training import learn
+from detector.features.feature_table import grouped
+from detector.features.peer_groups import group_of
+from detector.features.peer_groups import groups as peer_groups
 
 SETTINGS = Settings()
 SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]
@@ -30,8 +30,8 @@ def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, d
     before = office.before(CUT)
     learned = learn(before.hours, before.touched, directory(), SETTINGS)
     accounts = peer_groups(office.hours["account"], directory(), learned.groups)
-    each = measures.of_accounts(office.hours, office.touched, SETTINGS)
-    usual = departures.usual(accounts, learned.levels, learned.peers)
+    each = aggregates.of_accounts(office.hours, office.touched, SETTINGS)
+    usual = group_deviation.usual(accounts, learned.levels, learned.peers)
     hourly = grouped(each, accounts, usual, SETTINGS).hourly
     own = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)
     of = group_of(accounts)
@@ -40,7 +40,7 @@ def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, d
 
 def test_hours_add_up_to_the_departures_of_days_that_training_learns_from(honest):
     by_hour, accounts, levels, group_of = _groups(honest)
-    by_day = departures.of_groups(by_hour, accounts, group_of, levels)
+    by_day = group_deviation.of_groups(by_hour, accounts, group_of, levels)
     np.testing.assert_allclose(by_day.logs["departure"], by_hour.logs["departure"], atol=1e-9)
     assert np.nanstd(by_day.logs["departure"]) > 0
 
@@ -49,7 +49,7 @@ def test_who_was_not_learned_is_given_the_level_of_the_group(honest):
     learned = learn(honest.hours, honest.touched, directory(), SETTINGS)
     group = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)["group"][0]
     newcomer = pl.DataFrame({"account": ["newcomer"], "group": [group]})
-    found = departures.usual(newcomer, learned.levels, learned.peers).row(0, named=True)
+    found = group_deviation.usual(newcomer, learned.levels, learned.peers).row(0, named=True)
     peers = learned.peers.filter(pl.col("entity_kind") == ACCOUNT, pl.col("group") == group)
     assert found["centre"] == found["off_centre"] == peers["log_rows_group_centre"][0]
 
@@ -64,7 +64,9 @@ def _moved(honest_log: pl.DataFrame, thieves: list[int], times: float) -> float:
 
 
 def test_one_member_alone_hardly_moves_its_group(honest_log):
-    assert 0 < _moved(honest_log, SOUTH[:1], 500.0) <= 2 * departures.MOST / np.sqrt(len(SOUTH))
+    assert (
+        0 < _moved(honest_log, SOUTH[:1], 500.0) <= 2 * group_deviation.MOST / np.sqrt(len(SOUTH))
+    )
 
 
 @pytest.mark.parametrize("times", [1.4, 1.8])

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from small_office import CUT, FOREIGN, SCORED, Office, joined, pages
 
-from detector import schema
 from detector.alerts import alert
-from detector.errors import NotEnoughHistory
-from detector.features.measures import ACCOUNT
-from detector.forests.scoring import day_ends
-from detector.settings import Settings
+from detector.core import schema
+from detector.core.errors import NotEnoughHistory
+from detector.core.settings import Settings
+from detector.features.aggregates import ACCOUNT
+from detector.model.scoring import day_ends
 
 THIEF = (pl.col("entity_kind") == ACCOUNT) & (pl.col("entity") == "agent00")
 

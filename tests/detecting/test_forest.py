@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from pyod.models.iforest import IForest
 
-from detector.forests import forest
-from detector.forests.forest import BLOCK, SUBSAMPLE, TREES
+from detector.model import isolation_forest
+from detector.model.isolation_forest import BLOCK, SUBSAMPLE, TREES
 
 RNG = np.random.default_rng(0)
 #: scikit-learn rounds points to single precision before it looks at them.
@@ -17,7 +17,7 @@ POINTS = RNG.normal(size=(600, 4)).astype(np.float32).astype(np.float64)
 
 @pytest.fixture(scope="module")
 def fitted():
-    return forest.fit(POINTS, seed=1)
+    return isolation_forest.fit(POINTS, seed=1)
 
 
 def test_the_far_point_is_the_oddest(fitted):
@@ -32,7 +32,7 @@ def test_scores_are_those_of_the_library(points):
         n_estimators=TREES, max_samples=min(SUBSAMPLE, points), random_state=1, n_jobs=1
     ).fit(some)
     elsewhere = (POINTS * 3)[::-1].astype(np.float32).astype(np.float64)
-    ours = forest.fit(some, seed=1).score(elsewhere)
+    ours = isolation_forest.fit(some, seed=1).score(elsewhere)
     assert ours == pytest.approx(-theirs.detector_.score_samples(elsewhere), rel=1e-12)
     assert len(np.unique(ours)) > len(elsewhere) / 2
 
@@ -49,20 +49,20 @@ def test_no_points_have_no_scores(fitted):
 
 
 def test_points_that_are_all_the_same_are_all_as_odd():
-    same = forest.fit(np.ones((64, 3)), seed=1)
+    same = isolation_forest.fit(np.ones((64, 3)), seed=1)
     scores = same.score(np.vstack([np.ones((1, 3)), np.full((1, 3), 9.0)]))
     assert scores[0] == scores[1] == pytest.approx(0.5)
 
 
 def test_a_stored_forest_is_the_same(fitted):
-    again = forest.checked(fitted.nodes, features=4)
+    again = isolation_forest.checked(fitted.nodes, features=4)
     assert np.array_equal(again.score(POINTS), fitted.score(POINTS))
 
 
 def test_a_forest_of_more_features_or_none_is_refused(fitted):
     with pytest.raises(ValueError, match="lead nowhere"):
-        forest.checked(fitted.nodes, features=3)
+        isolation_forest.checked(fitted.nodes, features=3)
     with pytest.raises(ValueError, match="no trees"):
-        forest.checked(fitted.nodes.clear(), features=4)
+        isolation_forest.checked(fitted.nodes.clear(), features=4)
     with pytest.raises(ValueError, match="no forest has"):
-        forest.checked(pl.concat([fitted.nodes, fitted.nodes]), features=4)
+        isolation_forest.checked(pl.concat([fitted.nodes, fitted.nodes]), features=4)

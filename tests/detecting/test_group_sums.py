@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.features import measures
-from detector.features.measures import GROUP, GROUP_SUMS, HOURLY, SLOTS, WITHOUT_MOST
-from detector.schema import TOUCHED, empty
-from detector.settings import Settings
+from detector.core.schema import TOUCHED, empty
+from detector.core.settings import Settings
+from detector.features import aggregates
+from detector.features.aggregates import GROUP, GROUP_SUMS, HOURLY, SLOTS, WITHOUT_MOST
 
 GROUPS = pl.DataFrame({"account": ["ann", "bob", "cy", "di"], "group": ["x", "x", "x", "y"]})
 #: Account, slot, and how much of everything: departures begin below nothing.
@@ -49,7 +49,7 @@ def so_far(frame: pl.DataFrame, name: str, entity: str, slot: int) -> float | No
 @settings(deadline=None)
 def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
     each = hourly(hours)
-    groups = measures.of_groups(each, GROUPS)
+    groups = aggregates.of_groups(each, GROUPS)
     for group, slot in groups.select("entity", "slot").iter_rows():
         members = GROUPS.filter(pl.col("group") == group)["account"]
         for name in WITHOUT_MOST:
@@ -67,9 +67,9 @@ def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
 @settings(deadline=None)
 def test_members_in_any_parts_give_the_group(hours, part_of) -> None:
     each = hourly(hours)
-    sums = measures.Sums()
+    sums = aggregates.Sums()
     for part in range(4):
         names = [name for name, of in zip(GROUPS["account"], part_of, strict=True) if of == part]
         sums.add(each.filter(pl.col("entity").is_in(names)), GROUPS, empty(TOUCHED))
-    assert sums.hourly(GROUP, Settings()).equals(measures.of_groups(each, GROUPS))
+    assert sums.hourly(GROUP, Settings()).equals(aggregates.of_groups(each, GROUPS))
     assert set(GROUP_SUMS) - set(WITHOUT_MOST) == {"others"}

@@ -9,11 +9,11 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from detector.errors import SettingsError
-from detector.features import departures, workdays
-from detector.features import panel as panels
-from detector.features.measures import HOURLY
-from detector.settings import Settings, from_mapping
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings, from_mapping
+from detector.features import daily_matrix as panels
+from detector.features import group_deviation, workdays
+from detector.features.aggregates import HOURLY
 
 EASTER_MONDAY = date(2024, 4, 1)
 SPAN = [date(2024, 3, 18) + timedelta(days=n) for n in range(28)]
@@ -56,7 +56,7 @@ def test_what_members_depart_from_is_the_level_of_days_off():
     usual = pl.DataFrame({"entity": ["ann"], "centre": [3.0], "off_centre": [0.0], "spread": [1.0]})
     days = [EASTER_MONDAY, EASTER_MONDAY + timedelta(days=1)]
     of = {
-        code: departures.departing(hourly(days), usual, Settings(holidays=code))["departure"]
+        code: group_deviation.departing(hourly(days), usual, Settings(holidays=code))["departure"]
         for code in (None, "FR")
     }
     assert of[None][0] == of[None][1] == of["FR"][1]
@@ -87,5 +87,5 @@ def test_what_is_no_country_is_refused_in_one_line(code, said):
 
 
 def test_the_library_is_not_imported_where_no_setting_asks_for_it():
-    code = "import sys, detector.cli.main; assert not {'holidays', 'icalendar'} & set(sys.modules)"
+    code = "import sys, detector.cli.app; assert not {'holidays', 'icalendar'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -27,8 +27,8 @@ from small_office import (
     reads,
 )
 
-from detector.features import learning
-from detector.features.measures import ACCOUNT, ADDRESS, GROUP
+from detector.features import baseline_training
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP
 
 WORK = [day for day in LATER if day.isoweekday() <= 5]
 
@@ -43,7 +43,7 @@ def _alerts(scored: pl.DataFrame, some: list) -> set[str]:
 
 def _knowing(model, office: Office, people: pl.DataFrame | None = None):
     """The model with the baselines of another office: what is usual changes, the judges stay."""
-    learned = learning.learn(office.hours, office.touched, people, office.settings)
+    learned = baseline_training.learn(office.hours, office.touched, people, office.settings)
     return replace(model, learned=learned)
 
 

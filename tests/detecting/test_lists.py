@@ -11,11 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import CUT, SCORED, Office, agent
 
-from detector import schema
-from detector.features import measures
-from detector.features.measures import LENGTH, SUMMED, logged
-from detector.ledger.fold import fold_hours, fold_touched
-from detector.settings import Settings
+from detector.core import schema
+from detector.core.settings import Settings
+from detector.features import aggregates
+from detector.features.aggregates import LENGTH, SUMMED, logged
+from detector.ledger.aggregate import fold_hours, fold_touched
 
 SETTINGS = Settings()
 lists = st.lists(st.integers(2, 10_000), max_size=8)
@@ -30,7 +30,7 @@ def _length(rows: list[int]) -> float:
         schema=dict(schema.EVENTS),
         orient="row",
     )
-    hourly = measures.of_accounts(fold_hours(log), fold_touched(log, "UTC"), SETTINGS)
+    hourly = aggregates.of_accounts(fold_hours(log), fold_touched(log, "UTC"), SETTINGS)
     totals = {name: hourly[name].fill_null(float("nan")).to_numpy() for name in SUMMED}
     return float(logged(totals)[LENGTH][0])
 

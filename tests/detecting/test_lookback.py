@@ -20,10 +20,10 @@ from small_office import (
     pages,
 )
 
-from detector.alerts import standouts
-from detector.features.measures import ACCOUNT
-from detector.forests.data import Data
-from detector.forests.lookback import at_once, kept_honest
+from detector.alerts import lookback_report
+from detector.features.aggregates import ACCOUNT
+from detector.model.lookback import at_once, kept_honest
+from detector.model.training_data import Data
 
 THIEF = agent(11)
 BEGINS = CUT - timedelta(days=20)
@@ -113,9 +113,9 @@ def test_a_suspect_keeps_what_looks_honest_of_its_baseline(trained):
 
 
 def test_the_list_says_why_in_words(found):
-    shown = standouts.plain(found, FAMILIES, 3)
+    shown = lookback_report.plain(found, FAMILIES, 3)
     assert shown[0]["account"] == THIEF
     assert shown[0]["reasons"]
-    words = standouts.lines(shown)
+    words = lookback_report.lines(shown)
     assert THIEF in words[0]
     assert "peers" in words[0]

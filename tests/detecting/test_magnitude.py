@@ -27,10 +27,10 @@ from small_office import (
     pages,
 )
 
+from detector.features.aggregates import ACCOUNT
 from detector.features.feature import heard
-from detector.features.measures import ACCOUNT
 from detector.features.population import FIGURES
-from detector.forests.voices import SEEN
+from detector.model.ensemble import SEEN
 
 STRANGER = "temp.nobody-knows"
 

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from small_office import CUT, FAMILIES, PEOPLE, START, Office
 
-from detector.features import learning
-from detector.forests import sample as sampling
-from detector.forests.lookback import kept_honest
-from detector.forests.sample import sample
-from detector.forests.training import train
+from detector.features import baseline_training
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
+from detector.model import sampling
+from detector.model.lookback import kept_honest
+from detector.model.sampling import sample
+from detector.model.training import train
 from detector.registry import sources
-from detector.verdicts import history
-from detector.verdicts.history import History
+from detector.triage import training_data
+from detector.triage.training_data import History
 
 FRAMES = ("levels", "peers", "seen", "habits", "known", "used", "groups")
 
@@ -30,14 +30,14 @@ FRAMES = ("levels", "peers", "seen", "habits", "known", "used", "groups")
 @hypothesis_settings(max_examples=6, deadline=None)
 def test_what_is_learned_in_shards_is_what_is_learned_at_once(honest: Office, many, seed):
     past = honest.before(CUT)
-    whole = learning.learn(past.hours, past.touched, None, past.settings)
+    whole = baseline_training.learn(past.hours, past.touched, None, past.settings)
     place = pl.col("account").hash(seed) % many
 
-    def shards() -> Iterator[learning.Shard]:
+    def shards() -> Iterator[baseline_training.Shard]:
         for number in range(many):
             yield past.hours.filter(place == number), past.touched.filter(place == number)
 
-    parts = learning.learn_shards(shards, None, past.settings)
+    parts = baseline_training.learn_shards(shards, None, past.settings)
     for name in FRAMES:
         assert_frame_equal(getattr(parts, name), getattr(whole, name), check_exact=True)
 
@@ -97,14 +97,14 @@ def test_few_accounts_are_read_at_once(past):
 
 
 def test_a_model_of_a_sample_knows_every_account(past, monkeypatch):
-    monkeypatch.setattr(history, "SHARD", 30)
+    monkeypatch.setattr(training_data, "SHARD", 30)
     data, _ = past.data(FAMILIES, most=60)
     assert data.accounts() == 60
     assert data.share == pytest.approx(60 / (PEOPLE + 1))
     found = train(data)
     known = found.learned.levels.filter(pl.col("entity_kind") == "account")
     assert len(known) == found.accounts == PEOPLE + 1
-    whole = learning.learn(
+    whole = baseline_training.learn(
         past.ledger.hours(past.since, past.until), past.ledger.touched(past.since, past.until),
         None, past.settings,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def test_a_model_of_a_sample_knows_every_account(past, monkeypatch):
 
 
 def test_confirmed_days_are_left_out_of_sample_and_shards_alike(past, monkeypatch):
-    monkeypatch.setattr(history, "SHARD", 30)
+    monkeypatch.setattr(training_data, "SHARD", 30)
     days = [("account", f"agent{number:02}", START) for number in range(PEOPLE)]
     data, left_out = History(past.ledger, past.since, past.until, days, None, past.settings).data(
         FAMILIES, most=60

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from detector.campaigns.staging import by_chance, evenly
-from detector.features.minutes import FEWEST_STEPS, THOUSANDTHS, shape
+from detector.campaigns.patterns import by_chance, evenly
+from detector.features.minute_aggregates import FEWEST_STEPS, THOUSANDTHS, shape
 
 
 def _mask(minutes: set[int]) -> int:

@@ -13,9 +13,9 @@ import pytest
 from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES, SCORED
 
-from detector import durable
-from detector.errors import ModelError
-from detector.forests import store
+from detector.core import files
+from detector.core.errors import ModelError
+from detector.model import store
 
 FILES = (
     "model.json",
@@ -167,7 +167,7 @@ def test_a_reader_never_misses_a_model_while_another_takes_its_place(
 ):
     """Also where the file system cannot exchange two names."""
     if not exchanges:
-        monkeypatch.setattr(durable, "exchange", lambda *_: False)
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
     path = tmp_path / "model"
     store.save(model, path, FAMILIES)
     found = {}

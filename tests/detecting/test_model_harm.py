@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from model_folders import parquet, refused, replaced, rewrite
 from small_office import FAMILIES
 
-from detector.errors import ModelError
-from detector.forests import store
-from detector.forests.frames import FRAMES, checked
+from detector.core.errors import ModelError
+from detector.model import store
+from detector.model.validation import FRAMES, checked
 
 COLUMNS = [(name, column) for name, frame in FRAMES.items() for column in frame.schema]
 FLOATS = [(name, each) for name, each in COLUMNS if FRAMES[name].schema[each] == pl.Float64]

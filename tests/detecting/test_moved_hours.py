@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.features import clock, rhythm
-from detector.features.measures import SLOTS
-from detector.features.panel import Panel
+from detector.features import active_hours, clock_shift
+from detector.features.aggregates import SLOTS
+from detector.features.daily_matrix import Panel
 
 TRAINED = 60
 DAYS = 48
@@ -39,18 +39,18 @@ def office(people: int, *, move: int, from_day: date = CHANGE, seed: int = 1) ->
 
 def learned(people: int, seed: int = 9) -> tuple[np.ndarray, pl.DataFrame]:
     """``dense`` of an office that never moved, and the habits of all of it."""
-    seen = rhythm.learn(office(people, move=0, seed=seed))
+    seen = active_hours.learn(office(people, move=0, seed=seed))
     names = [f"p{n:03d}" for n in range(people)]
     groups = pl.DataFrame({"account": names, "group": ["all"] * people})
-    return rhythm.dense(seen, names), rhythm.habits(seen, groups)
+    return active_hours.dense(seen, names), active_hours.habits(seen, groups)
 
 
 def strange(panel: Panel, day: date) -> np.ndarray:
     """By account, the strangeness of the hours in which it was active."""
     people = len(panel.entities)
     seen, habits = learned(people)
-    habit = rhythm.shares(rhythm.dense(habits, [None]))[:, np.zeros(people, dtype=int)]
-    own = rhythm.Rhythm.of(seen, habit, habits, panel)
+    habit = active_hours.shares(active_hours.dense(habits, [None]))[:, np.zeros(people, dtype=int)]
+    own = active_hours.Rhythm.of(seen, habit, habits, panel)
     active = panel.active[:, panel.place(day)]
     return (own.strange(panel, day).seen(active.sum(axis=0)) * active).sum(axis=1)
 
@@ -94,20 +94,22 @@ def test_a_crowd_of_thieves_moves_nobody(share):
 
 def test_what_comes_later_on_the_day_changes_no_hour_before_it():
     moved, still = office(60, move=-1), office(60, move=0)
-    profiles, counts = clock.usual(learned(60)[1]), clock.counted(moved)
-    usual_counts = clock.awaited(profiles, counts, moved.off, moved.place(MONDAY))
+    profiles, counts = clock_shift.usual(learned(60)[1]), clock_shift.counted(moved)
+    usual_counts = clock_shift.awaited(profiles, counts, moved.off, moved.place(MONDAY))
     whole = counts[moved.place(MONDAY)]
     for hour in range(24):
-        cut = np.where(np.arange(24) <= hour, whole, clock.counted(still)[moved.place(MONDAY)])
-        both = clock.moves(whole, usual_counts), clock.moves(cut, usual_counts)
+        cut = np.where(
+            np.arange(24) <= hour, whole, clock_shift.counted(still)[moved.place(MONDAY)]
+        )
+        both = clock_shift.moves(whole, usual_counts), clock_shift.moves(cut, usual_counts)
         assert (both[0][: hour + 1] == both[1][: hour + 1]).all()
 
 
 def test_an_office_of_few_is_never_said_to_move():
     """Of four, three thieves would be most."""
     panel = office(4, move=-1)
-    profiles = clock.usual(learned(4)[1])
-    moves, _ = clock.by_day(profiles, panel)
+    profiles = clock_shift.usual(learned(4)[1])
+    moves, _ = clock_shift.by_day(profiles, panel)
     assert not moves.any()
 
 
@@ -115,6 +117,6 @@ def test_a_day_on_which_few_work_keeps_what_the_days_before_it_told():
     panel = office(60, move=-1)
     holiday = MONDAY + timedelta(days=2)
     panel.active[3:, panel.place(holiday)] = False
-    moves, _ = clock.by_day(clock.usual(learned(60)[1]), panel)
+    moves, _ = clock_shift.by_day(clock_shift.usual(learned(60)[1]), panel)
     assert moves[panel.place(MONDAY) :].tolist() == [-1] * (len(panel.days) - panel.place(MONDAY))
     assert not moves[: panel.place(MONDAY)].any()

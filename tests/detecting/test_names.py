@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, under_names
 
-from detector.features import learning
-from detector.features.groups import by_use, group_of, groups
+from detector.core.schema import DIRECTORY, TIMESTAMP, TOUCHED
+from detector.features import baseline_training
 from detector.features.novelty import with_networks
-from detector.schema import DIRECTORY, TIMESTAMP, TOUCHED
+from detector.features.peer_groups import by_use, group_of, groups
 
 KEYS = ["entity_kind", "entity", "hour"]
 SOME = SCORED[:5]
@@ -76,7 +76,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
         (robbed, people, pl.col("entity")), (other, their_people, _other(pl.col("entity"))),
     ):  # fmt: skip
         past = office.before(CUT)
-        learned = learning.learn(past.hours, past.touched, directed, office.settings)
+        learned = baseline_training.learn(past.hours, past.touched, directed, office.settings)
         known = replace(model, learned=learned, judges=under_names(model.judges, name))
         scored.append(office.score(known, SOME, directed))
     own, theirs = scored

@@ -11,14 +11,15 @@ import planted
 import polars as pl
 import pytest
 
-from detector import registry, settings
-from detector.cli.main import run
-from detector.errors import LedgerError
+from detector import registry
+from detector.cli.app import run
+from detector.core import settings
+from detector.core.errors import LedgerError
+from detector.delivery.outbox.store import Outbox
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.outbox.store import Outbox
-from detector.pseudonyms import names
-from detector.pseudonyms.names import Pseudonyms
+from detector.privacy import pseudonyms
+from detector.privacy.pseudonyms import Pseudonyms
 
 KEY = bytes(range(64))
 #: The variable of another key.
@@ -344,7 +345,7 @@ def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
     check = Pseudonyms.of_key(KEY).check
     for file in ("ledger/ledger.json", "model/model.json"):
         assert json.loads((place / file).read_text())["pseudonyms"] == check
-    assert names.difference(check, check) is None
+    assert pseudonyms.difference(check, check) is None
 
 
 @pytest.mark.parametrize(

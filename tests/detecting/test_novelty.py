@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.features import novelty, signs
-from detector.features.measures import SLOTS
-from detector.features.panel import Panel
-from detector.features.peers import Peers
-from detector.schema import TOUCHED
+from detector.core.schema import TOUCHED
+from detector.features import account_signals, novelty
+from detector.features.aggregates import SLOTS
+from detector.features.daily_matrix import Panel
+from detector.features.peer_movement import Peers
 
 DAY = date(2024, 2, 5)
 HOUR = datetime(2024, 2, 5, 9, tzinfo=UTC)
@@ -100,7 +100,7 @@ def test_a_program_rolled_out_to_half_of_the_colleagues_says_nothing_and_a_table
             }
         )
         name = {"application": "new_applications", "object": "new_objects"}[dimension]
-        return float(signs._by_day(placed, panel, Peers.of(["desk"] * 6))[name][0, 0])
+        return float(account_signals._by_day(placed, panel, Peers.of(["desk"] * 6))[name][0, 0])
 
     assert felt("application", 6) == 0
     assert felt("application", 1) == 1.5

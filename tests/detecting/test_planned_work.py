@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from small_office import CUT, FAMILIES, Office, agent, directory, joined, multiplied, pages
 
-from detector.errors import VerdictError
-from detector.forests.scoring import Scorer
-from detector.settings import Settings
-from detector.verdicts.expected import Expectations, Seen
-from detector.verdicts.planned import load
+from detector.core.errors import VerdictError
+from detector.core.settings import Settings
+from detector.model.scoring import Scorer
+from detector.triage.planned_work import load
+from detector.triage.suppression import Expectations, Seen
 
 SETTINGS = Settings(timezone="Europe/Paris")
 SCOPE = "group: desk north\\ntable: person\\ntimes: 5"

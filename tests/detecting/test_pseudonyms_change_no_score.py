@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from small_office import CUT, NAMES, SCORED, Office, directory, under_names
 
-from detector.features import learning
-from detector.ledger.fold import fold_hours, fold_touched
-from detector.pseudonyms.names import Pseudonyms
+from detector.features import baseline_training
+from detector.ledger.aggregate import fold_hours, fold_touched
+from detector.privacy.pseudonyms import Pseudonyms
 
 OURS = Pseudonyms.of_key(bytes(range(64)))
 KEYS = ["entity_kind", "entity", "hour"]
@@ -42,7 +42,7 @@ def test_scores_features_and_groups_are_the_same_account_for_account(
         (robbed, people, own_name), (Office.of(_veiled(robbed_log)), theirs, pseudonym),
     ):  # fmt: skip
         past = office.before(CUT)
-        learned = learning.learn(past.hours, past.touched, directed, office.settings)
+        learned = baseline_training.learn(past.hours, past.touched, directed, office.settings)
         known = replace(model, learned=learned, judges=under_names(model.judges, name))
         scored.append(office.score(known, SOME, directed))
     own, again = scored[0].sort(KEYS), _back(scored[1])

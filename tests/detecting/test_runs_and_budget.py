@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from detector.forests import budget
-from detector.forests.budget import GRAVE, LEAST, RUN_DAYS, WORSE, WORSE_SHARE
-from detector.forests.trial import with_newcomers
+from detector.model import threshold
+from detector.model.cross_validation import with_newcomers
+from detector.model.threshold import GRAVE, LEAST, RUN_DAYS, WORSE, WORSE_SHARE
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -27,7 +27,7 @@ def _days(alarms: dict[int, float], entity: str = "ann", kind: str = "account") 
 
 
 def _rung(days: pl.DataFrame, bar: float = BAR) -> pl.DataFrame:
-    return budget.runs(days, days, bar).filter(budget.rings("alarm", bar))
+    return threshold.runs(days, days, bar).filter(threshold.rings("alarm", bar))
 
 
 def _numbers(days: pl.DataFrame, bar: float = BAR) -> list[int]:
@@ -79,7 +79,9 @@ def test_what_was_grave_within_the_week_is_no_news():
 
 def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
     days = _days(dict.fromkeys(range(10), 2.5))
-    found = budget.runs(days, days, BAR, DAY + timedelta(days=4)).filter(budget.rings("alarm", BAR))
+    found = threshold.runs(days, days, BAR, DAY + timedelta(days=4)).filter(
+        threshold.rings("alarm", BAR)
+    )
     assert [(day - DAY).days for day in found["day"].sort()] == [0, 5]
 
 
@@ -154,8 +156,10 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
     days = _frame(history)
     first = DAY + timedelta(days=skipped)
     counted = days.filter(pl.col("day") >= first)
-    bar = budget.threshold(days, per_day, first)
-    begun = budget.runs(days, days, bar).filter(budget.begins("alarm", bar), pl.col("day") >= first)
+    bar = threshold.threshold(days, per_day, first)
+    begun = threshold.runs(days, days, bar).filter(
+        threshold.begins("alarm", bar), pl.col("day") >= first
+    )
     assert begun.height <= per_day * counted["day"].n_unique()
     by_hand = _by_hand(days, bar)
     assert set(begun.select("entity", "day").iter_rows()) <= by_hand
@@ -175,13 +179,13 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
 def test_a_budget_that_allows_everything_silences_nothing_loud(history):
     """A bar above all days keeps any budget; this one must be as low as the days themselves."""
     days = _frame(history)
-    bar = budget.threshold(days, 1000, DAY)
+    bar = threshold.threshold(days, 1000, DAY)
     assert bar == max(LEAST, days.filter(pl.col("alarm") >= LEAST)["alarm"].min() or LEAST)
 
 
 def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
     days = _days({0: 1.0, 10: 3.0, 20: 2.0})
-    rare, rarer = (budget.threshold(days, per_day, DAY) for per_day in (0.1, 0.01))
+    rare, rarer = (threshold.threshold(days, per_day, DAY) for per_day in (0.1, 0.01))
     assert rare > 3.0
     assert rarer == pytest.approx(rare + 1)
 
@@ -190,14 +194,14 @@ def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
 def test_where_more_runs_share_the_highest_alarm_than_the_budget_allows_none_rings(names):
     """Half of them cannot ring: they are the same."""
     days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(names))
-    bar = budget.threshold(days, 0.5, DAY)
+    bar = threshold.threshold(days, 0.5, DAY)
     assert bar > 3.0
     assert bar == pytest.approx(3.0 + math.log10(names / 1.0))
 
 
 def test_a_run_less_than_the_budget_allows_is_no_reason_to_stand_above_a_tie():
     days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(2))
-    assert 1.2 < budget.threshold(days, 1.0, DAY) <= 3.0
+    assert 1.2 < threshold.threshold(days, 1.0, DAY) <= 3.0
 
 
 def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
@@ -206,7 +210,7 @@ def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
     names = [_days(weekly, f"name{who}") for who in range(9)]
     low = _days({n: 1.0 + n / 100 for n in range(40)}, "low")
     days = pl.concat([*names, low, _days({0: 5.0, 20: 4.0}, "thief")])
-    assert 2.2 < budget.threshold(days, 0.5, DAY) <= 4.0
+    assert 2.2 < threshold.threshold(days, 0.5, DAY) <= 4.0
 
 
 def test_of_newcomers_the_days_count_as_they_were_before_they_were_known():
@@ -225,10 +229,10 @@ def test_few_honest_entities_do_not_bring_the_bar_down_to_usual_days():
     """Two accounts never ring once a day, however low the bar; it stays where a day is odd."""
     ordinary = {n: 0.2 + n % 5 / 10 for n in range(40)}
     days = pl.concat([_days(ordinary), _days(ordinary | {9: 1.7, 31: 2.4}, "bob")])
-    bar = budget.threshold(days, 1.0, DAY)
+    bar = threshold.threshold(days, 1.0, DAY)
     assert LEAST <= bar <= 1.7
-    assert budget.threshold(_days(ordinary), 1.0, DAY) == LEAST
+    assert threshold.threshold(_days(ordinary), 1.0, DAY) == LEAST
 
 
 def test_where_no_day_could_alert_the_first_unusual_one_that_can_rings():
-    assert budget.threshold(_days({}), 1.0, DAY) == LEAST
+    assert threshold.threshold(_days({}), 1.0, DAY) == LEAST

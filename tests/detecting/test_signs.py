@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from small_office import CUT, LATER, Office, agent, days, directory, reads
 
-from detector.features import rhythm, robust
-from detector.features.measures import ACCOUNT, KINDS, SLOTS
-from detector.features.panel import Panel
+from detector.features import active_hours, robust_stats
+from detector.features.aggregates import ACCOUNT, KINDS, SLOTS
+from detector.features.daily_matrix import Panel
 
 AWAY = agent(2)
 BACK = CUT + timedelta(days=14)
@@ -124,8 +124,8 @@ def test_an_hour_is_strange_by_the_days_before_today_alone():
     active[:, -1, 3] = True
     panel = Panel(["ann"], some, {}, active, off, per_head=False)
     habit = np.full((2, 1, SLOTS), 0.002)
-    own = rhythm.Rhythm.of(
-        np.zeros((2, 1, SLOTS + 1)), habit, pl.DataFrame(schema=rhythm.SEEN), panel
+    own = active_hours.Rhythm.of(
+        np.zeros((2, 1, SLOTS + 1)), habit, pl.DataFrame(schema=active_hours.SEEN), panel
     )
     strange = own.strange(panel, some[-1]).seen(active[:, -1].sum(axis=0))[0]
     # 20 workdays in the four weeks before, none at three; the group's habit weighs three days.
@@ -147,12 +147,12 @@ def test_nobody_is_held_to_be_steadier_than_the_floor(scored):
 
 def test_a_constant_history_has_the_floor_s_spread_and_a_varied_one_its_own():
     constant = np.full((1, 40), 2.0)
-    assert robust.spread(constant, 0.3) == pytest.approx([0.3])
+    assert robust_stats.spread(constant, 0.3) == pytest.approx([0.3])
     varied = np.random.default_rng(1).normal(2.0, 0.8, (1, 4000))
-    assert robust.spread(varied, 0.3) == pytest.approx([0.8], rel=0.1)
+    assert robust_stats.spread(varied, 0.3) == pytest.approx([0.8], rel=0.1)
 
 
 def test_a_measure_that_is_nothing_on_most_days_has_the_spread_of_its_other_days():
     """Its median deviation is 0, as for work at night; the 90th percentile sees it."""
     seldom = np.tile([0.0, 0.0, 0.0, 0.0, 3.0], 20)[None, :]
-    assert robust.spread(seldom, 0.3)[0] > 2
+    assert robust_stats.spread(seldom, 0.3)[0] > 2

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from small_office import LATER, Office, agent, joined, multiplied
 
-from detector.features.measures import ACCOUNT
+from detector.features.aggregates import ACCOUNT
 
 #: Two of each desk.
 THIEVES = (5, 17, 22, 33, 46, 58, 71, 84)

@@ -18,21 +18,21 @@ from polars.testing import assert_frame_equal
 from small_office import CUT as CUT_OF_OFFICE
 from small_office import FAMILIES, Office
 
-from detector import schema
-from detector.campaigns import act
-from detector.features import learning, subjects
-from detector.features import table as tables
+from detector.campaigns import ledger_rows
+from detector.core import schema
+from detector.core.schema import SUBJECT, TOUCHED
+from detector.features import baseline_training, distinct_subjects
+from detector.features import feature_table as tables
+from detector.features.aggregates import ACCOUNT
+from detector.features.distinct_subjects import MONTH, Month
 from detector.features.feature import heard
-from detector.features.measures import ACCOUNT
-from detector.features.past import gather
-from detector.features.subjects import MONTH, Month
-from detector.features.today import Today, span
-from detector.forests import store
-from detector.forests.data import Data
-from detector.forests.training import train
-from detector.ledger import sketch
-from detector.ledger.fold import fold_touched
-from detector.schema import SUBJECT, TOUCHED
+from detector.features.history import gather
+from detector.features.incremental import Today, span
+from detector.ledger import distinct_sketch
+from detector.ledger.aggregate import fold_touched
+from detector.model import store
+from detector.model.training import train
+from detector.model.training_data import Data
 
 RARE = ["subjects_vs_own", "month_subjects_vs_own"]
 KEYS = ["entity_kind", "entity", "hour"]
@@ -118,7 +118,7 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
     ).filter(pl.col("entity_kind") == ACCOUNT)
     columns = [*KEYS, "subjects", "month_subjects", *RARE]
     assert live.select(columns).sort(KEYS).equals(whole.select(columns).sort(KEYS))
-    assert live["month_subjects"].max() > sketch.K
+    assert live["month_subjects"].max() > distinct_sketch.K
 
 
 def test_a_model_keeps_what_it_learned_of_them(trained, found, files, tmp_path):
@@ -161,8 +161,8 @@ def test_shards_some_of_which_have_no_subjects_teach_what_all_at_once_do(files):
     past = files.before(CUT)
     some = past.touched.filter(counsellors | (pl.col("dimension") != SUBJECT))
     parts = [(past.hours.filter(each), some.filter(each)) for each in (counsellors, ~counsellors)]
-    whole = learning.learn(past.hours, some, None, past.settings)
-    shards = learning.learn_shards(lambda: iter(parts), None, past.settings)
+    whole = baseline_training.learn(past.hours, some, None, past.settings)
+    shards = baseline_training.learn_shards(lambda: iter(parts), None, past.settings)
     for name in ("levels", "peers"):
         assert_frame_equal(getattr(shards, name), getattr(whole, name), check_exact=True)
     assert whole.levels["subjects_centre"].is_finite().any()
@@ -182,20 +182,22 @@ def test_a_theft_that_is_staged_reads_as_many_people_as_records(files):
             base | {"account": "counsellor02", "rows": 500, "known": False},
             base | {"account": "svc.database", "rows": 500},
         ],
-        schema=dict(act.ACTS),
+        schema=dict(ledger_rows.ACTS),
     )
     day = files.before(ROAMS + timedelta(days=1)).since(ROAMS)
     counted = [
         dict(
-            subjects
+            distinct_subjects
             .added(hours.select("account", "hour").unique().with_columns(day=ROAMS), touched)
             .group_by("account").agg(pl.col("subjects").sum()).iter_rows()
         )
-        for hours, touched in ((day.hours, day.touched), act.added(day.hours, day.touched, acts))
+        for hours, touched in (
+            (day.hours, day.touched), ledger_rows.added(day.hours, day.touched, acts),
+        )
     ]  # fmt: skip
     more = {name: number - counted[0].get(name, 0) for name, number in counted[1].items()}
     assert more["counsellor00"] == 300
-    assert more["counsellor01"] == pytest.approx(90_000, rel=5 / np.sqrt(sketch.K - 2))
+    assert more["counsellor01"] == pytest.approx(90_000, rel=5 / np.sqrt(distinct_sketch.K - 2))
     assert more["counsellor02"] == more["counsellor03"] == more["svc.database"] == 0
 
 
@@ -221,7 +223,7 @@ def _read(some: list[tuple[int, int, int]]) -> pl.DataFrame:
 def test_each_hour_counts_those_of_its_day_so_far_and_of_the_four_weeks_it_ends(some):
     start = date(2024, 1, 1)
     hours = _active(some)
-    counted = subjects.added(hours, _read(some)).sort("hour")
+    counted = distinct_subjects.added(hours, _read(some)).sort("hour")
     so_far = counted.with_columns(pl.col("subjects", "month_subjects").cum_sum().over("day"))
     for moment, day, today, month in so_far.select(
         "hour", "day", "subjects", "month_subjects"
@@ -239,10 +241,10 @@ def _active(some: list[tuple[int, int, int]]) -> pl.DataFrame:
     ).with_columns(day=pl.col("hour").dt.date())
 
 
-@pytest.mark.parametrize("kept", [4, 12, sketch.K])
+@pytest.mark.parametrize("kept", [4, 12, distinct_sketch.K])
 def test_a_day_that_runs_is_counted_alike_with_its_past_prepared(kept, monkeypatch):
-    monkeypatch.setattr(sketch, "K", kept)
-    monkeypatch.setattr(subjects, "K", kept)
+    monkeypatch.setattr(distinct_sketch, "K", kept)
+    monkeypatch.setattr(distinct_subjects, "K", kept)
     random = np.random.default_rng(kept)
     for last in random.integers(20, 40, 30).tolist():
         some = [*zip(random.integers(0, last + 1, 80), random.integers(0, 24, 80),
@@ -252,7 +254,7 @@ def test_a_day_that_runs_is_counted_alike_with_its_past_prepared(kept, monkeypat
         day = date(2024, 1, 1) + timedelta(days=last)
         now = pl.col("day") == day
         past = Month.of(table, day)
-        found = subjects.added(hours.filter(now), table.filter(now), past)
-        wanted = subjects.added(hours, table).filter(now)
+        found = distinct_subjects.added(hours.filter(now), table.filter(now), past)
+        wanted = distinct_subjects.added(hours, table).filter(now)
         assert found.sort("hour").equals(wanted.sort("hour"))
         assert table.schema == dict(TOUCHED)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.forests.control import GAIN, LOWER, MOST, UPPER, offset
+from detector.model.threshold_control import GAIN, LOWER, MOST, UPPER, offset
 
 FIRST = date(2024, 3, 1)
 

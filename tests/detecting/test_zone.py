@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.features.zone import Evidence, doubt
+from detector.features.timezone_check import Evidence, doubt
 
 HOUR = timedelta(hours=1)
 #: Of 100 people, how many are active in each hour of their clock.

@@ -9,13 +9,13 @@ import pytest
 from agency import Agency, Plan
 
 from detector import registry
-from detector.cli.main import run
-from detector.drill.stage import Stage
-from detector.features.table import DIMENSIONS
-from detector.forests import store
-from detector.forests.model import Model
+from detector.cli.app import run
+from detector.drill.window import Stage
+from detector.features.feature_table import DIMENSIONS
 from detector.ledger.store import Ledger
-from detector.reading import directory
+from detector.model import store
+from detector.model.model import Model
+from detector.normalize import account_directory
 
 START = date(2024, 1, 1)
 DAYS = 105
@@ -57,7 +57,7 @@ def stage(place, model) -> Stage:
     return Stage(
         book.hours(None, LAST),
         book.touched(None, LAST, DIMENSIONS),
-        directory.load(place / "directory.csv"),
+        account_directory.load(place / "directory.csv"),
         model.settings,
         CUT + timedelta(days=1),
         LAST,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from detector.campaigns.kinds import KINDS
-from detector.schema import DRILL, check
+from detector.core.schema import DRILL, check
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_the_commands_have_help(detector, name):
 
 
 def test_a_ledger_in_which_nobody_can_steal_says_so(drilled, monkeypatch, tmp_path):
-    monkeypatch.setattr("detector.drill.casting.cast", lambda *_: [])
+    monkeypatch.setattr("detector.drill.schedule.cast", lambda *_: [])
     ran = drilled("--json", "--plot", tmp_path / "drill.png", "--out", tmp_path)
     assert ran.code == 0, ran.err
     facts = json.loads(ran.out)

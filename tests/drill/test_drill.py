@@ -9,26 +9,26 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.alerts.batch import score_days
 from detector.campaigns import kinds
-from detector.drill import casting, run
+from detector.core.errors import NotEnoughHistory
+from detector.core.schema import DRILL, check
+from detector.detection.batch import score_days
+from detector.drill import run, schedule
 from detector.drill.exposure import HOUR, RINGS
-from detector.drill.stage import DAYS, FEWEST, span
-from detector.errors import NotEnoughHistory
-from detector.forests.scoring import LOOKBACK
+from detector.drill.window import DAYS, FEWEST, span
 from detector.ledger.store import Ledger
-from detector.schema import DRILL, check
+from detector.model.scoring import LOOKBACK
 
 START = date(2024, 1, 1)
 
 
 @pytest.fixture(scope="session")
 def staged(stage, model):
-    return casting.cast(stage.world(model), 5, 2)
+    return schedule.cast(stage.world(model), 5, 2)
 
 
 def of_kind(staged, kind):
-    return next(each for each in staged if casting.kind_of(each.name) == kind)
+    return next(each for each in staged if schedule.kind_of(each.name) == kind)
 
 
 def days(count):
@@ -63,19 +63,19 @@ def test_campaigns_are_cast_up_to_what_was_asked_even_where_accounts_are_few(sta
 
 
 def test_no_account_steals_for_two_campaigns_of_a_round(staged):
-    rounds = casting.rounds(staged, 50)
+    rounds = schedule.rounds(staged, 50)
     assert sorted(each.name for some in rounds for each in some) == sorted(
         each.name for each in staged
     )
     for some in rounds:
-        busy = [name for each in some for name in casting.thieves(each)]
+        busy = [name for each in some for name in schedule.thieves(each)]
         assert len(busy) == len(set(busy))
-        assert len(busy) <= 50 * casting.SHARE or len(some) == 1
+        assert len(busy) <= 50 * schedule.SHARE or len(some) == 1
 
 
 def test_one_round_is_enough_where_accounts_are_many(staged):
-    apart = {frozenset(casting.thieves(each)): each for each in staged[:1]}
-    assert len(casting.rounds(list(apart.values()), 10_000)) == 1
+    apart = {frozenset(schedule.thieves(each)): each for each in staged[:1]}
+    assert len(schedule.rounds(list(apart.values()), 10_000)) == 1
 
 
 def test_a_flood_of_pages_is_found_and_what_nobody_touched_is_quiet(stage, model, staged):
@@ -104,7 +104,7 @@ def test_the_drill_scores_as_the_batch_does(place, stage, model):
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_others(stage, model):
     def campaigns(seed):
-        cast = casting.cast(stage.world(model), seed, 1)
+        cast = schedule.cast(stage.world(model), seed, 1)
         return {each.name: each.acts for each in cast}
 
     one, again, other = campaigns(3), campaigns(3), campaigns(4)
@@ -118,7 +118,7 @@ def test_what_a_campaign_did_before_the_stage_is_learned_but_not_counted(stage, 
     before = poisoned.acts["day"] < stage.first
     assert before.any()
     robbed = stage.robbed([poisoned])
-    (who,) = casting.thieves(poisoned)
+    (who,) = schedule.thieves(poisoned)
     level = model.learned.levels.filter(pl.col("entity") == who)["rows_centre"].item()
     raised = run._learned(robbed, [poisoned], model).levels.filter(pl.col("entity") == who)
     assert raised["rows_centre"].item() > level
@@ -142,7 +142,7 @@ def test_days_of_the_stage_that_the_model_was_trained_on_are_forgotten(stage, mo
 
 def test_an_alert_counts_on_the_campaign_s_entities_alone(stage, staged):
     flood = of_kind(staged, "flat_month")
-    (who,) = casting.thieves(flood)
+    (who,) = schedule.thieves(flood)
     late = flood.acts["hour"].min() + 2 * HOUR
 
     def found(*rings):
@@ -156,7 +156,7 @@ def test_an_alert_counts_on_the_campaign_s_entities_alone(stage, staged):
 def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, staged):
     crowd = of_kind(staged, "crowd_address")
     kind, address = crowd.targets[0]
-    (someone, *_rest) = sorted(casting.thieves(crowd))
+    (someone, *_rest) = sorted(schedule.thieves(crowd))
     people = stage.people(model)
     group = people.filter(pl.col("account") == someone)["group"].item()
     (table,) = crowd.acts["object"].drop_nulls().unique().sort().head(1)

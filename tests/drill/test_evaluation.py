@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from detector.core.schema import INCIDENTS, SCORES
 from detector.drill.evaluation import evaluate
-from detector.schema import INCIDENTS, SCORES
 
 
 def at(day: int, hour: int = 0, minute: int = 0) -> datetime:

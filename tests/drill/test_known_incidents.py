@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from detector import schema
-from detector.errors import InputError
-from detector.reading.incidents import load
-from detector.settings import Settings
+from detector.core import schema
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.known_incidents import load
 
 PARIS = Settings(log_timezone="Europe/Paris")
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from detector.drill.picture import draw
-from detector.schema import DRILL, empty
+from detector.core.schema import DRILL, empty
+from detector.drill.plot import draw
 
 
 def campaigns():

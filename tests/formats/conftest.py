@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from detector.cli.main import run
-from detector.sinks.syslog import counted
+from detector.cli.app import run
+from detector.delivery.sinks.syslog import counted
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from whole_alerts import HOSTILE, KINDS, alerts, named, whole
 
 from detector import registry
-from detector.feed import elastic
-from detector.formats import ecs
+from detector.delivery import elastic_index
+from detector.delivery.formats import ecs
 
 FIELDS = Path(__file__).parents[1] / "data" / "ecs" / "fields.tsv"
 with FIELDS.open(encoding="utf-8", newline="") as file:
@@ -52,7 +52,7 @@ def mapping():
             else:
                 yield f"{path}{name}", each["type"]
 
-    return dict(walk(elastic.template()["template"]["mappings"]["properties"], ""))
+    return dict(walk(elastic_index.template()["template"]["mappings"]["properties"], ""))
 
 
 def refused(alert):
@@ -100,8 +100,8 @@ def test_the_template_maps_every_feature_and_agrees_with_what_is_published():
     assert {field: kind.removeprefix("match_only_") for field, kind in own.items()} == {
         field: row["type"] for field, row in PUBLISHED.items()
     }
-    head = elastic.template()
-    assert head["index_patterns"] == [f"{elastic.INDEX}*"]
+    head = elastic_index.template()
+    assert head["index_patterns"] == [f"{elastic_index.INDEX}*"]
     # Elasticsearch refuses words longer than 32,766 bytes unless it is told to pass them by.
     assert json.dumps(head).count('"keyword"') == json.dumps(head).count('"ignore_above": 1024')
 
@@ -157,5 +157,5 @@ def test_a_group_alert_names_no_one_address_as_its_source():
 
 def test_bulk_creates_each_alert_once_under_its_own_id():
     own = whole()["id"]
-    assert elastic.action(whole()) == {"create": {"_index": "detector-alerts", "_id": own}}
+    assert elastic_index.action(whole()) == {"create": {"_index": "detector-alerts", "_id": own}}
     assert json.loads(ecs.encode(whole()))["event"]["id"] == own

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from whole_alerts import KINDS, SEVERITIES, alerts, hostile, named, whole
 
 from detector import registry
-from detector.feed import story, syslog
-from detector.formats import cef, leef, rfc5424
+from detector.delivery import alert_fields, syslog_header
+from detector.delivery.formats import cef, leef, rfc5424
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -87,7 +87,7 @@ def test_formats_are_told_apart():
 
 def test_risk_rises_with_severity_and_then_with_surprise():
     def at(severity, surprise):
-        return story.risk(whole(severity=severity, surprise=surprise, threshold=2.0))
+        return alert_fields.risk(whole(severity=severity, surprise=surprise, threshold=2.0))
 
     assert [at(severity, 2.0) for severity in SEVERITIES] == [0, 25, 50, 75]
     assert at("low", 3.0) == 8
@@ -99,7 +99,7 @@ def test_risk_rises_with_severity_and_then_with_surprise():
 def test_first_seen_is_before_the_alert_whatever_the_time_zone():
     """In Auckland the fifth of February begins on the fourth in UTC."""
     early = whole(time="2024-02-04T12:00:00Z", since="2024-02-05", date="2024-02-05")
-    assert story.first_seen(early).isoformat() == "2024-02-04T11:00:00+00:00"
+    assert alert_fields.first_seen(early).isoformat() == "2024-02-04T11:00:00+00:00"
 
 
 def test_cef_has_its_header_and_the_dictionary_s_keys():
@@ -163,7 +163,7 @@ def test_syslog_headers_have_priority_time_host_program_and_id():
         "<132>1 2024-02-05T08:00:00.000Z sender detector - alert [detector@32473 id="
     )
     assert "] \ufeffmedium: Unusual reading by account eve: read 6,068 records" in line
-    framed = syslog.framed(b"CEF:0|x", whole(severity="critical"), "local4", "sender")
+    framed = syslog_header.framed(b"CEF:0|x", whole(severity="critical"), "local4", "sender")
     assert framed == b"<162>1 2024-02-05T08:00:00.000Z sender detector - alert - CEF:0|x"
 
 
@@ -171,7 +171,7 @@ def test_syslog_headers_have_priority_time_host_program_and_id():
     ("host", "shown"), [("", "-"), ("a b", "a-b"), ("h\u00f4te\n", "h-te-"), ("x" * 300, "x" * 255)]
 )
 def test_a_host_name_is_made_fit_for_the_header(host, shown):
-    assert syslog.header(whole(), host=host).split(" ")[2] == shown
+    assert syslog_header.header(whole(), host=host).split(" ")[2] == shown
 
 
 def test_names_of_structured_data_are_short_ascii_names():

@@ -13,10 +13,10 @@ from receivers.web import receiving
 from whole_alerts import HOSTILE, hostile, revealed
 
 from detector import registry
-from detector.feed.route import routes
-from detector.formats import ecs
-from detector.outbox.delivery import Patience, deliver
-from detector.outbox.store import Outbox
+from detector.delivery.formats import ecs
+from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.store import Outbox
+from detector.delivery.routing import routes
 
 FORMATS = sorted(registry.formats())
 SERVERS = {"rsyslog": rsyslog, "syslog-ng": syslog_ng}

@@ -19,9 +19,9 @@ from whole_alerts import (
 )
 
 from detector import registry
-from detector.feed import syslog
-from detector.feed.text import fitted, listed, visible
-from detector.formats import cef, leef, rfc5424
+from detector.delivery import syslog_header
+from detector.delivery.escaping import fitted, listed, visible
+from detector.delivery.formats import cef, leef, rfc5424
 
 LONG = "x" * 50_000 + "é\n\x1b|=]" * 8_000
 SEEDED = scrambled(seed=20240206, many=300)
@@ -166,7 +166,7 @@ def test_a_syslog_message_comes_back_equal_from_rsyslog(kind, rsyslog):
 def test_a_framed_record_comes_back_equal_from_rsyslog(name, rsyslog):
     hostiles = [hostile(text) for text in SHORT]
     records = [registry.formats()[name].encode(alert) for alert in hostiles]
-    found = rsyslog([syslog.framed(record, alert) for record, alert in
+    found = rsyslog([syslog_header.framed(record, alert) for record, alert in
                      zip(records, hostiles, strict=True)])  # fmt: skip
     assert [each["msg"] for each in found] == [record.decode() for record in records]
 
@@ -188,7 +188,7 @@ def test_line_formats_are_one_line_of_utf_8_without_control_characters(name, tex
 def test_line_formats_never_exceed_what_receivers_take(alert):
     for name, most in (("cef", 8192), ("leef", 4096), ("leef-tab", 4096), ("rfc5424", 8192)):
         record = registry.formats()[name].encode(alert)
-        each = record if name == "rfc5424" else syslog.framed(record, alert, host="h" * 255)
+        each = record if name == "rfc5424" else syslog_header.framed(record, alert, host="h" * 255)
         assert len(each) <= most
 
 
@@ -217,7 +217,9 @@ def test_an_alert_of_which_everything_is_long_fits_too(kind, long):
         if form == "rfc5424":
             record = rfc5424.encode(alert, host="h" * 255)
         else:
-            record = syslog.framed(registry.formats()[form].encode(alert), alert, host="h" * 255)
+            record = syslog_header.framed(
+                registry.formats()[form].encode(alert), alert, host="h" * 255
+            )
         longest[form] = len(record)
         assert len(record) <= most, longest
 
@@ -243,8 +245,8 @@ def test_a_hundred_kilobytes_are_cut_and_counted(text, lognorm, rsyslog):
         assert text.startswith(whole_text), name
         assert len(whole_text) > 30
         assert left == f"{len(text) - len(whole_text):,} more)"
-    assert len(syslog.framed(cef.encode(alert), alert)) <= 8192
-    assert len(syslog.framed(leef.encode(alert), alert)) <= 4096
+    assert len(syslog_header.framed(cef.encode(alert), alert)) <= 8192
+    assert len(syslog_header.framed(leef.encode(alert), alert)) <= 4096
     assert len(rfc5424.encode(alert)) <= 8192
 
 

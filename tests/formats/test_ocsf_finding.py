@@ -11,8 +11,8 @@ from whole_alerts import HOSTILE, KINDS, alerts, hostile, named, whole
 
 from detector import __version__, registry
 from detector.alerts.techniques import TECHNIQUES
-from detector.feed.attack import TACTICS
-from detector.formats import ocsf
+from detector.delivery.attack import TACTICS
+from detector.delivery.formats import ocsf
 
 VERSIONS = {"1.8.0": "ocsf", "1.5.0": "ocsf-1.5", "1.3.0": "ocsf-1.3"}
 

@@ -9,7 +9,7 @@ import pytest
 from whole_alerts import HOSTILE, KINDS, said, whole
 
 from detector import registry
-from detector.feed import capped, syslog
+from detector.delivery import syslog_header, truncation
 
 LONG = "".join(HOSTILE) * 40
 MANY = 10_000
@@ -54,11 +54,13 @@ def test_the_worst_alert_fits(name: str, kind: str, text: str) -> None:
     begun = time.process_time()
     record = form.encode(alert)
     assert time.process_time() - begun < 5.0
-    limit = capped.JSON_BYTES if form.is_json else capped.SYSLOG_BYTES
+    limit = truncation.JSON_BYTES if form.is_json else truncation.SYSLOG_BYTES
     if name.startswith("leef"):
-        limit = capped.UDP_BYTES
+        limit = truncation.UDP_BYTES
     header = (
-        0 if form.is_json or form.is_syslog else len(syslog.framed(b"", whole(), host="h" * 255))
+        0
+        if form.is_json or form.is_syslog
+        else len(syslog_header.framed(b"", whole(), host="h" * 255))
     )
     assert len(record) + header <= limit
     assert b"\n" not in record
@@ -79,23 +81,23 @@ def test_what_is_cut_says_how_many_there_were() -> None:
 def test_the_strongest_come_first() -> None:
     names = [f"table {number:05}" for number in range(MANY)]
     top = [{"name": name, "statements": 1, "rows": 9} for name in names[:-4:-1]]
-    told = capped.capped(whole(new_objects=names, top_objects=top, related=names))
+    told = truncation.capped(whole(new_objects=names, top_objects=top, related=names))
     assert told["new_objects"][:4] == [*names[:-4:-1], names[0]]
     assert told["related"][-1] == names[-1]
-    few = capped.capped(
+    few = truncation.capped(
         whole(
             features={
                 n: {"value": 1.0, "surprise": s} for n, s in (("a", 1), ("b", 3), ("c", None))
             }
         ),
-        capped.Level(9, 9999, 1),
+        truncation.Level(9, 9999, 1),
     )
     assert list(few["features"]) == ["b"]
 
 
 def test_an_alert_that_fits_is_not_touched() -> None:
     alert = whole()
-    assert capped.capped(alert) is alert
+    assert truncation.capped(alert) is alert
     assert json.loads(FORMATS["native"].encode(alert)) == alert
 
 

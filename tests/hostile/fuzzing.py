@@ -21,10 +21,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detector import registry
-from detector.errors import InputError
-from detector.reading import contain, opening
-from detector.reading.source import Batch, Source
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize import containment
+from detector.normalize.source import Batch, Source
+from detector.readers import compression
 
 DATA = Path(__file__).parents[1] / "data"
 SETTINGS = Settings()
@@ -61,7 +62,7 @@ def samples(only: str = "") -> list[Sample]:
                 name = "postgresql_jsonlog" if ".json" in path.name else "postgresql_csvlog"
             if name not in sources or path.is_dir() or path.suffix in {".md", ".parquet"}:
                 continue
-            data = b"".join(data for data, _ in opening.chunks(path))
+            data = b"".join(data for data, _ in compression.chunks(path))
             found.append(
                 Sample(sources[name], f"{name}/{path.name}", data.splitlines(keepends=True))
             )
@@ -131,7 +132,7 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
         total, events, reasons = counts(source.read(path, SETTINGS, {}))
     except InputError:
         return ""
-    except contain.UNEXPECTED as error:
+    except containment.UNEXPECTED as error:
         return f"raises {type(error).__name__}: {str(error)[:200]}"
     if time.process_time() - began > SECONDS:
         return f"takes {time.process_time() - began:.0f} s"
@@ -143,7 +144,7 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
     if not source.follows(data[: 1 << 16]):
         return ""
     assert source.growing is not None
-    again = contain.careful(source, path, SETTINGS, {}, contain.Broken("was asked to"))
+    again = containment.careful(source, path, SETTINGS, {}, containment.Broken("was asked to"))
     pieces = counts(again)
     if pieces[1] != events or (strict and pieces[0] != total):
         return f"at once {(total, events)}, in pieces {pieces[:2]}"

@@ -18,8 +18,8 @@ CHILD = """
 import json, resource, sys
 from pathlib import Path
 from detector import registry
-from detector.reading import contain
-from detector.settings import Settings
+from detector.normalize import contain
+from detector.core.settings import Settings
 source = registry.sources()[sys.argv[1]]
 rows = 0
 for batch in contain.batches(source, Path(sys.argv[2]), Settings(), {}):

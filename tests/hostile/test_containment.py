@@ -10,15 +10,16 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.errors import InputError
+from detector.core.errors import InputError
+from detector.core.schema import EVENTS
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading import contain, opening, rejects
-from detector.reading.records import lines_end
-from detector.reading.source import Batch, Growing, Source, Tail
-from detector.reading.survey import survey
-from detector.schema import EVENTS
-from detector.settings import Settings
+from detector.normalize import containment, rejects
+from detector.normalize.log_report import survey
+from detector.normalize.source import Batch, Growing, Source, Tail
+from detector.readers import compression
+from detector.readers.blocks import lines_end
 
 SETTINGS = Settings()
 EVENT = {"timestamp": "2024-02-06T08:00:00Z", "account": "ann", "rows": 1}
@@ -27,7 +28,7 @@ EVENT = {"timestamp": "2024-02-06T08:00:00Z", "account": "ann", "rows": 1}
 def numbered(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """One event a line. ``boom`` raises, and what the tail counts is where the piece before was."""
     del settings
-    lines = b"".join(data for data, _ in opening.chunks(path)).splitlines()
+    lines = b"".join(data for data, _ in compression.chunks(path)).splitlines()
     at = int(tail.get("held", "0"))
     if any(b"boom" in line for line in lines):
         raise ZeroDivisionError("boom")
@@ -54,7 +55,7 @@ SOURCE = Source(
 
 def read(path: Path, source: Source = SOURCE) -> tuple[list[int], list[tuple[int, str]]]:
     """(the rows of its events, line and reason of its rejects)."""
-    found = contain.taken(source, path, SETTINGS, {}, list)
+    found = containment.taken(source, path, SETTINGS, {}, list)
     rows = [row for batch in found for row in batch.events["rows"]]
     return rows, [each for batch in found for each in batch.rejects.select("line", "reason").rows()]
 
@@ -69,14 +70,16 @@ def test_an_entry_that_raises_is_a_reject_and_its_neighbours_are_events(tmp_path
 
 
 def test_a_log_of_entries_that_raise_is_rejected_whole_and_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(contain, "_TRIES", 50)
+    monkeypatch.setattr(containment, "_TRIES", 50)
     path = tmp_path / "a.log"
     path.write_text("x\n" + "boom\n" * 5_000 + "x")
     began = time.process_time()
     rows, bad = read(path)
     assert len(rows) + len(bad) == 5_002
     assert [line for line, _ in bad] == sorted({line for line, _ in bad})
-    assert {reason for _, reason in bad} == {contain._LEFT} | {contain.reason(ZeroDivisionError())}
+    assert {reason for _, reason in bad} == {containment._LEFT} | {
+        containment.reason(ZeroDivisionError())
+    }
     assert time.process_time() - began < 20
 
 
@@ -88,9 +91,9 @@ def test_rows_that_raise_are_found_by_halves():
             raise OverflowError
         return list(range(first, first + count))
 
-    found = contain.rows(9, take, lambda row, why: lost.append((row, why)))
+    found = containment.rows(9, take, lambda row, why: lost.append((row, why)))
     assert [row for part in found for row in part] == [0, 1, 2, 4, 5, 6, 8]
-    assert lost == [(row, contain.reason(OverflowError())) for row in (3, 7)]
+    assert lost == [(row, containment.reason(OverflowError())) for row in (3, 7)]
 
 
 def test_a_full_memory_is_no_fault_of_the_log(tmp_path):

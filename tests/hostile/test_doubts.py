@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from detector import registry
-from detector.errors import SettingsError
-from detector.ledger.doubts import Counts, doubts, rejected
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings, from_mapping
+from detector.ledger.data_quality import Counts, doubts, rejected
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
-from detector.settings import Settings, from_mapping
 from detector.watch.health import Health
-from detector.watch.log import Log
-from detector.watch.newcomers import Newcomers
+from detector.watch.log_position import Log
+from detector.watch.new_accounts import Newcomers
 
 FIRST = date(2024, 1, 1)
 SETTINGS = Settings()

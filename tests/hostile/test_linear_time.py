@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.reading import contain, sql
-from detector.reading.sql_shape import MYSQL, POSTGRESQL
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.normalize import containment, sql_parse
+from detector.normalize.sql_normalize import MYSQL, POSTGRESQL
 
 #: Characters of the smaller text, how many times as many the larger one has, and how much the cost
 #: may grow: what is linear grows by 4, what is quadratic by 16. Below so many seconds, nothing can
@@ -105,9 +105,9 @@ def repeated(parts: tuple[str, str, str], size: int) -> str:
 def test_a_statement(parts, dialect):
     def cost(size: int) -> float:
         text = pl.Series([repeated(parts, size)])
-        sql._known.found.clear()
+        sql_parse._known.found.clear()
         began = time.process_time()
-        sql.told(text, dialect)
+        sql_parse.told(text, dialect)
         return time.process_time() - began
 
     assert grown(cost) < GROWTH
@@ -121,8 +121,8 @@ def test_a_log(tmp_path: Path, log):
     def cost(size: int) -> float:
         path.write_text(repeated(tuple(parts), size))
         began = time.process_time()
-        with contextlib.suppress(contain.PASSED):
-            contain.taken(registry.sources()[name], path, Settings(), {}, list)
+        with contextlib.suppress(containment.PASSED):
+            containment.taken(registry.sources()[name], path, Settings(), {}, list)
         return time.process_time() - began
 
     assert grown(cost) < GROWTH

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from detector import registry
-from detector.errors import InputError, LedgerError, StateError
+from detector.core.errors import InputError, LedgerError, StateError
+from detector.core.settings import Settings
+from detector.delivery.outbox import scheduler
 from detector.ledger import episodes
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
-from detector.outbox import delivery
-from detector.settings import Settings
 from detector.watch.state import State
 
 HEADER = "timestamp,account,rows\n"
@@ -118,7 +118,7 @@ def test_no_lock_follows_a_link(tmp_path):
     with pytest.raises(LedgerError), episodes.locked(folder):
         pass
     (tmp_path / "outbox").mkdir()
-    (tmp_path / "outbox" / delivery.LOCK).symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic links"), delivery._alone(tmp_path / "outbox"):
+    (tmp_path / "outbox" / scheduler.LOCK).symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"), scheduler._alone(tmp_path / "outbox"):
         pass
     assert victim.read_text() == "mine"

@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 from hypothesis import strategies as st
 
-from detector.errors import InputError
-from detector.reading.opening import chunks
-from detector.reading.source import Batch, Source, Tail
-from detector.schema import ACTIONS, EVENTS, REJECTS, empty
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.schema import ACTIONS, EVENTS, REJECTS, empty
+from detector.core.settings import Settings
+from detector.normalize.source import Batch, Source, Tail
+from detector.readers.compression import chunks
 
 START = datetime(2024, 2, 6, 8, tzinfo=UTC)
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from ledger_samples import START, events, some_events
 from polars.testing import assert_frame_equal
 
-from detector.ledger.fold import (
+from detector.core.schema import DIMENSIONS, EVENTS, HOURS, TOUCHED, check, empty
+from detector.ledger.aggregate import (
     HOUR_KEYS,
     TOUCHED_KEYS,
     fold_hours,
@@ -15,7 +16,6 @@ from detector.ledger.fold import (
     merge_hours,
     merge_touched,
 )
-from detector.schema import DIMENSIONS, EVENTS, HOURS, TOUCHED, check, empty
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu"]
 

@@ -14,14 +14,14 @@ import pytest
 from ledger_samples import events, source, write_log
 from polars.testing import assert_frame_equal
 
-from detector.errors import InputError, LedgerError
+from detector.core.errors import InputError, LedgerError
+from detector.core.settings import Settings
 from detector.ledger import ingest as ingesting
-from detector.ledger import manifest, spool, writing
-from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, fold_hours, fold_touched
+from detector.ledger import input_writer, manifest, partition_writer
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, fold_hours, fold_touched
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading import opening
-from detector.settings import Settings
+from detector.readers import compression
 
 LOG = [
     {"at": 0, "account": "ann", "rows": 5, "database": "hr", "object": "p", "other_objects": ["q"]},
@@ -65,7 +65,7 @@ def assert_holds(folder: Path, *rows: dict, zone: str = "UTC") -> None:
 @pytest.mark.parametrize("size", [1, 2, 10])
 @pytest.mark.parametrize("limit", [0, 3, 1000])
 def test_a_log_becomes_its_fold_however_it_is_cut_and_spilled(tmp_path, size, limit, monkeypatch):
-    monkeypatch.setattr(writing, "Spool", lambda *a: spool.Spool(*a, limit=limit))
+    monkeypatch.setattr(input_writer, "Spool", lambda *a: partition_writer.Spool(*a, limit=limit))
     log = write_log(tmp_path / "a.log", *LOG)
     report = take(tmp_path / "ledger", log, size=size).files[0]
     assert (report.state, report.events, report.rejects) == ("new", 4, 0)
@@ -122,7 +122,7 @@ def test_a_new_log_is_read_while_it_is_hashed_and_what_it_grows_by_meanwhile_is_
     def slow_identity(*arguments):
         assert read.wait(60), "nothing was read before the hash was there"
         log.write_bytes(grown)
-        return opening.identity(*arguments)
+        return compression.identity(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(ingesting, "identity", slow_identity)
@@ -258,7 +258,7 @@ def test_progress_reaches_the_size_of_all_files(tmp_path):
 
 
 def test_an_input_that_breaks_in_the_middle_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "Spool", lambda *a: spool.Spool(*a, limit=0))
+    monkeypatch.setattr(input_writer, "Spool", lambda *a: partition_writer.Spool(*a, limit=0))
     take(tmp_path / "ledger", write_log(tmp_path / "a.log", *LOG))
     before = files_of(tmp_path / "ledger")
     broken = write_log(tmp_path / "b.log", "bad", *LOG, *LOG)
@@ -275,7 +275,7 @@ CHILD = """
     from ledger_samples import source
     from detector.ledger import ingest as ingesting, manifest, spool, writing
     from detector.ledger.store import Ledger
-    from detector.settings import Settings
+    from detector.core.settings import Settings
 
     manifest.HEAD = 16
     writing.Spool = lambda *a: spool.Spool(*a, limit=0)

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import START, events
 
-from detector.features import subjects
-from detector.ledger import sketch
-from detector.ledger.fold import fold_touched, merge_touched
-from detector.ledger.spool import Spool
-from detector.schema import EVENTS, SUBJECT, TOUCHED
+from detector.core.schema import EVENTS, SUBJECT, TOUCHED
+from detector.features import distinct_subjects
+from detector.ledger import distinct_sketch
+from detector.ledger.aggregate import fold_touched, merge_touched
+from detector.ledger.partition_writer import Spool
 
 ORDER = ["day", "account", "dimension", "value"]
 #: As keyed hashes have it, but few enough to meet again.
@@ -30,7 +30,7 @@ READS = st.lists(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few are kept that examples of a size to read go beyond."""
-    monkeypatch.setattr(sketch, "K", 8)
+    monkeypatch.setattr(distinct_sketch, "K", 8)
 
 
 def log_of(reads: list[tuple[int, str, str | None]]) -> pl.DataFrame:
@@ -73,7 +73,7 @@ def test_of_each_hour_so_far_the_smallest_hashes_are_all_there(reads):
                 and (START + timedelta(hours=at)).date() == day
                 and START + timedelta(hours=at) <= until
             }
-            assert sorted(mine["value"])[: sketch.K] == sorted(read)[: sketch.K]
+            assert sorted(mine["value"])[: distinct_sketch.K] == sorted(read)[: distinct_sketch.K]
 
 
 @pytest.mark.usefixtures("small")
@@ -82,7 +82,7 @@ def test_of_each_hour_so_far_the_smallest_hashes_are_all_there(reads):
 )
 @given(READS, st.integers(1, 40))
 def test_a_log_that_is_written_in_pieces_leaves_the_same_sketch(tmp_path_factory, reads, limit):
-    from detector.ledger.fold import coded
+    from detector.ledger.aggregate import coded
 
     folder = tmp_path_factory.mktemp("spool")
     spool = Spool(lambda table, day: folder / table / f"{day}.parquet", limit)
@@ -119,7 +119,7 @@ def counted(log: pl.DataFrame) -> list[tuple[int, int]]:
     table = fold_touched(log, "UTC")
     hours = table.select("account", "day", hour="first_hour").unique()
     days = (
-        subjects.added(hours, table)
+        distinct_subjects.added(hours, table)
         .group_by("day")
         .agg(pl.col("subjects", "month_subjects").sum())
         .sort("day")
@@ -127,7 +127,7 @@ def counted(log: pl.DataFrame) -> list[tuple[int, int]]:
     return days.select("subjects", "month_subjects").rows()
 
 
-@pytest.mark.parametrize("number", [1, 40, sketch.K - 1])
+@pytest.mark.parametrize("number", [1, 40, distinct_sketch.K - 1])
 def test_fewer_than_are_kept_are_counted_one_by_one(number):
     assert counted(of_strangers(number, 1)) == [(number, number)]
 
@@ -136,7 +136,7 @@ def test_a_count_of_many_errs_as_little_as_is_said():
     """Five standard errors at the worst of twenty, one on average."""
     number = 40_000
     errors = [counted(of_strangers(number, seed))[0][0] / number - 1 for seed in range(20)]
-    error = 1 / np.sqrt(sketch.K - 2)
+    error = 1 / np.sqrt(distinct_sketch.K - 2)
     assert max(map(abs, errors)) < 5 * error
     assert 0.5 * error < np.sqrt(np.mean(np.square(errors))) < 1.5 * error
     assert abs(np.mean(errors)) < error
@@ -146,7 +146,7 @@ def test_days_of_many_add_up_to_a_month_without_counting_anyone_twice():
     first = of_strangers(30_000, 3)
     again = first.with_columns(pl.col("timestamp") + timedelta(days=1))
     others = of_strangers(20_000, 4).with_columns(pl.col("timestamp") + timedelta(days=2))
-    error = 5 / np.sqrt(sketch.K - 2)
+    error = 5 / np.sqrt(distinct_sketch.K - 2)
     months = [month for _, month in counted(pl.concat([first, again, others]))]
     for found, wanted in zip(months, [30_000, 30_000, 50_000], strict=True):
         assert found == pytest.approx(wanted, rel=error)
@@ -155,12 +155,12 @@ def test_days_of_many_add_up_to_a_month_without_counting_anyone_twice():
 def test_the_ledger_of_a_day_does_not_grow_with_those_who_are_read():
     kept = [len(touched(of_strangers(number, 5))) for number in (10_000, 80_000)]
     # Those of the first hour, and ever fewer of each after it: K * (1 + 1/2 + 1/3 + ... + 1/9).
-    assert kept == pytest.approx([2.83 * sketch.K] * 2, rel=0.1)
+    assert kept == pytest.approx([2.83 * distinct_sketch.K] * 2, rel=0.1)
     assert touched(of_strangers(80_000, 5)).select("statements", "rows").sum().row(0) == (0, 0)
 
 
 def test_a_log_without_subjects_has_none():
     table = touched(events({"object": "a"}, {"object": "b", "at": 1}))
     assert set(table["dimension"]) == {"object"}
-    assert sketch.thinned(table) is table
+    assert distinct_sketch.thinned(table) is table
     assert table.schema == dict(TOUCHED)

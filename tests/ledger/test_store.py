@@ -9,13 +9,13 @@ import pytest
 from ledger_samples import source, write_log
 from typer.testing import CliRunner
 
-from detector.cli.ledger import ledger as command
-from detector.errors import LedgerError
+from detector.cli.commands.ledger import ledger as command
+from detector.core.errors import LedgerError
+from detector.core.schema import HOURS, TOUCHED, check
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import TOTALS, Ledger
 from detector.ledger.summary import gaps
-from detector.schema import HOURS, TOUCHED, check
-from detector.settings import Settings
 
 LINES = [{"at": hours, "rows": 10, "account": f"a{hours}"} for hours in (0, 24, 96)]
 

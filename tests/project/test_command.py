@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from detector import __version__
-from detector.cli import main, screen
+from detector.cli import app, console
 
 NAMES = ("check", "train", "score", "drill", "evaluate", "ledger", "deliver", "sinks", "outbox")
 LINE = '{"timestamp": "2024-02-01T08:00:00Z", "account": "ann", "rows": 3, "action": "read"}\n'
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from detector.cli.start import run; run()"
+    code = "from detector.cli.main import run; run()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
@@ -131,16 +131,16 @@ def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys) -> None:
     def full() -> None:
         raise OSError(28, "No space left on device", "/somewhere")
 
-    monkeypatch.setattr(main, "app", full)
+    monkeypatch.setattr(app, "app", full)
     with pytest.raises(SystemExit) as caught:
-        main.run()
+        app.run()
     assert caught.value.code == 1
     assert capsys.readouterr().err == "detector: /somewhere: No space left on device\n"
 
 
 def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:
-    assert screen.safe("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
-    assert len(screen.safe("x" * 1_000_000)) < 2_100
+    assert console.safe("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
+    assert len(console.safe("x" * 1_000_000)) < 2_100
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,15 @@ from typing import Any
 import cli_reference
 import pytest
 
-from detector import __version__, registry, schema
+from detector import __version__, registry
 from detector.alerts.techniques import TECHNIQUES
 from detector.campaigns.kinds import KINDS
-from detector.feed.route import routes
-from detector.feed.target import COMMON, KEYS_OF, Target
-from detector.forests import store
-from detector.reading import columns
-from detector.settings import Settings, load
+from detector.core import schema
+from detector.core.settings import Settings, load
+from detector.delivery.config import COMMON, KEYS_OF, Target
+from detector.delivery.routing import routes
+from detector.model import store
+from detector.readers import column_names
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -195,7 +196,7 @@ def test_every_event_column_stands_in_the_docs_with_its_type() -> None:
 def test_every_understood_column_name_stands_in_the_docs() -> None:
     text = read(ROOT / "docs/sources.md").split("## Names in common use")[1].split("\n## ")[0]
     assert rows(text) == {
-        name: [", ".join(aliases.split())] for name, aliases in columns.ALIASES.items()
+        name: [", ".join(aliases.split())] for name, aliases in column_names.ALIASES.items()
     }
 
 
@@ -263,7 +264,7 @@ def test_every_file_of_a_model_stands_in_the_docs() -> None:
 def test_every_source_that_the_code_cites_is_given_in_full() -> None:
     """Author and year, as they stand in comments and docstrings of the core."""
     sources = read(ROOT / "docs/method.md").split("## Sources")[1]
-    core = [*(ROOT / "detector/features").rglob("*.py"), *(ROOT / "detector/forests").rglob("*.py")]
+    core = [*(ROOT / "detector/features").rglob("*.py"), *(ROOT / "detector/model").rglob("*.py")]
     cited = set()
     for path in core:
         cited |= set(re.findall(r"([A-Z][a-z]+)(?:'s)?,? \(?((?:19|20)\d\d)\)", read(path)))
@@ -279,9 +280,9 @@ def test_every_page_is_reached_from_the_first_one() -> None:
 
 
 def test_every_key_of_the_audit_stands_in_the_docs(tmp_path: Path) -> None:
-    from detector.pseudonyms import audit
+    from detector.privacy import audit_log
 
-    audit.write(tmp_path / "audit", [audit.Attempt(None, None)], None, None)
+    audit_log.write(tmp_path / "audit", [audit_log.Attempt(None, None)], None, None)
     text = read(ROOT / "docs/pseudonyms.md").split("## Turn one back")[1].split("\n## ")[0]
     assert list(rows(text)) == list(json.loads(read(tmp_path / "audit")))
 

@@ -14,10 +14,10 @@ import pytest
 
 from detector import registry
 from detector.alerts.severity import LADDER
-from detector.feed import elastic
-from detector.feed.route import routes
-from detector.formats import cef, ecs, leef, ocsf, rfc5424
-from detector.settings import load
+from detector.core.settings import load
+from detector.delivery import elastic_index
+from detector.delivery.formats import cef, ecs, leef, ocsf, rfc5424
+from detector.delivery.routing import routes
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "formats"))
@@ -188,4 +188,4 @@ def test_fields_that_the_pages_search_for_are_there() -> None:
         r"`((?:event|user|source|rule|threat|detector)\.[\w.]+)`", SIEMS["elastic"]
     ):
         assert path in known, path
-    assert str(elastic.TEMPLATE) in SIEMS["elastic"]
+    assert str(elastic_index.TEMPLATE) in SIEMS["elastic"]

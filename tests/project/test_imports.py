@@ -13,30 +13,27 @@ import pytest
 ROOT = Path(__file__).parents[2]
 #: Left to right; a stage imports itself and what stands left of it.
 ORDER = (
-    ("durable", "errors", "phrases", "schema", "side_by_side"),
-    ("public_holidays",),
-    ("settings",),
-    ("pseudonyms",),
-    ("reading",),
+    ("core",),
+    ("privacy",),
+    ("readers",),
+    ("normalize",),
     ("sources",),
     ("ledger",),
     ("campaigns",),
     ("features",),
-    ("forests",),
+    ("model",),
     ("alerts",),
-    ("verdicts",),
+    ("detection",),
+    ("triage",),
     ("drill",),
-    ("feed",),
-    ("formats",),
-    ("sinks",),
-    ("outbox",),
+    ("delivery",),
     ("watch",),
     ("registry",),
     ("cli",),
 )
 RANK = {stage: rank for rank, stages in enumerate(ORDER) for stage in stages}
 #: The registry knows the kinds of parts, and looks into their packages only when asked.
-REGISTRY_KNOWS = {"reading", "features", "sources", "feed", "formats", "sinks"}
+REGISTRY_KNOWS = {"normalize", "features", "sources", "delivery"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 #: Slow to import (PyOD takes some two seconds), or extras, so only where they are needed.
@@ -166,9 +163,9 @@ def test_files_and_functions_are_short() -> None:
             "x.py:2: ledger must not import features",
         ),
         (
-            "settings",
-            "def f():\n    import detector.reading.source",
-            "x.py:2: settings must not import reading",
+            "core",
+            "def f():\n    import detector.normalize.source",
+            "x.py:2: core must not import normalize",
         ),
         (
             "registry",
@@ -176,9 +173,9 @@ def test_files_and_functions_are_short() -> None:
             "x.py:1: registry must not import alerts",
         ),
         (
-            "schema",
-            "from detector.errors import InputError",
-            "x.py:1: schema must not import errors",
+            "core",
+            "from detector.privacy import keys",
+            "x.py:1: core must not import privacy",
         ),
         (
             "alerts",
@@ -219,12 +216,12 @@ def test_a_long_function_is_named() -> None:
 SCORING = """import numpy
 from pathlib import Path
 from detector import registry
-from detector.forests import store
+from detector.model import store
 model = store.load(Path("models/agency"), registry.families())
 model.judges["account"].voices.forest.score(numpy.zeros((1, 200)))"""
 
 
-@pytest.mark.parametrize("work", ["import detector.cli.main, detector.watch.service", SCORING])
+@pytest.mark.parametrize("work", ["import detector.cli.app, detector.watch.service", SCORING])
 def test_starting_and_scoring_load_no_heavy_library(work: str) -> None:
     code = (
         f"import sys\n{work}\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.pseudonyms.names import Pseudonyms, difference, in_form
+from detector.privacy.pseudonyms import Pseudonyms, difference, in_form
 
 KEY, OTHER = bytes(range(64)), bytes(range(1, 65))
 OURS, THEIRS = Pseudonyms.of_key(KEY), Pseudonyms.of_key(OTHER)
@@ -71,7 +71,7 @@ def test_a_column_has_what_each_name_has(values, kind):
 
 
 def test_the_names_remembered_are_limited(monkeypatch):
-    monkeypatch.setattr("detector.pseudonyms.names.REMEMBERED", 3)
+    monkeypatch.setattr("detector.privacy.pseudonyms.REMEMBERED", 3)
     few = Pseudonyms.of_key(KEY)
     assert [few.of(f"a{n}") for n in range(10)] == [OURS.of(f"a{n}") for n in range(10)]
     assert len(few._known) <= 3

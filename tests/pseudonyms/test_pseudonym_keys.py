@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from detector.errors import SettingsError
-from detector.pseudonyms import key, names
-from detector.settings import Settings, from_mapping
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings, from_mapping
+from detector.privacy import keys, pseudonyms
 
 KEY = bytes(range(64))
 DOC = Path(__file__).parents[2] / "docs" / "pseudonyms.md"
@@ -33,15 +33,15 @@ def _settings(file=None, variable=None):
 @pytest.mark.parametrize("written", ["{}", "{}\n", "  {}\r\n"])
 def test_a_key_is_read_from_a_file(tmp_path, size, written):
     text = written.format(KEY[:size].hex())
-    assert key.read(_settings(_file(tmp_path, text))) == KEY[:size]
+    assert keys.read(_settings(_file(tmp_path, text))) == KEY[:size]
 
 
 def test_a_key_is_read_from_the_environment_which_wins_over_the_file(tmp_path, monkeypatch):
     file = _file(tmp_path, KEY[:32].hex())
     monkeypatch.setenv("MY_KEY", KEY.hex().upper())
-    assert key.read(_settings(file, "MY_KEY")) == KEY
+    assert keys.read(_settings(file, "MY_KEY")) == KEY
     monkeypatch.delenv("MY_KEY")
-    assert key.read(_settings(file, "MY_KEY")) == KEY[:32]
+    assert keys.read(_settings(file, "MY_KEY")) == KEY[:32]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_key_that_is_not_fit_is_refused_without_being_shown(
     monkeypatch.setenv("MY_KEY", text)
     settings = _settings(_file(tmp_path, text)) if of_file else _settings(variable="MY_KEY")
     with pytest.raises(SettingsError) as error:
-        key.read(settings)
+        keys.read(settings)
     assert said in str(error.value)
     assert "openssl rand -hex 64" in str(error.value)
     assert not text or text not in str(error.value)
@@ -76,20 +76,20 @@ def test_a_key_that_is_not_fit_is_refused_without_being_shown(
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o620, 0o660, 0o777])
 def test_a_key_that_others_can_read_or_write_is_refused(tmp_path, mode):
     with pytest.raises(SettingsError, match=r"open to others.*chmod 600"):
-        key.read(_settings(_file(tmp_path, KEY.hex(), mode)))
+        keys.read(_settings(_file(tmp_path, KEY.hex(), mode)))
 
 
 def test_a_key_of_its_owner_alone_is_taken(tmp_path):
-    assert key.read(_settings(_file(tmp_path, KEY.hex(), 0o400))) == KEY
+    assert keys.read(_settings(_file(tmp_path, KEY.hex(), 0o400))) == KEY
 
 
 def test_a_key_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.key: cannot be read"):
-        key.read(_settings(tmp_path / "none.key"))
+        keys.read(_settings(tmp_path / "none.key"))
     with pytest.raises(SettingsError, match="variable MY_KEY: is not set"):
-        key.read(_settings(variable="MY_KEY"))
+        keys.read(_settings(variable="MY_KEY"))
     with pytest.raises(SettingsError, match="no key for pseudonyms"):
-        names.opened(Settings())
+        pseudonyms.opened(Settings())
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_settings_that_make_no_sense_are_refused_and_a_key_among_them_is_not_sho
 
 
 def test_without_pseudonyms_no_key_is_asked_for():
-    assert names.of(Settings()) is None
-    assert names.check_of(Settings()) == ""
+    assert pseudonyms.of(Settings()) is None
+    assert pseudonyms.check_of(Settings()) == ""
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
@@ -126,4 +126,4 @@ def test_the_documented_command_makes_a_key_that_is_taken(tmp_path):
     made = line.replace("/etc/detector/pseudonyms.key", str(tmp_path / "a.key"))
     assert made != line
     subprocess.run(["bash", "-c", made], check=True)
-    assert len(key.read(_settings(tmp_path / "a.key"))) == 64
+    assert len(keys.read(_settings(tmp_path / "a.key"))) == 64

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from detector.pseudonyms import audit
-from detector.pseudonyms.names import Pseudonyms
+from detector.privacy import audit_log
+from detector.privacy.pseudonyms import Pseudonyms
 
 KEY = bytes(range(64))
 OURS = Pseudonyms.of_key(KEY)
@@ -95,7 +95,7 @@ def test_without_its_audit_line_nothing_is_turned_back(detector, place):
 def test_the_audit_is_on_disk_before_the_name_is_printed(detector, place, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "detector.cli.reveal.typer.echo",
+        "detector.cli.commands.reveal.typer.echo",
         lambda _: seen.append(len(_audit(place / "reveal-audit.ndjson"))),
     )
     detector("reveal", ANN)
@@ -116,8 +116,8 @@ def test_the_audit_stands_beside_the_ledger_or_where_the_settings_say(detector, 
 def test_lines_are_added_to_those_that_are_there_also_after_one_that_a_crash_cut(place):
     file = place / "audit.ndjson"
     file.write_text('{"time": "2024-02-06T')
-    audit.write(file, [audit.Attempt(ANN, None)], None, None)
-    audit.write(file, [audit.Attempt(ANN, None)], None, None)
+    audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
+    audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
     lines = file.read_text().splitlines()
     assert len(lines) == 3
     assert all(json.loads(line)["pseudonym"] == ANN for line in lines[1:])

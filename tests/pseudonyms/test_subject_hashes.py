@@ -2,10 +2,10 @@
 
 import pytest
 
-from detector.errors import SettingsError
-from detector.pseudonyms.names import Pseudonyms
-from detector.pseudonyms.subjects import SIZE, hashed
-from detector.settings import Settings
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings
+from detector.privacy.pseudonyms import Pseudonyms
+from detector.privacy.subject_hash import SIZE, hashed
 
 KEYS = {"FIRST_KEY_OF_THE_TEST": bytes(range(64)), "OTHER_KEY_OF_THE_TEST": bytes(range(64, 128))}
 FIRST, OTHER = (Settings(pseudonyms=True, pseudonym_key_env=name) for name in KEYS)

@@ -4,12 +4,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from detector.errors import InputError
-from detector.reading import columns
-from detector.reading.conform import Mistyped, conform
-from detector.reading.fingerprint import fingerprint
-from detector.reading.words import action
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.categorical import action
+from detector.normalize.events import Mistyped, conform
+from detector.normalize.sql_fingerprint import fingerprint
+from detector.readers import column_names
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def one(settings=None, names=None, **cells):
     cells = {"timestamp": ["2024-02-06T10:00:00Z"], "account": ["bob"], **cells}
     length = max(map(len, cells.values()))
     table = pa.table({k: v if len(v) == length else list(v) * length for k, v in cells.items()})
-    found = {name: columns.Mapped((names or {}).get(name, name)) for name in cells}
+    found = {name: column_names.Mapped((names or {}).get(name, name)) for name in cells}
     result = conform(table, found, settings, NOW)
     events = result.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
     return events.to_dicts(), list(result.rejected.iter_rows())
@@ -285,17 +285,17 @@ def test_a_column_of_the_wrong_type_names_itself():
     ],
 )
 def test_common_names_are_understood(names, expected):
-    found = columns.find(names, Settings())
+    found = column_names.find(names, Settings())
     assert {name: mapped.name for name, mapped in found.items()} == expected
 
 
 def test_settings_win_over_names_in_common_use(tmp_path):
-    found = columns.find(["ts", "user", "Agent"], Settings(columns={"account": "agent"}))
+    found = column_names.find(["ts", "user", "Agent"], Settings(columns={"account": "agent"}))
     assert found["account"].name == "Agent"
     with pytest.raises(InputError, match="did you mean 'user'") as error:
-        columns.demand(
+        column_names.demand(
             ["ts", "user"], Settings(columns={"account": "usr"}), tmp_path / "agents.csv"
         )
     assert "agents.csv" in str(error.value)
     with pytest.raises(InputError, match=r"no column for 'account'.*'usr'.*\[columns\] account"):
-        columns.demand(["ts", "usr"], Settings(), tmp_path / "agents.csv")
+        column_names.demand(["ts", "usr"], Settings(), tmp_path / "agents.csv")

@@ -2,9 +2,9 @@ from datetime import date
 
 import pytest
 
-from detector import schema
-from detector.errors import InputError
-from detector.reading.directory import load
+from detector.core import schema
+from detector.core.errors import InputError
+from detector.normalize.account_directory import load
 
 
 def directory(tmp_path, text):

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from detector import registry
-from detector.errors import InputError
-from detector.reading import plain
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.format_detection import recognise
+from detector.readers import plain_text
 
 TRAIL = {
     "eventVersion": "1.10",
@@ -240,8 +240,8 @@ def test_no_envelope_raises(tmp_path, hostile):
     line = json.dumps({"message": AUDITED}).encode() + b"\n"
     for data in (hostile, line * 30 + hostile):
         path.write_bytes(data)
-        plain.head(path)
-        list(plain.chunks(path))
+        plain_text.head(path)
+        list(plain_text.chunks(path))
 
 
 def test_a_packed_one_in_utf_16_is_read_too(tmp_path):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.reading import folding
-from detector.reading.folding import Folding
-from detector.schema import EVENTS
+from detector.core.schema import EVENTS
+from detector.normalize import statement_merge
+from detector.normalize.statement_merge import Folding
 
 START = datetime(2024, 3, 4, 10, tzinfo=UTC)
 #: (seconds after the entry before, key).
@@ -53,8 +53,8 @@ def slowly(steps: Steps) -> list[set[int]]:
     for number, (seconds, key) in enumerate(steps):
         clock += seconds
         for name, (numbers, last, time) in list(open_.items()):
-            late = clock > time + folding.WAIT // 1_000_000
-            if late or number - last > folding.NEAR or len(numbers) >= folding.MOST:
+            late = clock > time + statement_merge.WAIT // 1_000_000
+            if late or number - last > statement_merge.NEAR or len(numbers) >= statement_merge.MOST:
                 found.append(open_.pop(name)[0])
         if key is None:
             found.append({number})
@@ -76,8 +76,8 @@ def test_pieces_cut_anywhere_fold_as_the_rule_says(
     steps: Steps, cuts: list[int], kept: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folding, "NEAR", 5)
-        patch.setattr(folding, "MOST", 4)
+        patch.setattr(statement_merge, "NEAR", 5)
+        patch.setattr(statement_merge, "MOST", 4)
         assert folded(steps, cuts, kept=kept) == folded(steps) == slowly(steps)
 
 
@@ -97,4 +97,4 @@ def test_a_key_that_never_ends_does_not_fill_the_memory() -> None:
     table = entries([(0, "same")] * 1_000)
     for _ in range(9):
         found.add(table)
-        assert len(found.waiting) <= folding.MOST
+        assert len(found.waiting) <= statement_merge.MOST

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.errors import SettingsError
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings, from_mapping
 from detector.ledger.manifest import fingerprint
-from detector.reading import identity
-from detector.reading.survey import survey
-from detector.settings import Settings, from_mapping
+from detector.normalize import shared_accounts
+from detector.normalize.log_report import survey
 
 DATA = Path(__file__).parents[1] / "data"
 POOL = ["app_rw"]
@@ -27,7 +27,7 @@ def slow(*texts, user="app_rw", thread=9):
 def people(path, log, **rules):
     path.write_text(log)
     settings = from_mapping({"identity": {"accounts": POOL, **rules}})
-    source = identity.mapped(registry.sources()["mysql_slow_log"], settings)
+    source = shared_accounts.mapped(registry.sources()["mysql_slow_log"], settings)
     batches = list(source.read(path, settings, {}))
     return pl.concat([batch.events for batch in batches])["account"].to_list()
 
@@ -59,9 +59,9 @@ def test_a_session_s_variable_holds_until_it_is_set_again(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 300])
 def test_a_session_s_variable_holds_across_blocks(monkeypatch, tmp_path, block):
-    from detector.reading import entries
+    from detector.readers import text_entries
 
-    monkeypatch.setattr(entries, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK", block)
     log = slow("SET @app_user = 'eve'", "SELECT 1", "SELECT 2")
     assert people(tmp_path / "log", log, session="@app_user") == ["eve"] * 3
 
@@ -85,7 +85,7 @@ def test_an_application_s_name_can_hold_the_person_in_every_format(tmp_path):
         "2024-02-06T10:00:00Z,bob,casefile/eve,7\n"
     )
     settings = from_mapping({"identity": {"accounts": POOL, "application": r"^casefile/(\w+)$"}})
-    source = identity.mapped(registry.sources()["csv"], settings)
+    source = shared_accounts.mapped(registry.sources()["csv"], settings)
     for read in (source.read, source.growing.read):
         accounts = [batch.events["account"].cast(pl.String) for batch in read(path, settings, {})]
         assert pl.concat(accounts).to_list() == ["eve", "app_rw", "bob"]
@@ -98,7 +98,7 @@ def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
         ("pgaudit_rows_relation", {"application": r"^(psql-\w+)$"}, "psql-work"),
     ):
         settings = from_mapping({"identity": {"accounts": ["analyst"], **rules}})
-        source = identity.mapped(registry.sources()["postgresql_csvlog"], settings)
+        source = shared_accounts.mapped(registry.sources()["postgresql_csvlog"], settings)
         batches = source.read(DATA / "postgresql" / f"{path}.csv.gz", settings, {})
         events = pl.concat([batch.events for batch in batches])
         lines.append(wanted in events["account"].to_list())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.reading import documents, opening
+from detector.readers import compression, json_array
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab"\\{}[], :\n\u00e9', max_size=8),
@@ -21,9 +21,9 @@ ENTRIES = st.lists(
 
 def cut(data, size=7, found=None):
     """The lines that a document becomes, given in pieces of ``size`` bytes."""
-    how = documents.cut(documents.entries(data) if found is None else found)
+    how = json_array.cut(json_array.entries(data) if found is None else found)
     pieces = ((data[at : at + size], at) for at in range(0, len(data), size))
-    return b"".join(part for part, _ in documents.lines(pieces, how)).splitlines()
+    return b"".join(part for part, _ in json_array.lines(pieces, how)).splitlines()
 
 
 @settings(deadline=None, max_examples=200)
@@ -37,7 +37,7 @@ def test_any_document_becomes_its_entries(entries, size, indent, wrapper):
     whole = {"version": "1", wrapper: entries, "count": 3} if wrapper else entries
     data = json.dumps(whole, indent=indent).encode()
     # An entry whose first key is also that of an object within one is not cut, but parted later.
-    lines = [part for line in cut(data, size) for part in documents.parted(line)]
+    lines = [part for line in cut(data, size) for part in json_array.parted(line)]
     assert [json.loads(line) for line in lines] == entries
 
 
@@ -61,7 +61,7 @@ def test_an_array_that_breaks_off_keeps_its_whole_entries():
 def test_a_damaged_entry_stands_alone():
     data = b'[{"a": 1}, {"a": "x}, {"a": 3}]'
     assert cut(data) == [b'{"a": 1}', b'{"a": "x}', b'{"a": 3}']
-    first_key = documents.parted(b'{"a": 1}, {"b\x01": 2}')
+    first_key = json_array.parted(b'{"a": 1}, {"b\x01": 2}')
     assert first_key == [b'{"a": 1}', b'{"b\x01": 2}']
 
 
@@ -80,27 +80,27 @@ def test_a_damaged_entry_stands_alone():
     ],
 )
 def test_a_document_is_told_from_lines(head, document):
-    assert documents.is_document(head) is document
+    assert json_array.is_document(head) is document
 
 
 def test_compressed_text_that_breaks_off_gives_what_came_before(tmp_path):
     path = tmp_path / "log"
     data = json.dumps([{"a": i, "b": "x" * 50} for i in range(40_000)]).encode()
     path.write_bytes(gzip.compress(data, mtime=0)[:-2000])
-    lines = documents.lines(opening.chunks(path, 1 << 16), documents.cut([{"a": 0}]))
+    lines = json_array.lines(compression.chunks(path, 1 << 16), json_array.cut([{"a": 0}]))
     seen: list[bytes] = []
-    with pytest.raises(opening.Truncated):
+    with pytest.raises(compression.Truncated):
         seen.extend(part for part, _ in lines)
     assert sum(part.count(b"\n") for part in seen) > 10_000
 
 
 def test_a_text_without_an_end_of_entry_is_let_go(monkeypatch):
-    monkeypatch.setattr(documents, "_LONGEST", 1000)
+    monkeypatch.setattr(json_array, "_LONGEST", 1000)
     data = b'[{"a": "' + b"x" * 10_000
     parts = [
         len(part)
-        for part, _ in documents.lines(
-            ((data[i : i + 100], i) for i in range(0, len(data), 100)), documents.cut([{"a": 0}])
+        for part, _ in json_array.lines(
+            ((data[i : i + 100], i) for i in range(0, len(data), 100)), json_array.cut([{"a": 0}])
         )
     ]
     assert sum(parts) == len(data)

@@ -6,8 +6,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.errors import InputError
-from detector.reading import opening, records
+from detector.core.errors import InputError
+from detector.readers import blocks as records
+from detector.readers import compression
 
 DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 
@@ -15,9 +16,9 @@ DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 def whole(path):
     found, broken = b"", ""
     try:
-        for data, _ in opening.chunks(path, 1000):
+        for data, _ in compression.chunks(path, 1000):
             found += data
-    except opening.Truncated as error:
+    except compression.Truncated as error:
         broken = error.reason
     return found, broken
 
@@ -70,8 +71,8 @@ def test_the_identity_is_of_the_content_not_of_the_packing(tmp_path):
     plain.write_bytes(DATA)
     packed.write_bytes(gzip.compress(DATA))
     sizes = [0, 1, 1000, len(DATA), len(DATA) + 1]
-    one = opening.identity(plain, sizes)
-    assert one == opening.identity(packed, sizes)
+    one = compression.identity(plain, sizes)
+    assert one == compression.identity(packed, sizes)
     assert one.sha256 == hashlib.sha256(DATA).hexdigest()
     assert one.prefixes == {n: hashlib.sha256(DATA[:n]).hexdigest() for n in sizes[:-1]}
 
@@ -84,14 +85,14 @@ def test_the_identity_of_the_beginning_is_that_of_the_file_before_it_grew(tmp_pa
         grown.write_bytes(whole + more)
         for until in (len(whole), len(whole) + len(more) // 2):
             before.write_bytes((whole + more)[:until])
-            assert opening.identity(grown, [7], until) == opening.identity(before, [7])
+            assert compression.identity(grown, [7], until) == compression.identity(before, [7])
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        opening.head(tmp_path / "none")
+        compression.head(tmp_path / "none")
     with pytest.raises(InputError, match="cannot be read"):
-        opening.head(tmp_path)
+        compression.head(tmp_path)
 
 
 def cut(path, block, limit=1 << 20, quoted=True):

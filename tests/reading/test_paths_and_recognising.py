@@ -6,10 +6,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detector import registry
-from detector.errors import InputError, SettingsError
-from detector.reading.paths import expand
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.core.errors import InputError, SettingsError
+from detector.core.settings import Settings
+from detector.normalize.format_detection import recognise
+from detector.readers.discovery import expand
 
 EVENTS = "timestamp,account\n2024-02-06T10:00:00Z,bob\n"
 

@@ -7,10 +7,10 @@ import lzma
 import pytest
 
 from detector import registry
-from detector.errors import InputError
-from detector.reading import columns, opening
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.format_detection import recognise
+from detector.readers import column_names, compression
 
 MONGOD = (
     '2024-02-06T08:00:01.000+0100 I  COMMAND  [conn7] command hr.person appName: "app" command: '
@@ -66,7 +66,7 @@ def test_what_is_known_is_refused_by_name(tmp_path, data, says, packed):
 )
 def test_no_hint_names_a_column_that_is_another_thing(tmp_path, names, settings, wrong):
     with pytest.raises(InputError) as error:
-        columns.demand(names, Settings(columns=settings), tmp_path)
+        column_names.demand(names, Settings(columns=settings), tmp_path)
     assert "did you mean" not in str(error.value)
     assert wrong == "did you mean" or wrong in str(error.value)  # among those shown
 
@@ -78,7 +78,7 @@ def test_no_hint_names_a_column_that_is_another_thing(tmp_path, names, settings,
 def test_a_slip_of_the_pen_is_named(tmp_path, name, wanted):
     settings = Settings(columns={"account": wanted})
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
-        columns.demand(["time", "x", name], settings, tmp_path)
+        column_names.demand(["time", "x", name], settings, tmp_path)
 
 
 @pytest.mark.parametrize("pad", [1, 511, 70_000, 200_000])
@@ -86,17 +86,17 @@ def test_a_slip_of_the_pen_is_named(tmp_path, name, wanted):
 def test_members_behind_any_padding_are_read(tmp_path, pad, pack):
     path = tmp_path / "log"
     path.write_bytes(pack(b"one\n") + b"\0" * pad + pack(b"two\n") + b"\0" * pad)
-    assert b"".join(data for data, _ in opening.chunks(path)) == b"one\ntwo\n"
+    assert b"".join(data for data, _ in compression.chunks(path)) == b"one\ntwo\n"
 
 
 def test_bzip2_that_breaks_off_is_told(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(bz2.compress(b"one\n" * 100_000)[:-20])
-    with pytest.raises(opening.Truncated, match="breaks off"):
-        list(opening.chunks(path))
+    with pytest.raises(compression.Truncated, match="breaks off"):
+        list(compression.chunks(path))
 
 
 def test_a_text_that_begins_like_bzip2_is_text(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"BZhours,account\n1,2\n")
-    assert b"".join(data for data, _ in opening.chunks(path)) == path.read_bytes()
+    assert b"".join(data for data, _ in compression.chunks(path)) == path.read_bytes()

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.reading.sql import told
-from detector.reading.sql_shape import MYSQL, POSTGRESQL, TSQL, shapes
-from detector.schema import ACTIONS
+from detector.core.schema import ACTIONS
+from detector.normalize.sql_normalize import MYSQL, POSTGRESQL, TSQL, shapes
+from detector.normalize.sql_parse import told
 
 DIALECTS = (MYSQL, POSTGRESQL)
 
@@ -187,11 +187,11 @@ def test_any_text_has_a_shape_and_a_meaning(text, dialect):
 
 
 def test_a_shape_is_parsed_once(monkeypatch):
-    from detector.reading import sql
+    from detector.normalize import sql_parse
 
     calls = []
-    real = sql._look
-    monkeypatch.setattr(sql, "_look", lambda *about: calls.append(about) or real(*about))
+    real = sql_parse._look
+    monkeypatch.setattr(sql_parse, "_look", lambda *about: calls.append(about) or real(*about))
     told(pl.Series([f"select * from once_only where id = {n}" for n in range(500)]), MYSQL)
     told(pl.Series([f"select * from once_only where id = '{n}'" for n in range(500)]), MYSQL)
     assert len(calls) == 1

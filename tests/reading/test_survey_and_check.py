@@ -5,11 +5,11 @@ import typer
 from typer.testing import CliRunner
 
 from detector import registry
-from detector.cli.check import check
-from detector.errors import InputError
-from detector.reading.recognise import recognise
-from detector.reading.survey import survey
-from detector.settings import Settings
+from detector.cli.commands.check import check
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.format_detection import recognise
+from detector.normalize.log_report import survey
 
 HEAD = "timestamp,account,action,rows\n"
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.reading.source import Sample
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.normalize.source import Sample
 
 SETUP = (
     "CREATE TABLE person (id UInt32, name String) ENGINE = MergeTree ORDER BY id",

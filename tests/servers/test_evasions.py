@@ -17,7 +17,7 @@ import pytest
 from evasions import MARIADB, POSTGRESQL, RECORDS, composed, received
 
 from detector import registry
-from detector.settings import Settings
+from detector.core.settings import Settings
 
 SECONDS = float(os.environ.get("DETECTOR_EVASION_SECONDS", "0"))
 SEED = int(os.environ.get("DETECTOR_EVASION_SEED", "1"))

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.settings import Settings
+from detector.core.settings import Settings
 
 SETUP = """
 CREATE ROLE audited LOGIN; CREATE ROLE plain LOGIN; CREATE ROLE written LOGIN;

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from detector.settings import Settings
-from detector.sources import postgresql_csvlog, postgresql_jsonlog
+from detector.core.settings import Settings
+from detector.sources.postgresql import csvlog, jsonlog
 
 SETUP = """
 CREATE ROLE alice LOGIN; CREATE ROLE locked LOGIN PASSWORD 'right';
@@ -77,9 +77,7 @@ def read(postgresql):
     dump = postgresql.environment("postgres", application="pg_dump")
     subprocess.run([postgresql.bin / "pg_dump"], env=dump, capture_output=True, check=True)
     postgresql.written()
-    return _read(postgresql_csvlog, postgresql.csvlog), _read(
-        postgresql_jsonlog, postgresql.jsonlog
-    )
+    return _read(csvlog, postgresql.csvlog), _read(jsonlog, postgresql.jsonlog)
 
 
 def _read(module, path: Path):
@@ -139,7 +137,7 @@ def test_the_sample_can_be_made_again(tmp_path):
         env=os.environ | {"PYTHONPATH": str(script.parent)},
     )
     assert made.returncode == 0, made.stderr
-    events, rejects = _read(postgresql_csvlog, tmp_path / "postgresql-2024-02-05.csv")
+    events, rejects = _read(csvlog, tmp_path / "postgresql-2024-02-05.csv")
     assert rejects.is_empty()
     stolen = events.filter(pl.col("client_address") == "127.0.0.66")
     assert stolen["rows"].sum() == 60_000

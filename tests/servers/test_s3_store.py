@@ -18,11 +18,11 @@ import pytest
 from loopback import free_port
 
 from detector import registry
-from detector.errors import InputError
-from detector.reading import stores
-from detector.reading.paths import expand
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.format_detection import recognise
+from detector.readers import object_store
+from detector.readers.discovery import expand
 
 HEAD = "timestamp,account,rows\n"
 DATA = Path(__file__).parents[1] / "data"
@@ -60,7 +60,7 @@ def bucket(endpoint, monkeypatch):
         "no_proxy": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
-    stores._connected.cache_clear()
+    object_store._connected.cache_clear()
     httpx.post(f"{endpoint}/moto-api/reset", timeout=30, trust_env=False)
     client = httpx.Client(base_url=endpoint, timeout=30, trust_env=False)
     signed = {
@@ -75,7 +75,7 @@ def bucket(endpoint, monkeypatch):
     assert client.put("/logs", headers=signed).status_code == 200
     yield put
     client.close()
-    stores._connected.cache_clear()
+    object_store._connected.cache_clear()
 
 
 def csv(*accounts: str) -> bytes:
@@ -136,7 +136,7 @@ def test_a_cloudtrail_file_in_its_bucket_is_read(bucket):
 
 def test_an_object_larger_than_one_request_is_read_whole(bucket):
     bucket(big=csv(*[f"agent{i}" for i in range(400_000)]))
-    assert expand(["s3://logs/big"])[0].stat().st_size > stores._AHEAD
+    assert expand(["s3://logs/big"])[0].stat().st_size > object_store._AHEAD
     assert events("s3://logs/big")["account"].n_unique() == 400_000
 
 
@@ -161,7 +161,7 @@ def test_an_object_that_is_gone_when_it_is_read_is_told(bucket):
     bucket(there=csv("bob"))
     source = registry.sources()["csv"]
     with pytest.raises(InputError, match="no such file"):
-        list(source.read(stores.ObjectPath("s3://logs/gone"), Settings(), {}))
+        list(source.read(object_store.ObjectPath("s3://logs/gone"), Settings(), {}))
 
 
 def test_the_command_scores_nothing_but_checks_a_bucket(bucket, endpoint):

@@ -16,12 +16,12 @@ from loopback import UnavailableError
 from receivers.daemons import Pem, rsyslog, syslog_ng
 
 from detector import registry
-from detector.errors import SettingsError
-from detector.feed.route import routes
-from detector.feed.sink import Delivered, Item, Unreachable, all_of
-from detector.feed.trial import trial
-from detector.outbox.delivery import Patience, deliver
-from detector.outbox.store import Outbox
+from detector.core.errors import SettingsError
+from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.store import Outbox
+from detector.delivery.routing import routes
+from detector.delivery.sink import Delivered, Item, Unreachable, all_of
+from detector.delivery.test_alert import trial
 
 RESTARTS = 5
 BATCH = 5

@@ -14,10 +14,10 @@ from small_office import trained_once
 from watched import Clock, Kit, counted
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.normalize.format_detection import recognise
 from detector.watch.watcher import Watcher
 
 SECONDS = 8

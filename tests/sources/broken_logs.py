@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from detector import registry
-from detector.settings import Settings
+from detector.core.settings import Settings
 
 
 @dataclass(frozen=True)

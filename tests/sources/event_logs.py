@@ -6,8 +6,8 @@ import json
 import polars as pl
 import zstandard
 
-from detector import schema
-from detector.settings import Settings
+from detector.core import schema
+from detector.core.settings import Settings
 
 EVENTS = [
     {

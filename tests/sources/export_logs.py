@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from detector import registry
-from detector.reading.export import Preset
+from detector.sources.exports.preset import Preset
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCES = registry.sources()

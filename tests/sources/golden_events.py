@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from detector import registry
-from detector.settings import Settings
+from detector.core.settings import Settings
 
 DATA = Path(__file__).parents[1] / "data"
 GOLDEN = DATA / "golden"

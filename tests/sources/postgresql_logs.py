@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from detector.reading.opening import head
-from detector.reading.source import Sample, Source
-from detector.schema import EVENTS, REJECTS, check
-from detector.settings import Settings
-from detector.sources import postgresql_csvlog, postgresql_jsonlog
+from detector.core.schema import EVENTS, REJECTS, check
+from detector.core.settings import Settings
+from detector.normalize.source import Sample, Source
+from detector.readers.compression import head
+from detector.sources.postgresql import csvlog, jsonlog
 
 DATA = Path(__file__).parent.parent / "data" / "postgresql"
-SOURCES = (postgresql_csvlog.SOURCE, postgresql_jsonlog.SOURCE)
+SOURCES = (csvlog.SOURCE, jsonlog.SOURCE)
 
 
 #: The columns PostgreSQL always quotes (appendCSVLiteral in csvlog.c).

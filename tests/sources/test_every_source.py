@@ -11,12 +11,13 @@ from export_logs import PRESETS, ndjson, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector import registry, schema
-from detector.errors import InputError
-from detector.reading import recognise
-from detector.reading.opening import chunks
-from detector.reading.source import Sample
-from detector.settings import Settings
+from detector import registry
+from detector.core import schema
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize import format_detection
+from detector.normalize.source import Sample
+from detector.readers.compression import chunks
 
 SOURCES = registry.sources()
 DATA = Path(__file__).parent.parent / "data"
@@ -94,7 +95,7 @@ FOREIGN = {
 
 def accepting(data):
     sample = Sample(Path("log"), data[: 1 << 16])
-    return [source.name for source in recognise.accepting(sample, SOURCES, Settings())]
+    return [source.name for source in format_detection.accepting(sample, SOURCES, Settings())]
 
 
 def test_every_source_has_a_sample_here():

@@ -10,8 +10,10 @@ from export_logs import PRESETS, SOURCES, as_csv, as_parquet, ndjson, plain, sam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.errors import InputError
-from detector.reading import folding, json_pieces, records
+from detector.core.errors import InputError
+from detector.normalize import statement_merge
+from detector.readers import blocks
+from detector.sources.exports import json_records
 
 FOLDED = {"aws_activity_streams", "elasticsearch_audit", "opensearch_audit"}
 FOLDED |= {"oracle", "sqlserver_audit"}
@@ -109,11 +111,11 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
         good[at] = good[at][:-9]
     path = tmp_path / "log"
     path.write_bytes(b"\n".join(good) + b"\n")
-    monkeypatch.setattr(folding, "NEAR", 200)
+    monkeypatch.setattr(statement_merge, "NEAR", 200)
     whole = read(SOURCES[name], path)
-    original = records.line_blocks
+    original = blocks.line_blocks
     monkeypatch.setattr(
-        json_pieces.records,
+        json_records.records,
         "line_blocks",
         lambda path, _, chunks=None: original(path, 3000, chunks=chunks),
     )
@@ -197,9 +199,9 @@ def test_a_statement_whose_lines_lie_in_two_blocks_counts_once(tmp_path, monkeyp
     path.write_bytes(
         ndjson([join[0]] + [{**join[0], "statementId": 99 + i} for i in range(50)] + [join[1]])
     )
-    original = records.line_blocks
+    original = blocks.line_blocks
     monkeypatch.setattr(
-        json_pieces.records,
+        json_records.records,
         "line_blocks",
         lambda path, _, chunks=None: original(path, 2000, chunks=chunks),
     )

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from golden_events import DATA, GOLDEN, PLANS, SOURCES, golden, read, samples
 
-from detector.settings import Settings
+from detector.core.settings import Settings
 
 SAMPLES = samples()
 
@@ -31,11 +31,11 @@ IN_ENTRIES = {"mysql_slow_log", "mysql_audit_json", "mongodb_log", "mongodb_prof
 
 @pytest.mark.parametrize("block", [1, 700, 5000])
 def test_a_sample_is_read_the_same_in_blocks_of_any_size(monkeypatch, block):
-    from detector.reading import entries, json_entries
+    from detector.readers import json_objects, text_entries
 
     wanted = {path: rows(name, path) for name, path in SAMPLES if name in IN_ENTRIES}
-    monkeypatch.setattr(entries, "_BLOCK", block)
-    monkeypatch.setattr(json_entries, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK", block)
+    monkeypatch.setattr(json_objects, "_BLOCK", block)
     for name, path in SAMPLES:
         if name in IN_ENTRIES and path.suffix != ".gz":
             assert rows(name, path) == wanted[path], path.name

@@ -11,8 +11,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detector.reading import mongodb
-from detector.reading.mongodb import OPERATIONS, Cursors
+from detector.sources.mongodb import operations as mongodb
+from detector.sources.mongodb.operations import OPERATIONS, Cursors
 
 START = datetime(2024, 2, 5, 8, tzinfo=UTC)
 #: Of an operation: seconds since the one before, its cursor (0: none), whether that is exhausted.

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from detector.errors import InputError
-from detector.reading import nested, records, shape_kept
-from detector.reading.source import Sample
-from detector.settings import Settings
-from detector.sources import csv, ndjson, parquet
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.source import Sample
+from detector.readers import blocks, json_lines, json_shape
+from detector.sources.generic import csv, ndjson, parquet
 
 HEAD = "timestamp,account,object,rows\n"
 LINE = "2024-02-06T10:00:00Z,bob,public.person,3\n"
@@ -64,8 +64,8 @@ def test_events_and_rejects_do_not_depend_on_the_size_of_blocks(
     path = write(tmp_path / "a", b"".join(lines[:7]) + bad + b"".join(lines[7:]))
     whole = read(source, path)
     name = "csv_blocks" if source is csv.SOURCE else "line_blocks"
-    original = getattr(records, name)
-    module = csv if source is csv.SOURCE else records
+    original = getattr(blocks, name)
+    module = csv if source is csv.SOURCE else blocks
     monkeypatch.setattr(module, name, lambda path: original(path, block))
     cut = read(source, path)
     assert_frame_equal(cut[0], whole[0])
@@ -248,9 +248,9 @@ def test_the_pieces_of_a_growing_ndjson_agree_on_the_commonest_key(tmp_path):
 
 
 def test_the_shape_of_an_ndjson_that_an_earlier_version_kept_is_understood():
-    shape = shape_kept.decode('[[["user", "name"], "text"], [["rows"], null]]')
+    shape = json_shape.decode('[[["user", "name"], "text"], [["rows"], null]]')
     assert shape.keys == {"user.name": ("user", "name"), "rows": ("rows",)}
-    assert shape_kept.decode(shape_kept.encode(shape)) == shape
+    assert json_shape.decode(json_shape.encode(shape)) == shape
 
 
 def test_a_block_of_ndjson_is_the_same_in_parts_and_beside_a_line_longer_than_one(
@@ -263,7 +263,7 @@ def test_a_block_of_ndjson_is_the_same_in_parts_and_beside_a_line_longer_than_on
         wanted = read(ndjson.SOURCE, path)[0]
         assert wanted.height == data.count(b"\n")
         with monkeypatch.context() as patch:
-            patch.setattr(nested, "MIB", 1000)
+            patch.setattr(json_lines, "MIB", 1000)
             assert_frame_equal(read(ndjson.SOURCE, path)[0], wanted)
 
 
@@ -312,7 +312,7 @@ def test_ndjson_reads_the_same_quickly_and_carefully(tmp_path_factory, events):
     path.write_bytes(ndjson_bytes(events))
     quick = read(ndjson.SOURCE, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nested, "_quick", lambda *_: None)
+        patch.setattr(json_lines, "_quick", lambda *_: None)
         careful = read(ndjson.SOURCE, path)
     assert_frame_equal(quick[0], careful[0])
     assert_frame_equal(quick[1], careful[1])
@@ -380,7 +380,7 @@ def test_quoted_csv_is_read_whole_whatever_the_block(tmp_path_factory, objects, 
          "object": pl.Series(objects, dtype=pl.String)}
     )  # fmt: skip
     path.write_bytes(frame.write_csv(quote_style="always").encode())
-    original = records.csv_blocks
+    original = blocks.csv_blocks
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv, "csv_blocks", lambda path: original(path, block))
         events, rejects, _ = read(csv.SOURCE, path)

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from detector.reading import pgaudit
+from detector.sources.postgresql import pgaudit
 
 LOOSE = st.text(st.sampled_from('ab1 ",\n<>'), max_size=9)
 QUOTED = LOOSE.map(lambda text: '"' + text.replace('"', '""') + '"')

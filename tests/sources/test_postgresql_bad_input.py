@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgresql_logs import SOURCES, accepting, audit, entry, log, read
 
-from detector.errors import InputError
-from detector.settings import Settings
+from detector.core.errors import InputError
+from detector.core.settings import Settings
 
 READ = ("SESSION", 1, 1, "READ", "SELECT", "TABLE", "public.person")
 FAST = settings(

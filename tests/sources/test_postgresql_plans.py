@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from postgresql_logs import DATA, SOURCES, audit, entry, log, read
 
-from detector.reading.opening import chunks
-from detector.reading.records import records
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.readers.blocks import records
+from detector.readers.compression import chunks
 
 FAST = settings(
     deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -227,13 +227,13 @@ def test_an_audited_session_counts_no_catalogue_and_no_texts(tmp_path):
     ["auto_explain_json", "pgaudit_plus_autoexplain", "min_duration0", "log_statement_duration"],
 )
 def test_blocks_do_not_matter(monkeypatch, name):
-    from detector.reading import pg_csv
+    from detector.sources.postgresql import csv_records
 
     path = DATA / f"{name}.csv.gz"
     keys = ["timestamp", "account", "application", "action", "object", "rows", "statement"]
     wanted = read(path).events.select(keys).sort(keys)
     for block in (1500, 6000, 40000):
-        monkeypatch.setattr(pg_csv, "_BLOCK", block)
+        monkeypatch.setattr(csv_records, "_BLOCK", block)
         found = read(path)
         assert_frame_equal(found.events.select(keys).sort(keys), wanted)
 

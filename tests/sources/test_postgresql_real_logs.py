@@ -7,8 +7,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from postgresql_logs import DATA, SOURCES, accepting, audit, entry, log, read
 
-from detector.reading.opening import chunks
-from detector.reading.records import records
+from detector.readers.blocks import records
+from detector.readers.compression import chunks
 
 #: The first session's statements, as the log tells them: what the client got of which table.
 FIRST_SESSION = [

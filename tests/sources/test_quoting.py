@@ -3,7 +3,7 @@
 import pytest
 from event_logs import read
 
-from detector.sources import csv
+from detector.sources.generic import csv
 
 HEAD = "timestamp,account,rows,object\n"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from detector import registry
-from detector.reading import recognise
-from detector.reading.opening import head
-from detector.reading.records import BOM
-from detector.reading.source import Sample
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.normalize import format_detection
+from detector.normalize.source import Sample
+from detector.readers.blocks import BOM
+from detector.readers.compression import head
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCES = registry.sources()
@@ -42,7 +42,7 @@ SAMPLES = samples()
 
 def accepting(path, data=None):
     sample = Sample(path, head(path) if data is None else data)
-    return [source.name for source in recognise.accepting(sample, SOURCES, Settings())]
+    return [source.name for source in format_detection.accepting(sample, SOURCES, Settings())]
 
 
 def test_there_are_samples():

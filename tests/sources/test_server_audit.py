@@ -94,11 +94,11 @@ def test_a_log_split_at_any_line_gives_the_same_statements(tmp_path, cut):
 
 @pytest.mark.parametrize("block", [1, 300])
 def test_blocks_do_not_matter(monkeypatch, block):
-    from detector.sources import mariadb_server_audit
+    from detector.sources.mysql import server_audit
 
     path = DATA / "mariadb10.11-full.log.gz"
     wanted = sorted(map(str, read(SOURCE, path).events.rows()))
-    monkeypatch.setattr(mariadb_server_audit, "_BLOCK", block)
+    monkeypatch.setattr(server_audit, "_BLOCK", block)
     assert sorted(map(str, read(SOURCE, path).events.rows())) == wanted
 
 

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from event_logs import read as read_log
 
-from detector.errors import SettingsError
-from detector.reading import numbers, times
-from detector.reading.time_forms import Form
-from detector.settings import Settings, from_mapping
-from detector.sources import csv, ndjson
+from detector.core.errors import SettingsError
+from detector.core.settings import Settings, from_mapping
+from detector.normalize import numbers, timestamps
+from detector.normalize.time_formats import Form
+from detector.sources.generic import csv, ndjson
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 WHEN = datetime(2026, 11, 3, 7, 15, tzinfo=UTC)
@@ -18,7 +18,7 @@ WHEN = datetime(2026, 11, 3, 7, 15, tzinfo=UTC)
 
 def parsed(*texts, form=None, zone="Europe/Paris"):
     column = pa.chunked_array([pa.array(texts)])
-    found, problems = times.parse(column, zone, NOW, form or Form())
+    found, problems = timestamps.parse(column, zone, NOW, form or Form())
     return found.to_list(), [reason for mask, reason in problems if mask.any()]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from verdicts_made_up import DAY, FIRST
 
-from detector.errors import VerdictError
-from detector.verdicts.allow_list import KEYS, load
+from detector.core.errors import VerdictError
+from detector.triage.allow_list import KEYS, load
 
 TODAY = DAY
 WHOLE = {

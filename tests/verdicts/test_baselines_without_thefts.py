@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from detector.features import learning
-from detector.ledger.fold import fold_hours, fold_touched
-from detector.schema import EVENTS, HOURS, TOUCHED, check, empty
-from detector.settings import Settings
-from detector.verdicts.baseline import without
+from detector.core.schema import EVENTS, HOURS, TOUCHED, check, empty
+from detector.core.settings import Settings
+from detector.features import baseline_training
+from detector.ledger.aggregate import fold_hours, fold_touched
+from detector.triage.training_exclusions import without
 
 START = date(2024, 1, 1)
 DAYS = 28
@@ -48,7 +48,7 @@ def eve(days):
 
 
 def level(hours, touched):
-    levels = learning.learn(hours, touched, None, PARIS).levels
+    levels = baseline_training.learn(hours, touched, None, PARIS).levels
     of_eve = levels.filter(pl.col("entity_kind") == "account", pl.col("entity") == "eve")
     return pl.select(pl.lit(of_eve["rows_centre"][0]).exp() - 1).item()
 

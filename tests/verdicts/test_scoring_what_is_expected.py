@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.alerts.batch import by_week, score_days
-from detector.alerts.judging import Judging
-from detector.alerts.told import Hush
-from detector.forests import store
+from detector.detection.batch import by_week, score_days
+from detector.detection.pipeline import Judging
+from detector.detection.results import Hush
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading import directory as directories
-from detector.reading.recognise import recognise
+from detector.model import store
+from detector.normalize import account_directory as directories
+from detector.normalize.format_detection import recognise
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"

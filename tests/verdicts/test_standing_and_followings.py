@@ -10,9 +10,9 @@ import pytest
 from verdicts_made_up import DAY, FAMILIES, alert, verdict
 
 from detector.alerts.incidents import join
-from detector.verdicts.book import Book
-from detector.verdicts.record import Following
-from detector.verdicts.standing import MOST, stand
+from detector.triage.history import Book
+from detector.triage.propagation import MOST, stand
+from detector.triage.records import Following
 
 
 def named(*names):

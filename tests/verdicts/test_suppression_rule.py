@@ -22,9 +22,9 @@ from verdicts_made_up import (
     verdict,
 )
 
-from detector.verdicts.book import Book
-from detector.verdicts.expected import Expectations
-from detector.verdicts.subject import AMOUNT, reasons
+from detector.triage.history import Book
+from detector.triage.subjects import AMOUNT, reasons
+from detector.triage.suppression import Expectations
 
 growths = st.floats(1, 100)
 

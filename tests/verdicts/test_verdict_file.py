@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verdicts_made_up import DAY, FAMILIES, HOSTILE, NOW, alert, verdict
 
-from detector.errors import SettingsError, VerdictError
-from detector.verdicts import file
-from detector.verdicts.record import LONGEST, Following, decode, encode, judged
-from detector.verdicts.subject import Subject
+from detector.core.errors import SettingsError, VerdictError
+from detector.triage import store
+from detector.triage.records import LONGEST, Following, decode, encode, judged
+from detector.triage.subjects import Subject
 
 
 def following():
@@ -26,9 +26,9 @@ def following():
 @pytest.mark.parametrize("said", ["benign", "confirmed", "expected"])
 def test_a_verdict_comes_back_as_it_was_given(said, tmp_path):
     given_ = verdict(said, alert("b\x00\n\u2028", group="g"), reason=HOSTILE)
-    file.append(tmp_path / "v", [given_, following()])
-    file.append(tmp_path / "v", [given_])
-    assert file.load(tmp_path / "v").records == (given_, following(), given_)
+    store.append(tmp_path / "v", [given_, following()])
+    store.append(tmp_path / "v", [given_])
+    assert store.load(tmp_path / "v").records == (given_, following(), given_)
     data = (tmp_path / "v").read_bytes()
     assert data.isascii()
     assert data.count(b"\n") == 3
@@ -55,8 +55,8 @@ def test_any_reason_is_one_line_and_comes_back_or_is_refused_as_empty(reason):
 
 
 def test_no_file_is_no_verdict(tmp_path):
-    assert file.load(tmp_path / "none").records == ()
-    file.append(tmp_path / "none", [])
+    assert store.load(tmp_path / "none").records == ()
+    store.append(tmp_path / "none", [])
     assert not (tmp_path / "none").exists()
 
 
@@ -102,7 +102,7 @@ def test_a_damaged_line_is_refused_with_file_and_line(damage, said, tmp_path):
     path = tmp_path / "verdicts.ndjson"
     path.write_bytes(line() + damage)
     before = path.read_bytes()
-    for use in (file.load, lambda path: file.append(path, [verdict("benign", alert())])):
+    for use in (store.load, lambda path: store.append(path, [verdict("benign", alert())])):
         with pytest.raises(VerdictError) as refused:
             use(path)
         assert str(refused.value).startswith(f"{path}: {said}")
@@ -120,7 +120,7 @@ def test_nothing_but_a_value_error_comes_of_any_line(data):
 
 def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "v"
-    file.append(path, [verdict("benign", alert())])
+    store.append(path, [verdict("benign", alert())])
     before = path.read_bytes()
     real = os.write
 
@@ -131,7 +131,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(VerdictError, match="No space left on device"):
-        file.append(path, [verdict("confirmed", alert())])
+        store.append(path, [verdict("confirmed", alert())])
     monkeypatch.undo()
     assert path.read_bytes() == before
 
@@ -141,7 +141,7 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
         "from verdicts_made_up import alert, verdict\n"
-        "from detector.verdicts import file\n"
+        "from detector.triage import file\n"
         "for n in range(20):\n"
         "    file.append(Path(sys.argv[1]), [verdict('benign', alert(), reason=f'{n} ' * 200)])\n"
     )
@@ -149,7 +149,7 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "v"), here]
     running = [subprocess.Popen(command) for _ in range(3)]
     assert [each.wait() for each in running] == [0, 0, 0]
-    assert len(file.load(tmp_path / "v").records) == 60
+    assert len(store.load(tmp_path / "v").records) == 60
 
 
 @pytest.mark.parametrize(
@@ -181,23 +181,23 @@ def test_no_one_is_no_author(author):
 @pytest.mark.parametrize("harm", ["deleted", "emptied", "shortened by a line"])
 def test_verdicts_that_are_gone_are_missed_until_a_person_says_otherwise(tmp_path, harm):
     path = tmp_path / "v"
-    file.append(path, [verdict("benign", alert())])
-    file.append(path, [verdict("confirmed", alert())])
+    store.append(path, [verdict("benign", alert())])
+    store.append(path, [verdict("confirmed", alert())])
     if harm == "deleted":
         path.unlink()
     else:
         path.write_bytes(b"" if harm == "emptied" else path.read_bytes().split(b"\n")[0] + b"\n")
-    for use in (file.load, lambda path: file.append(path, [verdict("benign", alert())])):
+    for use in (store.load, lambda path: store.append(path, [verdict("benign", alert())])):
         with pytest.raises(VerdictError, match="verdicts are gone: 2 were given, and it has") as no:
             use(path)
         assert "\n" not in str(no.value)
     (tmp_path / "v.count").unlink()
-    file.append(path, [verdict("benign", alert())])
-    assert file.load(path).records
+    store.append(path, [verdict("benign", alert())])
+    assert store.load(path).records
 
 
 def test_a_count_that_is_no_number_is_refused(tmp_path):
-    file.append(tmp_path / "v", [verdict("benign", alert())])
+    store.append(tmp_path / "v", [verdict("benign", alert())])
     (tmp_path / "v.count").write_bytes(b"")
     with pytest.raises(VerdictError, match=r"v.count: cannot be read"):
-        file.load(tmp_path / "v")
+        store.load(tmp_path / "v")

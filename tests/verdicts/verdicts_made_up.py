@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from detector import registry
-from detector.feed.trial import trial
-from detector.verdicts.expected import Expectation, Seen
-from detector.verdicts.record import Verdict, judged
-from detector.verdicts.subject import Subject
+from detector.delivery.test_alert import trial
+from detector.triage.records import Verdict, judged
+from detector.triage.subjects import Subject
+from detector.triage.suppression import Expectation, Seen
 
 DAY = date(2024, 2, 5)
 NOW = datetime(2024, 2, 6, 9, tzinfo=UTC)

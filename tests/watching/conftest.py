@@ -9,8 +9,8 @@ import pytest
 from small_office import CUT, SCORED, honest_events, joined, pages, trained_once
 from watched import Clock, Kit
 
-from detector.forests.model import Model
-from detector.settings import Settings
+from detector.core.settings import Settings
+from detector.model.model import Model
 
 
 @pytest.fixture(scope="session")

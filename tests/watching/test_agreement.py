@@ -27,14 +27,14 @@ from watched import (
 )
 
 from detector import registry
-from detector.features import subjects
-from detector.ledger import sketch
+from detector.features import distinct_subjects
+from detector.ledger import distinct_sketch
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.pseudonyms.subjects import hashed
-from detector.reading.export import Preset
-from detector.reading.opening import chunks
-from detector.reading.recognise import recognise
+from detector.normalize.format_detection import recognise
+from detector.privacy.subject_hash import hashed
+from detector.readers.compression import chunks
+from detector.sources.exports.preset import Preset
 from detector.watch.watcher import Watcher
 
 DATA = Path(__file__).parents[1] / "data"
@@ -192,7 +192,7 @@ def whose(log: pl.DataFrame) -> pl.DataFrame:
 def test_whose_records_were_read_is_counted_alike(
     kit: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sketch, subjects):  # so that the thief's are sampled
+    for module in (distinct_sketch, distinct_subjects):  # so that the thief's are sampled
         monkeypatch.setattr(module, "K", 32)
     hashes = whose(honest_events()).with_columns(
         pl.col("subject").map_batches(lambda ids: pl.Series(hashed(ids, kit.settings)), pl.String)

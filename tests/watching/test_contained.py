@@ -8,8 +8,8 @@ import pytest
 from watched import Kit
 
 from detector import registry
-from detector.reading import contain
-from detector.reading.source import Source
+from detector.normalize import containment
+from detector.normalize.source import Source
 
 LINE = '{{"timestamp":"2024-02-06T08:0{}:00Z","account":"{}","rows":1}}\n'
 
@@ -52,4 +52,4 @@ def test_the_watcher_sets_the_entry_aside_and_goes_on(kit: Kit, whole: bool, mon
         assert (log.stage, log.events, log.rejects) == ("ended", 2, 1)
         parts = watcher.ledger.parts()
         (reject,) = watcher.ledger.rejects([part.id for part in parts]).collect().rows()
-        assert reject[1:] == (2, contain.reason(ZeroDivisionError()))
+        assert reject[1:] == (2, containment.reason(ZeroDivisionError()))

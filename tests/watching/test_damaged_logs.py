@@ -28,10 +28,10 @@ from watched import (
 )
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.settings import Settings
+from detector.normalize.format_detection import recognise
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from watched import Kit, append, counted
 
-from detector.reading.folding import Folding
-from detector.reading.source import HELD
+from detector.normalize.source import HELD
+from detector.normalize.statement_merge import Folding
 
 DATA = Path(__file__).parents[1] / "data"
 #: Never long ago enough.

@@ -40,7 +40,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-c", "from detector.cli.start import run; run()",
+        sys.executable, "-c", "from detector.cli.main import run; run()",
         "watch", str(folder / "logs"), "--state", str(folder / "disk" / "state"),
         "--ledger", str(folder / "disk" / "ledger"), "--out", str(folder / "disk" / "out"),
         "--model", str(ROOT / "models" / "agency"), "--settle", "0",

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector import registry
-from detector.reading.opening import chunks
-from detector.settings import Settings
-from detector.watch.log import Log
-from detector.watch.pieces import next_piece
+from detector.core.settings import Settings
+from detector.readers.compression import chunks
+from detector.watch.chunk_reader import next_piece
+from detector.watch.log_position import Log
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCES = registry.sources()

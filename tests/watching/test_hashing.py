@@ -14,11 +14,11 @@ from watched import Kit, append, as_lines, counted, events_on
 from detector import registry
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading import opening
-from detector.reading.recognise import recognise
-from detector.watch import hashing, intake, strangers
-from detector.watch.hashing import Hashing
-from detector.watch.log import Log
+from detector.normalize.format_detection import recognise
+from detector.readers import compression
+from detector.watch import content_hashing, micro_batch, new_files
+from detector.watch.content_hashing import Hashing
+from detector.watch.log_position import Log
 from detector.watch.watcher import Watcher
 
 SOME = events_on(datetime(2024, 2, 5, 8, tzinfo=UTC), 3000, timedelta(seconds=9))
@@ -29,8 +29,8 @@ SMALL = 1 << 14
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(opening, "MIB", SMALL)
-    for module in (hashing, intake, strangers):
+    monkeypatch.setattr(compression, "MIB", SMALL)
+    for module in (content_hashing, micro_batch, new_files):
         monkeypatch.setattr(module, "SLICE", SMALL)
 
 
@@ -69,7 +69,7 @@ def test_a_log_that_ended_is_hashed_over_many_turns(kit: Kit, killed: bool) -> N
         assert not the_log(watcher).content
         if not killed:
             assert until(watcher, lambda: not the_log(watcher).unhashed) > 3
-            assert the_log(watcher).content == opening.identity(kit.logs / "audit.log.1").sha256
+            assert the_log(watcher).content == compression.identity(kit.logs / "audit.log.1").sha256
     with kit.watching() as watcher:
         watcher.finish()
         assert not the_log(watcher).unhashed
@@ -86,12 +86,12 @@ def test_a_log_that_grows_while_it_is_hashed_is_read_on(kit: Kit) -> None:
         append(kit.logs / "audit.log.1", as_lines(THEN))
         watcher.finish()
         assert counted(watcher) == SOME.height + 2 * THEN.height
-        assert the_log(watcher).content == opening.identity(kit.logs / "audit.log.1").sha256
+        assert the_log(watcher).content == compression.identity(kit.logs / "audit.log.1").sha256
 
 
 def test_a_log_that_is_deleted_while_it_is_hashed_is_hashed_to_its_end(kit: Kit) -> None:
     append(kit.logs / "audit.log", as_lines(SOME))
-    wanted = opening.identity(kit.logs / "audit.log").sha256
+    wanted = compression.identity(kit.logs / "audit.log").sha256
     with kit.watching() as watcher:
         until(watcher, lambda: counted(watcher) == SOME.height)
         rotated(kit)
@@ -114,8 +114,8 @@ def test_a_dump_counts_when_all_of_it_is_hashed_and_its_copy_never(kit: Kit) -> 
 def test_a_compressed_log_is_read_forwards_only(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     (kit.logs / "audit.log.gz").write_bytes(gzip.compress(as_lines(SOME), 0))
     opened = []
-    chunks = opening.chunks
-    monkeypatch.setattr(opening, "chunks", lambda *a: opened.append(a[0]) or chunks(*a))
+    chunks = compression.chunks
+    monkeypatch.setattr(compression, "chunks", lambda *a: opened.append(a[0]) or chunks(*a))
     with kit.watching() as watcher:
         watcher.intake.most = SMALL
         until(watcher, lambda: counted(watcher) == SOME.height)

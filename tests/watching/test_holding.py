@@ -16,12 +16,12 @@ import pytest
 from watched import Kit, append, as_lines, counted, events_on
 
 from detector import registry
-from detector.errors import LedgerError
-from detector.ledger import hold
+from detector.core.errors import LedgerError
+from detector.ledger import lease
 from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.watch.holding import Holding
+from detector.normalize.format_detection import recognise
+from detector.watch.ledger_lease import Holding
 from detector.watch.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_another_state_on_the_same_ledger_is_refused(kit: Kit) -> None:
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     with pytest.raises(LedgerError, match="would count twice"), ledger.writing("another"):
         pass
-    own = hold.load(ledger.path)
+    own = lease.load(ledger.path)
     assert own is not None
     with ledger.writing(own.state):
         pass
@@ -128,7 +128,7 @@ def test_a_watcher_that_read_nothing_keeps_nobody_out(kit: Kit) -> None:
 def test_a_damaged_hold_is_named(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     watch(kit, to_the_end=False)
-    path = kit.folder / "ledger" / hold.FILE
+    path = kit.folder / "ledger" / lease.FILE
     good = json.loads(path.read_text())
     for bad in ("", "{}", json.dumps({**good, "days": ["soon"]})):
         path.write_text(bad)
@@ -139,7 +139,7 @@ def test_a_damaged_hold_is_named(kit: Kit) -> None:
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
     return [
-        sys.executable, "-c", "from detector.cli.start import run; run()", name,
+        sys.executable, "-c", "from detector.cli.main import run; run()", name,
         str(folder / "logs"), "--ledger", str(folder / "ledger"),
         "--model", str(ROOT / "models" / "agency"),
         "--settings", str(ROOT / "data" / "sample" / "agency" / "detector.toml"), *more,

@@ -37,7 +37,7 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
     logs.mkdir()
     settings.write_text(SETTINGS)
     words = [
-        sys.executable, "-c", "from detector.cli.start import run; run()", "watch", str(logs),
+        sys.executable, "-c", "from detector.cli.main import run; run()", "watch", str(logs),
         "--model", str(ROOT / "models" / "agency"), "--settings", str(settings), "--log-json",
         "--settle", "0",
     ]  # fmt: skip

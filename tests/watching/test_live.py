@@ -15,18 +15,18 @@ import pytest
 from small_office import SCORED
 from watched import Clock, Kit, append, as_lines, counted, of_batch, of_watch, statements
 
-from detector.alerts import batch
-from detector.alerts import ready as ready_made
 from detector.alerts.alert import Alert
-from detector.alerts.running import Running
-from detector.forests.model import Model
-from detector.forests.scoring import LOOKBACK
-from detector.outbox.store import Outbox
-from detector.settings import Settings
-from detector.watch import live
+from detector.core.settings import Settings
+from detector.delivery.outbox.store import Outbox
+from detector.detection import batch
+from detector.detection import day_context as ready_made
+from detector.detection.day_state import Running
+from detector.model.model import Model
+from detector.model.scoring import LOOKBACK
+from detector.watch import intraday_scoring
 from detector.watch.health import WINDOW, Health
-from detector.watch.log import Log
-from detector.watch.sums import merged
+from detector.watch.log_position import Log
+from detector.watch.open_days import merged
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
@@ -187,7 +187,7 @@ def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.Dat
         append(log, as_lines(theft))
         deadline = time.monotonic() + 60
         while "agent07" not in rang and time.monotonic() < deadline:
-            today.clock.now += live.ANEW
+            today.clock.now += intraday_scoring.ANEW
             rang |= {each["entity"] for each in watcher.cycle().alerts}
     assert "agent07" in rang
 
@@ -198,13 +198,13 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
     """It takes long, and for as long there are two of what lies before the day."""
     prepared: list[date] = []
 
-    really = live.prepare
+    really = intraday_scoring.prepare
 
     def prepare(*asked: Any) -> object:
         prepared.append(asked[2])
         return really(*asked)
 
-    monkeypatch.setattr(live, "prepare", prepare)
+    monkeypatch.setattr(intraday_scoring, "prepare", prepare)
     past, theft, _ = theft_of(office_log)
     stranger = as_lines(theft.with_columns(account=pl.lit("stranger"), rows=pl.lit(1, pl.Int64)))
     log = today.logs / "audit.ndjson"
@@ -214,13 +214,13 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
         for _ in range(3):  # noted, prepared for, and once more meanwhile
             append(log, stranger)
             watcher.cycle()
-            today.clock.now += live.ANEW
+            today.clock.now += intraday_scoring.ANEW
         assert watcher.live.is_preparing
         watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
         assert "stranger" in watcher.live.ready.today.members
         for _ in range(3):
             append(log, stranger)
-            today.clock.now += live.ANEW
+            today.clock.now += intraday_scoring.ANEW
             watcher.cycle()
         assert not watcher.live.is_preparing
     assert prepared == [DAY, DAY]
@@ -313,9 +313,9 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
         ready(watcher)
         # As where nothing is known of what was raised.
         watcher.judging = dataclasses.replace(watcher.judging, memory=None)
-        whole, base = live.prepare(watcher.judging, watcher.books, DAY)
-        monkeypatch.setattr(live, "SHARD", shard)
-        parts, _ = live.prepare(watcher.judging, watcher.books, DAY)
+        whole, base = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(intraday_scoring, "SHARD", shard)
+        parts, _ = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
         since = DAY - timedelta(days=LOOKBACK)
         dimensions = ("object", "client_address", "application")
         hours = watcher.books.hours(since, DAY)

@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from detector.cli import start
-from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
-from detector.schema import HOURS, TOUCHED
-from detector.watch.sums import FAN, OpenDays, day_sums
+from detector.cli import main
+from detector.core.schema import HOURS, TOUCHED
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
+from detector.watch.open_days import FAN, OpenDays, day_sums
 
 DAY = date(2024, 3, 4)
 HOUR = datetime(2024, 3, 4, 9, tzinfo=UTC)
@@ -108,7 +108,7 @@ def printed(code: str) -> str:
     """The last line that a process of its own prints; polars tells those it starts what it told
     itself.
     """
-    own = {name: value for name, value in os.environ.items() if name != start.ALLOCATOR[0]}
+    own = {name: value for name, value in os.environ.items() if name != main.ALLOCATOR[0]}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=own)
     return done.stdout.splitlines()[-1]
@@ -131,4 +131,4 @@ def test_freed_frames_go_back_to_the_system_at_once() -> None:
 
 @pytest.mark.parametrize(("name", "lean"), [("watch", True), ("score", False)])
 def test_only_what_runs_for_months_pays_for_it(name: str, *, lean: bool) -> None:
-    assert printed(TOLD.format(name=name)).endswith(start.ALLOCATOR[1]) == lean
+    assert printed(TOLD.format(name=name)).endswith(main.ALLOCATOR[1]) == lean

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from watched import LATER, Kit, as_csv, as_lines, counted, events_on
 
 from detector import registry
-from detector.errors import InputError
+from detector.core.errors import InputError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.watch import pipe as pipes
+from detector.normalize.format_detection import recognise
+from detector.watch import stdin_input as pipes
 from detector.watch.health import Health
-from detector.watch.pipe import StandardInput
 from detector.watch.service import tell_health
+from detector.watch.stdin_input import StandardInput
 from detector.watch.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
@@ -208,7 +208,7 @@ def test_a_named_source_is_not_guessed(kit: Kit) -> None:
 
 def command(folder: Path, *more: str, given: bytes) -> subprocess.CompletedProcess:
     words = [
-        sys.executable, "-c", "from detector.cli.start import run; run()", "watch", "-",
+        sys.executable, "-c", "from detector.cli.main import run; run()", "watch", "-",
         "--model", str(ROOT / "models" / "agency"),
         "--settings", str(ROOT / "data" / "sample" / "agency" / "detector.toml"), *more,
     ]  # fmt: skip

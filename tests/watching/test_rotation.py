@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 
-from detector.watch import log as logs
-from detector.watch import strangers
-from detector.watch.before import Before
+from detector.watch import log_position as logs
+from detector.watch import new_files
+from detector.watch.deduplication import Before
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -60,8 +60,8 @@ def test_renamed_while_it_is_looked_at(kit: Kit, monkeypatch, step: str) -> None
             rotated.append(log.rename(kit.logs / "audit.log.1"))
 
     if step == "recognise":
-        known = strangers.recognise
-        monkeypatch.setattr(strangers, "recognise", lambda *more: (renamed(), known(*more))[1])
+        known = new_files.recognise
+        monkeypatch.setattr(new_files, "recognise", lambda *more: (renamed(), known(*more))[1])
     else:
         sizes, knows = Before.sizes, Before.known
         monkeypatch.setattr(Before, "sizes", lambda *more: sizes(*more) or {1})

@@ -18,10 +18,10 @@ from watched import (
     model_that_scores_nothing,
 )
 
-from detector.settings import Settings
-from detector.watch import conditions, standing
-from detector.watch.content import Plain
+from detector.core.settings import Settings
+from detector.watch import log_conditions, status
 from detector.watch.health import Health
+from detector.watch.log_content import Plain
 from detector.watch.service import tell_health
 from detector.watch.watcher import Watcher
 
@@ -41,7 +41,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
 
 @pytest.fixture
 def health(kit: Kit) -> Health:
-    return Health(600.0, "none", conditions=conditions.Conditions(kit.clock))
+    return Health(600.0, "none", conditions=log_conditions.Conditions(kit.clock))
 
 
 def read_all(watcher: Watcher) -> int:
@@ -57,7 +57,7 @@ def told(watcher: Watcher, health: Health) -> list[tuple[str, str]]:
 
 def shown(watcher: Watcher, health: Health) -> dict:
     """What status says, whose figures are the ledger's."""
-    found = standing.standing(watcher, 0.0, LATER, health.conditions.now)
+    found = status.standing(watcher, 0.0, LATER, health.conditions.now)
     assert found["events"] == counted(watcher)
     return {each["what"]: each["name"] for each in found["wrong"]}
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_denied(kit: Kit, health: Health, monkeypatch: pytest.Mon
 
 
 def test_a_lag_that_grows(kit: Kit, health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conditions, "MUCH", 1000)
+    monkeypatch.setattr(log_conditions, "MUCH", 1000)
     log = kit.logs / "audit.log"
     append(log, as_lines(FIRST))
     with kit.watching() as watcher:
@@ -169,4 +169,6 @@ def test_a_log_that_was_shortened(kit: Kit, health: Health) -> None:
         assert (name, "was shortened or edited" in words) == ("audit.log", True)
         assert shown(watcher, health) == {"changed": str(log)}
     with kit.watching() as watcher:
-        assert not told(watcher, Health(600.0, "none", conditions=conditions.Conditions(kit.clock)))
+        assert not told(
+            watcher, Health(600.0, "none", conditions=log_conditions.Conditions(kit.clock))
+        )

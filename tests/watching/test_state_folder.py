@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 
-from detector.errors import LedgerError, StateError
-from detector.outbox.tables import FILE
-from detector.watch import sealing
+from detector.core.errors import LedgerError, StateError
+from detector.delivery.outbox.schema import FILE
+from detector.watch import commit
 from detector.watch.health import alert
 from detector.watch.state import State
 from detector.watch.watcher import Watcher
@@ -58,7 +58,7 @@ def test_a_watcher_in_another_process_is_noticed(used: Kit) -> None:
 from pathlib import Path
 from detector.watch.health import alert
 from detector.watch.state import State
-from detector.errors import StateError
+from detector.core.errors import StateError
 try:
     State.open(Path({str(used.folder / "state")!r}))
 except StateError as error:
@@ -176,7 +176,7 @@ def test_a_kill_while_days_go_into_the_ledger_doubles_nothing(
 
 
 def test_sealed_parts_bear_the_state_s_name_and_number() -> None:
-    ids = {sealing.part_id(state, number) for state in ("a", "b") for number in (0, 1)}
+    ids = {commit.part_id(state, number) for state in ("a", "b") for number in (0, 1)}
     assert len(ids) == 4
 
 

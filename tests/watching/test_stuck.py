@@ -20,8 +20,8 @@ from watched import (
     model_that_scores_nothing,
 )
 
-from detector.settings import Settings
-from detector.watch import hashing
+from detector.core.settings import Settings
+from detector.watch import content_hashing
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
@@ -65,7 +65,7 @@ def test_the_wall_clock_is_set_back(kit: Kit) -> None:
 
 @pytest.mark.parametrize("most", [3, 16])
 def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(hashing, "MOST", 2)
+    monkeypatch.setattr(content_hashing, "MOST", 2)
     names = [f"audit-{number:02}.log" for number in range(40)]
     for name in names:
         append(kit.logs / name, of_account(name, FIRST))

@@ -20,14 +20,14 @@ from receivers.brokers import cluster
 from watched import LATER, Kit, as_lines, counted, events_on
 
 from detector import registry
-from detector.errors import InputError, SettingsError
+from detector.core.errors import InputError, SettingsError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.watch import topic as topics
+from detector.normalize.format_detection import recognise
+from detector.watch import kafka_input as topics
 from detector.watch.health import Health
+from detector.watch.kafka_input import Topic
 from detector.watch.service import tell_health
-from detector.watch.topic import Topic
 from detector.watch.watcher import Watcher
 
 SERVER_LOG = Path(__file__).parents[1] / "data" / "postgresql" / "pg18.csv"

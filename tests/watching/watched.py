@@ -14,20 +14,20 @@ import polars as pl
 
 from detector import registry
 from detector.alerts.alert import Alert
-from detector.alerts.batch import score_days
-from detector.alerts.judging import Judging
-from detector.alerts.memory import Memory
-from detector.forests.model import Model
+from detector.alerts.episode_history import Memory
+from detector.core.schema import DIMENSIONS
+from detector.core.settings import Settings
+from detector.detection.batch import score_days
+from detector.detection.pipeline import Judging
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.reading.recognise import recognise
-from detector.schema import DIMENSIONS
-from detector.settings import Settings
-from detector.watch.before import Before
-from detector.watch.shelf import Shelf
+from detector.model.model import Model
+from detector.normalize.format_detection import recognise
+from detector.watch.deduplication import Before
+from detector.watch.log_tracker import Shelf
+from detector.watch.new_files import Looks, Strangers
 from detector.watch.state import State
-from detector.watch.strangers import Looks, Strangers
-from detector.watch.streams import Inlet, Streams
+from detector.watch.stream_inputs import Inlet, Streams
 from detector.watch.watcher import Watcher
 
 FAMILIES = registry.families()

@@ -1,0 +1,93 @@
+"""What ``score`` writes: four files, each whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import polars as pl
+
+from detector.alerts.alert import Alert
+from detector.alerts.incidents import Incident
+from detector.core.errors import InputError
+from detector.core.schema import SCORES, check, empty
+from detector.features.aggregates import ACCOUNT
+
+
+def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The scores of all days as one frame of SCORES."""
+    return check(pl.concat(parts) if parts else empty(SCORES), SCORES, "scores")
+
+
+def write(
+    out: Path,
+    scores: pl.DataFrame,
+    alerts: Iterable[Alert],
+    rejects: pl.LazyFrame,
+    encode: Callable[[Alert], bytes],
+) -> None:
+    """Writes alerts.ndjson, rejects.ndjson and scores.parquet into ``out``.
+
+    ``encode`` gives an alert as one line of JSON, without its end.
+
+    Each file is written beside its name and then renamed: a reader never sees half of one.
+    Raises InputError where the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lines = b"".join(encode(alert) + b"\n" for alert in alerts)
+        fresh = _beside(out / "alerts.ndjson")
+        fresh.write_bytes(lines)
+        _settle(fresh, out / "alerts.ndjson")
+        fresh = _beside(out / "rejects.ndjson")
+        rejects.sink_ndjson(fresh)
+        _settle(fresh, out / "rejects.ndjson")
+        fresh = _beside(out / "scores.parquet")
+        scores.write_parquet(fresh, compression="zstd")
+        _settle(fresh, out / "scores.parquet")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def write_held(out: Path, held: Iterable[Alert]) -> None:
+    """Writes held.ndjson, beside the others: alerts that were expected. Raises InputError."""
+    try:
+        fresh = _beside(out / "held.ndjson")
+        lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in held)
+        fresh.write_text(lines, encoding="utf-8")
+        _settle(fresh, out / "held.ndjson")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _settle(fresh: Path, path: Path) -> None:
+    fresh.replace(path)
+
+
+def rows_since(scores: pl.DataFrame, incident: Incident) -> int:
+    """Records read by an incident's accounts, each from the day of its first alert on.
+
+    Where no account alerted, by the address, table or group that read the most.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for alert in incident.alerts:
+        first.setdefault((alert["entity_kind"], alert["entity"]), alert["date"])
+    since = pl.DataFrame(
+        [(kind, entity, day) for (kind, entity), day in first.items()],
+        schema={"entity_kind": pl.String, "entity": pl.String, "since": pl.String},
+        orient="row",
+    ).with_columns(pl.col("since").str.to_date())
+    sums = (
+        scores.join(since, on=["entity_kind", "entity"])
+        .filter(pl.col("date") >= pl.col("since"))
+        .group_by("entity_kind", "entity")
+        .agg(pl.col("rows").sum())
+    )
+    accounts = sums.filter(pl.col("entity_kind") == ACCOUNT)["rows"].to_list()
+    return sum(accounts) if accounts else max(sums["rows"].to_list(), default=0)

@@ -1,0 +1,155 @@
+"""``detector drill``: what this model would have found, and when, on the user's own data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from detector import registry
+from detector.cli import console, options
+from detector.core.errors import InputError
+from detector.core.formatting import counted, share
+from detector.core.settings import Settings
+from detector.drill.plot import FORMATS, draw
+from detector.drill.report import says, summary
+from detector.drill.run import Drilled
+from detector.drill.run import drill as staged
+from detector.drill.schedule import MOST_CROWDS
+from detector.drill.window import DAYS, FEWEST, Stage, span
+from detector.features.feature_table import DIMENSIONS
+from detector.ledger.store import Ledger
+from detector.model import store
+from detector.model.model import Model
+from detector.normalize import pseudonymize
+from detector.privacy.pseudonyms import check_of
+
+#: Campaigns of each kind: their mean moves little with more, and three minutes are enough.
+INSTANCES = 4
+
+
+def drill(
+    ledger: options.LedgerFolder = options.LEDGER,
+    model: options.ModelFolder = options.MODEL,
+    directory: options.DirectoryFile = None,
+    settings: options.SettingsFile = None,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=FEWEST,
+            help=f"Last days of the ledger to stage campaigns on; {DAYS}, or what there is.",
+        ),
+    ] = None,
+    instances: Annotated[
+        int,
+        typer.Option(
+            min=1, max=100, help=f"Campaigns of each kind; of crowds {MOST_CROWDS} at most."
+        ),
+    ] = INSTANCES,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Other campaigns for another number.")
+    ] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: a .png or .svg file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for drill.parquet: a row per campaign.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Stage thefts of all kinds in the ledger's last days, and say when this model finds them.
+
+    Changes neither the ledger nor the model. Exposure is the share of a campaign's records that is
+    out before the first alert.
+    """
+    _demand(plot, out)
+    learned = store.load(model, registry.families())
+    rules = options.settings_of(settings, base=learned.settings)
+    store.demand_pseudonyms(learned, check_of(rules), model)
+    people = pseudonymize.directory(directory, rules)
+    stage = _stage(ledger, people, rules, days)
+    console.say(
+        f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}"
+    )
+    with console.progress("drill", 100, "%") as advance:
+        found = staged(
+            stage, learned, registry.families(), instances, seed,
+            lambda part, words: advance(round(100 * part), words),
+        )  # fmt: skip
+    if out is not None:
+        _keep(found.campaigns, out)
+    if plot is not None:
+        _picture(found, learned, plot)
+    facts = summary(found, stage, learned, instances, seed)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    _say(facts, stage, learned)
+
+
+def _demand(plot: Path | None, out: Path | None) -> None:
+    """Raises InputError where results cannot be written: before the work."""
+    if out is not None:
+        options.demand_writable(out, "--out")
+    if plot is not None:
+        if plot.suffix.lower() not in FORMATS:
+            raise InputError(
+                "is no picture this can draw",
+                where=plot,
+                hint=f"end its name in {' or '.join(FORMATS)}",
+            )
+        if plot.is_dir():
+            raise InputError("is a folder", where=plot, hint="name a file for --plot")
+        options.demand_writable(plot.parent, "--plot")
+
+
+def _stage(folder: Path, people: pl.DataFrame | None, rules: Settings, days: int | None) -> Stage:
+    book = Ledger.open(folder, rules.timezone, create=False, pseudonyms=check_of(rules))
+    first, last = span(book.days(), days)
+    hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
+    return Stage(hours, touched, people, rules, first, last)
+
+
+def _keep(campaigns: pl.DataFrame, out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        campaigns.write_parquet(out / "drill.parquet", compression="zstd")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+
+
+def _picture(found: Drilled, model: Model, plot: Path) -> None:
+    title = f"Records out before the first alert (budget {model.alerts_per_day:g} a day)"
+    try:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        draw(found.campaigns, title, plot)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=plot) from error
+
+
+def _say(facts: dict[str, Any], stage: Stage, model: Model) -> None:
+    rows: list[list[object]] = [
+        [
+            row["kind"],
+            row["staged"],
+            row["found"],
+            _days(row["days"]),
+            _share(row["exposure"]),
+            _share(row["by_chance"]),
+        ]
+        for row in facts["kinds"]
+    ]
+    columns = ["campaign", "staged", "found", "median time to alert", "mean exposure", "by chance"]
+    console.say("", console.table("Campaigns", columns, rows, set(columns[1:])), "")
+    console.say(*says(facts, stage, model))
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else share(value)
+
+
+def _days(value: float | None) -> str | None:
+    """A time in days; in hours, which is how often alerts can come, where it is less than one."""
+    if value is None:
+        return None
+    return counted(24 * value, "hour") if value < 1 else f"{value:.1f} days"

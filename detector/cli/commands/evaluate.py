@@ -1,0 +1,157 @@
+"""``detector evaluate``: scores beside incidents that are known."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from detector import registry
+from detector.cli import console, options
+from detector.core import settings as settings_file
+from detector.core.errors import InputError
+from detector.core.formatting import counted, share
+from detector.core.schema import SCORES, check
+from detector.drill.evaluation import Evaluated
+from detector.drill.evaluation import evaluate as measure
+from detector.features.aggregates import ACCOUNT
+from detector.model import store
+from detector.normalize import pseudonymize
+from detector.privacy.pseudonyms import check_of
+
+FILE = "scores.parquet"
+#: Incidents shown on screen; ``--json`` has them all.
+SHOWN = 40
+
+
+def evaluate(
+    scores: Annotated[
+        Path, typer.Argument(metavar="SCORES", help=f"Folder that score wrote, or its {FILE}.")
+    ],
+    incidents: Annotated[Path, typer.Option(help="CSV of known incidents: account, start, end.")],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", help="Folder of the model: its budget, and which days it has not seen."
+        ),
+    ] = None,
+    settings: options.SettingsFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure scores against known incidents: found or missed, exposure, precision, false alerts.
+
+    Exposure is the share of an incident's records that is out before its first alert.
+    """
+    learned = store.load(model, registry.families()) if model else None
+    rules = settings_file.load(settings, learned.settings if learned else None)
+    if model is not None and learned is not None:
+        store.demand_pseudonyms(learned, check_of(rules), model)
+    table = pseudonymize.incidents(incidents, rules)
+    scored = _scores(scores)
+    accounts = scored.filter(pl.col("entity_kind") == ACCOUNT)["entity"]
+    pseudonymize.demand(accounts, rules, scores)
+    found = measure(scored, table, learned.last_day if learned else date.min)
+    facts = summary(found, learned.alerts_per_day if learned else None)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    _say(found, facts)
+
+
+def _scores(path: Path) -> pl.DataFrame:
+    """The scores in a file or folder. Raises InputError."""
+    file = path / FILE if path.is_dir() else path
+    hint = "name the folder that detector score wrote (--out), or its scores.parquet"
+    if not file.exists():
+        raise InputError("no such file", where=file, hint=hint)
+    try:
+        frame = check(pl.read_parquet(file), SCORES, "scores")
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, TypeError) as error:
+        raise InputError("holds no scores of detector's", where=file, hint=hint) from error
+    if frame.is_empty():
+        raise InputError("holds no scored hour", where=file, hint="score some days first")
+    return frame
+
+
+def summary(found: Evaluated, budget: float | None) -> dict[str, Any]:
+    """Plain JSON; its keys are described in docs/drill.md."""
+    moments = [
+        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%SZ") for name in ("first_act", "first_alert")
+    ]
+    missed = found.incidents.filter(pl.col("first_alert").is_null())
+    return {
+        "incidents": len(found.incidents),
+        "found": len(found.incidents) - len(missed),
+        "missed": missed["campaign"].to_list(),
+        "not_in_scores": found.unseen,
+        "mean_exposure": found.incidents["exposure"].mean(),
+        "days": found.days,
+        "alerts": found.alerts,
+        "alerts_a_day": _rate(found.alerts, found.days),
+        "benign_alerts_a_day": _rate(found.alerts - found.rightly, found.days),
+        "budget": budget,
+        "precision": found.precision,
+        "each": found.incidents.with_columns(moments).to_dicts(),
+    }
+
+
+def _rate(alerts: int, days: int) -> float | None:
+    """Alerts a day; null where no day counts, since the model has seen all of them."""
+    return alerts / days if days else None
+
+
+def _say(found: Evaluated, facts: dict[str, Any]) -> None:
+    rows: list[list[object]] = [
+        [
+            row["campaign"],
+            row["kind"],
+            _who(row["entities"]),
+            "found" if row["first_alert"] else "missed",
+            row["first_alert"],
+            row["days"],
+            row["records"],
+            None if row["exposure"] is None else share(row["exposure"]),
+        ]
+        for row in found.incidents.head(SHOWN).iter_rows(named=True)
+    ]
+    columns = ["incident", "kind", "who", "", "first alert", "days", "records", "exposure"]
+    left = len(found.incidents) - len(rows)
+    title = f"Incidents ({left} more in --json)" if left else "Incidents"
+    console.say(console.table(title, columns, rows, {"days", "records", "exposure"}), "")
+    console.say(*_words(facts))
+
+
+def _who(entities: list[str]) -> str:
+    names = [name.removeprefix("account ") for name in entities[:2]]
+    return ", ".join(names) + (f" and {len(entities) - 2} more" if len(entities) > 2 else "")
+
+
+def _words(facts: dict[str, Any]) -> list[str]:
+    mean, budget, precision = facts["mean_exposure"], facts["budget"], facts["precision"]
+    said = [f"{facts['found']} of {counted(facts['incidents'], 'incident')} found"]
+    if mean is not None:
+        said[0] += (
+            f"; mean exposure {mean:.3f}: on average {share(mean)} of what was read was out "
+            "before the first alert"
+        )
+    beside = "" if budget is None else f" (budget {budget:g})"
+    unseen = "" if budget is None else " after training"
+    if facts["days"]:
+        said.append(
+            f"{facts['alerts_a_day']:.2f} alerts a day on {counted(facts['days'], 'day')}{unseen}, "
+            f"of them {facts['benign_alerts_a_day']:.2f} on no incident{beside}"
+        )
+    else:
+        said.append("all scored days are of the model's training: the rate of alerts is not known")
+    if precision is not None:
+        said.append(f"precision: {share(precision)} of the alerts fall on incidents")
+    if facts["not_in_scores"]:
+        names = ", ".join(facts["not_in_scores"][:5])
+        said.append(
+            f"{counted(len(facts['not_in_scores']), 'incident')} not in the scores, counted as "
+            f"missed: {names}; either these days were not scored, or the accounts' names differ"
+        )
+    return said

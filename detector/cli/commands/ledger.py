@@ -1,0 +1,105 @@
+"""``detector ledger``: what is in the ledger."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from detector.cli import console, options
+from detector.core.formatting import counted
+from detector.core.formatting import share as percent
+from detector.ledger.store import Ledger
+from detector.ledger.summary import Summary, summarise
+
+#: Inputs shown on screen; ``--json`` has them all.
+SHOWN = 20
+
+
+def ledger(
+    folder: options.LedgerFolder = options.LEDGER,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the same as JSON on stdout.")
+    ] = False,
+) -> None:
+    """Show what is in the ledger: inputs, days, gaps, accounts and totals."""
+    summary = summarise(Ledger.open(folder, None, create=False))
+    if as_json:
+        json.dump(_plain(summary), sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return
+    inputs: list[list[object]] = [
+        [part.file, part.source, part.events, part.rejects, part.skipped, part.first, part.last]
+        for part in summary.parts[-SHOWN:]
+    ]
+    left_out = len(summary.parts) - len(inputs)
+    console.say(
+        console.table(
+            f"The last {len(inputs)} of {len(summary.parts)} inputs" if left_out else "Inputs",
+            ["file", "source", "events", "rejects", "skipped", "first", "last"],
+            inputs,
+            {"events", "rejects", "skipped"},
+        ),
+        "",
+        console.table(f"Ledger {console.safe(folder)}", ["what", "figure"], _rows(summary), set()),
+    )
+    for first, last in summary.gaps:
+        console.say(f"no data from {first} to {last}" if first != last else f"no data on {first}")
+    if summary.unknown_share:
+        console.say(
+            f"{counted(summary.unknown_rows, 'statement')} returned records without the log saying "
+            "how many: for these, theft can only be seen by their number"
+        )
+
+
+def _rows(summary: Summary) -> list[list[object]]:
+    share = summary.unknown_share
+    return [
+        ["days with data", len(summary.days)],
+        ["from", summary.days[0] if summary.days else None],
+        ["to", summary.days[-1] if summary.days else None],
+        ["days without data in between", _missing(summary)],
+        ["days are those of", summary.timezone],
+        ["accounts", summary.accounts],
+        ["statements", summary.statements],
+        ["records returned", summary.rows],
+        ["reads of unknown size", None if share is None else percent(share)],
+        ["failed statements", summary.failures],
+        ["rejected lines", sum(part.rejects for part in summary.parts)],
+    ]
+
+
+def _missing(summary: Summary) -> int:
+    return sum((last - first).days + 1 for first, last in summary.gaps)
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    """``summary`` for machines."""
+    return {
+        "timezone": summary.timezone,
+        "days": [day.isoformat() for day in summary.days],
+        "gaps": [[first.isoformat(), last.isoformat()] for first, last in summary.gaps],
+        "accounts": summary.accounts,
+        "statements": summary.statements,
+        "rows": summary.rows,
+        "unknown_rows": summary.unknown_rows,
+        "unknown_share": summary.unknown_share,
+        "failures": summary.failures,
+        "parts": [
+            {
+                "id": part.id,
+                "file": part.file,
+                "source": part.source,
+                "size": part.size,
+                "events": part.events,
+                "rejects": part.rejects,
+                "skipped": part.skipped,
+                "first": part.first and part.first.isoformat(),
+                "last": part.last and part.last.isoformat(),
+                "days": [day.isoformat() for day in part.days],
+            }
+            for part in summary.parts
+        ],
+    }

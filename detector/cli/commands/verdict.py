@@ -1,0 +1,118 @@
+"""``detector verdict``: what a person makes of an alert."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from detector import registry
+from detector.alerts.alert import Alert
+from detector.cli import console, delivery_options, options, triage_options
+from detector.core.errors import SettingsError, VerdictError
+from detector.core.formatting import counted
+from detector.delivery.outbox import schema
+from detector.delivery.outbox.store import Outbox
+from detector.triage import store
+from detector.triage.alert_lookup import alerts_in
+from detector.triage.history import Book
+from detector.triage.propagation import stand
+from detector.triage.records import CONFIRMED, EXPECTED, Following, Verdict, judged
+from detector.triage.subjects import Subject
+
+
+def verdict(
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="Id of the alert.")],
+    verdict: Annotated[
+        Literal["benign", "confirmed", "expected"],
+        typer.Argument(metavar="VERDICT", help="benign, confirmed (a theft) or expected."),
+    ],
+    reason: Annotated[str, typer.Option(help="Why, for those who come after.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Last day on which it is expected, or of the theft."
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who says so; the system's user by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that detector score wrote to.")] = Path("out"),
+    ledger: options.LedgerFolder = options.LEDGER,
+    outbox: delivery_options.OutboxBeside = None,
+    verdicts: triage_options.VerdictsFile = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what an alert was: benign, a confirmed theft, or expected until a day.
+
+    Training leaves out the days of confirmed thefts; expected alerts are held back.
+    """
+    path = triage_options.path_of(verdicts, ledger)
+    book = store.load(path)
+    box = outbox or ledger.absolute().parent / delivery_options.OUTBOX
+    known = _known(out, box)
+    if alert_id not in known:
+        raise VerdictError(
+            f"no alert {alert_id!r} in {out / 'alerts.ndjson'}, held.ndjson beside it, or {box}",
+            hint="name the folders with --out and --outbox; delivered alerts leave after 30 days",
+        )
+    said = judged(
+        Subject.of(known[alert_id], registry.families()), verdict, reason, by or _user(),
+        datetime.now(UTC), until.date() if until else None,
+    )  # fmt: skip
+    followings: list[Following] = []
+    if verdict == CONFIRMED:
+        order = sorted(known.values(), key=lambda alert: str(alert["time"]))
+        _, followings = stand(order, Book((*book.records, said)), registry.families())
+    store.append(path, [said, *followings])
+    if as_json:
+        typer.echo(json.dumps(said.plain()))
+    _say(said, len(followings), path)
+
+
+def _known(out: Path, box: Path) -> dict[str, Alert]:
+    """By id: alerts of the last run, those it held back, and what the outbox still has."""
+    families = registry.families()
+    found = [
+        *_outbox(box),
+        *alerts_in(out / "held.ndjson", families),
+        *alerts_in(out / "alerts.ndjson", families),
+    ]
+    return {alert["id"]: alert for alert in found}
+
+
+def _outbox(folder: Path) -> list[Alert]:
+    if not (folder / schema.FILE).exists():
+        return []
+    with Outbox.open(folder, create=False) as box:
+        return box.alerts()
+
+
+def _user() -> str:
+    """Of the process, not of its environment: that anyone can set."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        what = f"user {os.getuid()} has no name"
+        raise SettingsError(what, where="--by", hint="name who says so with --by") from None
+
+
+def _say(said: Verdict, followings: int, path: Path) -> None:
+    subject = said.subject
+    who = f"{subject.entity_kind.replace('_', ' ')} {subject.entity}"
+    console.say(f"{said.verdict}: alert {subject.alert} of {who}, {subject.day}, by {said.by}")
+    if said.verdict == CONFIRMED:
+        more = f" and of {counted(followings, 'later alert')} of its incident" if followings else ""
+        last = said.until or subject.day
+        console.say(f"its days {subject.since} to {last}{more} are left out of the next training")
+    if said.verdict == EXPECTED:
+        reasons = ", ".join(subject.families) or "no reason, so none"
+        console.say(f"alerts like it are held back until {said.until}, for {reasons}")
+        if said.until and said.until < triage_options.today():
+            console.say("that day has passed: only older days, scored again, are held back")
+    console.say(f"kept in {path}")

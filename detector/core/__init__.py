@@ -1,0 +1,1 @@
+"""What every stage may use: errors, schemas, settings, files, figures as people read them."""

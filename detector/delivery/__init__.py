@@ -1,0 +1,1 @@
+"""Where alerts go: formats, sinks, and the outbox between detection and both."""

@@ -1,0 +1,74 @@
+"""Sends what waits: each sink in a thread of its own, in order, at its own pace."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from detector.core import files
+from detector.delivery.outbox.store import Outbox
+from detector.delivery.outbox.worker import Drain, Report
+from detector.delivery.routing import Route
+
+LOCK: Final = "deliver.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds until no new batch is begun, and whether to wait for sinks that are not due."""
+
+    seconds: float
+    waits: bool = False
+
+
+def deliver(folder: Path, routes: Sequence[Route], patience: Patience) -> list[Report] | None:
+    """Delivers what the outbox in ``folder`` has for ``routes``; None where another process does.
+
+    One at a time: two would send the alerts of an entity in any order.
+    """
+    with _alone(folder) as alone:
+        if not alone:
+            return None
+        stop = threading.Event()
+        deadline = time.monotonic() + patience.seconds
+
+        def work(route: Route) -> Report:
+            with Outbox.open(folder, create=False) as box:
+                drain = Drain(box, route, random.Random(), stop)  # noqa: S311 - jitter, no secret
+                return drain.run(deadline, waits=patience.waits)
+
+        with ThreadPoolExecutor(max(1, len(routes)), "sink") as pool:
+            tasks = [pool.submit(work, route) for route in routes]
+            try:
+                wait(tasks)
+            finally:
+                stop.set()  # someone pressed a key: what is under way is finished, no more begun
+        reports = [task.result() for task in tasks]
+        with Outbox.open(folder, create=False) as box:
+            box.prune()
+        return reports
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process delivers from this folder; none begins to until the end."""
+    file = files.open_lock(folder / LOCK)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        # Not by closing alone: a process that is being started may hold a copy for a moment.
+        fcntl.flock(file, fcntl.LOCK_UN)
+        os.close(file)

@@ -1,0 +1,154 @@
+"""The outbox's tables, in SQLite."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from detector.core import files
+from detector.core.errors import OutboxError
+
+FILE: Final = "outbox.sqlite"
+#: Stands beside it since it was made: a database that is gone or empty has lost something.
+MARK: Final = "outbox.made"
+#: Of SQLite's header, so that the file says whose it is ("dtob").
+APPLICATION: Final = 0x64746F62
+VERSION: Final = 2
+_SAID: Final = b"outbox.sqlite was made here. If it is missing or empty, something was lost.\n"
+#: Milliseconds to wait for another process's transaction.
+PATIENCE: Final = 30_000
+
+#: ``digest`` is what ``digest`` makes of an alert's row, empty where its text was forgotten.
+#: ``deliveries`` has one row for each alert and sink: ``waiting``, ``delivered``, ``aside`` after
+#: too many refusals, ``below`` the sink's minimum severity, or ``dropped`` by a person.
+TABLES: Final = """
+CREATE TABLE alerts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    entity TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    body TEXT NOT NULL,
+    put_at REAL NOT NULL,
+    digest TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE progress (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sinks (
+    name TEXT PRIMARY KEY,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL DEFAULT 0,
+    words TEXT NOT NULL DEFAULT '',
+    delivered_at REAL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deliveries (
+    sink TEXT NOT NULL,
+    seq INTEGER NOT NULL REFERENCES alerts (seq),
+    state TEXT NOT NULL DEFAULT 'waiting',
+    refusals INTEGER NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL DEFAULT 0,
+    words TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (sink, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX waiting ON deliveries (sink, seq) WHERE state = 'waiting';
+CREATE INDEX unsettled ON deliveries (seq) WHERE state IN ('waiting', 'aside');
+"""
+
+
+def digest(identity: str, entity: str, severity: str, body: str) -> str:
+    """sha256 of what an alert's row says: what was altered on disk is neither sent nor used."""
+    told = f"{identity}\0{entity}\0{severity}\0{body}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
+    """Opens the outbox in ``folder``. Raises OutboxError.
+
+    WAL with synchronous=FULL: what was committed survives a power cut
+    (https://www.sqlite.org/pragma.html#pragma_synchronous).
+    """
+    path = folder / FILE
+    _demand_there(folder)
+    if not create and not path.exists():
+        hint = "detector score makes one where sinks are configured"
+        raise OutboxError("no outbox here", where=folder, hint=hint)
+    made = None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE / 1000)
+        made.execute("PRAGMA journal_mode = WAL")
+        made.execute("PRAGMA synchronous = FULL")
+        made.execute("PRAGMA secure_delete = ON")
+        made.execute("PRAGMA foreign_keys = ON")
+        _prepare(made, folder)
+        if not (folder / MARK).exists():
+            files.write(folder / MARK, _SAID)
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        if made is not None:
+            made.close()
+        raise OutboxError(f"cannot be opened: {error}", where=path) from error
+    except OutboxError:
+        if made is not None:
+            made.close()
+        raise
+    return made
+
+
+def _demand_there(folder: Path) -> None:
+    """Raises OutboxError where the database that was made here is gone or was emptied."""
+    path = folder / FILE
+    if not (folder / MARK).exists() or (path.exists() and path.stat().st_size):
+        return
+    raise OutboxError(
+        "was emptied or deleted: alerts that waited in it, and what a watcher had read, are lost",
+        where=path,
+        hint=f"restore it from a copy; to begin anew without them, delete {folder / MARK}",
+    )
+
+
+def _prepare(made: sqlite3.Connection, folder: Path) -> None:
+    """Makes the tables where there are none. Two processes may come at the same time."""
+    if _number(made, "application_id") == APPLICATION:
+        if _number(made, "user_version") == 1:
+            _digest_all(made)
+        _demand_version(made, folder)
+        return
+    made.execute("BEGIN IMMEDIATE")
+    mine = _number(made, "application_id") == APPLICATION
+    tables = made.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not mine and tables:
+        raise OutboxError("is another program's database", where=folder / FILE)
+    if not mine:
+        for statement in TABLES.split(";\n"):
+            made.execute(statement)
+        made.execute(f"PRAGMA application_id = {APPLICATION}")
+        made.execute(f"PRAGMA user_version = {VERSION}")
+    made.execute("COMMIT")
+    _demand_version(made, folder)
+
+
+def _digest_all(made: sqlite3.Connection) -> None:
+    """From version 1, which had no digests."""
+    made.execute("BEGIN IMMEDIATE")
+    if _number(made, "user_version") == 1:
+        made.execute("ALTER TABLE alerts ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+        made.create_function("digest", 4, digest, deterministic=True)
+        made.execute(
+            "UPDATE alerts SET digest = digest(id, entity, severity, body) WHERE body <> ''"
+        )
+        made.execute(f"PRAGMA user_version = {VERSION}")
+    made.execute("COMMIT")
+
+
+def _demand_version(made: sqlite3.Connection, folder: Path) -> None:
+    version = _number(made, "user_version")
+    if version != VERSION:
+        what = f"is an outbox of version {version}; this detector knows {VERSION}"
+        raise OutboxError(what, where=folder, hint="update detector, or name another folder")
+
+
+def _number(made: sqlite3.Connection, pragma: str) -> int:
+    return int(made.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -1,0 +1,166 @@
+"""``file:///folder/alerts.ndjson``: one record a line, for an agent that tails it.
+
+A batch is one ``write`` to a file opened with O_APPEND, then flushed to the disk: writers do not
+mix, and a line that has its newline is whole and never changed. Some file systems (ext4) show a
+reader the beginning of a write that is under way, so an agent must wait for the newline, as all do.
+What a crash left of a line is moved to ``.torn`` beside the file before anything is added.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+from detector.core.errors import SettingsError
+from detector.core.files import sync
+from detector.delivery.config import Target
+from detector.delivery.format import Format
+from detector.delivery.sink import Delivered, Item, Outcome, Send, Sink, Unreachable, all_of
+from detector.delivery.tls import said
+
+#: Alerts name people: their owner and group may read them.
+MODE: Final = 0o640
+BLOCK: Final = 1 << 16
+
+
+def check(target: Target, form: Format) -> None:
+    """The path is absolute: a service has no folder of its own to begin from."""
+    del form
+    if target.host or not target.path.startswith("/") or target.path.endswith("/"):
+        hint = "such as file:///var/log/detector/alerts.ndjson"
+        raise SettingsError("a file's url has three slashes and a file name", hint=hint)
+
+
+@contextmanager
+def open_(target: Target, form: Format) -> Iterator[Send]:
+    """The file is opened anew for each batch: it may have been moved away in between."""
+    del form
+    path = Path(target.path)
+
+    def send(items: Sequence[Item]) -> list[Outcome]:
+        data = b"".join(item.payload + b"\n" for item in items)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            append(path, data, target, datetime.now(UTC).date)
+        except OSError as error:
+            raise Unreachable(f"{path} cannot be written: {said(error)}") from error
+        return all_of(items, Delivered())
+
+    yield send
+
+
+def append(path: Path, data: bytes, target: Target, today: Callable[[], date]) -> None:
+    """Adds ``data``, whole lines, in one piece; first rotates where it is time. Raises OSError."""
+    with _locked(path) as file:
+        size = _mended(file, path)
+        if size and _time_to_rotate(file, size + len(data), target, today()):
+            _rotate(path, file)
+        else:
+            _add(file, data, size)
+            return
+    with _locked(path) as file:
+        _add(file, data, _mended(file, path))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The file that has this name now, held against other detectors until the end."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_still(path, file):
+                yield file
+                return
+        finally:
+            os.close(file)
+
+
+def _is_still(path: Path, file: int) -> bool:
+    """Whether nobody rotated it while we waited for the lock."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(file)
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _add(file: int, data: bytes, size: int) -> None:
+    """All or nothing: what a full disk took of it is cut off again."""
+    done = False
+    try:
+        if os.write(file, data) == len(data):
+            os.fsync(file)
+            done = True
+    finally:
+        if not done:
+            os.ftruncate(file, size)
+    if not done:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _mended(file: int, path: Path) -> int:
+    """Moves the torn end of a last line to ``.torn``; the size without it."""
+    size = os.fstat(file).st_size
+    whole = _whole_lines(file, size)
+    if whole != size:
+        torn = os.pread(file, size - whole, whole)
+        beside = os.open(f"{path}.torn", os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
+        try:
+            os.write(beside, torn + b"\n")
+            os.fsync(beside)
+        finally:
+            os.close(beside)
+        os.ftruncate(file, whole)
+    return whole
+
+
+def _whole_lines(file: int, size: int) -> int:
+    """Bytes up to and with the last newline."""
+    end = size
+    while end > 0:
+        start = max(0, end - BLOCK)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _time_to_rotate(file: int, size: int, target: Target, today: date) -> bool:
+    """By size, or because the day (UTC) of the last line is over."""
+    if target.rotate_bytes and size > target.rotate_bytes:
+        return True
+    written = datetime.fromtimestamp(os.fstat(file).st_mtime, UTC).date()
+    return target.rotate_daily and written < today
+
+
+def _rotate(path: Path, file: int) -> None:
+    """``alerts.ndjson`` becomes ``alerts.2024-02-05.ndjson``, or ``.2024-02-05.2.``, and so on.
+
+    The day is that of its last line. A link and an unlink, so that nothing is ever replaced.
+    """
+    day = datetime.fromtimestamp(os.fstat(file).st_mtime, UTC).date().isoformat()
+    number = 1
+    while True:
+        mark = day if number == 1 else f"{day}.{number}"
+        try:
+            os.link(path, path.with_name(f"{path.stem}.{mark}{path.suffix}"))
+            break
+        except FileExistsError:
+            number += 1
+    path.unlink()
+    sync(path.parent)
+
+
+SINK: Final = Sink(
+    "file", "a file of one record a line, rotated by size and day", ("file",), open_, check, "ocsf",
+    keys=frozenset({"rotate_bytes", "rotate_daily"}), batch=1000,
+)  # fmt: skip

@@ -1,0 +1,278 @@
+"""The feature table: one row per entity and active hour of the scored days.
+
+Pure: frames in, frame out. Each row uses only what lies before the end of its hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from detector.core.schema import SUBJECT
+from detector.core.settings import Settings
+from detector.features import aggregates, baselines, expectation, group_deviation, intraday, novelty
+from detector.features import daily_matrix as panels
+from detector.features.account_signals import Signs, signs_of
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, KINDS
+from detector.features.expectation import History
+from detector.features.feature import Family, Feature, plain
+from detector.features.peer_groups import group_of
+from detector.features.peer_groups import groups as peer_groups
+
+#: What precedes the first scored day and is needed to score it.
+LOOKBACK = expectation.REACH
+#: The dimensions of TOUCHED that features use.
+DIMENSIONS = ("client_address", "object", "application", SUBJECT)
+#: Levels that are told to people as counts.
+PLAIN = {
+    "centre": "usual",
+    "frozen_centre": "frozen_usual",
+    "group_largest": "group_largest",
+}
+#: Of features.
+DECIMALS = 9
+#: An address with fewer accounts in a day, or a group with fewer in training, is judged through its
+#: accounts: it would only repeat them.
+SHARED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The frozen part of what is expected.
+
+    ``levels`` and ``peers`` (see ``levels.learn``) have a column ``entity_kind``. ``seen`` and
+    ``habits`` (SEEN) are the hours of accounts and of their groups; ``known`` and ``used`` see
+    ``novelty``; ``groups`` is what ``groups.by_use`` made of the training span.
+    """
+
+    levels: pl.DataFrame
+    peers: pl.DataFrame
+    seen: pl.DataFrame
+    habits: pl.DataFrame
+    known: pl.DataFrame
+    used: pl.DataFrame
+    groups: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of entity over some days: HOURLY, and the group of each entity (by name).
+
+    ``hired`` is the day from which an account could have read, where the directory says; and it
+    says which are ``services`` (None of other kinds of entity).
+    """
+
+    name: str
+    hourly: pl.DataFrame
+    group_of: dict[str, str] = field(default_factory=dict)
+    hired: dict[str, date] = field(default_factory=dict)
+    services: frozenset[str] | None = None
+
+    @classmethod
+    def of_accounts(cls, hourly: pl.DataFrame, accounts: pl.DataFrame) -> Kind:
+        """The accounts; ``accounts`` is ``groups.groups`` of them."""
+        hired = accounts.filter(pl.col("hired").is_not_null())
+        return cls(
+            ACCOUNT,
+            hourly,
+            group_of(accounts),
+            dict(hired.select("account", "hired").iter_rows()),
+            frozenset(accounts.filter(pl.col("service"))["account"]),
+        )
+
+    def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
+        """Its days from ``since`` to ``until``, as arrays."""
+        return panels.panel(self.hourly, since, until, settings, per_head=self.name == GROUP)
+
+    def groups(self, entities: list[str]) -> list[str]:
+        """The group of each entity; kinds without groups are one."""
+        return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
+
+
+#: A kind of entity with its days, and what only accounts have.
+Part: TypeAlias = tuple[Kind, panels.Panel, Signs | None]
+
+
+def kinds_of(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    accounts: pl.DataFrame,
+    learned: Learned,
+    settings: Settings,
+    hourly: pl.DataFrame | None,
+) -> Iterator[Kind]:
+    """Each kind of entity in the ledger's tables; ``accounts`` is ``groups.groups`` of them."""
+    each = aggregates.of_accounts(hours, touched, settings) if hourly is None else hourly
+    usual = group_deviation.usual(accounts, learned.levels, learned.peers)
+    for name in KINDS:
+        if name == ACCOUNT:
+            yield Kind.of_accounts(each, accounts)
+        elif name == GROUP:
+            yield grouped(each, accounts, usual, settings)
+        else:
+            yield Kind(name, shared(name, aggregates.of_values(touched, name, settings)))
+
+
+def grouped(
+    each: pl.DataFrame, accounts: pl.DataFrame, usual: pl.DataFrame, settings: Settings
+) -> Kind:
+    """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
+    departing = group_deviation.departing(each, usual, settings)
+    return Kind(GROUP, aggregates.of_groups(departing, accounts))
+
+
+def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
+    """HOURLY of a kind without the addresses that are judged through their accounts."""
+    return hourly.filter(pl.col("others") >= SHARED) if name == ADDRESS else hourly
+
+
+def table(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    scored: Sequence[date],
+    learned: Learned,
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    families: Sequence[Family],
+    *,
+    ends: bool = False,
+    hourly: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Figures and features of each entity and active hour of ``scored``, sorted.
+
+    ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first. With
+    ``ends``, only the last hour of each entity's day. ``hourly`` is ``measures.of_accounts`` of
+    both, where that is at hand. Columns: entity_kind, entity, group, day,
+    hour, hour_rows, those of ``moment.figures``, and the features. Without any activity on the
+    scored days, a frame without columns.
+    """
+    accounts = peer_groups(hours["account"], directory, learned.groups)
+    since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
+
+    def parts() -> Iterator[Part]:
+        for each in kinds_of(hours, touched, accounts, learned, settings, hourly):
+            kind = scorable(each, learned)
+            panel = kind.panel(since, until, settings)
+            if panel.entities and kind.name == ACCOUNT:
+                yield kind, panel, signs_of(panel, touched, learned, accounts, settings)
+            elif panel.entities:
+                yield kind, panel, None
+
+    return of_parts(parts(), scored, learned, settings, families, ends=ends)
+
+
+def of_parts(
+    kinds: Iterable[Part],
+    scored: Sequence[date],
+    learned: Learned,
+    settings: Settings,
+    families: Sequence[Family],
+    *,
+    ends: bool,
+) -> pl.DataFrame:
+    """``table`` of kinds of entities whose past is at hand; they need no other hours than those of
+    ``scored``.
+    """
+    parts = []
+    new: dict[date, pl.DataFrame] = {}
+    for kind, panel, signs in kinds:
+        history = history_of(kind, panel, learned)
+        of_days = kind.hourly.filter(pl.col("day").is_in(list(scored)))
+        parted = of_days.partition_by("day", as_dict=True)
+        by_day = {day: parted[(day,)] for day in sorted(scored) if (day,) in parted}
+        if by_day:
+            figures = intraday.figures(by_day, history, signs, ends=ends)
+            parts.append(figures.with_columns(entity_kind=pl.lit(kind.name)))
+            if signs is not None:
+                new = signs.new
+    if not parts:
+        return pl.DataFrame()
+    return with_features(finished(pl.concat(parts, how="diagonal"), new, settings), families)
+
+
+def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:
+    """The past of a kind of entity, beside what was learned of it."""
+    groups = kind.groups(panel.entities)
+    of_kind = pl.col("entity_kind") == kind.name
+    frozen = baselines.of(
+        panel,
+        groups,
+        learned.levels.filter(of_kind).drop("entity_kind"),
+        learned.peers.filter(of_kind).drop("entity_kind"),
+    )
+    begins = np.array(
+        [panel.place(kind.hired[name]) if name in kind.hired else np.nan for name in panel.entities]
+    )
+    service = None
+    if kind.services is not None:
+        service = np.array([name in kind.services for name in panel.entities], dtype=bool)
+    return History.of(panel, frozen, groups, baselines.floor(kind.name), begins, service)
+
+
+def finished(
+    frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
+) -> pl.DataFrame:
+    """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
+    # The ledger's hours are UTC's; where midnight lies between two, the later begins the day.
+    begins = aggregates.midnight(pl.col("day"), settings) + pl.duration(minutes=59)
+    hour = (begins + pl.duration(hours=pl.col("slot"))).dt.truncate("1h")
+    frame = frame.with_columns(hour=hour)
+    firsts = pl.concat(new.values()) if new else None
+    for dimension, what in novelty.NAMES.items():
+        column = f"new_{what}_names"
+        if firsts is None:
+            frame = frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(column))
+            continue
+        names = (
+            firsts.filter(pl.col("dimension") == dimension)
+            .group_by(entity="account", hour="hour")
+            .agg(pl.col("value").sort().alias(column))
+        )
+        of_kind = names.with_columns(entity_kind=pl.lit(ACCOUNT))
+        frame = frame.join(of_kind, on=["entity_kind", "entity", "hour"], how="left")
+    usual = [
+        plain(m, level).alias(f"{m}_{name}")
+        for m in (*aggregates.MEASURES, *aggregates.SUBJECTS)
+        for level, name in PLAIN.items()
+        if f"{m}_{level}" in frame.columns
+    ]
+    return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
+
+
+def scorable(kind: Kind, learned: Learned) -> Kind:
+    """The kind without groups too small in training to be judged by themselves."""
+    if kind.name != GROUP:
+        return kind
+    large = learned.peers.filter(
+        pl.col("entity_kind") == ACCOUNT,
+        pl.col("entities") >= SHARED,
+        pl.col("group").is_not_null(),
+    )
+    kept = kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
+    return replace(kind, hourly=kept)
+
+
+def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
+    """Adds the features."""
+    # Rounded: an engine may divide by a constant column in another way than by a varying one,
+    # and the last bit must not decide in which leaf of a tree a point falls.
+    return frame.with_columns(
+        _expression(feature, frame)
+        .cast(pl.Float64)
+        .fill_nan(None)
+        .round(DECIMALS)
+        .alias(feature.name)
+        for family in families
+        for feature in family.features
+    )
+
+
+def _expression(feature: Feature, frame: pl.DataFrame) -> pl.Expr:
+    """Null where it is rare, and the log has nothing to make it of."""
+    lacks = feature.rare and not set(feature.expression.meta.root_names()) <= set(frame.columns)
+    return pl.lit(None) if lacks else feature.expression

@@ -1,1 +1,0 @@
-"""Isolation forests, calibration, and the model folder."""

@@ -1,0 +1,119 @@
+"""One file's events on their way into the ledger's folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detector.core.files import sync
+from detector.core.schema import REJECTS, check
+from detector.ledger.aggregate import coded
+from detector.ledger.partition_writer import Spool
+from detector.ledger.store import Ledger
+from detector.normalize.source import Batch, Tail
+
+
+@dataclass(slots=True)
+class Writer:
+    """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders.
+
+    What another file had before, by ``known`` hours, accounts and actions, is skipped.
+    """
+
+    ledger: Ledger
+    stem: Callable[[], str]
+    known: pl.DataFrame | None = None
+    doubled: int = 0
+    events: int = 0
+    rejects: int = 0
+    skipped: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    tail: Tail = field(default_factory=dict)
+    days: list[date] = field(default_factory=list)
+    _spool: Spool = field(init=False)
+    _rejects: pq.ParquetWriter | None = None
+
+    def __post_init__(self) -> None:
+        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._rejects is not None:
+            self._rejects.close()
+            self._rejects = None
+
+    def add(self, batch: Batch) -> None:
+        """Takes in one batch of the file."""
+        self.skipped += batch.skipped
+        self.tail = batch.tail
+        self._reject(batch.rejects)
+        batch = self._once(batch)
+        events = batch.events
+        if events.is_empty():
+            return
+        self.events += events.height
+        first, last = batch.span
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if self.last is None else max(last, self.last)
+        try:
+            self._spool.add(coded(events, self.ledger.timezone))
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error
+
+    def _once(self, batch: Batch) -> Batch:
+        """Without what another file had."""
+        if self.known is None or batch.events.is_empty():
+            return batch
+        told = batch.events.select(
+            pl.col("timestamp").dt.truncate("1h").alias("hour"),
+            pl.col("account", "action").cast(pl.String),
+        ).with_row_index("row")
+        kept = told.join(self.known, on=["hour", "account", "action"], how="anti")["row"]
+        doubled = batch.events.height - len(kept)
+        self.doubled += doubled
+        self.skipped += doubled
+        return replace(batch, events=batch.events[kept.sort()])
+
+    def finish(self) -> None:
+        """Everything on disk, for good."""
+        try:
+            self.days = self._spool.finish()
+            if self._rejects is not None:
+                self._rejects.close()
+                self._rejects = None
+                sync(self._rejects_path)
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error
+
+    @property
+    def _rejects_path(self) -> Path:
+        return self.ledger.path / "rejects" / f"{self.stem()}.parquet"
+
+    def _reject(self, rejects: pl.DataFrame) -> None:
+        if rejects.is_empty():
+            return
+        self.rejects += rejects.height
+        data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
+        try:
+            if self._rejects is None:
+                path = self._rejects_path
+                self._rejects = pq.ParquetWriter(path, data.schema, compression="zstd")
+            self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error

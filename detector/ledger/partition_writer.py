@@ -1,0 +1,105 @@
+"""Collects the events of one input by day, sums them, and writes the sums of each day.
+
+Logs are mostly in order of time, so a day is complete once the events have passed it: it is
+summed and written once. A log in any other order costs more files, not more memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import polars.selectors as cs
+
+from detector.core.files import sync_all
+from detector.core.schema import HOURS, TOUCHED
+from detector.ledger.aggregate import hours_of, plain, sum_hours, sum_touched, touched_of
+
+#: Events held in memory before days are written: about 60 MB.
+HELD: Final = 1_000_000
+
+#: Days that are sorted and written at once: each keeps about one core busy.
+SAVING: Final = 4
+
+_SCHEMAS: Final = {"hours": HOURS, "touched": TOUCHED}
+_SUMS: Final = {"hours": sum_hours, "touched": sum_touched}
+
+
+@dataclass(slots=True)
+class Spool:
+    """Both tables of one part, on their way to disk. ``place`` is where a table's day goes."""
+
+    place: Callable[[str, date], Path]
+    limit: int = HELD
+    _held: list[pl.DataFrame] = field(default_factory=list)
+    _rows: int = 0
+    _files: dict[date, int] = field(default_factory=dict)
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Takes in some ``coded`` events."""
+        self._held.append(events)
+        self._rows += events.height
+        if self._rows > self.limit:
+            self._write(pl.col("day") < events["day"].max())
+        if self._rows > self.limit:
+            self._write(pl.lit(value=True))
+
+    def finish(self) -> list[date]:
+        """Leaves exactly one file of each table, on disk for good, for each day; the days."""
+        if self._rows:
+            self._write(pl.lit(value=True))
+        for day in self._files:
+            for table in _SCHEMAS:
+                self._join(table, day)
+        sync_all(self.place(table, day) for table in _SCHEMAS for day in self._files)
+        return sorted(self._files)
+
+    def _write(self, ready: pl.Expr) -> None:
+        """Sums what is held of the days that are ``ready``, and moves the sums to disk."""
+        held = pl.concat(self._held)
+        events, later = held.filter(ready), held.filter(~ready)
+        self._held, self._rows = [later], later.height
+        tables = pl.collect_all([hours_of(events), touched_of(events)], engine="streaming")
+        days = events["day"].unique().to_list()
+        saving = []
+        with ThreadPoolExecutor(SAVING) as pool:
+            for table, sums in zip(_SCHEMAS, tables, strict=True):
+                pieces = sums.partition_by("day", as_dict=True)
+                for day in days:
+                    piece = pieces.get((day,), sums.clear())
+                    path = self._file(table, day, self._files.get(day, 0))
+                    saving.append(pool.submit(self._save, piece, table, path))
+        for saved in saving:
+            saved.result()
+        for day in days:
+            self._files[day] = self._files.get(day, 0) + 1
+
+    def _join(self, table: str, day: date) -> None:
+        """One file of several."""
+        files = [self._file(table, day, number) for number in range(self._files[day])]
+        if len(files) == 1:
+            return
+        frame = pl.scan_parquet(files, hive_partitioning=False)
+        few = cs.string() - cs.by_name("value", require_all=False)
+        whole = _SUMS[table](frame.with_columns(few.cast(pl.Categorical)))
+        self._save(whole.collect(engine="streaming"), table, files[0])
+        for path in files[1:]:
+            path.unlink()
+
+    def _file(self, table: str, day: date, number: int) -> Path:
+        """The first file is the day's own; later ones are joined to it at the end."""
+        path = self.place(table, day)
+        return path.with_name(f"{path.stem}.{number}.parquet") if number else path
+
+    def _save(self, sums: pl.DataFrame, table: str, path: Path) -> None:
+        """``sums`` (text as codes) as text. Rows of an account side by side make small files."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ordered = sums.sort(pl.col("account").to_physical(), maintain_order=True)
+        plain(ordered, _SCHEMAS[table], table).write_parquet(
+            path, compression="zstd", compression_level=1, statistics=False
+        )

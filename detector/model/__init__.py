@@ -1,0 +1,1 @@
+"""Learning from a ledger, and scoring: ensemble, calibration, threshold, and the model folder."""

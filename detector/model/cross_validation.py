@@ -1,0 +1,139 @@
+"""A judge of one kind of entity, tried on honest days that it must not find odd.
+
+Voices that were fitted on an entity's days think them too usual, and voices that never saw the
+entity think them too odd; days to come are other days of entities that were seen. So each day is
+scored both ways, the second by voices fitted on other entities. Days to come are held against
+levels learned before them, so the alarms that set the threshold are those over levels learned
+before the days (``older``). How odd an entity usually is, is learned over levels that hold them
+(``newer``), without the day that is judged and those near it (``oddness``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from detector.core.parallel import side_by_side
+from detector.core.settings import Settings
+from detector.features.feature import Family
+from detector.model import calibration as tails
+from detector.model import ensemble as joining
+from detector.model import entity_bias, scoring
+from detector.model.ensemble import Points, Voices
+from detector.model.model import Judge
+from detector.model.scoring import material
+
+#: Honest days and campaign days below which trees would learn chance.
+FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
+#: Honest days from which on trees do not learn the single day by heart.
+FEWEST_TO_KNOW = 20_000
+#: How much of what counts is said by voices that saw the entity; the rest by strangers.
+KNOWN_COUNTS = 1 / 2
+#: Parts of the entities, each of which is strange to voices fitted on the rest. Of few days a half
+#: would teach trees much less than all of them do, and find too much odd.
+PARTS, PARTS_OF_FEW = 2, 5
+#: Least scale of the joint score's tail: a tenth of a factor of ten.
+JOINT_SCALE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The judge, and the alarms (``scoring.alarms``) of honest days over levels learned before."""
+
+    judge: Judge
+    alarms: pl.DataFrame
+
+
+def tried(
+    older: pl.DataFrame,
+    newer: pl.DataFrame,
+    taught: pl.DataFrame,
+    families: Sequence[Family],
+    settings: Settings,
+    *,
+    all_known: bool = True,
+) -> Trial:
+    """Of the feature table at the end of honest days, over levels learned before them and with
+    them; and of campaign days that teach it. ``all_known`` is false where the days are of a sample
+    of the entities: of the others it would not be known how odd they usually are.
+    """
+    newer = with_newcomers(newer, older)
+    if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
+        taught = pl.DataFrame()
+    few = len(older) < FEWEST_TO_KNOW
+    parts = PARTS_OF_FEW if few and len(taught) else PARTS
+    voices, strange = _both(older, taught, families, settings.seed, parts)
+    known = _joint(voices, older, families)
+    # Of few days, which trees learn by heart, the strangers' word alone; of newcomers too, since
+    # those to come will have been seen by none.
+    weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, KNOWN_COUNTS)
+    scores = strange + weight * (known - strange)
+    beyond = older.select("entity", "day", beyond=pl.Series(scores - known))
+    found = newer.select("entity", "day").join(
+        beyond, on=["entity", "day"], how="left", maintain_order="left"
+    )
+    later = _joint(voices, newer, families)
+    later = later + found["beyond"].fill_null(0.0).to_numpy()
+    joint = tails.fit(scores, JOINT_SCALE)
+    surprising = (
+        days.select("entity", "day", surprise=pl.Series(joint.surprise(each)))
+        for days, each in ((older, scores), (newer, later))
+    )
+    learned, rest, _ = (entity_bias.learn if all_known else entity_bias.nothing)(*surprising)
+    loudest = np.fmax(rest.to_numpy(), _support(voices, older, families))
+    whole = tails.fit(loudest, JOINT_SCALE)
+    worth = older.with_columns(surprise=whole.surprise(loudest)).filter(
+        material(settings.minimum_records)
+    )
+    return Trial(Judge(voices, joint, learned, whole), scoring.alarms(worth))
+
+
+def _joint(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
+    surprises = voices.surprises(days)
+    return voices.joint(days, surprises, voices.odd(days, surprises), families)
+
+
+def _support(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
+    surprises = voices.surprises(days)
+    return voices.support(surprises, voices.odd(days, surprises), families)
+
+
+def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
+    """``newer``, but of days of whom nothing was learned before them, that: so little is known of
+    who comes after training.
+    """
+    came = older.filter(pl.col("days") == 0)
+    rest = newer.join(came.select("entity", "day"), on=["entity", "day"], how="anti")
+    return pl.concat([rest, came], how="diagonal").sort("entity", "day")
+
+
+def _both(
+    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int, parts: int
+) -> tuple[Voices, Points]:
+    """Voices of all of the days, and the joint score of each by voices of the other entities."""
+    part = own["entity"].map_elements(
+        lambda name: zlib.crc32(name.encode()) % parts, return_dtype=pl.Int64
+    )
+    rest = [own.filter(part != mine) for mine in range(parts)]
+    fits = [own, *(others if len(others) else own for others in rest)]
+    voices, *strangers = side_by_side(lambda days: _voices(days, taught, families, seed), fits)
+    scores = np.zeros(len(own))
+    for mine, fitted in enumerate(strangers):
+        rows = own.filter(part == mine)
+        if rows.is_empty():
+            continue  # fewer entities than parts
+        scores[(part == mine).to_numpy()] = _joint(fitted, rows, families)
+    return voices, scores
+
+
+def _voices(
+    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int
+) -> Voices:
+    voices = joining.fit(own, families, seed)
+    if taught.is_empty():
+        return voices
+    return joining.taught(voices, own, taught, families, seed)

@@ -1,0 +1,203 @@
+"""How the voices are joined: the features, each calibrated, and a forest, as one number.
+
+Two questions are asked of a day. *Change*: each family of features about the entity's own past
+speaks by its oddest; the sum of their log p-values is Fisher's (1932). The families are not
+independent, so the sum is calibrated again on honest days rather than taken at its word. Where
+campaigns could be staged to learn from, boosted trees over all voices take the sum's place.
+*Magnitude*: an isolation forest over what accounts do in absolute terms, beside their peers
+(``features.population``), and each calibrated feature by itself, with the number of them counted.
+Neither has a veto over the other: the larger of both is what a day is worth (``support``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector.features.feature import Family
+from detector.features.population import FIGURES
+from detector.model import boosted_trees
+from detector.model import calibration as tails
+from detector.model import isolation_forest as forests
+from detector.model.boosted_trees import Boosting, Lesson
+from detector.model.calibration import Tail
+from detector.model.isolation_forest import Forest
+from detector.model.threshold import RUN_DAYS
+
+#: A forest sees at most this much surprise of one feature: it has nothing to split beyond
+#: its training, and the sum has the rest.
+FOREST_SEES = 6.0
+#: The family that asks for magnitude; all others ask for change.
+POPULATION = "population"
+#: The figures a forest sees of accounts: how far each lies above its peers.
+SEEN = tuple(f"{figure}_vs_peers" for figure in FIGURES)
+#: Least scales of the tails. Features are in spreads or counts, forest scores within 0..1.
+FEATURE_SCALE = 0.25
+FOREST_SCALE = 0.01
+#: What is known of an entity before its day begins, for the trees to weigh the voices by.
+CONTEXT = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
+#: An honest day weighs this much where the week before it had a worse one: an alert is raised once
+#: in a run of days, so the rest of the run costs nothing.
+REST_OF_RUN = 0.05
+#: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on
+#: ranking.
+BEYOND = 0.05
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """One tail per feature, in the families' order; the forest and its tail; the trees, if any.
+
+    ``population`` says that the forest sees accounts among their peers; elsewhere, where nothing
+    is known of peers, it sees the surprises of change.
+    """
+
+    names: tuple[str, ...]
+    features: tuple[Tail, ...]
+    forest: Forest
+    forest_tail: Tail
+    population: bool
+    trees: Boosting | None = None
+
+    def surprises(self, frame: pl.DataFrame) -> Points:
+        """Surprise of each feature of the feature table: (rows, features)."""
+        columns = [
+            tail.surprise(_numbers(frame, name))
+            for name, tail in zip(self.names, self.features, strict=True)
+        ]
+        return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0))
+
+    def odd(self, frame: pl.DataFrame, surprises: Points) -> Points:
+        """The forest's surprise: (rows,)."""
+        points = among_peers(frame) if self.population else _points(surprises)
+        return self.forest_tail.surprise(self.forest.score(points))
+
+    def all(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
+        """All voices that ask for change, of ``surprises``; the forest's ``odd``; and Fisher's sum
+        as the last.
+        """
+        total = np.zeros(len(odd)) if self.population else odd.copy()
+        heard = []
+        at = 0
+        for family in families:
+            width = len(family.features)
+            if family.name != POPULATION:
+                heard.append(surprises[:, at : at + width])
+                total += heard[-1].max(axis=1)
+            at += width
+        return np.column_stack([*heard, odd, total])
+
+    def joint(
+        self, frame: pl.DataFrame, surprises: Points, odd: Points, families: Sequence[Family]
+    ) -> Points:
+        """The joint score of the feature table's rows: (rows,); higher is odder."""
+        voices = self.all(surprises, odd, families)
+        total: Points = voices[:, -1]
+        if self.trees is None:
+            return total
+        return self.trees.score(np.column_stack([voices, _context(frame)])) + BEYOND * total
+
+    def support(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
+        """The surprise that the oddest voices support, whatever the others say: (rows,).
+
+        The largest of three. One feature that may speak ``alone``: of so many, the oddest is as odd
+        by chance that much more often (Bonferroni). Two families that agree: the second oddest is
+        as odd no more often than half of the families together are (Markov), however they depend on
+        each other. The forest over the population, which is asked apart, so that it is one of two.
+        """
+        one, families_say = np.zeros(len(odd)), [np.zeros(len(odd))] * 2
+        at = 0
+        for family in families:
+            mine = surprises[:, at : at + len(family.features)]
+            families_say.append(mine.max(axis=1) - np.log10(len(family.features)))
+            alone = [place for place, each in enumerate(family.features) if each.alone]
+            if alone:
+                one = np.fmax(one, mine[:, alone].max(axis=1) - np.log10(len(self.names)))
+            at += len(family.features)
+        two = np.sort(np.stack(families_say, axis=1), axis=1)[:, -2]
+        found: Points = np.fmax(one, two - np.log10(max(1.0, len(families) / 2)))
+        return np.fmax(found, odd - np.log10(2)) if self.population else found
+
+
+def changing(families: Sequence[Family]) -> int:
+    """How many features ask for change."""
+    return sum(len(family.features) for family in families if family.name != POPULATION)
+
+
+def among_peers(frame: pl.DataFrame) -> Points:
+    """What the forest sees of accounts: (rows, figures)."""
+    return frame.select(pl.col(SEEN).fill_null(0.0)).to_numpy()
+
+
+def _numbers(frame: pl.DataFrame, name: str) -> Points:
+    return frame[name].to_numpy()  # null becomes NaN
+
+
+def _points(surprises: Points) -> Points:
+    return np.minimum(surprises, FOREST_SEES)
+
+
+def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
+    """Voices of honest entity-days (the feature table at the end of each day)."""
+    names = tuple(feature.name for family in families for feature in family.features)
+    population = SEEN[0] in days.columns and days[SEEN[0]].null_count() < len(days)
+    features = tuple(tails.fit(_numbers(days, name), FEATURE_SCALE) for name in names)
+    surprises = np.stack(
+        [tail.surprise(_numbers(days, n)) for n, tail in zip(names, features, strict=True)], axis=1
+    )
+    points = among_peers(days) if population else _points(surprises)
+    forest = forests.fit(points, seed)
+    tail = tails.fit(forest.score(points), FOREST_SCALE)
+    return Voices(names, features, forest, tail, population)
+
+
+def taught(
+    voices: Voices,
+    honest: pl.DataFrame,
+    campaigns: pl.DataFrame,
+    families: Sequence[Family],
+    seed: int,
+) -> Voices:
+    """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days.
+
+    Twice: the first trees say which honest days would have raised alerts, and those teach the
+    second.
+    """
+    points = _taught_points(voices, honest, families)
+    stolen = Lesson(_taught_points(voices, campaigns, families), campaigns["weight"].to_numpy())
+    heard = changing(families) + 2
+    first = boosted_trees.fit(Lesson(points, np.ones(len(honest))), stolen, heard, seed)
+    weights = np.where(_leads(honest, first.score(points)), 1.0, REST_OF_RUN)
+    return replace(voices, trees=boosted_trees.fit(Lesson(points, weights), stolen, heard, seed))
+
+
+def _taught_points(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
+    surprises = voices.surprises(frame)
+    all_of = voices.all(surprises, voices.odd(frame, surprises), families)
+    return np.column_stack([all_of, _context(frame)])
+
+
+def _context(frame: pl.DataFrame) -> Points:
+    return frame.select(pl.col(CONTEXT).fill_null(0).cast(pl.Float64)).to_numpy()
+
+
+def _leads(honest: pl.DataFrame, scores: Points) -> NDArray[np.bool_]:
+    """Which days score higher than all of the entity's in the week before."""
+    days = honest.select("entity", "day").with_columns(score=pl.Series(scores)).with_row_index("at")
+    worst = (
+        days.sort("entity", "day")
+        .rolling("day", period=f"{RUN_DAYS}d", closed="left", group_by="entity")
+        .agg(pl.col("score").max().alias("before"))
+    )
+    joined = days.join(worst, on=["entity", "day"], how="left", maintain_order="left")
+    return (
+        joined.select(pl.col("before").is_null() | (pl.col("score") > pl.col("before")))
+        .to_series()
+        .to_numpy()
+    )

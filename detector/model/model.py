@@ -1,0 +1,61 @@
+"""What training leaves: all that scoring needs, as data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from detector.core.settings import Settings
+from detector.features.feature_table import Learned
+from detector.model.calibration import Tail
+from detector.model.ensemble import Voices
+from detector.model.entity_bias import Oddness
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Of one kind of entity: its voices; ``joint``, which calibrates their joint score of change;
+    what of it is usual of each entity; and ``whole``, which calibrates the larger of what is beyond
+    that and of what a single voice supports.
+    """
+
+    voices: Voices
+    joint: Tail
+    oddness: Oddness
+    whole: Tail
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``judges`` by kind of entity; ``threshold`` is the surprise that alerts, the same for all.
+
+    ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
+    reading statements in training whose row count the log gave; ``largest_day`` the most records
+    that a person read on one day of training, suspects left out. ``suspects`` are accounts that
+    stand out among all (``lookback``, which is not stored with the model: a finding, for people)
+    and of which only what looks honest was learned; ``contaminated`` are these and accounts whose
+    level rose within training far above its lowest month. ``id`` names the
+    stored model and is empty until it is saved. ``pseudonyms`` is the check of the key that made
+    its accounts' pseudonyms, empty where it holds names.
+    """
+
+    judges: dict[str, Judge]
+    threshold: float
+    learned: Learned
+    settings: Settings
+    alerts_per_day: float
+    first_day: date
+    last_day: date
+    held_out_from: date
+    held_out_days: int
+    accounts: int
+    rows_known: float
+    largest_day: float = math.inf
+    contaminated: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    lookback: pl.DataFrame | None = field(default=None, compare=False)
+    id: str = ""
+    pseudonyms: str = ""

@@ -1,0 +1,45 @@
+"""What a model is learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from detector.core.settings import Settings
+from detector.features.aggregates import local_day
+from detector.features.baseline_training import Shards
+from detector.features.feature import Family
+
+#: The least number of days that can be learned from.
+FEWEST_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
+
+    Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
+    ``share`` is the sample's share of them. ``hourly`` is HOURLY of the accounts of the tables,
+    where that is at hand.
+    """
+
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+    directory: pl.DataFrame | None
+    settings: Settings
+    families: Sequence[Family]
+    everyone: Shards | None = None
+    share: float = 1.0
+    hourly: pl.DataFrame | None = None
+
+    def accounts(self) -> int:
+        """How many accounts there are in the tables."""
+        return self.hours["account"].n_unique()
+
+    def days(self) -> list[date]:
+        """The days with data, in order."""
+        day = local_day("hour", self.settings)
+        return self.hours.select(day.unique().sort()).to_series().to_list()

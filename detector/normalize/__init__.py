@@ -1,0 +1,1 @@
+"""Records to events: columns, times, SQL, identities, formats, and what could not become one."""

@@ -1,0 +1,188 @@
+"""What the beginning of an export shows: its form, its columns' names, its first entries."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize.source import Sample
+from detector.readers import (
+    blocks,
+    compression,
+    csv_dialect,
+    json_array,
+    json_lines,
+    json_shape,
+    parquet,
+    plain_text,
+)
+from detector.readers.json_lines import Keys
+
+Form: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
+
+#: How much of a log is looked at to learn its keys, once it is known for what it is.
+HEAD: Final = compression.MIB
+_SPACE: Final = re.compile(r"[^\w.@]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """``keys`` are the columns' names (nested ones with dots, as written) and the keys that lead
+    to each. ``entries`` are the first of JSON, each by itself; ``wrapper`` is the key under which
+    a line holds a list of them, "" where a line is one. ``header`` is CSV's. ``counts`` says how
+    many of the entries have each name.
+    """
+
+    form: Form
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    entries: Sequence[Mapping[str, Any]] = ()
+    wrapper: str = ""
+    header: csv_dialect.Header | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names in lower case."""
+        return frozenset(name.strip().lower() for name in self.keys)
+
+    def find(self, wanted: str) -> tuple[str, Keys] | None:
+        """The first of the names in ``wanted``, parted by spaces, that is there, in any case.
+
+        What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``. Of
+        several spellings of one name the commonest counts, since a damaged entry may have a key of
+        its own, and of those equally common the one that is ``wanted``.
+        """
+        spellings: dict[str, list[str]] = {}
+        for name in self.keys:
+            plain = _SPACE.sub("_", name.strip().lower()).strip("_")
+            spellings.setdefault(plain, []).append(name)
+        for spelled in wanted.split():
+            found = spellings.get(spelled.lower().strip("_"), [])
+            if found:
+                best = max(found, key=lambda name: (self.counts.get(name, 0), name == spelled))
+                return best, self.keys[best]
+        return None
+
+
+def of_sample(sample: Sample) -> Glimpse:
+    """What a sample shows; for Parquet its file is opened, as its columns stand at the end."""
+    try:
+        status = sample.path.stat()
+        stamp = (status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError):
+        stamp = (0, 0)
+    return _of(sample.path, sample.head, stamp)
+
+
+def of_file(path: Path, most: int = HEAD) -> Glimpse:
+    """What the beginning of a file shows. Raises InputError where it cannot be read."""
+    head = plain_text.head(path, most)
+    if head.startswith(b"PAR1"):
+        with parquet.opened(path) as file:
+            return _parquet(file)
+    return _text(head)
+
+
+@lru_cache(maxsize=4)
+def _of(path: Path, head: bytes, stamp: tuple[int, int]) -> Glimpse:
+    """As ``of_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
+    if not head.startswith(b"PAR1"):
+        return _text(head)
+    try:
+        if stamp == (0, 0):
+            return _parquet(pq.ParquetFile(io.BytesIO(head)))
+        with parquet.opened(path) as file:
+            return _parquet(file)
+    except (InputError, pa.ArrowException, OSError, ValueError):
+        return Glimpse("none")
+
+
+def is_lines(head: bytes) -> bool:
+    """Whether a log that begins like this has one entry a line."""
+    seen = Glimpse("none") if head.startswith(b"PAR1") else _text(head)
+    return seen.form == "lines" and not seen.wrapper
+
+
+def lines_end(data: bytes) -> int:
+    """``records.lines_end`` of such a log, in which a whole object needs no newline to end."""
+    end = blocks.lines_end(data)
+    rest = data[end:].strip()
+    whole = rest[:1] == b"{" and rest[-1:] == b"}" and isinstance(json_lines.load(rest), dict)
+    return len(data) if whole else end
+
+
+def joined(before: Glimpse, after: Glimpse) -> Glimpse:
+    """What two parts of one log of lines show, one after the other; of the entries, none."""
+    counts = dict(before.counts)
+    keys = dict(before.keys)
+    for name, path in after.keys.items():
+        more = after.counts.get(name, 0)
+        # Of a name with dots and the same one nested, the commoner counts.
+        if more > counts.get(name, 0):
+            keys[name] = path
+        counts[name] = counts.get(name, 0) + more
+    return Glimpse("lines", keys, counts=counts)
+
+
+def encode(seen: Glimpse) -> str:
+    """What a log of lines shows, as text between one piece of it and the next."""
+    return json_shape.encode(json_lines.Shape(dict(seen.keys), {}, dict(seen.counts)))
+
+
+def decode(text: str) -> Glimpse:
+    """What ``encode`` made."""
+    shape = json_shape.decode(text)
+    return Glimpse("lines", shape.keys, counts=shape.counts)
+
+
+def _parquet(file: pq.ParquetFile) -> Glimpse:
+    names = parquet.leaves(file.schema_arrow)
+    return Glimpse("parquet", {name: tuple(name.split(".")) for name in names})
+
+
+def _text(head: bytes) -> Glimpse:
+    data = head.removeprefix(blocks.BOM).lstrip()
+    if json_array.is_document(data):
+        return _objects("document", json_array.entries(data))
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    found = [
+        entry
+        for entry in (json_lines.load(line) for line in lines if line.lstrip()[:1] == b"{")
+        if isinstance(entry, dict)
+    ]
+    # A log of objects can begin with a broken one.
+    if data[:1] in {b"{", b"["} or len(found) * 2 > len(lines):
+        for wrapper in json_array.WRAPPERS:
+            inner = [entry[wrapper] for entry in found if isinstance(entry.get(wrapper), list)]
+            if inner:
+                entries = [item for items in inner for item in items if isinstance(item, dict)]
+                return _objects("lines", entries, wrapper)
+        return _objects("lines", found)
+    header = csv_dialect.sniff(data, Settings())
+    if header is None or len(header.names) < 2:
+        return Glimpse("none")
+    return Glimpse("csv", {name: (name,) for name in header.names}, header=header)
+
+
+def _objects(form: Form, entries: Sequence[Mapping[str, Any]], wrapper: str = "") -> Glimpse:
+    """What ``entries`` show; of a name with dots and the same one nested, the commoner counts."""
+    counts = Counter(path for entry in entries for path in json_lines.paths(entry))
+    keys: dict[str, Keys] = {}
+    for path in counts:
+        name = ".".join(path)
+        keys[name] = max(keys.get(name, path), path, key=counts.__getitem__)
+    if not entries and not wrapper:
+        return Glimpse("none")
+    named = {name: counts[path] for name, path in keys.items()}
+    return Glimpse(form, keys, entries, wrapper, counts=named)

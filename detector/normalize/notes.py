@@ -1,0 +1,33 @@
+"""What a person should know of how records were read, counted: none of it costs a record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from detector.core.formatting import counted
+from detector.core.settings import Settings
+from detector.normalize.source import Batch, Source, Tail
+
+
+def left_out(column: str) -> str:
+    """The note of values of a side column that could not be read."""
+    return f"with a {column} that cannot be read, which is left out"
+
+
+def words(notes: Mapping[str, int]) -> list[str]:
+    """Each note as a sentence."""
+    return [f"{counted(count, 'record')} {note}" for note, count in sorted(notes.items())]
+
+
+def noting(source: Source, told: Counter[str]) -> Source:
+    """``source``, whose notes are added to ``told`` as its files are read."""
+
+    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        for batch in source.read(path, settings, tail):
+            told.update(batch.notes)
+            yield batch
+
+    return replace(source, read=read)

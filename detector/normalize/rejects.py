@@ -1,0 +1,24 @@
+"""Frames of rejects: what could not become an event, where, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from detector.core.formatting import readable
+from detector.core.schema import REJECTS
+
+
+def frame(path: Path, found: Sequence[tuple[int | None, str]]) -> pl.DataFrame:
+    """``schema.REJECTS`` of (line, reason) pairs, in the lines' order."""
+    ordered = sorted(found, key=lambda pair: pair[0] or 0)
+    return pl.DataFrame(
+        {
+            "file": [readable(path)] * len(ordered),
+            "line": [line for line, _ in ordered],
+            "reason": [reason for _, reason in ordered],
+        },
+        schema=dict(REJECTS),
+    )

@@ -1,0 +1,134 @@
+r"""The person behind an account that many share, such as that of a connection pool.
+
+``[identity]`` in the settings names the shared accounts and where their people are told:
+
+- ``comment``: a regular expression, its first group the person, looked for in a comment that
+  begins or ends a statement, where no literal can be (``/* user=eve */ SELECT ...``);
+- ``session``: a variable that the application sets for the person (``SET app.user = 'eve'``,
+  ``SET @app_user = 'eve'``, ``set_config('app.user', 'eve', false)``);
+- ``role``: whether ``SET ROLE eve`` and ``SET SESSION AUTHORIZATION eve`` name a person;
+- ``application``: a regular expression on the application's name.
+
+The first of these that says somebody wins; where none does, the account stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from detector.core.settings import Settings
+from detector.normalize.session_state import carried, remember
+from detector.normalize.source import Batch, Source, Tail
+
+#: Sessions whose person is remembered; the oldest are forgotten first.
+_MOST: Final = 200_000
+_FIRST: Final = r"^\s*/\*((?s:.*?))\*/"
+_LAST: Final = r"/\*((?:[^*]|\*+[^*/])*)\*+/[\s;]*$"
+_TEXT: Final = r"(?:'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"|([\w.@-]+))"
+_ROLE: Final = (
+    rf"(?i)^\s*(?:set\s+(?:session\s+|local\s+)?(?:role|session\s+authorization)\s+{_TEXT}"
+)
+_RESET: Final = r"(?i)^\s*(?:reset\s+(?:role|session\s+authorization|all)|discard\s+all)\b"
+
+
+def mapped(source: Source, settings: Settings) -> Source:
+    """``source`` whose shared accounts are told apart by their applications' names."""
+    pattern = settings.identity.get("application")
+    if not pattern:
+        return source
+    shared = settings.identity["accounts"]
+
+    def named(batch: Batch) -> Batch:
+        person = pl.col("application").cast(pl.String).str.extract(pattern, 1)
+        account = pl.col("account").cast(pl.String)
+        told = account.is_in(shared) & (person.fill_null("") != "")
+        kept = batch.events.schema["account"]
+        chosen = pl.when(told).then(person).otherwise(account).cast(kept)
+        return replace(batch, events=batch.events.with_columns(chosen.alias("account")))
+
+    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        yield from map(named, source.read(path, settings, tail))
+
+    growing = source.growing
+    if growing is None:
+        return replace(source, read=read)
+    inner, close = growing.read, growing.close
+
+    def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+        yield from map(named, inner(path, settings, tail))
+
+    if close is None:
+        return replace(source, read=read, growing=replace(growing, read=follow))
+    end = close
+    closing = replace(growing, read=follow, close=lambda settings, tail: named(end(settings, tail)))
+    return replace(source, read=read, growing=closing)
+
+
+@dataclass(slots=True)
+class Sessions:
+    """Who is behind each session of one log, as its statements said so far."""
+
+    rules: Mapping[str, Any]
+    known: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the settings have a rule that needs the statements' text."""
+        return any(self.rules.get(name) for name in ("comment", "session", "role"))
+
+    def persons(self, frame: pl.DataFrame, account: str, text: str, session: str) -> pl.DataFrame:
+        """``frame``, in the order of the log, with ``person``: in place of a shared account."""
+        if not self.asked or frame.is_empty():
+            return frame.with_columns(pl.col(account).alias("person"))
+        found: list[pl.Expr] = []
+        if pattern := self.rules.get("comment"):
+            comments = (pl.col(text).str.extract(place, 1) for place in (_FIRST, _LAST))
+            found += [comment.str.extract(pattern, 1) for comment in comments]
+        if self.rules.get("session") or self.rules.get("role"):
+            frame = self._remembered(frame, text, session)
+            found.append(pl.col("_known"))
+        person = pl.coalesce(*(pl.when(each != "").then(each) for each in found))
+        shared = pl.col(account).is_in(self.rules["accounts"])
+        chosen = pl.when(shared & person.is_not_null()).then(person).otherwise(account)
+        return frame.with_columns(chosen.alias("person")).drop("_known", strict=False)
+
+    def _remembered(self, frame: pl.DataFrame, text: str, session: str) -> pl.DataFrame:
+        """Adds ``_known``: who the session last said it works for, "" where for nobody."""
+        said = pl.coalesce(*(_said(pl.col(text), pattern) for pattern in self._patterns()))
+        reset = pl.col(text).str.contains(_RESET)
+        said = pl.when(reset & said.is_null()).then(pl.lit("")).otherwise(said)
+        frame = frame.with_columns(
+            said.alias("_known"), pl.col(session).fill_null("").alias("_key")
+        )
+        if frame["_known"].null_count() < frame.height or self.known:
+            found, last = carried(frame, "_key", pl.col("_known"), self.known)
+            remember(self.known, last, _MOST)
+            frame = frame.with_columns(found.alias("_known"))
+        return frame.drop("_key")
+
+    def _patterns(self) -> list[str]:
+        patterns = []
+        if variable := self.rules.get("session"):
+            name = re.escape(str(variable).lstrip("@"))
+            patterns += [
+                rf"(?i)^\s*set\s+(?:session\s+|local\s+|@@?)?{name}\s*(?::?=|\bto\b)\s*{_TEXT}",
+                rf"(?i)^\s*select\s+(?:pg_catalog\.)?set_config\s*\(\s*'{name}'\s*,\s*{_TEXT}",
+            ]
+        if self.rules.get("role"):
+            patterns.append(_ROLE + ")")
+        return patterns
+
+
+def _said(text: pl.Expr, pattern: str) -> pl.Expr:
+    """The person that a statement names by ``pattern``; "" for none and for DEFAULT."""
+    single = text.str.extract(pattern, 1).str.replace_all("''", "'", literal=True)
+    double = text.str.extract(pattern, 2).str.replace_all('""', '"', literal=True)
+    bare = text.str.extract(pattern, 3)
+    nobody = bare.str.to_lowercase().is_in(["default", "none", "null"])
+    return pl.coalesce(single, double, pl.when(nobody).then(pl.lit("")).otherwise(bare))

@@ -1,0 +1,124 @@
+"""What a log format is: a frozen value with three functions, and what it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import polars as pl
+
+from detector.core.schema import EVENTS, REJECTS, empty
+from detector.core.settings import Settings
+
+#: What a file leaves open for the next one of the same log, as plain JSON: for pgaudit, the
+#: last statement of each session, so that a statement whose lines straddle a rotation counts
+#: once whether the two files are read in one run or on two days.
+Tail: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The beginning of a log, for guessing its format.
+
+    ``head`` is at most 64 KiB, decompressed; for Parquet it is the raw beginning.
+    """
+
+    path: Path
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some consecutive part of one file.
+
+    ``events`` has ``schema.EVENTS``, except that its String columns may be Categorical (a
+    reader that gets dictionary-encoded data hands it on as it is). ``rejects`` has
+    ``schema.REJECTS``. ``skipped`` counts records that are in order but are no access to
+    data (a checkpoint line). ``bytes_read`` is how much of the file on disk has been consumed
+    so far, for progress. ``tail`` of the last batch is what the file leaves open. ``notes`` say
+    what a person should know of how its records were read, and of how many.
+    """
+
+    events: pl.DataFrame
+    rejects: pl.DataFrame
+    skipped: int = 0
+    bytes_read: int = 0
+    tail: Tail = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The first and the last time of its events, of which there must be some."""
+        first, last = self.events["timestamp"].min(), self.events["timestamp"].max()
+        if not isinstance(first, datetime) or not isinstance(last, datetime):
+            raise TypeError("a source yielded an event without a timestamp")
+        return first, last
+
+
+#: What the tail of a piece calls what is held back of accounts: text that is for no eye where
+#: names are pseudonyms.
+HELD: Final = "held"
+#: What it calls the shape of a file's beginning, how much of that was seen, and a header.
+SHAPE: Final = "shape"
+SEEN: Final = "seen"
+HEADER: Final = "header"
+#: All that pieces of one file tell each other; other keys are for the files after it.
+KEPT: Final = frozenset({HELD, HEADER, SHAPE, SEEN})
+
+
+def nothing(tail: Tail | None = None) -> Batch:
+    """A batch without events."""
+    return Batch(empty(EVENTS), empty(REJECTS), tail=tail or {})
+
+
+def _any(head: bytes) -> bool:
+    del head
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """How a log that is still being written is read: in pieces of whole entries.
+
+    Cut anywhere between entries, the pieces of a file give the events and rejects that it gives
+    when it is read at once. ``cut(data)`` says how many bytes from the beginning of ``data`` are
+    whole entries. ``read`` is ``Source.read`` of one piece, whose lines count from 1: ``tail`` is
+    what the piece before it left open, for the first what earlier files did. ``close(settings,
+    tail)`` is what was open when the file ended, with the tail for the files after it; without it
+    nothing is ever open. ``fits(head)`` says whether a file that begins so can be cut: of formats
+    with several forms, some cannot.
+    """
+
+    cut: Callable[[bytes], int]
+    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
+    close: Callable[[Settings, Tail], Batch] | None = None
+    fits: Callable[[bytes], bool] = _any
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One log format.
+
+    ``title`` is one line for people. ``accepts`` says whether a sample is of this format.
+    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError
+    where the file as a whole is unusable; ``tail`` is what earlier files left open.
+    ``mapping`` tells people how the columns of this file become canonical ones, canonical
+    name to a phrase (shown by ``detector check``). A ``general`` format (any CSV) stands back
+    where another accepts the same sample. ``growing`` says how to follow a file; without it, a file
+    is read once it is complete.
+    """
+
+    name: str
+    title: str
+    accepts: Callable[[Sample, Settings], bool]
+    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
+    mapping: Callable[[Path, Settings], dict[str, str]]
+    general: bool = False
+    growing: Growing | None = None
+
+    def follows(self, head: bytes) -> bool:
+        """Whether a file that begins so is read while it grows."""
+        return self.growing is not None and self.growing.fits(head)

@@ -1,0 +1,1 @@
+"""Bytes to records: decompression, object stores, blocks of whole records, CSV, JSON, Parquet."""

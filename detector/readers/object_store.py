@@ -1,0 +1,239 @@
+"""Logs in object stores: ``s3://``, ``gs://`` and ``az://``, as paths like any other.
+
+Apache Arrow reads all three (https://arrow.apache.org/docs/python/filesystems.html), and is there
+anyway. Who one is comes from the place's usual variables and files; an object is read in pieces,
+and nothing of it is kept on disk.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+from detector.core.errors import InputError
+
+#: Schemes with how the rest of a URL begins.
+SCHEMES: Final = {"s3": "bucket", "gs": "bucket", "az": "container"}
+#: Bytes asked for at once: a request costs some 50 ms, whatever it brings.
+_AHEAD: Final = 8 << 20
+_URL: Final = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^/]*)/?(?P<key>.*)", re.DOTALL)
+
+
+class ObjectPath(type(Path())):  # type: ignore[misc]
+    """An object of a store. What it cannot do (be written to, or linked) fails as for any path."""
+
+    __slots__ = ("_size", "url")
+    _size: int | None
+    url: str
+
+    def __new__(cls, url: str, size: int | None = None) -> Self:
+        """``size`` in bytes, where it is known from a listing."""
+        self: Self = super().__new__(cls, url)
+        self.url = url
+        self._size = size
+        return self
+
+    def __init__(self, url: str, size: int | None = None) -> None:
+        del size
+        if sys.version_info >= (3, 12):
+            super().__init__(url)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __fspath__(self) -> str:
+        return self.url
+
+    def resolve(self, strict: bool = False) -> Self:
+        """Itself: a store has no links."""
+        del strict
+        return self
+
+    def is_file(self) -> bool:
+        """Whether there is such an object."""
+        return _kind(self.url) == "file"
+
+    def is_dir(self) -> bool:
+        """Whether objects have this name before a slash."""
+        return _kind(self.url) == "folder"
+
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether there is such an object, or objects below it."""
+        del follow_symlinks
+        return _kind(self.url) != "none"
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """Its size; all else is 0. Raises FileNotFoundError and OSError."""
+        del follow_symlinks
+        if self._size is None:
+            system, key = _system(self.url)
+            info = system.get_file_info(key)
+            if not info.is_file:
+                raise FileNotFoundError(self.url)
+            self._size = int(info.size)
+        size: int = self._size
+        return os.stat_result((0, 0, 0, 0, 0, 0, size, 0, 0, 0))
+
+    def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:
+        """Its bytes. Raises FileNotFoundError and OSError."""
+        if mode != "rb":
+            raise io.UnsupportedOperation(f"{self.url} is only read, as bytes")
+        system, key = _system(self.url)
+        return io.BufferedReader(_Ranges(system.open_input_file(key)), _AHEAD)
+
+
+class _Ranges(io.RawIOBase):
+    """An object read by ranges, as Python's own files are."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        data = self._file.read(len(into))
+        into[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def names_store(argument: str) -> bool:
+    """Whether an argument is a URL of a store that can be read.
+
+    Raises InputError for one that is not.
+    """
+    match = _URL.fullmatch(argument)
+    if match is None:
+        return False
+    if match["scheme"] not in SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise InputError("is in no store that can be read", where=argument, hint=f"known: {known}")
+    if not match["place"]:
+        wanted = f"{match['scheme']}://{SCHEMES[match['scheme']]}/path"
+        raise InputError("names no place", where=argument, hint=f"write it as {wanted}")
+    return True
+
+
+def objects(argument: str) -> list[ObjectPath]:
+    """The objects that a URL names: one, all below it, or those a glob fits. Raises InputError."""
+    match = _URL.fullmatch(argument)
+    assert match is not None
+    try:
+        if _kind(argument) == "file":  # whatever letters its name has
+            return [ObjectPath(argument)]
+        if any(letter in match["key"] for letter in "*?["):
+            fits = re.compile(_pattern(match["key"]))
+            before = re.split(r"[*?\[]", match["key"], maxsplit=1)[0].rpartition("/")[0]
+            top = f"{match['scheme']}://{match['place']}/{before}"
+            head = len(f"{match['scheme']}://{match['place']}/")
+            return [path for path in _below(top) if fits.fullmatch(path.url[head:])]
+        return list(_below(argument))
+    except (OSError, ValueError) as error:  # Arrow's own errors are both
+        first = next(iter(str(error).splitlines()), "")[:300]
+        hint = "are its name, the region and your credentials right?"
+        raise InputError(f"cannot be read: {first}", where=argument, hint=hint) from error
+
+
+def _pattern(glob: str) -> str:
+    """A glob as a regular expression: ``*`` stops at a slash, ``**/`` does not."""
+    parts = [
+        r"(?:.*/)?" if part == "**/" else re.sub(r"\.\*", "[^/]*", fnmatch.translate(part)[4:-3])
+        for part in re.split(r"(\*\*/)", glob)
+        if part
+    ]
+    return "(?s:" + "".join(parts) + ")"
+
+
+def _below(url: str) -> Iterator[ObjectPath]:
+    from pyarrow import fs
+
+    system, key = _system(url)
+    scheme = url.partition("://")[0]
+    chosen = fs.FileSelector(key.rstrip("/"), recursive=True, allow_not_found=True)
+    for info in system.get_file_info(chosen):
+        if info.is_file:
+            yield ObjectPath(f"{scheme}://{info.path}", int(info.size))
+
+
+def _kind(url: str) -> str:
+    from pyarrow import fs
+
+    system, key = _system(url)
+    kind = system.get_file_info(key.rstrip("/")).type
+    return {fs.FileType.File: "file", fs.FileType.Directory: "folder"}.get(kind, "none")
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """Arrow's file system for a URL, and the object's name there, which begins with its place."""
+    match = _URL.fullmatch(url)
+    assert match is not None
+    place = match["place"]
+    return _connected(match["scheme"], place), f"{place}/{match['key']}".rstrip("/")
+
+
+@cache
+def _connected(scheme: str, place: str) -> Any:
+    """Raises InputError where something needed is not set, and OSError."""
+    from pyarrow import fs
+
+    try:
+        if scheme == "s3":
+            return fs.S3FileSystem(**_s3(place))
+        if scheme == "gs":
+            return fs.GcsFileSystem()
+        return fs.AzureFileSystem(**_azure(f"az://{place}"))
+    except (AttributeError, ImportError):
+        hint = "install a pyarrow wheel, which has all of them"
+        raise InputError(f"this pyarrow reads no {scheme}://", hint=hint) from None
+
+
+def _s3(bucket: str) -> dict[str, str]:
+    """The AWS tools' variables that Arrow does not read itself: the endpoint and the region.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    from pyarrow import fs
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        return {
+            "endpoint_override": host.rstrip("/"),
+            "scheme": scheme or "https",
+            "region": region or "us-east-1",
+        }
+    return {"region": region or fs.resolve_s3_region(bucket)}
+
+
+def _azure(where: str) -> dict[str, str]:
+    """Raises InputError where no storage account is named."""
+    account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or os.environ.get(
+        "AZURE_STORAGE_ACCOUNT"
+    )
+    if not account:
+        hint = "set AZURE_STORAGE_ACCOUNT_NAME"
+        raise InputError("no storage account is named", where=where, hint=hint)
+    key = os.environ.get("AZURE_STORAGE_ACCOUNT_KEY") or os.environ.get("AZURE_STORAGE_KEY")
+    return {"account_name": account} | ({"account_key": key} if key else {})

@@ -1,1 +1,0 @@
-"""What every source needs: files, blocks of whole records, column mapping, rejects."""

@@ -1,0 +1,1 @@
+"""Exports of data platforms: a preset each, and what all presets share."""

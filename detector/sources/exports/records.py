@@ -1,0 +1,185 @@
+"""An export's records as a frame of text columns, whatever form it has: CSV, JSON or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from detector.core.errors import InputError
+from detector.core.settings import Settings
+from detector.normalize import categorical
+from detector.normalize.format_probe import Glimpse
+from detector.readers import csv_dialect, csv_table, parquet
+from detector.readers.blocks import Block, csv_blocks
+from detector.readers.column_names import Mapped
+from detector.readers.json_lines import Keys
+from detector.sources.exports import json_records
+
+#: Rows of Parquet in one piece: large enough for vectorised work, small enough for memory.
+ROWS: Final = 250_000
+
+Bad = list[tuple[int | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``frame`` has a String column for each wanted name, null where there is nothing.
+    ``lines`` gives the lines of some of its rows. ``skipped`` counts
+    records that hold none.
+    """
+
+    frame: pl.DataFrame
+    bad: Bad
+    bytes_read: int
+    lines: Callable[[Sequence[int]], list[int]]
+    skipped: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Our names with the vendor's, as they stand in this file; those it lacks are ``absent``."""
+
+    there: Mapping[str, tuple[str, Keys]]
+    absent: Mapping[str, str]
+    marked: frozenset[str] = field(default_factory=frozenset)
+
+
+def read(path: Path, seen: Glimpse, wanted: Wanted) -> Iterator[Piece]:
+    """The records of ``path``, of which ``seen`` is the beginning. Raises InputError."""
+    if seen.form == "parquet":
+        return _parquet(path, wanted)
+    if seen.form == "csv":
+        return _csv(path, wanted)
+    return _json(path, seen, wanted)
+
+
+def _json(path: Path, seen: Glimpse, wanted: Wanted) -> Iterator[Piece]:
+    flat = any(len(keys) == 1 and "." in name for name, keys in wanted.there.values())
+    keys = {name: keys for name, (_, keys) in wanted.there.items()}
+    for name, spelled in wanted.absent.items():  # what is rare can come late in a file
+        keys.setdefault(name, (spelled,) if flat else tuple(spelled.split(".")))
+    for found in json_records.read(path, seen, keys):
+        numbers = found.frame["line"]
+        frame = _without_nothing(found.frame.drop("line"))
+
+        def lines(which: Sequence[int], numbers: pl.Series = numbers) -> list[int]:
+            return numbers.gather(list(which)).to_list()
+
+        bad: Bad = [*found.rejects]
+        yield Piece(frame, bad, found.bytes_read, lines, found.empty)
+
+
+def _csv(path: Path, wanted: Wanted) -> Iterator[Piece]:
+    header: csv_dialect.Header | None = None
+    columns = {name: Mapped(spelled) for name, (spelled, _) in wanted.there.items()}
+    for block in csv_blocks(path):
+        here = block
+        if header is None and block.data and not block.data.isspace():
+            header = csv_dialect.sniff(block.data, Settings())
+            if header is None or not {m.name for m in columns.values()} <= set(header.names):
+                raise InputError("holds no CSV header", where=path, hint="is it cut off?")
+            rest = block.data[header.size :]
+            here = replace(block, data=rest, first_line=block.first_line + header.lines)
+        if header is None:
+            none = pl.DataFrame(schema=dict.fromkeys([*columns, *wanted.absent], pl.String()))
+            yield Piece(none, [*block.rejects], block.raw_bytes, lambda _: [])
+            continue
+        yield _csv_piece(here, header, columns, wanted)
+
+
+def _csv_piece(
+    block: Block, header: csv_dialect.Header, columns: dict[str, Mapped], wanted: Wanted
+) -> Piece:
+    found = csv_table.parse(block, header, columns)
+    told = found.lines() if found.invalid else None
+    series = [_text(found.table[name], name) for name in columns]
+    frame = _with_absent(pl.DataFrame(series), wanted)
+
+    def lines(which: Sequence[int]) -> list[int]:
+        known = told or found.lines()
+        return [known.valid(row) for row in which]
+
+    bad: Bad = [*block.rejects, *found.broken, *(told.invalid if told else [])]
+    return Piece(_without_nothing(frame), bad, block.raw_bytes, lines, notes=block.notes)
+
+
+def _text(column: pa.ChunkedArray, name: str) -> pl.Series:
+    """Text of a dictionary-encoded column, without space around it."""
+    series = pl.from_arrow(categorical.trimmed(categorical.encoded(column)).cast(pa.string()))
+    assert isinstance(series, pl.Series)
+    return series.cast(pl.String).alias(name)
+
+
+def _parquet(path: Path, wanted: Wanted) -> Iterator[Piece]:
+    size = path.stat().st_size
+    with parquet.opened(path) as file:
+        total = max(file.metadata.num_rows, 1)
+        names = list(dict.fromkeys(spelled for spelled, _ in wanted.there.values()))
+        batches = file.iter_batches(batch_size=ROWS, columns=names)
+        seen = 0
+        while (batch := parquet.following(batches, path)) is not None:
+            raw = pa.Table.from_batches([batch])
+            table = pa.table(
+                {name: parquet.reach(raw, spelled) for name, (spelled, _) in wanted.there.items()}
+            )
+            table, garbled = parquet.text_only(table, path)
+            lost = [] if garbled is None else garbled.arg_true().to_list()
+            kept = range(len(raw)) if garbled is None else (~garbled).arg_true().to_list()
+
+            def lines(
+                which: Sequence[int], kept: Sequence[int] = kept, seen: int = seen
+            ) -> list[int]:
+                return [seen + kept[row] + 1 for row in which]
+
+            frame = pl.DataFrame([_as_text(table[name], name) for name in wanted.there])
+            bad: Bad = [(seen + row + 1, "is not valid UTF-8") for row in lost]
+            seen += len(raw)
+            frame = _without_nothing(_with_absent(frame, wanted))
+            yield Piece(frame, bad, size * seen // total, lines)
+    if not seen:
+        none = pl.DataFrame(schema=dict.fromkeys([*wanted.there, *wanted.absent], pl.String()))
+        yield Piece(none, [], size, lambda _: [])
+
+
+def _as_text(column: pa.ChunkedArray, name: str) -> pl.Series:
+    """A column of Parquet as text, what is nested as JSON, times in ISO 8601."""
+    series = pl.from_arrow(column)
+    assert isinstance(series, pl.Series)
+    series = series.alias(name)
+    kind = series.dtype
+    if isinstance(kind, pl.Datetime):
+        zoned = series if kind.time_zone is None else series.dt.convert_time_zone("UTC")
+        zone = "" if kind.time_zone is None else "Z"
+        return zoned.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.6f{zone}")
+    if isinstance(kind, pl.Struct):
+        return series.struct.json_encode()
+    if kind.is_nested():
+        held = pl.struct(pl.col(name).alias("v")).struct.json_encode()
+        bare = held.str.slice(5).str.strip_suffix("}")  # {"v":...}
+        return (
+            series.to_frame()
+            .select(pl.when(pl.col(name).is_not_null()).then(bare).alias(name))
+            .to_series()
+        )
+    if kind == pl.Binary():
+        return series.cast(pl.String, strict=False)
+    return series.cast(pl.String)
+
+
+def _with_absent(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(None, pl.String()).alias(name) for name in wanted.absent)
+
+
+def _without_nothing(frame: pl.DataFrame) -> pl.DataFrame:
+    """Null for what stands for nothing."""
+    text = [name for name, kind in frame.schema.items() if kind == pl.String()]
+    return frame.with_columns(
+        pl.when(~pl.col(name).is_in(list(csv_table.NOTHING))).then(pl.col(name)).alias(name)
+        for name in text
+    )

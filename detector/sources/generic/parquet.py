@@ -1,0 +1,119 @@
+"""Parquet: one row is one event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from detector.core.errors import InputError
+from detector.core.schema import REJECTS, empty
+from detector.core.settings import Settings
+from detector.normalize import containment, rejects
+from detector.normalize.events import Mistyped, conform
+from detector.normalize.source import Batch, Sample, Source, Tail, nothing
+from detector.readers import column_names
+from detector.readers.parquet import following, is_text, leaves, opened, reach, text_only
+
+#: Rows in one batch: large enough for vectorised work, small enough that several read ahead fit
+#: in memory, however large the file's row groups.
+ROWS = 250_000
+
+
+def accepts(sample: Sample, settings: Settings) -> bool:
+    """Any Parquet file: which columns it lacks is told when it is read."""
+    del settings
+    return sample.head.startswith(b"PAR1")
+
+
+def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of ``ROWS`` rows at most. Raises InputError."""
+    del tail  # a Parquet row stands alone
+    with opened(path) as plain:
+        found = column_names.demand(leaves(plain.schema_arrow), settings, path)
+        text = [field.name for field in plain.schema_arrow if is_text(field.type)]
+        size = path.stat().st_size
+        total = max(plain.metadata.num_rows, 1)
+    names = list(dict.fromkeys(mapped.name for mapped in found.values()))
+    seen = 0
+    with opened(path, text) as file:
+        batches = file.iter_batches(batch_size=ROWS, columns=names)
+        while (batch := following(batches, path)) is not None:
+            raw = pa.Table.from_batches([batch])
+            table = pa.table({name: reach(raw, mapped.name) for name, mapped in found.items()})
+            done = size * (seen + len(raw)) // total
+            yield from _contained(table, found, settings, path, seen, done)
+            seen += len(raw)
+    if not seen:
+        yield Batch(_no_events(found, settings), empty(REJECTS), bytes_read=size)
+
+
+def mapping(path: Path, settings: Settings) -> dict[str, str]:
+    """Which column is which. Raises InputError."""
+    with opened(path) as file:
+        names = leaves(file.schema_arrow)
+    return column_names.phrases(column_names.demand(names, settings, path), settings)
+
+
+def _contained(
+    table: pa.Table,
+    found: column_names.Columns,
+    settings: Settings,
+    path: Path,
+    seen: int,
+    bytes_read: int,
+) -> list[Batch]:
+    """The batch of a table; rows that cannot be read at all as rejects of a batch after it."""
+    bad: list[tuple[int | None, str]] = []
+
+    def take(first: int, count: int) -> Batch:
+        part = table.slice(first, count)
+        return _batch(part, found, settings, path, seen + first, bytes_read)
+
+    batches = containment.rows(
+        len(table), take, lambda row, reason: bad.append((seen + row + 1, reason))
+    )
+    if bad:
+        batches.append(replace(nothing(), rejects=rejects.frame(path, bad), bytes_read=bytes_read))
+    return batches
+
+
+def _batch(
+    table: pa.Table,
+    found: column_names.Columns,
+    settings: Settings,
+    path: Path,
+    seen: int,
+    bytes_read: int,
+) -> Batch:
+    table, garbled = text_only(table, path)
+    try:
+        result = conform(table, found, settings)
+    except Mistyped as error:
+        raise InputError(
+            f"column {found[error.column].name!r} is {error.kind}, "
+            f"which {error.column!r} cannot be made of",
+            where=path,
+            hint=f'name another in detector.toml: [columns] {error.column} = "..."',
+        ) from None
+    bad: list[tuple[int | None, str]] = []
+    if garbled is not None:
+        places = (~garbled).arg_true()
+        lost = garbled.arg_true()
+        bad += [(seen + row + 1, "is not valid UTF-8") for row in lost]
+        bad += [(seen + places[row] + 1, reason) for row, reason in result.rejected.iter_rows()]
+    else:
+        bad += [(seen + row + 1, reason) for row, reason in result.rejected.iter_rows()]
+    bad_ = rejects.frame(path, bad)
+    return Batch(result.events, bad_, bytes_read=bytes_read, notes=result.notes)
+
+
+def _no_events(found: column_names.Columns, settings: Settings) -> pl.DataFrame:
+    table = pa.table({name: pa.array([], pa.string()) for name in found})
+    return conform(table, found, settings).events
+
+
+SOURCE = Source("parquet", "Parquet, one row an event", accepts, read, mapping, general=True)

@@ -1,0 +1,1 @@
+"""Logs of MySQL, MariaDB and Percona Server."""

@@ -1,0 +1,1 @@
+"""Logs of PostgreSQL, with pgaudit and auto_explain."""

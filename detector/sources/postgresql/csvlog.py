@@ -1,0 +1,46 @@
+"""PostgreSQL's csvlog with pgaudit: 23 columns up to 12, 24 in 13, 26 since 14, no header.
+
+https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from detector.core.settings import Settings
+from detector.normalize.source import Batch, Growing, Sample, Source, Tail
+from detector.sources.postgresql import csv_records, log_reader
+
+
+def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the contract's
+    """Whether one of the sample's records is an entry of csvlog.
+
+    One, not the first: a file can begin with the rest of a record that a crash cut.
+    """
+    return csv_records.has_entry(sample.head)
+
+
+def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """The file's batches. Raises InputError where it cannot be read at all."""
+    return log_reader.batches(csv_records.pieces(path), path, settings, tail)
+
+
+def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    """Batches of one piece of a file. Raises InputError."""
+    return log_reader.follow(csv_records.pieces(path), path, settings, tail)
+
+
+def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
+    """Canonical columns and where they come from."""
+    return dict(log_reader.MAPPING)
+
+
+SOURCE = Source(
+    name="postgresql_csvlog",
+    title="PostgreSQL csvlog, with pgaudit or auto_explain",
+    accepts=accepts,
+    read=read,
+    mapping=mapping,
+    growing=Growing(csv_records.whole, follow, log_reader.close),
+)

@@ -1,0 +1,111 @@
+"""The verdicts file: NDJSON, only ever appended to.
+
+Beside it stands how many were given: a file that was emptied is no file without verdicts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from detector.core import files
+from detector.core.errors import VerdictError
+from detector.core.files import appending
+from detector.triage.history import Book
+from detector.triage.records import Record, decode, encode
+
+NAME: Final = "verdicts.ndjson"
+#: Behind the file's name: how many verdicts were given.
+COUNT: Final = ".count"
+
+
+def load(path: Path) -> Book:
+    """What ``path`` holds; nothing where it is not there.
+
+    Raises VerdictError with the line of the first damage: a verdict that cannot be read may be
+    the one that keeps a theft out of a baseline. Likewise where verdicts are gone.
+    """
+    # Before the file: one that is added meanwhile is not missed.
+    given = _given(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    except OSError as error:
+        raise VerdictError(f"cannot be read: {error.strerror}", where=path) from error
+    return Book(_all(data, path, given))
+
+
+def append(path: Path, records: Sequence[Record]) -> None:
+    """Adds ``records``: all of them or none, on disk when it returns. Raises VerdictError.
+
+    One write in append mode under a lock, taken back where the disk is full.
+    """
+    if not records:
+        return
+    data = b"".join(encode(record) for record in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with appending(path) as handle:
+            there = _all(_whole(handle), path, _given(path))
+            _write(handle, data, path, len(there) + len(records))
+    except OSError as error:
+        raise VerdictError(f"cannot be written: {error.strerror}", where=path) from error
+
+
+def _whole(handle: int) -> bytes:
+    return os.pread(handle, os.fstat(handle).st_size, 0)
+
+
+def _write(handle: int, data: bytes, path: Path, count: int) -> None:
+    before = os.fstat(handle).st_size
+    try:
+        done = os.write(handle, data)
+        while done < len(data):
+            done += os.write(handle, data[done:])
+        os.fsync(handle)
+        files.write(_count(path), b"%d\n" % count)
+    except OSError:
+        os.ftruncate(handle, before)
+        raise
+
+
+def _count(path: Path) -> Path:
+    return path.with_name(path.name + COUNT)
+
+
+def _given(path: Path) -> int:
+    """How many verdicts were given; none where nobody counted."""
+    try:
+        return int(_count(path).read_bytes())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        hint = f"delete it if {path.name} is whole"
+        raise VerdictError(f"cannot be read: {error}", where=_count(path), hint=hint) from error
+
+
+def _all(data: bytes, path: Path, given: int) -> tuple[Record, ...]:
+    """Raises VerdictError also where there are fewer than were ``given``."""
+    records = _records(data, path)
+    if len(records) < given:
+        what = f"verdicts are gone: {given} were given, and it has {len(records)}"
+        hint = f"restore it from a copy, or, if you deleted them, delete {_count(path)}"
+        raise VerdictError(what, where=path, hint=hint)
+    return records
+
+
+def _records(data: bytes, path: Path) -> tuple[Record, ...]:
+    lines = data.split(b"\n")
+    hint = f"mend it from a copy, or delete the line (and {_count(path).name}) and give it again"
+    if lines.pop():
+        raise VerdictError(f"line {len(lines) + 1} breaks off", where=path, hint=hint)
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(decode(line))
+        except ValueError as error:
+            raise VerdictError(f"line {number} {error}", where=path, hint=hint) from None
+    return tuple(found)

@@ -1,0 +1,71 @@
+"""Days of confirmed thefts, taken out of what a model learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from detector.core.settings import Settings
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day
+from detector.features.peer_groups import by_use
+from detector.features.peer_groups import groups as peer_groups
+from detector.triage.history import EntityDay
+
+KEYS = {"entity_kind": pl.String(), "entity": pl.String(), "day": pl.Date()}
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """HOURS and TOUCHED without them; ``left_out`` (entity_kind, entity, day) were there."""
+
+    hours: pl.DataFrame
+    touched: pl.DataFrame
+    left_out: pl.DataFrame
+
+
+def without(
+    hours: pl.DataFrame,
+    touched: pl.DataFrame,
+    confirmed: Sequence[EntityDay],
+    directory: pl.DataFrame | None,
+    settings: Settings,
+    members: pl.DataFrame | None = None,
+) -> Clean:
+    """The tables without ``confirmed`` days.
+
+    ``members`` (account, group) are told where the tables are of some accounts only. Of an account
+    its whole day goes, of a group the day of all its members. Of an address or a
+    table only what was touched there goes: the ledger's hours do not know it.
+    """
+    flagged = pl.DataFrame(confirmed, schema=KEYS, orient="row")
+    if flagged.is_empty():
+        return Clean(hours, touched, flagged)
+    if members is None:
+        members = peer_groups(hours["account"], directory, by_use(touched))
+    of_groups = flagged.filter(pl.col("entity_kind") == GROUP).join(
+        members.select("account", entity="group"), on="entity"
+    )
+    of_accounts = flagged.filter(pl.col("entity_kind") == ACCOUNT).with_columns(account="entity")
+    people = pl.concat([of_accounts, of_groups])
+    places = flagged.filter(pl.col("entity_kind").is_in([ADDRESS, OBJECT])).rename(
+        {"entity_kind": "dimension", "entity": "value"}
+    )
+    own, there = ["account", "day"], ["dimension", "value", "day"]
+    dated = hours.with_columns(day=local_day("hour", settings))
+    left_out = pl.concat(
+        [
+            people.join(dated, on=own, how="semi").select(*KEYS),
+            places.join(touched, on=there, how="semi").select(
+                entity_kind="dimension", entity="value", day="day"
+            ),
+        ]
+    )
+    return Clean(
+        dated.join(people, on=own, how="anti", maintain_order="left").drop("day"),
+        touched.join(people, on=own, how="anti", maintain_order="left").join(
+            places, on=there, how="anti", maintain_order="left"
+        ),
+        left_out.unique().sort(*KEYS),
+    )

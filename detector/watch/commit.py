@@ -1,0 +1,124 @@
+"""Moves days that are over from the state into the ledger, once and for all.
+
+A sealed part is named by the state and a number. Its manifest is on disk before the state forgets
+what is in it; after a kill between the two, the next start finds the manifest and forgets then.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from detector.core.files import sync_all
+from detector.core.schema import HOURS, REJECTS, TOUCHED, Schema, check
+from detector.ledger.manifest import Part
+from detector.ledger.store import Ledger
+from detector.watch.open_days import OpenDays, day_sums
+
+#: What the manifests of sealed parts name as their source and their file.
+SOURCE: Final = "watch"
+FILE: Final = "detector watch"
+_READING: Final = "0" * 16
+
+
+def part_id(state: str, number: int) -> str:
+    """The id of the ``number``-th part that a state seals."""
+    return hashlib.sha256(f"detector watch\0{state}\0{number}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Days and rejects on their way into the ledger."""
+
+    ledger: Ledger
+    id: str
+
+    def write(
+        self,
+        open_days: OpenDays,
+        days: Sequence[date],
+        rejects: pl.DataFrame,
+        contents: Collection[str],
+    ) -> None:
+        """All on disk, and in the ledger. ``contents`` are those of logs that have ended.
+
+        Raises LedgerError.
+        """
+        part = self._part(open_days, days, rejects, contents)
+        try:
+            made = [
+                path
+                for day in days
+                for path in self._day(part.stem, day, *day_sums(open_days.parts.get(day, [])))
+            ]
+            if rejects.height:
+                path = self.ledger.path / "rejects" / f"{part.stem}.parquet"
+                made.append(saved(rejects, REJECTS, path))
+            sync_all(made)
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error
+        self.ledger.commit(part)
+
+    def _day(self, stem: str, day: date, hours: pl.DataFrame, touched: pl.DataFrame) -> list[Path]:
+        places = [self.ledger.file(table, day, stem) for table in ("hours", "touched")]
+        return [
+            saved(hours.sort("account", maintain_order=True), HOURS, places[0]),
+            saved(touched.sort("account", maintain_order=True), TOUCHED, places[1]),
+        ]
+
+    def _part(
+        self,
+        open_days: OpenDays,
+        days: Sequence[date],
+        rejects: pl.DataFrame,
+        contents: Collection[str],
+    ) -> Part:
+        hours = [each.hours for day in days for each in open_days.parts.get(day, [])]
+        first, last = _span(hours)
+        return Part(
+            id=self.id,
+            reading=_READING,
+            file=FILE,
+            source=SOURCE,
+            size=0,
+            events=sum(int(each["statements"].sum()) for each in hours),
+            rejects=rejects.height,
+            skipped=0,
+            first=first,
+            last=last,
+            days=tuple(days),
+            replaces=tuple(sorted(contents)),
+            # No log begins so: its sums stand for no file of their own. Of the contents that it
+            # stands for nobody knows how they begin: every file is to be compared with them.
+            head="" if contents else self.id,
+        )
+
+
+def _span(hours: Sequence[pl.DataFrame]) -> tuple[datetime | None, datetime | None]:
+    """The first and last hour of HOURS."""
+    if not hours:
+        return None, None
+    times = pl.concat(hours)["hour"]
+    first, last = times.min(), times.max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first, last
+
+
+def saved(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
+    """Writes a table as Parquet. Raises OSError, also where polars has an error of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        check(frame, schema, path.name).write_parquet(
+            path, compression="zstd", compression_level=1, statistics=False
+        )
+    except pl.exceptions.PolarsError as error:
+        raise OSError(errno.EIO, str(error).rpartition("IO error: ")[2]) from error
+    return path

@@ -1,0 +1,75 @@
+"""Which days are to be scored, when they are over, and when they go into the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from detector.model.scoring import LOOKBACK
+
+#: A day is sealed when events have reached this many days beyond it.
+GRACE: Final = timedelta(days=2)
+#: A stamp further ahead of the wall clock than this is a wrong clock's.
+AHEAD: Final = timedelta(hours=26)
+
+
+@dataclass(slots=True)
+class Calendar:
+    """``dirty`` days are to be scored, or scored anew; ``scored`` ones were at least once."""
+
+    timezone: str
+    dirty: set[date] = field(default_factory=set)
+    scored: set[date] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, facts: Mapping[str, str], timezone: str) -> Calendar:
+        """What the state kept."""
+        days = {
+            name: {date.fromisoformat(day) for day in json.loads(facts.get(name, "[]"))}
+            for name in ("dirty", "scored")
+        }
+        return cls(timezone, days["dirty"], days["scored"])
+
+    def facts(self) -> dict[str, str]:
+        """For the state."""
+        return {
+            "dirty": json.dumps(sorted(day.isoformat() for day in self.dirty)),
+            "scored": json.dumps(sorted(day.isoformat() for day in self.scored)),
+        }
+
+    def touch(self, days: Iterable[date]) -> None:
+        """Events came in on ``days``. What is known of a day says how later days are scored."""
+        for day in days:
+            self.dirty.add(day)
+            until = day + timedelta(days=LOOKBACK)
+            self.dirty.update(other for other in self.scored if day < other <= until)
+
+    def settle(self, days: Iterable[date]) -> None:
+        """``days`` were scored."""
+        found = set(days)
+        self.dirty -= found
+        self.scored |= found
+
+    def day_of(self, moment: datetime) -> date:
+        """The organisation's day."""
+        return moment.astimezone(ZoneInfo(self.timezone)).date()
+
+    def over(self, low: datetime) -> list[date]:
+        """The dirty days before that of ``low``, in order."""
+        today = self.day_of(low)
+        return sorted(day for day in self.dirty if day < today)
+
+    def sealable(self, open_days: Iterable[date], newest: datetime) -> list[date]:
+        """Open days that events have left far enough behind, in order."""
+        last = self.day_of(newest) - GRACE
+        return sorted(day for day in open_days if day < last)
+
+
+def believed(moments: Iterable[datetime], now: float) -> datetime | None:
+    """The latest of event times that no wrong clock wrote."""
+    limit = datetime.fromtimestamp(now, UTC) + AHEAD
+    return max((moment for moment in moments if moment <= limit), default=None)

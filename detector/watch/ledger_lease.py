@@ -1,0 +1,55 @@
+"""Keeps everyone else out of the ledger for as long as the state has what is not in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+
+from detector.core.errors import DetectorError
+from detector.ledger import lease
+from detector.ledger.lease import Hold
+from detector.ledger.store import Ledger
+from detector.watch.log_position import STREAMS, Log
+from detector.watch.state import State
+
+
+@dataclass(slots=True)
+class Holding:
+    """Of one ledger by one state. The file is there before the first event is counted."""
+
+    ledger: Ledger
+    state: State
+    _told: Hold | None = None
+
+    def tell(self) -> None:
+        """What is held now. Raises LedgerError."""
+        found = self._hold()
+        if found == self._told:
+            return
+        try:
+            lease.save(self.ledger.path, found)
+        except OSError as error:
+            raise self.ledger.unwritable(error) from error
+        self._told = found
+
+    def leave(self) -> None:
+        """Lets go of it where all is in the ledger; where that cannot be told, it stays held."""
+        with suppress(OSError, sqlite3.Error, DetectorError):
+            found = self._hold()
+            if found.days or found.logs:
+                self.tell()
+            else:
+                lease.release(self.ledger.path)
+
+    def _hold(self) -> Hold:
+        logs = sum(_owes(log) for log in self.state.logs())
+        folder = str(self.state.folder.absolute())
+        return Hold(self.state.facts()["id"], folder, tuple(self.state.days()), logs)
+
+
+def _owes(log: Log) -> bool:
+    """Whether batch would take what was read of a log for new. What is no file it cannot read."""
+    if log.form in STREAMS or not log.told or log.listed:
+        return False
+    return log.stage == "open" or (log.stage == "ended" and (log.unhashed or bool(log.content)))

@@ -1,0 +1,214 @@
+"""The days that are still open: sums of what was read and is not in the ledger yet.
+
+Each micro-batch adds small sums; sixteen of a day are merged into one of the next level, so that
+both what a transaction writes and what a reader merges stay small. Merged ones that together are as
+large as the largest are merged with it: what all say again and again is kept twice at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, TypeAlias
+
+import polars as pl
+
+from detector.core.schema import HOURS, TOUCHED, empty
+from detector.ledger.aggregate import (
+    HOUR_KEYS,
+    TOUCHED_KEYS,
+    coded,
+    hours_of,
+    merge_hours,
+    merge_touched,
+    plain,
+    touched_of,
+)
+from detector.ledger.store import ACTIVE, Ledger
+from detector.normalize.source import Batch
+from detector.watch.state import Sums
+
+#: Sums of one level that are merged into one of the next.
+FAN: Final = 16
+
+Merge: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
+#: HOURS and TOUCHED.
+Tables: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
+#: The same by day.
+Days: TypeAlias = dict[date, Tables]
+
+
+def fold(batches: Iterable[Batch], timezone: str) -> Days:
+    """HOURS and TOUCHED of all events, by day."""
+    events = [coded(batch.events, timezone) for batch in batches if batch.events.height]
+    if not events:
+        return {}
+    whole = pl.concat(events)
+    hours, touched = pl.collect_all([hours_of(whole), touched_of(whole)])
+    by_day = {key[0]: part for key, part in touched.partition_by("day", as_dict=True).items()}
+    return {
+        key[0]: (
+            plain(part, HOURS, "hours"),
+            plain(by_day.get(key[0], touched.clear()), TOUCHED, "touched"),
+        )
+        for key, part in hours.partition_by("day", as_dict=True).items()
+    }
+
+
+def together(one: Days, other: Days) -> Days:
+    """The sums of both."""
+    both = {day: stacked([one[day], other[day]]) for day in one.keys() & other.keys()}
+    return {**one, **other, **both}
+
+
+def stacked(parts: Iterable[Tables]) -> Tables:
+    """HOURS and TOUCHED of several parts as those of the whole."""
+    hours, touched = zip(*parts, strict=True)
+    return merge_hours(pl.concat(hours)), merge_touched(pl.concat(touched))
+
+
+@dataclass(slots=True)
+class OpenDays:
+    """What is not in the ledger yet, by day."""
+
+    parts: dict[date, list[Sums]] = field(default_factory=dict)
+    _last: int = 0
+
+    @classmethod
+    def of(cls, sums: Iterable[Sums]) -> OpenDays:
+        """Of what the state kept."""
+        made = cls()
+        for each in sums:
+            made.put([each])
+        return made
+
+    @property
+    def rows(self) -> int:
+        """Of both tables."""
+        return sum(each.rows for day in self.parts.values() for each in day)
+
+    def next(self, day: date, hours: pl.DataFrame, touched: pl.DataFrame, level: int = 0) -> Sums:
+        """New sums, numbered; they count once they are ``put``."""
+        self._last += 1
+        return Sums.of(self._last, day, level, hours, touched)
+
+    def put(self, sums: Iterable[Sums]) -> None:
+        """Takes sums in."""
+        for each in sums:
+            self.parts.setdefault(each.day, []).append(each)
+            self._last = max(self._last, each.seq)
+
+    def drop(self, sums: Iterable[Sums]) -> None:
+        """Lets sums go."""
+        gone = {each.seq for each in sums}
+        for day in {each.day for each in sums}:
+            self.parts[day] = [each for each in self.parts[day] if each.seq not in gone]
+            if not self.parts[day]:
+                del self.parts[day]
+
+    def ripe(self) -> list[list[Sums]]:
+        """Sums that are to be merged into one, each list of one day: FAN of a level, or those that
+        were merged before, where the others have as many rows as the largest of them.
+        """
+        found = []
+        for sums in self.parts.values():
+            alike = [
+                [each for each in sums if each.level == level] for level in {s.level for s in sums}
+            ]
+            many = [each for each in alike if len(each) >= FAN]
+            before = [each for each in sums if each.level]
+            most = max((each.rows for each in before), default=0)
+            twice = len(before) > 1 and sum(each.rows for each in before) >= 2 * most
+            found += many or ([before] if twice else [])
+        return found
+
+    def beside(self, day: date, tables: Tables) -> OpenDays:
+        """These, with some more of a day that do not count."""
+        more = [*self.parts.get(day, []), Sums.of(0, day, 0, *tables)]
+        return OpenDays({**self.parts, day: more})
+
+    def joined(self, sums: list[Sums]) -> Sums:
+        """One of several of a day, above all of those that came in as they are."""
+        level = max(each.level for each in sums)
+        level += all(each.level == level for each in sums)
+        return self.next(sums[0].day, *day_sums(sums), level)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The ledger with the open days: what ``alerts.batch`` reads, as if all were in the ledger."""
+
+    ledger: Ledger
+    open: OpenDays
+
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+        theirs = pl.lit(value=True) if accounts is None else accounts
+        fresh = [each.hours.filter(theirs) for each in self._between(since, until)]
+        known = self.ledger.hours(since, until, accounts)
+        return _together(known, fresh, merge_hours, HOUR_KEYS)
+
+    def touched(
+        self,
+        since: date,
+        until: date,
+        dimensions: Collection[str],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
+        chosen = pl.col("dimension").is_in(sorted(dimensions))
+        chosen = chosen if accounts is None else chosen & accounts
+        fresh = [each.touched.filter(chosen) for each in self._between(since, until)]
+        known = self.ledger.touched(since, until, dimensions, accounts)
+        return _together(known, fresh, merge_touched, TOUCHED_KEYS)
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """See ``Ledger.accounts``."""
+        fresh = [each.hours["account"].unique() for each in self._between(since, until)]
+        return pl.concat([self.ledger.accounts(since, until), *fresh]).unique().sort()
+
+    def activity(self, since: date, until: date) -> pl.DataFrame:
+        """See ``Ledger.activity``. A day that is open is seldom in the ledger too: who is active in
+        one hour in both counts twice.
+        """
+        fresh = pl.concat([empty(HOURS), *(each.hours for each in self._between(since, until))])
+        more = fresh.group_by("hour").agg(accounts=ACTIVE)
+        both = pl.concat([self.ledger.activity(since, until), more])
+        return both.group_by("hour").agg(pl.col("accounts").sum()).sort("hour")
+
+    def days(self) -> list[date]:
+        """All that have data, in order."""
+        return sorted({*self.ledger.days(), *self.open.parts})
+
+    def _between(self, since: date, until: date) -> list[Sums]:
+        return [
+            each for day, sums in self.open.parts.items() if since <= day <= until for each in sums
+        ]
+
+
+def _together(
+    known: pl.DataFrame, fresh: list[pl.DataFrame], merge: Merge, keys: tuple[str, ...]
+) -> pl.DataFrame:
+    if not fresh:
+        return known
+    return merge(pl.concat([known, *fresh])).sort(keys)
+
+
+def merged(
+    base: Tables, sums: list[Sums], dimensions: Collection[str], accounts: pl.Expr
+) -> Tables:
+    """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions and
+    ``accounts``.
+    """
+    chosen = accounts & pl.col("dimension").is_in(sorted(dimensions))
+    parts = [(each.hours.filter(accounts), each.touched.filter(chosen)) for each in sums]
+    base = (base[0].filter(accounts), base[1].filter(accounts))
+    return stacked([base, *parts]) if parts else base
+
+
+def day_sums(sums: list[Sums]) -> Tables:
+    """HOURS and TOUCHED of sums of one day."""
+    if not sums:
+        return empty(HOURS), empty(TOUCHED)
+    return stacked((each.hours, each.touched) for each in sums)

@@ -1,0 +1,143 @@
+"""How a watcher stands, as a small file beside its state: for ``detector status`` and metrics."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from detector.alerts.alert import CREATE
+from detector.alerts.alert_rate import Rate
+from detector.core.errors import StateError
+from detector.features import timezone_check
+from detector.watch.kafka_input import Partition
+from detector.watch.log_conditions import Condition
+from detector.watch.watcher import Watcher
+
+FILE: Final = "status.json"
+#: Days over which the rate of alerts is held against the budget.
+RATED: Final = timedelta(days=14)
+
+
+def lag(watcher: Watcher, number: int) -> int:
+    """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
+    content = watcher.shelf.contents.get(number)
+    log = watcher.shelf.logs[number]
+    stamp = watcher.shelf.parked.at(log) if number in watcher.shelf.parked else None
+    if stamp is not None:
+        return max(0, stamp[0] - log.position)
+    return 0 if content is None or log.form == "whole" else content.behind(log.position)
+
+
+def behind(watcher: Watcher) -> int:
+    """Bytes of all logs that were not read yet."""
+    return sum(lag(watcher, log.id) for log in watcher.shelf.open_logs())
+
+
+def _messages(watcher: Watcher, number: int) -> int | None:
+    """Messages of a topic's partition that were not taken in yet; None for other logs."""
+    content = watcher.shelf.contents.get(number)
+    return content.messages if isinstance(content, Partition) else None
+
+
+def rate(watcher: Watcher) -> Rate:
+    """Of the latest scored days, as far as they are after the training."""
+    scored = watcher.calendar.scored
+    since = max(scored, default=date.max) - RATED
+    model = watcher.judging.model
+    days = [day for day in scored if day > since]
+    return Rate.of(watcher.raised, days, model.last_day, model.alerts_per_day)
+
+
+@dataclass(slots=True)
+class Zone:
+    """Whether the time zone that is set is doubtful, as of the latest scored day."""
+
+    words: str = ""
+    _day: date | None = None
+
+    def look(self, watcher: Watcher) -> str:
+        """What to say that was not said before. Looks once for each day that was scored."""
+        day = max(watcher.calendar.scored, default=None)
+        if day is None or day == self._day:
+            return ""
+        self._day = day
+        activity = watcher.books.activity(day - timedelta(days=timezone_check.LOOKBACK), day)
+        settings = watcher.judging.settings
+        words = timezone_check.doubt(activity, settings.timezone, settings.log_timezone)
+        before, self.words = self.words, words
+        return words if words != before else ""
+
+
+def standing(
+    watcher: Watcher, pace: float, now: float, wrong: Sequence[Condition] = ()
+) -> dict[str, Any]:
+    """As plain JSON: what is followed, how far, and how fast, and what is ``wrong``."""
+    logs = [
+        {
+            "path": log.path,
+            "source": log.source,
+            "events": log.events,
+            "rejects": log.rejects,
+            "last_event": log.last.isoformat() if log.last else None,
+            "lag_bytes": lag(watcher, log.id),
+            "lag_messages": _messages(watcher, log.id),
+        }
+        for log in watcher.shelf.open_logs()
+    ]
+    return {
+        "pid": os.getpid(),
+        "time": now,
+        "events": sum(log.events for log in watcher.shelf.logs.values()),
+        "rejects": sum(log.rejects for log in watcher.shelf.logs.values()),
+        "events_per_second": round(pace, 1),
+        "last_event": watcher.newest.isoformat() if watcher.newest else None,
+        "lag_bytes": sum(log["lag_bytes"] for log in logs if isinstance(log["lag_bytes"], int)),
+        "logs": logs,
+        "left_out": {
+            log.path: log.reason for log in watcher.shelf.logs.values() if log.stage == "left out"
+        },
+        "wrong": [each._asdict() for each in wrong],
+        "open_days": [day.isoformat() for day in sorted(watcher.open.parts)],
+        "days_to_score": len(watcher.calendar.dirty),
+        "alerts": sum(alert["activity"] == CREATE for alert in watcher.raised),
+        "updates": sum(alert["activity"] != CREATE for alert in watcher.raised),
+        "going_on": watcher.going_on,
+        "not_judged": watcher.not_judged,
+        "model": watcher.judging.model.id,
+        "model_last_day": watcher.judging.model.last_day.isoformat(),
+        **rate(watcher).plain(),
+    }
+
+
+def write(folder: Path, found: dict[str, Any]) -> None:
+    """The whole file or the old one. Raises StateError."""
+    path = folder / FILE
+    fresh = path.with_name(f".{FILE}.tmp")
+    try:
+        fresh.write_text(json.dumps(found), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        hint = "free space there, and start again: nothing is lost"
+        raise StateError(what, where=folder, hint=hint) from error
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """What the watcher of a folder said last. Raises StateError."""
+    path = folder / FILE
+    hint = "delete it: a running watcher writes it anew"
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        mend = "detector watch makes one"
+        raise StateError("no watcher was here", where=folder, hint=mend) from None
+    except (OSError, ValueError) as error:
+        raise StateError(f"cannot be read ({error})", where=path, hint=hint) from error
+    if not isinstance(found, dict):
+        raise StateError("damaged: it is no JSON object", where=path, hint=hint)
+    return found
