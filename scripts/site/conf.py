@@ -26,7 +26,7 @@ NAVIGATION: Final = {
     ),
     "Sources": ("docs/sources", "docs/sources/*"),
     "Alerts and sinks": ("docs/alerts", "docs/formats", "docs/sinks", "docs/siem/*"),
-    "Reference": ("docs/cli", "docs/settings", "docs/features"),
+    "Reference": ("docs/cli", "docs/settings", "docs/features", "docs/reference/*"),
     "Method": ("docs/method", "docs/magnitude"),
     "Development": ("docs/development", "CONTRIBUTING", "SECURITY", "CHANGELOG"),
 }

@@ -274,9 +274,13 @@ def test_every_source_that_the_code_cites_is_given_in_full() -> None:
 
 
 def test_every_page_is_reached_from_the_first_one() -> None:
-    index = read(ROOT / "docs/index.md")
-    names = [path.relative_to(ROOT / "docs").as_posix() for path in DOCS]
-    assert {name for name in names if f"({name}" not in index} == {"index.md"}
+    reached, ahead = set(), [ROOT / "docs/index.md"]
+    while ahead:
+        page = ahead.pop().resolve()
+        if page not in reached and page in DOCS:
+            reached.add(page)
+            ahead += [page.parent / name for name in re.findall(r"\]\(([^)#:]+\.md)", read(page))]
+    assert set(DOCS) - reached == set()
 
 
 def test_every_key_of_the_audit_stands_in_the_docs(tmp_path: Path) -> None:
