@@ -1,4 +1,4 @@
-"""Writes the pages that list what the code has: docs/cli.md and those in docs/reference/.
+"""Writes what of docs/ is made: cli.md, architecture.svg, and the pages in docs/reference/.
 
 Usage: .venv/bin/python scripts/reference.py
 
@@ -15,6 +15,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import architecture
 import cli_reference
 import feature_entities
 
@@ -217,6 +218,7 @@ def alerts_page() -> str:
 #: What is made, by its place in docs/.
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "cli.md": cli_reference.page,
+    "architecture.svg": architecture.picture,
     "reference/features.md": features_page,
     "reference/settings.md": settings_page,
     "reference/sources.md": sources_page,

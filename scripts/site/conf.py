@@ -28,7 +28,14 @@ NAVIGATION: Final = {
     "Alerts and sinks": ("docs/alerts", "docs/formats", "docs/sinks", "docs/siem/*"),
     "Reference": ("docs/cli", "docs/settings", "docs/features", "docs/reference/*"),
     "Method": ("docs/method", "docs/magnitude"),
-    "Development": ("docs/development", "CONTRIBUTING", "SECURITY", "CHANGELOG"),
+    "Decisions": ("docs/decisions/index", "docs/decisions/*"),
+    "Development": (
+        "docs/development",
+        "docs/architecture",
+        "CONTRIBUTING",
+        "SECURITY",
+        "CHANGELOG",
+    ),
 }
 _PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -13,12 +13,13 @@ CONF = runpy.run_path(str(ROOT / "scripts/site/conf.py"))
 OFFLINE = runpy.run_path(str(ROOT / "scripts/site/offline.py"))
 
 
-def test_every_page_stands_in_the_navigation_once() -> None:
+def test_every_page_stands_in_one_part_of_the_navigation() -> None:
     """``scripts/docs`` fails otherwise, but only CI runs it."""
-    wanted = [page for pages in CONF["NAVIGATION"].values() for page in pages]
+    parts = CONF["NAVIGATION"].values()
     pages = [path.relative_to(ROOT).with_suffix("").as_posix() for path in _pages()]
-    found = {page: sum(_is(page, each) for each in wanted) for page in pages}
+    found = {page: sum(any(_is(page, each) for each in part) for part in parts) for page in pages}
     assert {page: times for page, times in found.items() if times != 1} == {}
+    wanted = [each for part in parts for each in part]
     assert [each for each in wanted if not any(_is(page, each) for page in pages)] == []
 
 
