@@ -7,8 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
 
 from detector.cli.app import run
+
+# One profile for all properties. No deadline: a loaded machine is no defect. The same examples each
+# time, so that a test that turns red tells of a change; DETECTOR_FRESH_SEEDS=1 draws others.
+FRESH = os.environ.get("DETECTOR_FRESH_SEEDS") == "1"
+settings.register_profile("detector", deadline=None, derandomize=not FRESH, print_blob=True)
+settings.load_profile("detector")
 
 UMASK = os.umask(0o022)
 os.umask(UMASK)

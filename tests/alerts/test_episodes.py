@@ -209,9 +209,7 @@ histories = st.lists(
 
 
 @given(histories, st.lists(st.integers(1, 20), max_size=4))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_days_scored_together_or_apart_or_twice_say_the_same(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any], cuts: list[int]
 ) -> None:

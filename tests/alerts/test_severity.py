@@ -34,7 +34,7 @@ def test_bounds_follow_the_organisation_s_own_volumes() -> None:
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_forty_three_million_are_critical_anywhere_and_more_is_never_less(
     usual: float, records: float
 ) -> None:

@@ -355,7 +355,7 @@ def test_a_clock_that_was_set_back_does_not_stop_delivery_for_years():
     assert backoff.due(1010.0, 1000.0) == 10.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     entities=st.lists(st.integers(0, 4), min_size=1, max_size=20),
     apart=st.booleans(),

@@ -66,7 +66,7 @@ def test_a_point_on_a_threshold_goes_the_way_scikit_learn_sends_it(fitted):
 
 
 @given(st.integers(0, 10_000), st.integers(0, VOICES - 1), st.floats(0.001, 20))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_more_surprise_is_never_less_suspicious(fitted, seed, voice, more):
     points = _points(20, seed)
     louder = points.copy()
@@ -177,7 +177,7 @@ def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
 
 
 @given(st.integers(0, 10_000), st.integers(1, tree_walk.MOST_LEAVES))
-@hypothesis_settings(max_examples=80, deadline=None)
+@hypothesis_settings(max_examples=80)
 def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
     random = np.random.default_rng(seed)
     tree = _grown(random, leaves)
@@ -202,7 +202,7 @@ def test_a_tree_of_too_many_leaves_is_refused():
 
 
 @given(st.integers(0, 10_000), st.integers(2, 2000), st.integers(0, 3))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_bins_split_numbers_as_their_thresholds_do(seed, size, digits):
     random = np.random.default_rng(seed)
     numbers = np.round(random.exponential(2.0, (size, 1)), digits)

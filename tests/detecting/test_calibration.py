@@ -15,7 +15,7 @@ samples = arrays(np.float64, st.integers(0, 300), elements=numbers)
 
 
 @given(samples, arrays(np.float64, 20, elements=numbers))
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=100)
 def test_surprise_never_falls_as_a_number_grows_and_is_never_negative(sample, asked):
     surprise = tails.fit(sample, 0.1).surprise(np.sort(asked))
     assert np.isfinite(surprise).all()
@@ -24,7 +24,7 @@ def test_surprise_never_falls_as_a_number_grows_and_is_never_negative(sample, as
 
 
 @given(samples)
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 def test_a_stored_tail_says_the_same(sample):
     tail = tails.fit(sample, 0.1)
     again = Tail.from_json(tail.to_json())

@@ -73,7 +73,7 @@ def _folded(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @given(logs, logs)
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_acts_added_are_events_folded(honest, stolen):
     hours, touched = ledger_rows.added(*_folded(honest), _acts(stolen))
     all_hours, all_touched = _folded(pl.concat([honest, stolen]))
@@ -83,7 +83,7 @@ def test_acts_added_are_events_folded(honest, stolen):
 
 
 @given(logs)
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 def test_no_acts_change_nothing(honest):
     hours, touched = _folded(honest)
     same = ledger_rows.added(hours, touched, pl.DataFrame(schema=dict(ledger_rows.ACTS)))

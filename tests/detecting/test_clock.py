@@ -76,7 +76,7 @@ def test_what_is_summed_by_the_day_stands_in_its_last_hour(zone, day, hours):
 
 
 @given(zones, st.datetimes(datetime(2023, 1, 1), datetime(2025, 1, 1)))  # noqa: DTZ001
-@hypothesis_settings(max_examples=80, deadline=None)
+@hypothesis_settings(max_examples=80)
 def test_midnight_and_the_number_of_an_hour_give_the_hour_back(zone, moment):
     settings = Settings(timezone=zone)
     hour = moment.replace(tzinfo=UTC, minute=0, second=0, microsecond=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.core.schema import TOUCHED, empty
@@ -46,7 +46,6 @@ def so_far(frame: pl.DataFrame, name: str, entity: str, slot: int) -> float | No
 
 
 @given(HOURS)
-@settings(deadline=None)
 def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
     each = hourly(hours)
     groups = aggregates.of_groups(each, GROUPS)
@@ -64,7 +63,6 @@ def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
 
 
 @given(HOURS, st.lists(st.integers(0, 3), min_size=4, max_size=4))
-@settings(deadline=None)
 def test_members_in_any_parts_give_the_group(hours, part_of) -> None:
     each = hourly(hours)
     sums = aggregates.Sums()

@@ -36,14 +36,14 @@ def _length(rows: list[int]) -> float:
 
 
 @given(lists.filter(len), looks)
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_the_length_is_that_of_the_lists_alone(long, single):
     expected = np.log1p(np.array(long, dtype=np.float64)).mean()
     assert abs(_length([*long, *single]) - expected) < 1e-6
 
 
 @given(looks.filter(len))
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 def test_without_a_list_nothing_is_said_of_their_length(single):
     assert np.isnan(_length(single))
 

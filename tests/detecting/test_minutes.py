@@ -32,14 +32,14 @@ def test_a_screenful_at_a_time_is_not_even():
 
 
 @given(st.sets(st.integers(0, 59)))
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=200)
 def test_the_longest_run_is_that_of_the_minutes(minutes):
     marks = "".join("x" if minute in minutes else " " for minute in range(60))
     assert _shape(minutes)["unbroken"] == max(map(len, marks.split(" ")))
 
 
 @given(st.sets(st.integers(0, 59), max_size=FEWEST_STEPS))
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 def test_of_few_minutes_nothing_is_said(minutes):
     assert _shape(minutes)["even"] == 0
 
@@ -60,7 +60,7 @@ def test_a_script_leaves_equal_steps(statements):
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=30), st.integers(0, 99))
-@hypothesis_settings(max_examples=50, deadline=None)
+@hypothesis_settings(max_examples=50)
 def test_no_more_minutes_than_statements(statements, seed):
     masks = by_chance(statements, np.random.default_rng(seed)).tolist()
     for made, mask in zip(statements, masks, strict=True):

@@ -25,7 +25,7 @@ FLOATS = [(name, each) for name, each in COLUMNS if FRAMES[name].schema[each] ==
 SPREADS = [(name, each) for name, each in FLOATS if each.endswith(("_spread", "_within"))]
 #: No example is worth waiting for: each is a file or two.
 QUICK = hypothesis_settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

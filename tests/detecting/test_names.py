@@ -133,7 +133,7 @@ def _together(found: pl.DataFrame, names: dict[str, str]) -> set[frozenset[str]]
 
 
 @given(habits, st.randoms(use_true_random=False))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_who_is_grouped_by_use_does_not_depend_on_names(who, random):
     plain = [f"account{n}" for n in range(len(who))]
     plain += [f"table{n}" for n in range(4)] + ["program0", "program1"]

@@ -95,7 +95,7 @@ def test_where_not_all_are_known_all_are_usually_as_odd():
     ),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_usual_is_bounded_and_none_the_odder_for_the_order(surprises, chance):
     days = _days(surprises)
     if days.is_empty():

@@ -132,7 +132,7 @@ def _frame(history: dict[tuple[str, int], int]) -> pl.DataFrame:
 
 
 @given(histories, st.floats(0, 5))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 def test_what_rings_is_what_the_rule_says(history, bar):
     days = _frame(history)
     rung = {(name, day) for name, day in _rung(days, bar).select("entity", "day").iter_rows()}
@@ -140,7 +140,7 @@ def test_what_rings_is_what_the_rule_says(history, bar):
 
 
 @given(histories, st.integers(0, 29))
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_whether_a_day_rings_is_told_by_the_week_before_it(history, number):
     """So it is the same in whatever portions days are scored."""
     days = _frame(history)
@@ -151,7 +151,7 @@ def test_whether_a_day_rings_is_told_by_the_week_before_it(history, number):
 
 
 @given(histories | ties, st.floats(0.02, 3), st.integers(0, 10))
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=150)
 def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_day, skipped):
     days = _frame(history)
     first = DAY + timedelta(days=skipped)
@@ -175,7 +175,7 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
 
 
 @given(histories)
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 def test_a_budget_that_allows_everything_silences_nothing_loud(history):
     """A bar above all days keeps any budget; this one must be as low as the days themselves."""
     days = _frame(history)

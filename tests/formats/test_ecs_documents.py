@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from whole_alerts import HOSTILE, KINDS, alerts, named, whole
 
 from detector import registry
@@ -78,7 +78,6 @@ def test_the_template_takes_every_field_of_real_alerts_strictly(real):
     assert [each for alert in real for each in refused(alert)] == []
 
 
-@settings(deadline=None)
 @given(alerts())
 def test_the_template_takes_every_field_of_any_alert_strictly(alert):
     assert refused(alert) == []

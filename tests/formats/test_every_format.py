@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pycef
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from whole_alerts import KINDS, SEVERITIES, alerts, hostile, named, whole
 
 from detector import registry
@@ -25,7 +25,6 @@ LINKS = {
 }
 
 
-@settings(deadline=None)
 @given(alerts())
 def test_the_same_alert_gives_the_same_single_line(alert):
     for name, each in registry.formats().items():

@@ -56,7 +56,6 @@ def test_json_formats_keep_any_text_whole_on_one_ascii_line(name, text):
     assert inside(json.loads(line)) == alert
 
 
-@settings(deadline=None)
 @given(alerts())
 def test_json_formats_keep_any_alert(alert):
     for name in JSONS:
@@ -91,7 +90,7 @@ def test_cef_comes_back_equal_from_the_parser_of_rsyslog(kind, lognorm):
         assert fields["rt"] == "1707120000000"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.lists(st.text(max_size=60), min_size=20, max_size=60))
 def test_any_text_comes_back_equal_from_cef_and_leef(texts, lognorm):
     texts = [text for text in texts if text]
@@ -183,7 +182,6 @@ def test_line_formats_are_one_line_of_utf_8_without_control_characters(name, tex
     assert not hidden & {"\u202e", "\u2028", "\u2066"}
 
 
-@settings(deadline=None)
 @given(alerts())
 def test_line_formats_never_exceed_what_receivers_take(alert):
     for name, most in (("cef", 8192), ("leef", 4096), ("leef-tab", 4096), ("rfc5424", 8192)):
@@ -250,7 +248,6 @@ def test_a_hundred_kilobytes_are_cut_and_counted(text, lognorm, rsyslog):
     assert len(rfc5424.encode(alert)) <= 8192
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_visible_text_is_reversible_and_has_no_hidden_character(text):
     shown = visible(text, also=",")
@@ -276,7 +273,6 @@ def test_ordinary_text_is_left_alone(text, shown):
     assert visible(text) == shown
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(30, 200))
 def test_fitted_text_fits_and_begins_alike(text, most):
     short = fitted(text, most)
@@ -287,7 +283,6 @@ def test_fitted_text_fits_and_begins_alike(text, most):
         assert left == f"{len(text) - len(revealed(kept))} more)"
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=1), max_size=20), st.integers(20, 200))
 def test_a_list_fits_and_says_how_many_are_missing(names, most):
     short = listed(names, most)

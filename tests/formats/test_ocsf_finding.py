@@ -5,7 +5,7 @@ from functools import cache
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from whole_alerts import HOSTILE, KINDS, alerts, hostile, named, whole
 
@@ -50,7 +50,6 @@ def test_every_kind_of_entity_fits_the_published_schema(version, kind):
     assert errors(version, bare) == []
 
 
-@settings(deadline=None)
 @given(alerts())
 def test_any_alert_fits_the_published_schemas(alert):
     for version in VERSIONS:

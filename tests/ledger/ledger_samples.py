@@ -31,22 +31,36 @@ def events(*rows: dict) -> pl.DataFrame:
     return pl.DataFrame(full, schema=dict(EVENTS), orient="row")
 
 
+#: Few hours, so that events share them, on both sides of the midnights of several zones.
+_hours = st.sampled_from(
+    [datetime(2024, 3, 30, hour, tzinfo=UTC) for hour in (18, 22, 23)]
+    + [datetime(2024, 3, 31, hour, tzinfo=UTC) for hour in (0, 21, 22)]
+)
+_moments = st.builds(
+    lambda hour, micros: hour + timedelta(microseconds=micros),
+    _hours,
+    st.integers(0, 3_599_999_999),
+)
+#: Most are reads by one person, so that parts of a log have sums of the same key.
+_accounts = st.sampled_from(["ann", "ann", "ann", "bob", "cy\nd"])
+_actions = st.sampled_from(["read", "read", "read", *ACTIONS])
+
 _name = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é", ""]))
+
+_amounts = st.one_of(st.none(), st.integers(0, 2**40))
 
 one_event = st.fixed_dictionaries(
     {
-        "timestamp": st.datetimes(datetime(2024, 3, 30), datetime(2024, 4, 1)).map(  # noqa: DTZ001
-            lambda moment: moment.replace(tzinfo=UTC)
-        ),
-        "account": st.sampled_from(["ann", "bob", "cy\nd"]),
+        "timestamp": _moments,
+        "account": _accounts,
         "client_address": _name,
         "application": _name,
         "database": _name,
         "object": _name,
         "other_objects": st.one_of(st.none(), st.lists(st.sampled_from(["a", "b", "c"]))),
-        "action": st.sampled_from(ACTIONS),
-        "rows": st.one_of(st.none(), st.integers(0, 2**40)),
-        "bytes": st.one_of(st.none(), st.integers(0, 2**40)),
+        "action": _actions,
+        "rows": _amounts,
+        "bytes": _amounts,
         "duration_ms": st.none(),
         "statement": _name,
         "success": st.booleans(),
@@ -56,6 +70,21 @@ one_event = st.fixed_dictionaries(
 some_events = st.lists(one_event, max_size=30).map(
     lambda rows: pl.DataFrame(rows, schema=dict(EVENTS), orient="row")
 )
+
+
+@st.composite
+def in_parts(draw: st.DrawFn) -> list[pl.DataFrame]:
+    """Four parts of a log, in which some events meet one of another part in all that sums go by."""
+    parts: list[list[dict]] = [[], [], [], []]
+    for one in draw(st.lists(one_event, max_size=12)):
+        place = draw(st.integers(0, 3))
+        parts[place].append(one)
+        if draw(st.booleans()):
+            amounts = draw(st.fixed_dictionaries({"rows": _amounts, "bytes": _amounts}))
+            later = one["timestamp"].replace(minute=draw(st.integers(0, 59)))
+            other = {**one, **amounts, "timestamp": later, "success": draw(st.booleans())}
+            parts[(place + draw(st.integers(1, 3))) % 4].append(other)
+    return [pl.DataFrame(rows, schema=dict(EVENTS), orient="row") for rows in parts]
 
 
 def write_log(path: Path, *lines: dict | str) -> Path:

@@ -2,7 +2,7 @@ import contextlib
 import os
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detector import registry
@@ -185,7 +185,6 @@ def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
 
 @given(st.binary(max_size=200) | st.text(alphabet='ab,;"\r\n\t0', max_size=60).map(str.encode))
 @example(b"foo,bar\na\rb,c\n")
-@settings(deadline=None)  # the first call loads libraries
 def test_whatever_a_file_holds_it_is_recognised_or_told(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "log"
     path.write_bytes(data)

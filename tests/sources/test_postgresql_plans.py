@@ -13,9 +13,7 @@ from detector.core.settings import Settings
 from detector.readers.blocks import records
 from detector.readers.compression import chunks
 
-FAST = settings(
-    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = "SELECT * FROM person"
 
 

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 
 SOURCE = "mysql_slow_log"
 DATA = Path(__file__).parents[1] / "data" / SOURCE
-FAST = settings(
-    deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FAST = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 HEAD = b"# User@Host: "
 REAL = content(DATA / "mariadb10.11-full.log.gz")
 

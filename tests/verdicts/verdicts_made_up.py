@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -85,13 +86,47 @@ expectations = st.builds(
     why=st.just("audit"),
     alert=st.none() | st.just("a1"),
 )
-sights = st.builds(
-    Seen,
-    entity_kind=st.sampled_from(["account", "object"]),
-    entity=st.sampled_from(["eve", "bob"]),
-    day=days,
-    families=families,
-    rows=amounts,
-    unknown_rows_statements=amounts,
-    records_out=st.none() | amounts,
-)
+_some_families = st.frozensets(st.sampled_from(sorted(FIRST)), min_size=1)
+
+
+def _up_to(draw: st.DrawFn, accepted: int, growth: float, above: bool) -> int:
+    """An amount at or below what is still accepted; with ``above``, just above it."""
+    limit = int(growth * accepted)
+    return limit + 1 if above else draw(st.sampled_from([limit]) | st.integers(0, limit))
+
+
+#: The parts of the rule, each of which an example can break alone; "" breaks none.
+PARTS = ("", "entity", "too early", "too late", "reasons", "rows", "unknown", "out")
+
+
+@st.composite
+def expected_and_seen(draw: st.DrawFn, wrong: str) -> tuple[Expectation, Seen, float]:
+    """An expectation, what it holds back but for the one thing that is ``wrong``, and a growth."""
+    growth = draw(st.sampled_from([1.0, 1.5, 2.0, 3.7, 100.0]))
+    until, length = draw(days), timedelta(days=draw(st.integers(1, 40)))
+    first = until - length + timedelta(days=1)
+    known = draw(_some_families) - ({"origin"} if wrong == "reasons" else set()) or {"volume"}
+    expected = replace(
+        draw(expectations),
+        families=frozenset(known),
+        until=until,
+        after=until - length
+        if wrong == "too early"
+        else draw(st.sampled_from([None, until - length])),
+        records_out=draw(amounts if wrong == "out" else st.none() | amounts),
+    )
+    of_known = draw(st.frozensets(st.sampled_from(sorted(known)), min_size=1))
+    day = {"too early": first - timedelta(days=1), "too late": until + timedelta(days=1)}
+    out = _up_to(draw, expected.records_out or 0, growth, wrong == "out")
+    sight = Seen(
+        entity_kind=expected.entity_kind,
+        entity=expected.entity + ("x" if wrong == "entity" else ""),
+        day=day.get(wrong, draw(st.sampled_from([first, until]))),
+        families=of_known | ({"origin"} if wrong == "reasons" else set()),
+        rows=_up_to(draw, expected.rows, growth, wrong == "rows"),
+        unknown_rows_statements=_up_to(
+            draw, expected.unknown_rows_statements, growth, wrong == "unknown"
+        ),
+        records_out=out if wrong == "out" else draw(st.sampled_from([None, out])),
+    )
+    return expected, sight, growth
