@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+import time
 from itertools import combinations
 
 import pytest
@@ -250,21 +251,112 @@ def test_two_processes_do_not_deliver_at_once(tmp_path):
     assert deliver(tmp_path, [sink.route()], ONCE) is not None
 
 
+def aged(folder, days, *tables):
+    """As if so many days had passed since what the tables say."""
+    columns = {"alerts": "put_at", "deliveries": "settled_at"}
+    with Outbox.open(folder) as box, box.transaction() as rows:
+        for table in tables:
+            change = f"UPDATE {table} SET {columns[table]} = {columns[table]} - ?"
+            rows.execute(change, (days * 86_400,))
+
+
+def remembered(folder):
+    """Of each alert, whether the outbox still has its text after it was pruned."""
+    with Outbox.open(folder) as box:
+        box.prune()
+        with box.transaction() as rows:
+            return [bool(body) for (body,) in rows.execute("SELECT body FROM alerts ORDER BY seq")]
+
+
 def test_the_text_of_old_alerts_is_forgotten_but_not_that_they_were_sent(tmp_path):
     put(tmp_path, [made(1), made(2)], "scripted", "dead")
     deliver(tmp_path, [Scripted(taken).route()], ONCE)
     with Outbox.open(tmp_path) as box:
         admin.drop(box, [made(1)["id"]], "dead")
-        with box.transaction() as rows:
-            rows.execute("UPDATE alerts SET put_at = put_at - ?", ((KEPT + 1) * 86_400,))
-        box.prune()
-        with box.transaction() as rows:
-            bodies = [bool(body) for (body,) in rows.execute("SELECT body FROM alerts")]
-    assert bodies == [False, True]
+    aged(tmp_path, KEPT + 1, "alerts", "deliveries")
+    assert remembered(tmp_path) == [False, True]
     assert put(tmp_path, [made(1)]) == 0
     sink = Scripted(taken)
     deliver(tmp_path, [sink.route()], ONCE)
     assert sink.got == []
+
+
+@pytest.mark.parametrize("way", ["delivered", "below", "dropped"])
+def test_the_days_until_its_text_is_forgotten_count_from_when_the_last_sink_settled_it(
+    tmp_path, way
+):
+    """A sink that was down for two months settles what was put before them."""
+    put(tmp_path, [made(1, severity="low")], "scripted", "late")
+    deliver(tmp_path, [Scripted(taken).route()], ONCE)
+    aged(tmp_path, 2 * KEPT, "alerts", "deliveries")
+    assert remembered(tmp_path) == [True]
+    if way == "dropped":
+        with Outbox.open(tmp_path) as box:
+            assert admin.drop(box, [], "late") == 1
+    else:
+        least = {"minimum_severity": "high"} if way == "below" else {}
+        deliver(tmp_path, [Scripted(taken).route("late", **least)], ONCE)
+    assert remembered(tmp_path) == [True]
+    aged(tmp_path, KEPT - 0.1, "deliveries")
+    assert remembered(tmp_path) == [True]
+    aged(tmp_path, 0.2, "deliveries")
+    assert remembered(tmp_path) == [False]
+
+
+def test_the_text_of_a_dead_letter_is_never_forgotten(tmp_path):
+    """A person may try it again years later, and needs to read what was refused."""
+    put(tmp_path, [made(1), made(2)])
+    first = made(1)["id"]
+
+    def picky(items):
+        return [Refused("no") if each.alert["id"] == first else Delivered() for each in items]
+
+    deliver(tmp_path, [Scripted(picky).route(refusals=1)], ONCE)
+    aged(tmp_path, 900, "alerts", "deliveries")
+    assert remembered(tmp_path) == [True, False]
+    with Outbox.open(tmp_path) as box:
+        assert [each.id for each in admin.aside(box)] == [first]
+        assert admin.retry(box, [first], None) == 1
+    sink = Scripted(taken)
+    deliver(tmp_path, [sink.route()], ONCE)
+    assert flat(sink) == [first]
+    assert remembered(tmp_path) == [True, False]
+
+
+def test_a_batch_of_which_some_arrived_begins_the_pauses_anew(tmp_path):
+    """A sink that takes some is up: it is asked again soon, however long it failed before."""
+    put(tmp_path, [made(n) for n in range(4)])
+    busy = Scripted(lambda items: all_of(items, Later("busy")))
+    for attempts in (1, 2, 3, 4):
+        deliver(tmp_path, [busy.route()], ONCE)
+        due_now(tmp_path)
+        with Outbox.open(tmp_path) as box:
+            assert box.state("scripted").attempts == attempts
+    before = time.time()
+    half = Scripted(lambda items: [Delivered(), *all_of(items[1:], Later("busy"))])
+    (report,) = deliver(tmp_path, [half.route()], ONCE)
+    assert (report.delivered, report.waiting) == (1, 3)
+    with Outbox.open(tmp_path) as box:
+        state = box.state("scripted")
+    assert state.attempts == 1
+    assert state.next_try - before < backoff.FIRST + 60
+    assert state.next_try > before + backoff.FIRST / 2
+
+
+def test_what_is_retried_by_hand_has_all_its_refusals_again(tmp_path):
+    put(tmp_path, [made(1)])
+    refusing = Scripted(lambda items: all_of(items, Refused("no")))
+    for _ in range(2):
+        deliver(tmp_path, [refusing.route(refusals=2)], ONCE)
+        due_now(tmp_path)
+    with Outbox.open(tmp_path) as box:
+        assert [each.refusals for each in admin.aside(box)] == [2]
+        admin.retry(box, [], None)
+    (report,) = deliver(tmp_path, [refusing.route(refusals=2)], ONCE)
+    assert (report.waiting, report.aside) == (1, 0)
+    due_now(tmp_path)
+    (report,) = deliver(tmp_path, [refusing.route(refusals=2)], ONCE)
+    assert (report.waiting, report.aside) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -296,9 +388,26 @@ def test_an_outbox_of_before_alerts_had_digests_is_taken_over(tmp_path):
     with Outbox.open(tmp_path) as box, box.transaction() as rows:
         rows.execute("UPDATE alerts SET body = '' WHERE id = ?", (made(2)["id"],))
         rows.execute("ALTER TABLE alerts DROP COLUMN digest")
+        rows.execute("ALTER TABLE deliveries DROP COLUMN settled_at")
         rows.execute("PRAGMA user_version = 1")
     with Outbox.open(tmp_path) as box:
         assert [alert["id"] for alert in box.alerts()] == [made(1)["id"]]
+
+
+def test_an_outbox_that_does_not_say_when_alerts_were_settled_keeps_their_text_as_of_now(tmp_path):
+    put(tmp_path, [made(1)])
+    deliver(tmp_path, [Scripted(taken).route()], ONCE)
+    put(tmp_path, [made(2)])
+    aged(tmp_path, 2 * KEPT, "alerts")
+    with Outbox.open(tmp_path) as box, box.transaction() as rows:
+        rows.execute("ALTER TABLE deliveries DROP COLUMN settled_at")
+        rows.execute("PRAGMA user_version = 2")
+    assert remembered(tmp_path) == [True, True]
+    aged(tmp_path, KEPT + 1, "deliveries")
+    assert remembered(tmp_path) == [False, True]
+    sink = Scripted(taken)
+    deliver(tmp_path, [sink.route()], ONCE)
+    assert flat(sink) == [made(2)["id"]]
 
 
 def test_another_program_s_database_is_refused_and_not_touched(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from delivery_made_up import item, made, route
 from receivers.brokers import TOPIC, cluster, consumed
@@ -69,3 +71,40 @@ def test_it_waits_for_all_replicas_and_checks_hosts(monkeypatch):
     assert secured["ssl.endpoint.identification.algorithm"] == "https"
     assert secured["ssl.ca.location"] == "/ca.pem"
     assert secured["sasl.password"] == "s3cret"
+
+
+class Remembering:
+    """A producer that notes what befalls it; ``reports`` says whether it answers."""
+
+    made: ClassVar[list[Remembering]] = []
+    reports = False
+
+    def __init__(self, _settings, **_):
+        self.open, self.purged = [], False
+        self.made.append(self)
+
+    def produce(self, _topic, *, on_delivery, **_):
+        self.open.append(on_delivery)
+
+    def flush(self, _seconds):
+        while self.reports and self.open:
+            self.open.pop()(None, None)
+        return len(self.open)
+
+    def purge(self):
+        self.purged, self.open = True, []
+
+
+def test_after_a_failure_a_new_producer_begins_and_the_old_one_sends_nothing_more(monkeypatch):
+    """Otherwise what is told as late would still be sent, behind what is sent again."""
+    monkeypatch.setattr("confluent_kafka.Producer", Remembering)
+    monkeypatch.setattr(Remembering, "made", [])
+    there = route("kafka://127.0.0.1:9/alerts", timeout=0.05)
+    with there.sink.open(there.target, there.format) as sending:
+        assert isinstance(sending([item(1)])[0], Later)
+        (first,) = Remembering.made
+        assert first.purged
+        monkeypatch.setattr(Remembering, "reports", True)
+        for n in (1, 2):
+            assert sending([item(n)]) == [Delivered()]
+        assert len(Remembering.made) == 2  # one that delivers is kept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email
 import json
+import smtplib
+import socket
 from email import policy
 
 import pytest
@@ -25,8 +27,8 @@ class Box:
         return self.answer
 
 
-def send(port, items, scheme="smtp", **table):
-    there = route(f"{scheme}://127.0.0.1:{port}", **PEOPLE, **table)
+def send(port, items, scheme="smtp", host="127.0.0.1", **table):
+    there = route(f"{scheme}://{host}:{port}", **PEOPLE, **table)
     with there.sink.open(there.target, there.format) as sending:
         return sending(items)
 
@@ -82,6 +84,33 @@ def test_starttls_and_login(certificates, monkeypatch):
             send(port, [item(2)], **known)
     assert "wr0ng" not in str(caught.value)
     assert len(box.mails) == 1
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A host of another network, which in truth is this one."""
+    name = "mail.office.example"
+
+    def connect(_server, _host, port, timeout):
+        return socket.create_connection(("127.0.0.1", port), timeout)
+
+    monkeypatch.setattr(smtplib.SMTP, "_get_socket", connect)
+    return name
+
+
+def test_no_mail_goes_to_another_host_without_tls_even_where_no_ca_is_named(elsewhere):
+    box = Box()
+    with mailbox(box.take) as port, pytest.raises(Unreachable, match="STARTTLS"):
+        send(port, [item(1)], host=elsewhere)
+    assert box.mails == []
+
+
+def test_without_a_ca_another_host_is_held_against_what_the_system_trusts(elsewhere, certificates):
+    box = Box()
+    secured = certificates.server_side()
+    with mailbox(box.take, secured) as port, pytest.raises(Unreachable, match="not trusted"):
+        send(port, [item(1)], host=elsewhere)
+    assert box.mails == []
 
 
 def test_tls_from_the_start_and_certificates_are_checked(certificates):

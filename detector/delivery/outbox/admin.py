@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from detector.delivery.outbox.store import Outbox
 
-#: ?1 is a sink or null for all, ?2 a JSON list of ids, empty for all.
+#: ?1 is a sink or null for all, ?2 a JSON list of ids, empty for all, ?3 the time now.
 RETRY: Final = """
 UPDATE deliveries SET state = 'waiting', refusals = 0, next_try = 0.0
 WHERE state IN ('waiting', 'aside') AND (?1 IS NULL OR sink = ?1) AND (?2 = '[]'
     OR seq IN (SELECT seq FROM alerts WHERE id IN (SELECT value FROM json_each(?2))))
 """
 DROP: Final = """
-UPDATE deliveries SET state = 'dropped'
+UPDATE deliveries SET state = 'dropped', settled_at = ?3
 WHERE state IN ('waiting', 'aside') AND (?1 IS NULL OR sink = ?1) AND (?2 = '[]'
     OR seq IN (SELECT seq FROM alerts WHERE id IN (SELECT value FROM json_each(?2))))
 """
@@ -98,7 +99,7 @@ def retry(box: Outbox, ids: Sequence[str], sink: str | None) -> int:
 def drop(box: Outbox, ids: Sequence[str], sink: str | None) -> int:
     """Gives up what was set aside or waits; how many. No ``ids``: all of the sink."""
     with box.transaction() as rows:
-        return rows.execute(DROP, _chosen(ids, sink)).rowcount
+        return rows.execute(DROP, (*_chosen(ids, sink), time.time())).rowcount
 
 
 def _chosen(ids: Sequence[str], sink: str | None) -> tuple[str | None, str]:

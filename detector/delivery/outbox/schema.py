@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,15 @@ FILE: Final = "outbox.sqlite"
 MARK: Final = "outbox.made"
 #: Of SQLite's header, so that the file says whose it is ("dtob").
 APPLICATION: Final = 0x64746F62
-VERSION: Final = 2
+VERSION: Final = 3
 _SAID: Final = b"outbox.sqlite was made here. If it is missing or empty, something was lost.\n"
 #: Milliseconds to wait for another process's transaction.
 PATIENCE: Final = 30_000
 
 #: ``digest`` is what ``digest`` makes of an alert's row, empty where its text was forgotten.
 #: ``deliveries`` has one row for each alert and sink: ``waiting``, ``delivered``, ``aside`` after
-#: too many refusals, ``below`` the sink's minimum severity, or ``dropped`` by a person.
+#: too many refusals, ``below`` the sink's minimum severity, or ``dropped`` by a person. Of the last
+#: two and of ``delivered``, ``settled_at`` says since when (seconds since 1970).
 TABLES: Final = """
 CREATE TABLE alerts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -51,10 +53,11 @@ CREATE TABLE deliveries (
     refusals INTEGER NOT NULL DEFAULT 0,
     next_try REAL NOT NULL DEFAULT 0,
     words TEXT NOT NULL DEFAULT '',
+    settled_at REAL,
     PRIMARY KEY (sink, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX waiting ON deliveries (sink, seq) WHERE state = 'waiting';
-CREATE INDEX unsettled ON deliveries (seq) WHERE state IN ('waiting', 'aside');
+CREATE INDEX by_alert ON deliveries (seq);
 """
 
 
@@ -112,8 +115,7 @@ def _demand_there(folder: Path) -> None:
 def _prepare(made: sqlite3.Connection, folder: Path) -> None:
     """Makes the tables where there are none. Two processes may come at the same time."""
     if _number(made, "application_id") == APPLICATION:
-        if _number(made, "user_version") == 1:
-            _digest_all(made)
+        _update(made)
         _demand_version(made, folder)
         return
     made.execute("BEGIN IMMEDIATE")
@@ -130,8 +132,10 @@ def _prepare(made: sqlite3.Connection, folder: Path) -> None:
     _demand_version(made, folder)
 
 
-def _digest_all(made: sqlite3.Connection) -> None:
-    """From version 1, which had no digests."""
+def _update(made: sqlite3.Connection) -> None:
+    """From older versions: 1 had no digests, and 2 did not say when an alert was settled."""
+    if _number(made, "user_version") not in {1, 2}:
+        return
     made.execute("BEGIN IMMEDIATE")
     if _number(made, "user_version") == 1:
         made.execute("ALTER TABLE alerts ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
@@ -139,6 +143,16 @@ def _digest_all(made: sqlite3.Connection) -> None:
         made.execute(
             "UPDATE alerts SET digest = digest(id, entity, severity, body) WHERE body <> ''"
         )
+        made.execute("PRAGMA user_version = 2")
+    if _number(made, "user_version") == 2:
+        made.execute("ALTER TABLE deliveries ADD COLUMN settled_at REAL")
+        # When is not known: text is kept too long rather than too short.
+        made.execute(
+            "UPDATE deliveries SET settled_at = ? WHERE state NOT IN ('waiting', 'aside')",
+            (time.time(),),
+        )
+        made.execute("DROP INDEX IF EXISTS unsettled")
+        made.execute("CREATE INDEX IF NOT EXISTS by_alert ON deliveries (seq)")
         made.execute(f"PRAGMA user_version = {VERSION}")
     made.execute("COMMIT")
 

@@ -18,7 +18,8 @@ from detector.core.errors import OutboxError
 from detector.delivery.outbox.backoff import due
 from detector.delivery.outbox.schema import FILE, connect, digest
 
-#: Days after which a settled alert is kept by its id alone, so that it is not sent again.
+#: Days after which an alert that all sinks have settled is kept by its id alone, so that it is not
+#: sent again.
 KEPT = 30
 DAY = 86_400
 #: Rows looked through for a batch once it has one; the rest waits for the next.
@@ -181,9 +182,10 @@ class Outbox:
             return
         with self.transaction() as rows:
             rows.executemany(
-                "UPDATE deliveries SET state = 'below' WHERE sink = ? AND state = 'waiting'"
+                "UPDATE deliveries SET state = 'below', settled_at = ?"
+                " WHERE sink = ? AND state = 'waiting'"
                 " AND seq IN (SELECT seq FROM alerts WHERE severity = ?)",
-                [(name, severity) for severity in below],
+                [(time.time(), name, severity) for severity in below],
             )
 
     def batch(self, name: str, most: int, now: float, *, apart: bool) -> list[Entry]:
@@ -245,8 +247,9 @@ class Outbox:
         """What became of a batch, and when the sink may be tried again."""
         with self.transaction() as rows:
             rows.executemany(
-                "UPDATE deliveries SET state = 'delivered', words = '' WHERE sink = ? AND seq = ?",
-                [(name, seq) for seq in delivered],
+                "UPDATE deliveries SET state = 'delivered', words = '', settled_at = ?"
+                " WHERE sink = ? AND seq = ?",
+                [(time.time(), name, seq) for seq in delivered],
             )
             rows.executemany(
                 "UPDATE deliveries SET state = ?, refusals = refusals + 1, words = ?, next_try = ?"
@@ -266,11 +269,15 @@ class Outbox:
             )  # fmt: skip
 
     def prune(self) -> None:
-        """Forgets the text of what was settled long ago, not that it was."""
+        """Forgets the text of what all sinks settled long ago, not that they did.
+
+        An alert that waits or was set aside keeps its text, and one for no sink counts as settled
+        since it was put.
+        """
         with self.transaction() as rows:
             rows.execute(
-                "UPDATE alerts SET body = '', digest = '' WHERE body <> '' AND put_at < ?"
+                "UPDATE alerts SET body = '', digest = '' WHERE body <> '' AND put_at < ?1"
                 " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = alerts.seq"
-                " AND d.state IN ('waiting', 'aside'))",
+                " AND (d.state IN ('waiting', 'aside') OR d.settled_at >= ?1))",
                 (time.time() - KEPT * DAY,),
             )
