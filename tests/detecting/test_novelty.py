@@ -106,3 +106,28 @@ def test_a_program_rolled_out_to_half_of_the_colleagues_says_nothing_and_a_table
     assert felt("application", 1) == 1.5
     assert 0 < felt("application", 2) < 1.5
     assert felt("object", 6) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("colleagues", "alike", "left"),
+    [
+        (0, 0, 1.0),
+        (1, 0, 1.0),
+        # One colleague is no site: against FEW, it takes two thirds and not all.
+        (1, 1, 1 - (1 / 3) / 0.5),
+        (2, 1, 1 - (1 / 3) / 0.5),
+        (3, 1, 1 - (1 / 3) / 0.5),
+        (4, 1, 1 - (1 / 4) / 0.5),
+        (2, 2, 0.0),
+        (4, 2, 0.0),
+        (9, 4, 1 - (4 / 9) / 0.5),
+    ],
+)
+def test_what_is_new_says_less_by_the_share_of_colleagues_who_have_it_too(colleagues, alike, left):
+    new = np.zeros((colleagues + 1, 1))
+    new[: alike + 1] = 1.5
+    active = np.ones(new.shape, dtype=bool)
+    codes, places = np.zeros(len(new), dtype=int), [np.arange(len(new))]
+    found = novelty.unlike_colleagues(new, active, codes, places)
+    assert found[0, 0] == pytest.approx(1.5 * left)
+    assert not found[alike + 1 :].any()

@@ -161,3 +161,25 @@ def test_nothing_of_the_alert_is_lost():
 def test_an_infinity_is_null_and_not_broken_json():
     told = json.loads(ocsf.encode(whole(pace=float("inf"))))
     assert told["unmapped"]["pace"] is None
+
+
+def test_of_more_than_ten_odd_features_the_ten_oddest_are_told_and_equal_ones_by_name():
+    odd = {f"odd_{n:02}": {"value": float(n), "surprise": 1.0 + n} for n in range(12)}
+    rest = {
+        "b_equal": {"value": 7.0, "surprise": 5.0},
+        "barely": {"value": 1.0, "surprise": ocsf.ANOMALOUS},
+        "usual": {"value": 1.0, "surprise": 0.999},
+        "unseen": {"value": None, "surprise": 99.0},
+        "unjudged": {"value": 1.0, "surprise": None},
+    }
+
+    def told(features):
+        (analysis,) = ocsf.finding(whole(features=features))["anomaly_analyses"]
+        names = [each["observation_parameter"] for each in analysis["anomalies"]]
+        assert [each["observation_parameter"] for each in analysis["baselines"][2:]] == names[1:]
+        assert {each["observations"][0]["value"] for each in analysis["baselines"][2:]} == {"0"}
+        return names[1:]
+
+    wanted = [f"odd_{n:02}" for n in (11, 10, 9, 8, 7, 6, 5)]
+    assert told({**odd, **rest}) == [*wanted, "b_equal", "odd_04", "odd_03"]
+    assert told(rest) == ["b_equal", "barely"]

@@ -98,3 +98,17 @@ def test_a_key_that_never_ends_does_not_fill_the_memory() -> None:
     for _ in range(9):
         found.add(table)
         assert len(found.waiting) <= statement_merge.MOST
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [([True, True], True), ([True, False], False), ([False, True], False), ([False] * 2, False),
+     ([True, None], True), ([None, False], False)],
+)  # fmt: skip
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_statement_succeeded_where_none_of_its_entries_failed(said, wanted, cut) -> None:
+    """One that failed half way is a failure, whichever of its entries says so, in any piece."""
+    table = entries([(0, "x")] * len(said)).with_columns(success=pl.Series(said, dtype=pl.Boolean))
+    found = Folding()
+    events = [found.add(part) for part in (table[:cut], table[cut:])]
+    assert pl.concat([*events, found.finish()])["success"].to_list() == [wanted]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -132,3 +133,21 @@ def test_no_file_stays_open_when_its_hash_is_done_or_given_up(kit: Kit) -> None:
         until(watcher, lambda: the_log(watcher).unhashed)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert Hashing().step({}, finish=True) == []
+
+
+def test_a_log_that_is_cut_while_it_is_hashed_has_no_hash_and_counts_once(kit: Kit) -> None:
+    """The hash of what is left would let the whole log, from a copy of it, count again."""
+    append(kit.logs / "audit.log", as_lines(SOME))
+    whole = (kit.logs / "audit.log").read_bytes()
+    with kit.watching() as watcher:
+        until(watcher, lambda: counted(watcher) == SOME.height)
+        rotated(kit)
+        until(watcher, lambda: the_log(watcher).unhashed)
+        os.truncate(kit.logs / "audit.log.1", len(whole) - 5 * SMALL)
+        watcher.finish()
+        log = the_log(watcher)
+        assert (log.unhashed, log.content) == (False, "")
+        assert counted(watcher) == SOME.height + THEN.height
+        (kit.logs / "copy.log").write_bytes(whole)
+        watcher.finish()
+        assert counted(watcher) == SOME.height + THEN.height

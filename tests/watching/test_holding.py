@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from watched import Kit, append, as_lines, counted, events_on
@@ -22,6 +24,7 @@ from detector.ledger.ingest import Ingested, ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import recognise
 from detector.watch.ledger_lease import Holding
+from detector.watch.log_position import Log
 from detector.watch.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
@@ -182,3 +185,35 @@ def test_the_commands_refuse_and_say_how_to_mend(tmp_path: Path) -> None:
     assert "1 file known" in done.stderr
     hours = Ledger.open(tmp_path / "ledger", None).hours()
     assert int(hours["statements"].sum()) == SOME.height
+
+
+READ = Log(1, "a.ndjson", 1, 1, "ndjson", "growing", position=90, events=3)
+
+
+@pytest.mark.parametrize(
+    ("log", "owes"),
+    [
+        (READ, True),
+        (replace(READ, listed=True), False),
+        (replace(READ, stage="ended", unhashed=True), True),
+        (replace(READ, stage="ended", content="1f"), True),
+        (replace(READ, stage="ended", content="1f", listed=True), False),
+        # Without a hash, the ledger cannot name it, now or ever.
+        (replace(READ, stage="ended"), False),
+        (replace(READ, stage="copy"), False),
+        (replace(READ, form="pipe"), False),
+        (replace(READ, events=0), False),
+    ],
+    ids=lambda part: part if isinstance(part, bool) else f"{part.stage} {part.form}",
+)
+def test_a_log_that_the_ledger_does_not_name_yet_keeps_others_out_even_once_it_has_ended(
+    tmp_path: Path, log: Log, owes: bool
+) -> None:
+    """Batch would take it for new, though all of its days are in the ledger."""
+    ledger = Ledger.open(tmp_path / "ledger", "UTC")
+    state = SimpleNamespace(
+        logs=lambda: [log], facts=lambda: {"id": "mine"}, days=list, folder=tmp_path / "state"
+    )
+    Holding(ledger, state).leave()
+    held = lease.load(ledger.path)
+    assert (held and held.logs) == (1 if owes else None)
