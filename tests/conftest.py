@@ -17,8 +17,18 @@ FRESH = os.environ.get("DETECTOR_FRESH_SEEDS") == "1"
 settings.register_profile("detector", deadline=None, derandomize=not FRESH, print_blob=True)
 settings.load_profile("detector")
 
+# What ``scripts/test`` without --all draws: see ``properties``.
+settings.register_profile("quick", max_examples=settings().max_examples // 5)
+
 UMASK = os.umask(0o022)
 os.umask(UMASK)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, or one process would be left with them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @dataclass(frozen=True)

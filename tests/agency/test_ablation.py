@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(
     r"^\| (?P<left_out>[^|]+) \| (?P<exposure>[01]\.\d{3}) \| \d+\.\d\d \|", re.MULTILINE
 )
 
 
+@pytest.mark.slow
 def test_a_small_agency_is_judged_with_all_parts_and_without_some() -> None:
     asked = ("--seed", "353", "--accounts", "200", "--only", "group), and")
     done = subprocess.run(

@@ -14,6 +14,7 @@ import pytest
 from alerts_made_up import DAY, made, model, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.alerts import episode_store, ongoing
 from detector.alerts.alert import alert_id
@@ -209,7 +210,11 @@ histories = st.lists(
 
 
 @given(histories, st.lists(st.integers(1, 20), max_size=4))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_days_scored_together_or_apart_or_twice_say_the_same(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any], cuts: list[int]
 ) -> None:

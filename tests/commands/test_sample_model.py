@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
 
 
+@pytest.mark.slow
 def test_the_sample_model_made_again_gives_the_same_scores(detector, tmp_path):
     common = ["--directory", AGENCY / "directory.csv", "--ledger", tmp_path / "ledger"]
     made = detector(

@@ -103,6 +103,7 @@ def test_scores_have_the_promised_columns(place, ledger, detector, tmp_path):
     assert set(scores["alert_id"].drop_nulls()) == ids
 
 
+@pytest.mark.slow
 def test_one_day_at_a_time_is_the_same_as_all_at_once(place, ledger, detector, tmp_path):
     import shutil
 
@@ -143,6 +144,7 @@ def test_the_same_dump_under_another_name_changes_nothing(place, ledger, detecto
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_alert_stays_when_later_days_are_scored(place, ledger, detector, tmp_path):
     days = sorted(place.glob("2024-02-0*.parquet"))
     before: list[dict] = []
@@ -166,6 +168,7 @@ def test_json_on_stdout_is_one_document_with_the_alerts(place, ledger, detector,
     assert told["alerts_a_day"] == told["unseen_alerts"] == len(begun)
 
 
+@pytest.mark.slow
 def test_days_of_training_are_not_counted_in_the_rate(place, ledger, detector, tmp_path):
     logs = [place / "past", place / "2024-02-05.parquet"]
     ran = detector(*_score(place, logs, ledger, tmp_path / "out"), "--json")

@@ -313,6 +313,7 @@ def eve_s_level(model):
     return own.select(pl.col("rows_centre").exp() - 1).item()
 
 
+@pytest.mark.slow
 def test_retraining_without_the_confirmed_days_lowers_the_level_and_says_so(
     detector, tmp_path, monkeypatch
 ):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from proof.run import judge
 from proof.story import SERVED, alert, noted
 
@@ -15,6 +16,7 @@ from detector import registry
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prove_delivery"
 
 
+@pytest.mark.slow
 def test_every_alert_arrives_whatever_befalls_sinks_and_detector():
     done = subprocess.run(
         [sys.executable, SCRIPT, "--rounds", "5", "--alerts", "150", "--seed", "7"],

@@ -148,6 +148,7 @@ def test_no_line_that_ends_is_half_a_line_nor_do_writers_mix(tmp_path):
     assert sorted(lines) == sorted(item(n).payload for n in expected)
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
     code = textwrap.dedent(
         """

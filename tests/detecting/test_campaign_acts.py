@@ -174,6 +174,7 @@ def test_honest_people_stay_as_they_were(honest, staged):
     assert set(touched["dimension"]) == set(honest.touched["dimension"])
 
 
+@pytest.mark.slow
 def test_a_model_finds_the_loud_campaigns_it_was_not_shown(honest, model, stage):
     """Staged after training, on the real path: ledger, features, judges, threshold."""
     loud = ("burst", "flat_month", "weekend_nights")

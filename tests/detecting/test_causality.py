@@ -166,6 +166,7 @@ class Book:
         return self.office.since(since).before(until + timedelta(days=1))
 
 
+@pytest.mark.slow
 def test_three_weeks_at_once_are_their_single_days(robbed_log, model):
     """Scores, alerts and ids, read from the ledger as ``detector score`` reads it."""
     some = days(SCORED[0] - timedelta(days=7), 21)
@@ -181,6 +182,7 @@ def test_three_weeks_at_once_are_their_single_days(robbed_log, model):
     assert len(alerts[0]) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [1, 7])
 def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     robbed_log, model, many
@@ -230,6 +232,7 @@ def test_a_day_without_any_log_before_it_is_scored(robbed, model):
     assert alone.score(model, [CUT]).filter("alarming")["entity"].is_in(["agent00"]).any()
 
 
+@pytest.mark.slow
 def test_an_alert_once_raised_is_never_rewritten(robbed_log, model):
     """Scored again each day over all that is known by then, as a daily run with overlap would."""
     before: list[Alert] = []

@@ -131,6 +131,7 @@ def test_days_with_few_records_never_alert(scored):
     assert scored.filter("alarming")["rows"].min() >= Settings().minimum_records
 
 
+@pytest.mark.slow
 def test_the_threshold_follows_the_budget_and_nothing_of_the_future(robbed, model):
     """The other model is of a log that holds a theft later on, and of a budget of 5."""
     wider = replace(robbed.before(CUT), settings=Settings(alerts_per_day=5.0)).model()

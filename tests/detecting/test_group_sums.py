@@ -45,6 +45,7 @@ def so_far(frame: pl.DataFrame, name: str, entity: str, slot: int) -> float | No
     return mine[name].sum() if len(mine) else None
 
 
+@pytest.mark.slow
 @given(HOURS)
 def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
     each = hourly(hours)

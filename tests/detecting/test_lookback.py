@@ -56,6 +56,7 @@ def test_a_theft_under_way_leads_the_list(found):
     assert BEGINS <= first["since"] <= BEGINS + timedelta(days=7)
 
 
+@pytest.mark.slow
 def test_a_theft_under_way_fires_on_the_first_scored_day(under_way, trained):
     assert THIEF in trained.contaminated
     scored = under_way.score(trained, SCORED[:1])
@@ -78,6 +79,7 @@ def test_a_few_days_are_enough_to_look_back(under_way):
     assert at_once(_data(few))["entity"][0] == THIEF
 
 
+@pytest.mark.slow
 def test_accounts_left_out_of_the_sample_are_looked_at_too(under_way):
     office = under_way.before(CUT)
     some = pl.col("account").is_in([agent(n) for n in range(48, 96)])

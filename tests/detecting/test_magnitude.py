@@ -57,6 +57,7 @@ def test_whom_nobody_knows_is_not_excused(rows, model):
     assert theirs["surprise"].max() >= model.threshold + 1.5
 
 
+@pytest.mark.slow
 def test_a_theft_of_the_whole_past_is_not_usual_for_having_been_there():
     resident = agent(7)
     events = joined(honest_events(), pages(7, days(START, len(LATER) + 63), 60))
@@ -73,6 +74,7 @@ def listed(honest):
     return honest.before(CUT).model(directory())
 
 
+@pytest.mark.slow
 def test_a_service_that_does_what_it_always_did_stays_silent(honest, listed):
     scored = _of(honest.score(listed, SCORED, directory()), JOB)
     assert not scored.is_empty()
@@ -80,6 +82,7 @@ def test_a_service_that_does_what_it_always_did_stays_silent(honest, listed):
     assert not scored["alarming"].any()
 
 
+@pytest.mark.slow
 def test_a_service_that_reads_a_hundredfold_is_accountable(listed):
     events = joined(honest_events(), _at_once(JOB, SCORED[3], 5_000_000))
     scored = _of(Office.of(events).score(listed, SCORED[:4], directory()), JOB)

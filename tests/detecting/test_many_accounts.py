@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from properties import examples
 from small_office import CUT, FAMILIES, PEOPLE, START, Office
 
 from detector.features import baseline_training
@@ -27,7 +28,7 @@ FRAMES = ("levels", "peers", "seen", "habits", "known", "used", "groups")
 
 
 @given(st.integers(1, 5), st.integers(0, 1000))
-@hypothesis_settings(max_examples=6)
+@hypothesis_settings(max_examples=examples(6), deadline=None)
 def test_what_is_learned_in_shards_is_what_is_learned_at_once(honest: Office, many, seed):
     past = honest.before(CUT)
     whole = baseline_training.learn(past.hours, past.touched, None, past.settings)
@@ -96,6 +97,7 @@ def test_few_accounts_are_read_at_once(past):
     assert data.everyone is None
 
 
+@pytest.mark.slow
 def test_a_model_of_a_sample_knows_every_account(past, monkeypatch):
     monkeypatch.setattr(training_data, "SHARD", 30)
     data, _ = past.data(FAMILIES, most=60)

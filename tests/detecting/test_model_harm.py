@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from model_folders import parquet, refused, replaced, rewrite
+from properties import examples
 from small_office import FAMILIES
 
 from detector.core.errors import ModelError
@@ -25,7 +26,9 @@ FLOATS = [(name, each) for name, each in COLUMNS if FRAMES[name].schema[each] ==
 SPREADS = [(name, each) for name, each in FLOATS if each.endswith(("_spread", "_within"))]
 #: No example is worth waiting for: each is a file or two.
 QUICK = hypothesis_settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

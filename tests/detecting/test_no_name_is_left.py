@@ -327,6 +327,7 @@ def test_a_log_of_which_nothing_can_be_used_is_refused_without_a_name(ran, tmp_p
     assert planted.leaks(tmp_path / "new") == []
 
 
+@pytest.mark.slow
 def test_a_drill_says_no_name(ran, monkeypatch, logs):
     place, _ = ran
     monkeypatch.chdir(place)

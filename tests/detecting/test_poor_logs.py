@@ -27,6 +27,7 @@ def _scored(log: pl.DataFrame) -> pl.DataFrame:
     return office.score(office.before(CUT).model(), SCORED[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", POOR)
 def test_a_log_without_a_column_still_finds_bulk_theft(missing, honest_log):
     log = _of(honest_log).with_columns(
@@ -37,6 +38,7 @@ def test_a_log_without_a_column_still_finds_bulk_theft(missing, honest_log):
     assert scored.filter(pl.col("entity") == "agent00")["alarming"].any()
 
 
+@pytest.mark.slow
 def test_a_log_of_times_accounts_and_rows_alone_finds_bulk_theft(honest_log):
     log = _of(honest_log).with_columns(
         pl.lit(None, pl.String).alias(name) for name in ("object", "client_address", "application")
@@ -44,6 +46,7 @@ def test_a_log_of_times_accounts_and_rows_alone_finds_bulk_theft(honest_log):
     assert _scored(log).filter(pl.col("entity") == "agent00")["alarming"].any()
 
 
+@pytest.mark.slow
 def test_a_log_without_shared_addresses_is_learned_and_scored(honest_log):
     log = _of(honest_log).with_columns(
         client_address=pl.concat_str(pl.lit("10.0.0."), pl.col("account").str.slice(-2))

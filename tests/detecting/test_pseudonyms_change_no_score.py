@@ -52,6 +52,7 @@ def test_scores_features_and_groups_are_the_same_account_for_account(
     assert own["alarming"].any()
 
 
+@pytest.mark.slow
 def test_a_model_learned_under_pseudonyms_finds_the_thief_as_one_under_names_does(
     robbed_log, robbed, scored, model
 ):

@@ -36,6 +36,7 @@ def found(honest_log, model):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "by"),
     [

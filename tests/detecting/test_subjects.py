@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from opened_files import CUT, ROAMER, ROAMS, SCORED, STEADY
 from polars.testing import assert_frame_equal
+from properties import examples
 from small_office import CUT as CUT_OF_OFFICE
 from small_office import FAMILIES, Office
 
@@ -130,6 +131,7 @@ def test_a_model_keeps_what_it_learned_of_them(trained, found, files, tmp_path):
     assert scored.select(FIGURES).equals(wanted.select(FIGURES), null_equal=True)
 
 
+@pytest.mark.slow
 def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_features(
     honest, model, scored
 ):
@@ -148,6 +150,7 @@ def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_feat
     assert not any(scored[f"{name}_surprise"].max() for name in RARE)
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_no_subjects_judges_a_log_with_them_as_one_without(files):
     bare = Office(files.hours, files.touched.filter(pl.col("dimension") != SUBJECT), files.settings)
     model = bare.before(CUT).model()
@@ -219,7 +222,7 @@ def _read(some: list[tuple[int, int, int]]) -> pl.DataFrame:
 
 
 @given(reads)
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(deadline=None, max_examples=examples(60))
 def test_each_hour_counts_those_of_its_day_so_far_and_of_the_four_weeks_it_ends(some):
     start = date(2024, 1, 1)
     hours = _active(some)

@@ -50,6 +50,7 @@ def test_a_drill_prints_json_on_stdout_and_words_on_stderr_and_leaves_all_as_it_
         assert words in ran.err
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures_and_says_who_could_not_be_staged(drilled):
     """The calm agency of these tests has nobody new on the stage."""
     one, two = drilled("--json", "--seed", "7"), drilled("--json", "--seed", "7")

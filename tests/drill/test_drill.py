@@ -172,6 +172,7 @@ def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, s
     assert run.untouched(frame, [crowd], people)["entity"].to_list() == ["somebody else"]
 
 
+@pytest.mark.slow
 def test_the_whole_drill_has_a_row_for_each_campaign_in_the_order_of_kinds(stage, model):
     told = []
     found = run.drill(

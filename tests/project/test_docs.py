@@ -298,3 +298,19 @@ TO_COME = re.compile(r"\|\s*[A-Z]{7,}\s*(?=\||$)|\b(?:TODO|TBD|FIXME|XXX)\b", re
 @pytest.mark.parametrize("path", [README, *DOCS], ids=lambda path: path.name)
 def test_no_figure_is_still_to_come(path: Path) -> None:
     assert not TO_COME.findall(read(path))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/development.md"])
+def test_both_runs_of_the_tests_are_told(page):
+    told = read(ROOT / page)
+    assert "scripts/test --all" in told
+    assert "scripts/test" in told.replace("scripts/test --all", "")
+    assert "five minutes" in told
+
+
+def test_ci_runs_the_slow_tests_too_and_demands_servers():
+    assert "\nDETECTOR_REQUIRE_SERVERS=1 scripts/test --all\n" in read(ROOT / ".ci" / "run")
+    script = read(ROOT / "scripts" / "test")
+    (quick,) = re.findall(r"^quick=\((.+)\)$", script, re.MULTILINE)
+    assert shlex.split(quick) == ["-m", "not slow", "--hypothesis-profile", "quick"]
+    assert "slow tests are left out; scripts/test --all runs all" in script

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.readers import compression, json_array
 
@@ -26,7 +27,7 @@ def cut(data, size=7, found=None):
     return b"".join(part for part, _ in json_array.lines(pieces, how)).splitlines()
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(
     ENTRIES,
     st.integers(1, 40),

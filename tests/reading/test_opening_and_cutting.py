@@ -5,6 +5,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.core.errors import InputError
 from detector.readers import blocks as records
@@ -101,7 +102,7 @@ def cut(path, block, limit=1 << 20, quoted=True):
     return b"".join(b.data for b in found), [tuple(r) for b in found for r in b.rejects], found
 
 
-@settings(max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(
     st.lists(
         st.sampled_from([b"a", b'"', b'""', b"\n", b"\r\n", b",", b"\xff", b"\0", "é".encode()]),

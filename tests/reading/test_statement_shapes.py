@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.core.schema import ACTIONS
 from detector.normalize.sql_normalize import MYSQL, POSTGRESQL, TSQL, shapes
@@ -163,7 +164,7 @@ QUERIES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.lists(LITERALS, min_size=2, max_size=2), QUERIES, st.sampled_from(DIALECTS))
 def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
     quoted = [
@@ -177,7 +178,7 @@ def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
     assert set(found["tables"] or []) <= {"t", "u"}
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.text(max_size=80), st.sampled_from(DIALECTS))
 def test_any_text_has_a_shape_and_a_meaning(text, dialect):
     found = told(pl.Series([text, None, text]), dialect)

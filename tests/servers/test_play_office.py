@@ -22,6 +22,7 @@ def office():
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
 def test_score_finds_the_thief(name, office, request, tmp_path, detector):
     request.getfixturevalue(name)  # skips, or fails, where the server is not there

@@ -126,6 +126,7 @@ def test_a_forged_audit_message_is_a_reject_in_both_formats(read):
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("postgresql")
 def test_the_sample_can_be_made_again(tmp_path):
     script = Path(__file__).parents[2] / "scripts" / "make_pgaudit_sample.py"

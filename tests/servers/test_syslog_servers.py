@@ -169,6 +169,7 @@ def test_an_unknown_authority_is_refused(start, pem):
     assert server.received == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secured", [False, True], ids=["tcp", "tls"])
 def test_a_server_that_is_restarted_again_and_again_gets_what_it_does_not_lose_itself(
     start, pem, secured, tmp_path

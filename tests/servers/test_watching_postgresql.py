@@ -23,6 +23,7 @@ from detector.watch.watcher import Watcher
 SECONDS = 8
 
 
+@pytest.mark.slow
 def test_all_that_pgbench_did_counts_as_in_batch(
     rotating: Server,
     tmp_path: Path,

@@ -10,6 +10,7 @@ from event_logs import EVENTS, csv_bytes, ndjson_bytes, read
 from export_logs import PRESETS, ndjson, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector import registry
 from detector.core import schema
@@ -112,7 +113,7 @@ def test_no_source_accepts_what_is_no_log(name):
     assert accepting(FOREIGN[name]) == []
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.binary(max_size=300))
 def test_recognising_never_fails(data):
     assert len(accepting(data)) <= 1
@@ -155,7 +156,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(data=st.binary(max_size=300), prefix=st.booleans())
 def test_no_source_raises_anything_but_an_input_error(tmp_path_factory, name, data, prefix):
     path = tmp_path_factory.mktemp("any") / "log"

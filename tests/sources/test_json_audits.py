@@ -8,12 +8,17 @@ import pytest
 from broken_logs import FAULTS, broken, content, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 DATA = Path(__file__).parents[1] / "data"
 AUDIT = DATA / "mysql_audit_json"
 MONGOD = DATA / "mongodb_log" / "mongod.log"
 PROFILE = DATA / "mongodb_profiler" / "system.profile.json"
-FAST = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    deadline=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def test_query_statistics_give_rows_and_bytes():

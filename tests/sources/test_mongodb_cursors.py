@@ -10,6 +10,7 @@ from itertools import pairwise
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.sources.mongodb import operations as mongodb
 from detector.sources.mongodb.operations import OPERATIONS, Cursors
@@ -48,7 +49,7 @@ def events(found: pl.DataFrame, cuts: list[int]) -> list[tuple]:
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(0, 100), max_size=6))
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_cut_anywhere_the_same_operations_are_one_event(
     steps: list[tuple[int, int, bool]], cuts: list[int]
 ) -> None:
@@ -72,7 +73,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(JSON_VALUES, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), (",\n", "\t:")]))
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 def test_keys_without_values_are_those_that_one_pattern_keeps(value, separators):
     text = json.dumps(value, separators=separators, ensure_ascii=False)
     text = text.encode("utf-8", "replace").decode()

@@ -11,6 +11,7 @@ from event_logs import EVENTS, csv_bytes, ndjson_bytes, packed, read, reasons
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
@@ -111,6 +112,7 @@ def test_one_bad_number_changes_nothing_for_its_neighbours(tmp_path):
     assert reasons(rejects) == [(5, "rows is not a number")]
 
 
+@pytest.mark.slow
 def test_a_field_of_50_mb_is_read(tmp_path):
     text = HEAD + LINE + '2024-02-06T10:00:00Z,bob,"' + "x y\n" * (13 << 20) + '",4\n' + LINE
     events, rejects, _ = read(csv.SOURCE, write(tmp_path / "a.csv", text))
@@ -305,7 +307,7 @@ JSON_EVENT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.lists(JSON_EVENT, min_size=1, max_size=6))
 def test_ndjson_reads_the_same_quickly_and_carefully(tmp_path_factory, events):
     path = tmp_path_factory.mktemp("json") / "a"
@@ -327,7 +329,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(HOSTILE, st.booleans())
 def test_csv_of_anything_gives_events_or_rejects_or_one_clear_error(tmp_path_factory, data, header):
     path = tmp_path_factory.mktemp("csv") / "a"
@@ -340,7 +342,7 @@ def test_csv_of_anything_gives_events_or_rejects_or_one_clear_error(tmp_path_fac
     assert (len(events) + len(rejects) > 0) or not data.strip(b"\xef\xbb\xbf\r\n\t \0\x0b\x0c")
 
 
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.lists(HOSTILE.map(lambda data: data.replace(b"\n", b"")), max_size=5))
 def test_every_line_of_ndjson_is_an_event_or_a_reject(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("json") / "a"
@@ -352,7 +354,7 @@ def test_every_line_of_ndjson_is_an_event_or_a_reject(tmp_path_factory, lines):
     assert len(events) + len(rejects) == entries(path.read_bytes())
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.binary(max_size=200), st.integers(0, 2000))
 @example(b"\t\x80", 481)
 def test_parquet_with_bytes_changed_is_read_or_refused(tmp_path_factory, noise, at):
@@ -371,7 +373,7 @@ def test_parquet_with_bytes_changed_is_read_or_refused(tmp_path_factory, noise, 
 CELLS = st.text(st.sampled_from('ab",;\n é'), max_size=6)
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(st.lists(CELLS, max_size=12), st.integers(60, 200))
 def test_quoted_csv_is_read_whole_whatever_the_block(tmp_path_factory, objects, block):
     path = tmp_path_factory.mktemp("csv") / "a"

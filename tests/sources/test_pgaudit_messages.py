@@ -3,6 +3,7 @@
 import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector.sources.postgresql import pgaudit
 
@@ -24,7 +25,7 @@ MESSAGES = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(st.lists(MESSAGES, min_size=1, max_size=8))
 @example(['AUDIT: SESSION,1,1,READ,SELECT,TABLE,"a,""b",SELECT 1,<none>,2'])
 @example(['AUDIT: SESSION,1,1,READ,SELECT,TABLE,t,"SELECT ""a"", 7",<none>,37'])

@@ -10,12 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgresql_logs import SOURCES, accepting, audit, entry, log, read
+from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 
 READ = ("SESSION", 1, 1, "READ", "SELECT", "TABLE", "public.person")
-FAST = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    deadline=None,
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 
 

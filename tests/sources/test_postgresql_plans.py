@@ -8,12 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from postgresql_logs import DATA, SOURCES, audit, entry, log, read
+from properties import examples
 
 from detector.core.settings import Settings
 from detector.readers.blocks import records
 from detector.readers.compression import chunks
 
-FAST = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    deadline=None,
+    max_examples=examples(80),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 TEXT = "SELECT * FROM person"
 
 

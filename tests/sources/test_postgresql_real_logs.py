@@ -166,6 +166,7 @@ def test_a_log_with_texts_alone_knows_no_rows(name):
     assert found.skipped > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pgaudit_rows_norelation_once", "pgaudit_rows_relation"])
 def test_a_log_split_at_any_line_gives_the_same_statements_and_rows(name, tmp_path):
     data = b"".join(data for data, _ in chunks(DATA / f"{name}.csv.gz"))

@@ -7,12 +7,17 @@ import pytest
 from broken_logs import FAULTS, broken, content, entries, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 SOURCE = "mariadb_server_audit"
 DATA = Path(__file__).parents[1] / "data" / SOURCE
 REAL = content(DATA / "mariadb10.11-full.log.gz")
 LINES = REAL.splitlines(keepends=True)
-FAST = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    deadline=None,
+    max_examples=examples(120),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def line(

@@ -9,10 +9,15 @@ import pytest
 from broken_logs import FAULTS, broken, content, read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 SOURCE = "mysql_slow_log"
 DATA = Path(__file__).parents[1] / "data" / SOURCE
-FAST = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(
+    deadline=None,
+    max_examples=examples(120),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 HEAD = b"# User@Host: "
 REAL = content(DATA / "mariadb10.11-full.log.gz")
 

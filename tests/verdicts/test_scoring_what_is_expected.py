@@ -108,6 +108,7 @@ def test_what_one_looks_at_whole_and_does_not_hold_rings(score, plain):
     assert scores.equals(plain[0])
 
 
+@pytest.mark.slow
 def test_days_scored_apart_are_held_as_days_scored_together(score):
     expected = hush(pl.col("rows") <= 1_000_000)
     together = score(expected)
@@ -117,6 +118,7 @@ def test_days_scored_apart_are_held_as_days_scored_together(score):
     assert [each for part in apart for each in part[2]] == together[2]
 
 
+@pytest.mark.slow
 def test_what_is_expected_of_some_accounts_after_the_others_is_held_as_of_all(sample, score):
     book, model, people = sample
     some = DAYS[:6]

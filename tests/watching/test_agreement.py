@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 from small_office import CUT, Office, honest_events
 from watched import (
     Kit,
@@ -113,7 +114,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
     seed=st.integers(0, 1 << 16),
 )
 @settings(
-    max_examples=40,
+    max_examples=examples(40), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
@@ -129,7 +130,7 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
 @pytest.mark.parametrize("name", sorted(EXPORTS))
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=9), seed=st.integers(0, 1 << 16))
 @settings(
-    max_examples=5,
+    max_examples=examples(5), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_an_export_of_lines_that_grows_counts_as_one_batch_run(
@@ -189,6 +190,7 @@ def whose(log: pl.DataFrame) -> pl.DataFrame:
     return log.with_columns(subject=people)
 
 
+@pytest.mark.slow
 def test_whose_records_were_read_is_counted_alike(
     kit: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +211,7 @@ def test_whose_records_were_read_is_counted_alike(
     of_watch(kit).demand(wanted)
 
 
+@pytest.mark.slow
 def test_days_that_arrive_late_are_scored_anew(kit: Kit, office_log: pl.DataFrame) -> None:
     late = pl.col("account").str.ends_with("7") & (pl.col("timestamp").dt.day() % 3 == 0)
     append(kit.logs / "a.ndjson", as_lines(office_log.filter(~late)))

@@ -76,6 +76,7 @@ def until(folder: Path, events: int) -> None:
     raise AssertionError("the watcher did not come so far")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["ENOSPC", "EIO", "partial"])
 def test_writes_that_fail_stop_it_in_one_line_and_nothing_is_lost(
     tmp_path: Path, faults: Path, how: str

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from detector import registry
 from detector.core.settings import Settings
@@ -114,7 +115,7 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
 @pytest.mark.parametrize("noise", [False, True])
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=6), most=st.sampled_from([700, 1 << 20]))
 @settings(
-    max_examples=6,
+    max_examples=examples(6), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_pieces_cut_anywhere_give_the_events_and_rejects_of_the_whole(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from watched import append, as_lines, events_on
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) -> None:
     logs, settings, sink = (tmp_path / name for name in ("logs", "s.toml", "alerts.ndjson"))
     logs.mkdir()

@@ -99,6 +99,7 @@ def audited(time: datetime, session: int, rows: int) -> bytes:
     return json.dumps(entry).encode() + b"\n"
 
 
+@pytest.mark.slow
 def test_a_theft_rings_while_its_log_still_holds_it_back(
     today: Kit, office_log: pl.DataFrame
 ) -> None:
@@ -172,6 +173,7 @@ def held_back(watcher: Watcher) -> int:
     return 0 if tables is None else statements(tables[0])
 
 
+@pytest.mark.slow
 def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.DataFrame) -> None:
     """Their last day lies before what is usual of a day, and within what says which runs began."""
     past, theft, _ = theft_of(office_log)
@@ -192,6 +194,7 @@ def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.Dat
     assert "agent07" in rang
 
 
+@pytest.mark.slow
 def test_who_is_being_prepared_for_is_not_prepared_for_again(
     today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +268,7 @@ def on_disk(watcher: Watcher) -> tuple[dict[int, int], int, set[str]]:
     return {each.id: each.position for each in state.logs()}, events, state.box().ids()
 
 
+@pytest.mark.slow
 def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     today: Kit, office_log: pl.DataFrame
 ) -> None:
@@ -303,6 +307,7 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
     assert mine.select(columns).sort(order).equals(last.select(columns).sort(order))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", [1, 7])
 def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
@@ -342,6 +347,7 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     assert tables[0].equals(tables[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [3, 10])
 def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
     today: Kit, office_log: pl.DataFrame, many: int

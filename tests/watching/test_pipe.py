@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 from watched import LATER, Kit, as_csv, as_lines, counted, events_on
 
 from detector import registry
@@ -82,7 +83,7 @@ def of_watch(kit: Kit) -> tuple[pl.DataFrame, list]:
     seed=st.integers(0, 1 << 16),
 )
 @settings(
-    max_examples=30,
+    max_examples=examples(30), deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_pieces_of_any_size_through_a_pipe_count_as_the_file_does(

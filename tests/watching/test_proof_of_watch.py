@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 from watching import replay, soak
 from watching.database import HISTORY
 from watching.run import judge, judge_database
@@ -16,6 +17,7 @@ from watching.run import judge, judge_database
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prove_watch"
 
 
+@pytest.mark.slow
 def test_kills_while_a_log_is_written_and_rotated_lose_and_double_nothing() -> None:
     required = os.environ.get("DETECTOR_REQUIRE_SERVERS") == "1"
     database = ["--database", "yes" if required else "if there"]
@@ -28,6 +30,7 @@ def test_kills_while_a_log_is_written_and_rotated_lose_and_double_nothing() -> N
     assert sound == dict.fromkeys(sound, True)
 
 
+@pytest.mark.slow
 def test_a_day_that_does_not_let_up_loses_nothing_and_leaves_no_file_open() -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--soak", "--minutes", "0.3", "--rate", "15", "--growth", "2"],
@@ -38,6 +41,7 @@ def test_a_day_that_does_not_let_up_loses_nothing_and_leaves_no_file_open() -> N
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_month_of_the_sample_agency_replayed_ends_as_one_score_of_it() -> None:
     log = SCRIPT.parents[1] / "data" / "sample" / "agency" / "2024-03.parquet"
     done = subprocess.run(

@@ -154,6 +154,7 @@ def deleted(broker: str) -> int:
     return low
 
 
+@pytest.mark.slow
 def test_what_the_broker_deleted_before_it_was_read_is_counted_and_told(
     kit: Kit, broker: str
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_topic_that_was_made_anew_is_told_and_not_read_twice(kit: Kit, broker:
         assert counted(watcher) == 40
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_by_pausing(
     kit: Kit, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
