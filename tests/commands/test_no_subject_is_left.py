@@ -50,6 +50,7 @@ def logs(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_no_subject_reaches_a_file_or_the_screen(logs, tmp_path, detector, monkeypatch):
     place = tmp_path / "written"
     place.mkdir()

@@ -229,6 +229,7 @@ def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, dete
         assert [json.loads(each)["line"] for each in lines] == [2, 3]
 
 
+@pytest.mark.slow
 def test_rejects_beside_what_is_known_or_holds_no_access_are_no_failure(
     place, ledger, detector, tmp_path
 ):

@@ -6,8 +6,6 @@ adds to the office it adds as events, so that it comes the whole way that a log 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from shared import made_once
 
 from detector import registry
 from detector.alerts import alert
@@ -195,29 +194,26 @@ def joined(*parts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")
 
 
-def trained_once(factory: pytest.TempPathFactory) -> Model:
-    """The stored model of the honest office."""
-    return store.load(_trained(factory) / "model", FAMILIES)
+def trained_once(factory: pytest.TempPathFactory, *, listed: bool = False) -> Model:
+    """The stored model of the honest office, by its directory where it is ``listed``."""
+    return store.load(_trained(factory, listed=listed) / "model", FAMILIES)
 
 
 def as_trained(factory: pytest.TempPathFactory) -> Model:
-    """The same model, as training gave it."""
-    return pickle.loads((_trained(factory) / "as-trained").read_bytes())  # noqa: S301 - our own
+    """The same model without a directory, as training gave it."""
+    data = (_trained(factory, listed=False) / "as-trained").read_bytes()
+    return pickle.loads(data)  # noqa: S301 - our own
 
 
-def _trained(factory: pytest.TempPathFactory) -> Path:
+def _trained(factory: pytest.TempPathFactory, *, listed: bool) -> Path:
     """Where whichever process of a run came to it first has put both."""
-    own = factory.getbasetemp()
-    # Processes of pytest-xdist have their folders in one.
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "small-office"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            model = Office.of(honest_events()).before(CUT).model()
-            folder.mkdir()
-            (folder / "as-trained").write_bytes(pickle.dumps(model))
-            store.save(model, folder / "model", FAMILIES)
-    return folder
+
+    def make(folder: Path) -> None:
+        model = Office.of(honest_events()).before(CUT).model(directory() if listed else None)
+        (folder / "as-trained").write_bytes(pickle.dumps(model))
+        store.save(model, folder / "model", FAMILIES)
+
+    return made_once(factory, "listed-office" if listed else "small-office", make)
 
 
 def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:

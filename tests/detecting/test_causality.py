@@ -203,6 +203,7 @@ def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     assert len(alerts[0]) >= 2
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_order_of_the_log(robbed_log, model, scored):
     shuffled = Office.of(robbed_log.sample(fraction=1, shuffle=True, seed=7))
     assert shuffled.score(model, SCORED).equals(scored, null_equal=True)
@@ -217,6 +218,7 @@ def test_scores_need_only_the_lookback(robbed, model):
     assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
 
 
+@pytest.mark.slow
 def test_the_week_in_which_a_run_may_have_begun_is_scored_whole_within_the_lookback(robbed, model):
     """Its first day needs its own weeks before it, too."""
     begins = SCORED[-1] - timedelta(days=threshold.RUN_DAYS)

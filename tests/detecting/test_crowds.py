@@ -22,10 +22,13 @@ from small_office import (
     directory,
     joined,
     multiplied,
+    trained_once,
 )  # fmt: skip
 
 from detector.alerts import incidents
 from detector.features.aggregates import ACCOUNT
+
+pytestmark = pytest.mark.slow  # each crowd is scored over three weeks
 
 WEEKS = LATER[:21]
 SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]
@@ -59,17 +62,20 @@ ABROAD = Crowd(EVERYWHERE, 0.3, ("client_address", FOREIGN), {"client_address": 
 
 
 @pytest.fixture(scope="module")
-def people_model(honest):
-    return honest.before(LATER[0]).model(directory())
+def people_model(tmp_path_factory):
+    return trained_once(tmp_path_factory, listed=True)
 
 
 @pytest.fixture(scope="module")
 def scored(honest_log, people_model):
     """The office robbed by a crowd, and its scores, by the directory's groups."""
+    known = {}
 
     def of(crowd: Crowd) -> tuple[Office, pl.DataFrame]:
-        office = Office.of(joined(honest_log, crowd.events(honest_log)))
-        return office, office.score(people_model, WEEKS, directory())
+        if crowd.entity not in known:
+            office = Office.of(joined(honest_log, crowd.events(honest_log)))
+            known[crowd.entity] = office, office.score(people_model, WEEKS, directory())
+        return known[crowd.entity]
 
     return of
 

@@ -69,6 +69,7 @@ def test_one_member_alone_hardly_moves_its_group(honest_log):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1.4, 1.8])
 def test_members_who_all_read_a_little_more_move_it_more_than_one_who_reads_all(honest_log, times):
     assert _moved(honest_log, SOUTH, times) > 1.5 * _moved(honest_log, SOUTH[:1], 500.0)

@@ -63,6 +63,7 @@ def test_at_every_hour_it_is_the_members_sums_less_the_largest(hours) -> None:
         assert row["hours"].item() == (at_work > 1)
 
 
+@pytest.mark.slow
 @given(HOURS, st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_members_in_any_parts_give_the_group(hours, part_of) -> None:
     each = hourly(hours)

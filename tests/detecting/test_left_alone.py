@@ -56,6 +56,7 @@ def usual(honest, model):
     return honest.score(model, LATER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1.5, 2.0])
 def test_a_campaign_day_of_the_whole_organisation_does_not_alert_everyone(times, model, usual):
     """All read so many times as much on two days, and everyone is above the own usual day."""
@@ -72,6 +73,7 @@ def test_a_campaign_day_of_the_whole_organisation_does_not_alert_everyone(times,
     assert len(_alerts(scored, busy) - _alerts(usual, busy)) <= 0.15 * PEOPLE
 
 
+@pytest.mark.slow
 def test_what_all_do_more_of_is_taken_out_of_what_one_does(model):
     """On a day when all read twice as much, who reads twice as much is as far from usual as on
     a day when nobody does more."""
@@ -88,6 +90,7 @@ def _without(log: pl.DataFrame, some: list) -> pl.DataFrame:
     return log.filter(~pl.col("timestamp").dt.date().is_in(some))
 
 
+@pytest.mark.slow
 def test_days_that_the_log_missed_are_not_days_on_which_nothing_was_read(honest_log, model):
     """Twelve of the past twenty workdays are missing; what is usual stays what it was."""
     day = WORK[-1]
@@ -105,6 +108,7 @@ def test_days_that_the_log_missed_are_not_days_on_which_nothing_was_read(honest_
         assert change.quantile(0.05) > 0.6, usual
 
 
+@pytest.mark.slow
 def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log, model):
     half = pl.col("timestamp").dt.date().is_in(WORK[6:8]) & (pl.col("timestamp").dt.hour() >= 13)
     scored = Office.of(honest_log.filter(~half)).score(model, LATER)
@@ -113,6 +117,7 @@ def test_half_days_that_the_log_missed_do_not_make_the_next_weeks_odd(honest_log
     assert len(_alerts(scored, after)) <= model.alerts_per_day * len(after)
 
 
+@pytest.mark.slow
 def test_a_week_that_the_log_missed_does_not_make_the_next_weeks_odd(honest_log, model):
     holes = days(LATER[7], 7)
     scored = Office.of(_without(honest_log, holes)).score(model, LATER)
@@ -139,6 +144,7 @@ def _steady(log: pl.DataFrame, number_of_records: int, last: dict[int, int]) -> 
     return joined(log, mine)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("records", [1, 10])
 def test_a_constant_history_does_not_make_one_more_record_an_anomaly(honest_log, model, records):
     office = Office.of(_steady(honest_log, records, {5: 10 * records + 1}))
@@ -213,6 +219,7 @@ def test_without_a_directory_a_nightly_job_is_no_colleague_either(usual):
     assert desk(0) in groups[agent(0)]
 
 
+@pytest.mark.slow
 def test_days_with_few_records_stay_silent_however_odd_they_are(honest_log, model):
     """The floor of records is the user's; an export of unknown size is never below it."""
     night = WORK[3]

@@ -64,6 +64,7 @@ def test_a_theft_under_way_fires_on_the_first_scored_day(under_way, trained):
     assert theirs["alarming"].any()
 
 
+@pytest.mark.slow
 def test_honest_offices_have_hardly_a_suspect(honest):
     found = at_once(_data(honest.before(CUT)))
     assert found.height == found["entity"].n_unique()
@@ -97,6 +98,7 @@ def test_accounts_left_out_of_the_sample_are_looked_at_too(under_way):
     assert THIEF in found.head(3)["entity"]
 
 
+@pytest.mark.slow
 def test_services_are_listed_and_bend_no_training(honest):
     found = at_once(_data(honest.before(CUT), directory()))
     service = found.filter(pl.col("entity") == JOB)

@@ -25,6 +25,7 @@ from small_office import (
     honest_events,
     joined,
     pages,
+    trained_once,
 )
 
 from detector.features.aggregates import ACCOUNT
@@ -69,9 +70,9 @@ def test_a_theft_of_the_whole_past_is_not_usual_for_having_been_there():
 
 
 @pytest.fixture(scope="module")
-def listed(honest):
+def listed(tmp_path_factory):
     """The model of an office whose directory says which account is a service."""
-    return honest.before(CUT).model(directory())
+    return trained_once(tmp_path_factory, listed=True)
 
 
 @pytest.mark.slow
@@ -90,6 +91,7 @@ def test_a_service_that_reads_a_hundredfold_is_accountable(listed):
     assert scored["alarming"].any()
 
 
+@pytest.mark.slow
 def test_records_a_day_of_the_settings_fires_whatever_history_says(honest, model):
     rules = honest.settings
     busiest = honest.score(model, SCORED).filter(pl.col("entity_kind") == ACCOUNT)

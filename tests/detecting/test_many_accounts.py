@@ -27,6 +27,7 @@ from detector.triage.training_data import History
 FRAMES = ("levels", "peers", "seen", "habits", "known", "used", "groups")
 
 
+@pytest.mark.slow
 @given(st.integers(1, 5), st.integers(0, 1000))
 @hypothesis_settings(max_examples=examples(6), deadline=None)
 def test_what_is_learned_in_shards_is_what_is_learned_at_once(honest: Office, many, seed):

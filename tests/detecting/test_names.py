@@ -61,6 +61,7 @@ def _back(scored: pl.DataFrame, group: dict[str, str]) -> pl.DataFrame:
     return scored.with_columns(entity, pl.col("group").replace(group), *new).sort(KEYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
 def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model):
     """One agent is at a new place of the own network: private addresses are names, too."""

@@ -37,6 +37,7 @@ def _on(away, day):
     return away.row(by_predicate=pl.col("day") == day, named=True)
 
 
+@pytest.mark.slow
 def test_who_comes_back_was_away_for_the_days_between(away):
     """Agents hardly ever work at weekends, so the last day before is a Friday or so."""
     first = _on(away, BACK)
@@ -93,6 +94,7 @@ def test_an_account_hired_years_ago_that_reads_for_the_first_time_was_silent_unt
     assert found["idle_lately_days"][1] == found["idle_so_far"][0] - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early", [0, 1, 3])
 def test_who_was_hired_a_few_days_before_was_not_away(newcomer, early):
     first, scored = newcomer

@@ -55,6 +55,7 @@ def found(files, trained):
     return files.score(trained, SCORED)
 
 
+@pytest.mark.slow
 def test_who_opens_other_people_s_files_alerts_within_hours_and_the_reason_says_how_many(
     files, trained, found
 ):
@@ -66,6 +67,7 @@ def test_who_opens_other_people_s_files_alerts_within_hours_and_the_reason_says_
     assert alerts[0]["features"]["subjects_vs_own"]["surprise"] > 5
 
 
+@pytest.mark.slow
 def test_who_opens_as_many_files_of_the_same_people_does_not_alert(files, trained, found):
     assert STEADY not in {each["entity"] for each in files.alerts(found, trained)}
     ends = found.filter(pl.col("entity").is_in([STEADY, ROAMER]), pl.col("day") == ROAMS)
@@ -76,6 +78,7 @@ def test_who_opens_as_many_files_of_the_same_people_does_not_alert(files, traine
     assert people[ROAMER] == pytest.approx(4000, rel=0.15)
 
 
+@pytest.mark.slow
 def test_only_accounts_have_the_features(files, trained):
     table = tables.table(
         files.hours, files.touched, SCORED, trained.learned, None, files.settings, FAMILIES
@@ -85,6 +88,7 @@ def test_only_accounts_have_the_features(files, trained):
     assert other.select(RARE).null_count().row(0) == (len(other), len(other))
 
 
+@pytest.mark.slow
 def test_no_count_sees_what_comes_after_its_hour(trained, found):
     moment = datetime(ROAMS.year, ROAMS.month, ROAMS.day, 11, tzinfo=UTC)
     past = agency.log().filter(pl.col("timestamp") < moment)
@@ -95,6 +99,7 @@ def test_no_count_sees_what_comes_after_its_hour(trained, found):
     assert told.equals(again, null_equal=True)
 
 
+@pytest.mark.slow
 def test_a_day_is_judged_alike_whatever_else_is_scored(files, trained, found):
     some = SCORED[8:12]
     apart = pl.concat([files.score(trained, [day]) for day in some]).sort(KEYS)
@@ -102,6 +107,7 @@ def test_a_day_is_judged_alike_whatever_else_is_scored(files, trained, found):
     assert apart.select(FIGURES).equals(together.select(FIGURES), null_equal=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", [ROAMS, ROAMS + timedelta(days=1)])
 def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
     until = files.before(day + timedelta(days=1))
@@ -122,6 +128,7 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
     assert live["month_subjects"].max() > distinct_sketch.K
 
 
+@pytest.mark.slow
 def test_a_model_keeps_what_it_learned_of_them(trained, found, files, tmp_path):
     store.save(trained, tmp_path / "model", FAMILIES)
     again = store.load(tmp_path / "model", FAMILIES)

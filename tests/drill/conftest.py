@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from agency import Agency, Plan
+from shared import made_once
 
 from detector import registry
 from detector.cli.app import run
@@ -25,7 +26,10 @@ CUT = LAST - timedelta(days=21)
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("drill")
+    return made_once(tmp_path_factory, "drill", _found)
+
+
+def _found(place: Path) -> None:
     plan = Plan(seed=31, accounts=50, start=START, days=DAYS, thieves=0, doublers=0)
     agency = Agency.found(plan)
     (place / "logs").mkdir()
@@ -42,7 +46,6 @@ def place(tmp_path_factory) -> Path:
         with pytest.raises(SystemExit) as stop:
             run()
         assert not stop.value.code
-    return place
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ def drilled(place, detector):
     return command
 
 
+@pytest.mark.slow
 def test_a_drill_prints_json_on_stdout_and_words_on_stderr_and_leaves_all_as_it_was(
     place, drilled, tmp_path
 ):

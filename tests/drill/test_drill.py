@@ -88,6 +88,7 @@ def test_a_flood_of_pages_is_found_and_what_nobody_touched_is_quiet(stage, model
     assert found["first_act"] == flood.acts["hour"].min()
 
 
+@pytest.mark.slow
 def test_the_drill_scores_as_the_batch_does(place, stage, model):
     """With nobody staged, in portions of its own: the alerts that ``detector score`` raises."""
     book = Ledger.open(place / "ledger", model.settings.timezone)

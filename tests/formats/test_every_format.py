@@ -208,6 +208,7 @@ def lines(out):
     return [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_score_writes_ocsf_unless_told_otherwise(detector, tmp_path, real):
     own = AGENCY / "detector.toml"
     assert score(detector, tmp_path, "--settings", own).code == 0

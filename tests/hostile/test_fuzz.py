@@ -12,6 +12,7 @@ SAMPLES = {sample.name: sample for sample in samples()}
 ROUNDS = 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_mutated_lines_raise_nothing_and_are_all_counted(name: str, tmp_path: Path) -> None:
     rng = random.Random(name)

@@ -103,6 +103,7 @@ def test_messages_arrive_whole_and_in_order(start, over):
     assert read(server.wait_for(len(alerts))) == alerts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.formats())
 def test_the_worst_alerts_arrive_whole_by_the_servers_usual_settings(start, name):
     """syslog-ng's plain tcp() and rsyslog take lines; so does Azure's forwarder."""

@@ -75,6 +75,7 @@ def test_a_key_in_another_case_in_the_first_line_costs_no_other_line_the_column(
     hurts_no_other("redshift", tmp_path / "log", [first, *whole[1:]], whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_any_key_in_another_case_in_the_first_line_costs_no_other_line_it(tmp_path, name):
     first, *others = plain(name)
@@ -104,6 +105,7 @@ def test_a_damaged_list_keeps_the_entries_that_are_whole(tmp_path_factory, name,
     assert len(events) + skipped == len(found) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name):
     found = plain(name) * 30

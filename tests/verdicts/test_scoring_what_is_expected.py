@@ -69,6 +69,7 @@ def plain(score):
     return score()
 
 
+@pytest.mark.slow
 def test_nothing_expected_changes_nothing(score, plain):
     none = score(hush(pl.lit(value=False)))
     assert none[0].equals(plain[0])
@@ -85,6 +86,7 @@ def test_what_is_expected_is_held_as_it_would_have_rung_and_bears_no_id_in_the_s
     assert scores.drop("alert_id").equals(plain[0].drop("alert_id"))
 
 
+@pytest.mark.slow
 def test_growth_within_the_day_rings_at_the_hour_it_comes(score):
     _, alerts, held = score(hush(pl.col("rows") <= 100_000))
     ((day, hour),) = of_thief(alerts)
@@ -101,6 +103,7 @@ def test_a_day_that_is_expected_does_not_silence_the_days_after_it(score):
     assert of_thief(held) == [("2024-02-05", "08")]
 
 
+@pytest.mark.slow
 def test_what_one_looks_at_whole_and_does_not_hold_rings(score, plain):
     scores, alerts, held = score(hush(pl.lit(value=True), lambda each: each["records_out"] < 100))
     assert held == []

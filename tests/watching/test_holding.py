@@ -156,6 +156,7 @@ def run(folder: Path, name: str, *more: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_commands_refuse_and_say_how_to_mend(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "a.ndjson"
     append(log, as_lines(SOME))

@@ -134,6 +134,7 @@ def test_a_theft_rings_while_its_log_still_holds_it_back(
     assert told_in(wanted.alerts) <= told_in(found.alerts)
 
 
+@pytest.mark.slow
 def test_the_last_statement_of_a_silent_postgresql_rings(
     today: Kit, office_log: pl.DataFrame
 ) -> None:
@@ -229,6 +230,7 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
     assert prepared == [DAY, DAY]
 
 
+@pytest.mark.slow
 def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
     today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def until(watcher: Watcher, true: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_all_partitions_are_read_to_their_ends_and_counted_once(kit: Kit, broker: str) -> None:
     send(broker, LINES[:200])
     for lines in ([], LINES[200:300], []):
@@ -96,6 +97,7 @@ def test_it_goes_on_after_kills_wherever_they_fall(kit: Kit, broker: str) -> Non
         assert sum(log.rejects for log in watcher.shelf.logs.values()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [50, 700, 4000])
 def test_entries_over_several_messages_and_several_in_one_count_as_in_batch(
     kit: Kit, broker: str, size: int
@@ -178,6 +180,7 @@ def test_what_the_broker_deleted_before_it_was_read_is_counted_and_told(
     assert f"deleted {low - 100:,} messages" in alert["reasons"][0]
 
 
+@pytest.mark.slow
 def test_a_topic_that_was_made_anew_is_told_and_not_read_twice(kit: Kit, broker: str) -> None:
     send(broker, LINES[:40], partition=0)
     with kit.watching(inlets=[topic(broker)]) as watcher:
