@@ -24,7 +24,13 @@ def run(folder: Path, *arguments: str | bytes) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["check", "score", "watch"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("score", "watch")),
+    ],
+)
 def test_a_name_that_is_no_utf_8(tmp_path: Path, command: str) -> None:
     (tmp_path / "logs").mkdir()
     name = os.fsencode(tmp_path / "logs") + b"/p\xe9rsonnel-\xff.ndjson"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from detector import registry
+from detector.cli.app import run
 from detector.delivery.outbox.store import Outbox
 from detector.triage import store
 from detector.triage.records import judged
@@ -34,17 +36,37 @@ def log(tmp_path_factory):
     return path
 
 
+def scoring(log):
+    return [
+        "score", log, "--model", TOP / "models" / "agency",
+        "--directory", AGENCY / "directory.csv", "--format", "native",
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def score(log, detector, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    return lambda *more: detector(*scoring(log), *more)
 
-    def command(*more):
-        return detector(
-            "score", log, "--model", TOP / "models" / "agency",
-            "--directory", AGENCY / "directory.csv", "--format", "native", *more,
-        )  # fmt: skip
 
-    return command
+@pytest.fixture(scope="module")
+def once(log, tmp_path_factory):
+    """What a first score leaves behind."""
+    place = tmp_path_factory.mktemp("once")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr("sys.argv", ["detector", *map(str, scoring(log))])
+        with pytest.raises(SystemExit) as stop:
+            run()
+    assert not stop.value.code
+    return place
+
+
+@pytest.fixture
+def scored(once, score, tmp_path):
+    """Scores again, where a first score is done."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+    return score
 
 
 def lines(path):
@@ -141,11 +163,10 @@ def test_the_allow_list_works_the_same_by_setting_or_flag(score):
     assert lines("out/held.ndjson") == []
 
 
-def test_a_confirmed_theft_of_one_on_the_list_is_warned_of(score, detector):
-    score()
+def test_a_confirmed_theft_of_one_on_the_list_is_warned_of(scored, detector):
     detector("verdict", of(THIEF)["id"], "confirmed", "--reason", "case")
     allow("expected.toml")
-    ran = score("--allow-list", "expected.toml")
+    ran = scored("--allow-list", "expected.toml")
     assert f"the allow-list expects alerts of account {THIEF}, of which an alert was" in ran.err
 
 
@@ -160,11 +181,10 @@ def test_a_held_alert_can_be_judged_and_confirming_it_ends_the_expectation(score
 
 @pytest.mark.parametrize("shape", ["native", "ocsf", "ecs"])
 def test_an_alert_is_found_in_each_format_and_its_verdict_stands_in_later_ones(
-    shape, score, detector
+    shape, scored, detector
 ):
-    score()
     alerts = lines("out/alerts.ndjson")
-    score("--format", shape)
+    scored("--format", shape)
     first = next(each for each in alerts if each["entity"] == THIEF)
     ran = detector("verdict", first["id"], "benign", "--reason", "a move", "--by", "eva", "--json")
     assert ran.code == 0
@@ -174,7 +194,7 @@ def test_an_alert_is_found_in_each_format_and_its_verdict_stands_in_later_ones(
     assert json.loads(ran.out) == told
     (kept,) = store.load(Path("verdicts.ndjson")).records
     assert (kept.subject.entity, kept.subject.rows) == (THIEF, first["rows"])
-    score()
+    scored()
     for alert in lines("out/alerts.ndjson"):
         later = first["id"] in alert["related"]
         assert alert["verdicts"] == ([told] if later else [])
@@ -192,8 +212,8 @@ def test_an_alert_that_only_the_outbox_has_is_found(score, detector, tmp_path):
     assert detector("verdict", first, "benign", "--reason", "a move").code == 1
 
 
-def test_an_unknown_alert_is_one_clear_line(score, detector, tmp_path):
-    score()
+@pytest.mark.usefixtures("scored")
+def test_an_unknown_alert_is_one_clear_line(detector, tmp_path):
     ran = detector("verdict", "\x1b[2Jnope", "benign", "--reason", "x")
     assert ran.code == 1
     assert ran.err.count("\n") == 1
@@ -211,23 +231,20 @@ def test_an_unknown_alert_is_one_clear_line(score, detector, tmp_path):
     )
 
 
-def test_hostile_reasons_reach_no_terminal_and_stand_whole_in_later_alerts(score, detector):
-    score()
+def test_hostile_reasons_reach_no_terminal_and_stand_whole_in_later_alerts(scored, detector):
     first = of(THIEF)["id"]
     ran = detector("verdict", first, "confirmed", "--reason", HOSTILE, "--by", f"eva {HOSTILE}")
     assert ran.code == 0
     assert not any(char in ran.err for char in "\x1b\x07\u202e\u2028")
-    score()
+    scored()
     told = [each for alert in lines("out/alerts.ndjson") for each in alert["verdicts"]]
     assert told
     assert {each["reason"] for each in told} == {HOSTILE.strip()}
     assert Path("out/alerts.ndjson").read_bytes().isascii()
 
 
-def test_the_author_is_the_system_s_user_whatever_the_environment_says(
-    score, detector, monkeypatch
-):
-    score()
+@pytest.mark.usefixtures("scored")
+def test_the_author_is_the_system_s_user_whatever_the_environment_says(detector, monkeypatch):
     for name in ("USER", "LOGNAME", "SUDO_USER"):
         monkeypatch.setenv(name, "mallory")
     detector("verdict", of(THIEF)["id"], "benign", "--reason", "x")
@@ -249,8 +266,8 @@ def test_the_author_is_the_system_s_user_whatever_the_environment_says(
         (["expected", "--reason", "x", "--until", "soon"], "soon"),
     ],
 )
-def test_wrong_usage_is_told_and_nothing_is_kept(words, said, score, detector, tmp_path):
-    score()
+@pytest.mark.usefixtures("scored")
+def test_wrong_usage_is_told_and_nothing_is_kept(words, said, detector, tmp_path):
     ran = detector("verdict", of(THIEF)["id"], *words)
     assert ran.code == 2
     assert said in ran.err
@@ -274,8 +291,7 @@ def test_a_damaged_file_stops_all_before_they_begin(score, detector, tmp_path, l
     assert ran.code == 1
 
 
-def test_later_alerts_of_a_confirmed_theft_are_noted_once(score, detector):
-    score()
+def test_later_alerts_of_a_confirmed_theft_are_noted_once(scored, detector):
     alerts = lines("out/alerts.ndjson")
     first = of(THIEF)
     later = [each["id"] for each in alerts if first["id"] in each["related"]]
@@ -285,8 +301,8 @@ def test_later_alerts_of_a_confirmed_theft_are_noted_once(score, detector):
     assert [each.subject.alert for each in kept.followings] == later
     assert len(later) > 0
     before = Path("verdicts.ndjson").read_bytes()
-    score()
-    score()
+    scored()
+    scored()
     assert Path("verdicts.ndjson").read_bytes() == before
 
 

@@ -29,7 +29,13 @@ def _back(scored: pl.DataFrame) -> pl.DataFrame:
     return scored.with_columns(entity.otherwise("entity").alias("entity")).sort(KEYS)
 
 
-@pytest.mark.parametrize("people", [None, directory()], ids=["no directory", "a directory"])
+@pytest.mark.parametrize(
+    "people",
+    [
+        pytest.param(None, id="no directory", marks=pytest.mark.slow),
+        pytest.param(directory(), id="a directory"),
+    ],
+)
 def test_scores_features_and_groups_are_the_same_account_for_account(
     people, robbed, robbed_log, model
 ):

@@ -171,7 +171,10 @@ def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
     return ledger.hours(), sorted(rejects, key=repr)
 
 
-@pytest.mark.parametrize("encode", [as_lines, lambda log: log.write_csv().encode()])
+@pytest.mark.parametrize(
+    "encode",
+    [as_lines, pytest.param(lambda log: log.write_csv().encode(), marks=pytest.mark.slow)],
+)
 def test_a_robbed_office_gives_the_same_ledger_scores_and_alerts(
     kit: Kit, office_log: pl.DataFrame, encode
 ) -> None:

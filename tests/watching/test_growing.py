@@ -55,6 +55,8 @@ def alone(data: bytes) -> bytes:
 
 
 SAMPLES = samples()
+#: Samples of more bytes are read by slow tests alone.
+LARGE = 100_000
 
 
 @dataclass
@@ -111,7 +113,17 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
     return told(batches)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample[0]}: {sample[1]}")
+@pytest.mark.parametrize(
+    "sample",
+    [
+        pytest.param(
+            sample,
+            id=f"{sample[0]}: {sample[1]}",
+            marks=[pytest.mark.slow] if len(sample[2]) > LARGE else [],
+        )
+        for sample in SAMPLES
+    ],
+)
 @pytest.mark.parametrize("noise", [False, True])
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=6), most=st.sampled_from([700, 1 << 20]))
 @settings(
