@@ -212,7 +212,6 @@ histories = st.lists(
 @given(histories, st.lists(st.integers(1, 20), max_size=4))
 @settings(
     max_examples=examples(25),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_days_scored_together_or_apart_or_twice_say_the_same(

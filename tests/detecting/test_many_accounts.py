@@ -29,7 +29,7 @@ FRAMES = ("levels", "peers", "seen", "habits", "known", "used", "groups")
 
 @pytest.mark.slow
 @given(st.integers(1, 5), st.integers(0, 1000))
-@hypothesis_settings(max_examples=examples(6), deadline=None)
+@hypothesis_settings(max_examples=examples(6))
 def test_what_is_learned_in_shards_is_what_is_learned_at_once(honest: Office, many, seed):
     past = honest.before(CUT)
     whole = baseline_training.learn(past.hours, past.touched, None, past.settings)

@@ -27,7 +27,6 @@ SPREADS = [(name, each) for name, each in FLOATS if each.endswith(("_spread", "_
 #: No example is worth waiting for: each is a file or two.
 QUICK = hypothesis_settings(
     max_examples=examples(15),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

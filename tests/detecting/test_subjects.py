@@ -229,7 +229,7 @@ def _read(some: list[tuple[int, int, int]]) -> pl.DataFrame:
 
 
 @given(reads)
-@hypothesis_settings(deadline=None, max_examples=examples(60))
+@hypothesis_settings(max_examples=examples(60))
 def test_each_hour_counts_those_of_its_day_so_far_and_of_the_four_weeks_it_ends(some):
     start = date(2024, 1, 1)
     hours = _active(some)

@@ -91,7 +91,7 @@ def test_cef_comes_back_equal_from_the_parser_of_rsyslog(kind, lognorm):
         assert fields["rt"] == "1707120000000"
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(texts=st.lists(st.text(max_size=60), min_size=20, max_size=60))
 def test_any_text_comes_back_equal_from_cef_and_leef(texts, lognorm):
     texts = [text for text in texts if text]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ledger_samples import START, events, in_parts, some_events
 from polars.testing import assert_frame_equal
 from properties import examples
+from reaching import occurred, reaches
 
 from detector.core.schema import DIMENSIONS, EVENTS, HOURS, TOUCHED, check, empty
 from detector.ledger.aggregate import (
@@ -20,7 +21,7 @@ from detector.ledger.aggregate import (
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu"]
 
-quick = settings(deadline=None, max_examples=examples(60))
+quick = settings(max_examples=examples(60))
 
 
 def sorted_hours(frame: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import START, events
 from properties import examples
+from reaching import occurred, reaches
 
 from detector.core.schema import EVENTS, SUBJECT, TOUCHED
 from detector.features import distinct_subjects
@@ -97,12 +98,9 @@ def test_of_each_hour_so_far_the_smallest_hashes_are_all_there(reads):
 
 
 @pytest.mark.usefixtures("small")
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    deadline=None,
-    max_examples=examples(25),
-)
-@given(READS, st.integers(1, 40))
+@reaches(beyond=0.2)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25))
+@given(around_k(), st.integers(1, 40))
 def test_a_log_that_is_written_in_pieces_leaves_the_same_sketch(tmp_path_factory, reads, limit):
     occurred(beyond=is_beyond(reads))
     folder = tmp_path_factory.mktemp("spool")

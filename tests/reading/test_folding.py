@@ -72,7 +72,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(0, 99), max_size=8), kept=st.booleans())
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 def test_pieces_cut_anywhere_fold_as_the_rule_says(
     steps: Steps, cuts: list[int], kept: bool
 ) -> None:

@@ -27,7 +27,7 @@ def cut(data, size=7, found=None):
     return b"".join(part for part, _ in json_array.lines(pieces, how)).splitlines()
 
 
-@settings(deadline=None, max_examples=examples(200))
+@settings(max_examples=examples(200))
 @given(
     ENTRIES,
     st.integers(1, 40),

@@ -102,7 +102,7 @@ def cut(path, block, limit=1 << 20, quoted=True):
     return b"".join(b.data for b in found), [tuple(r) for b in found for r in b.rejects], found
 
 
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(
     st.lists(
         st.sampled_from([b"a", b'"', b'""', b"\n", b"\r\n", b",", b"\xff", b"\0", "é".encode()]),

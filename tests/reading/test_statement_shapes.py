@@ -164,7 +164,7 @@ QUERIES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 @given(st.lists(LITERALS, min_size=2, max_size=2), QUERIES, st.sampled_from(DIALECTS))
 def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
     quoted = [
@@ -178,7 +178,7 @@ def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
     assert set(found["tables"] or []) <= {"t", "u"}
 
 
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 @given(st.text(max_size=80), st.sampled_from(DIALECTS))
 def test_any_text_has_a_shape_and_a_meaning(text, dialect):
     found = told(pl.Series([text, None, text]), dialect)

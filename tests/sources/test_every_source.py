@@ -113,7 +113,7 @@ def test_no_source_accepts_what_is_no_log(name):
     assert accepting(FOREIGN[name]) == []
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=300))
 def test_recognising_never_fails(data):
     assert len(accepting(data)) <= 1
@@ -156,7 +156,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(data=st.binary(max_size=300), prefix=st.booleans())
 def test_no_source_raises_anything_but_an_input_error(tmp_path_factory, name, data, prefix):
     path = tmp_path_factory.mktemp("any") / "log"

@@ -46,7 +46,7 @@ def keys(events):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@settings(deadline=None, max_examples=examples(40))
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_events_rejects_and_skipped_are_all_entries(tmp_path_factory, name, data):
     whole = ndjson(plain(name) * 2).splitlines()
@@ -86,7 +86,7 @@ def test_any_key_in_another_case_in_the_first_line_costs_no_other_line_it(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["aws_activity_streams", "cloudtrail_s3"])
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_a_damaged_list_keeps_the_entries_that_are_whole(tmp_path_factory, name, data):
     wrapper = {"cloudtrail_s3": "Records"}.get(name, "databaseActivityEventList")
@@ -129,7 +129,7 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
     assert len(whole[1]) == len(range(3, len(good), 40))
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.text(max_size=8) | st.none() | st.integers() | st.floats() | st.booleans(), max_size=6
@@ -148,7 +148,7 @@ def test_values_of_any_kind_are_an_event_or_a_reject(tmp_path_factory, values):
 
 
 @pytest.mark.parametrize("name", ["snowflake", "redshift", "clickhouse", "sqlserver_audit"])
-@settings(deadline=None, max_examples=examples(40))
+@settings(max_examples=examples(40))
 @given(data=st.data())
 def test_damaged_rows_of_csv_are_events_or_rejects_too(tmp_path_factory, name, data):
     head, *lines = as_csv(plain(name) * 2).splitlines()
@@ -179,7 +179,7 @@ def test_damaged_rows_of_csv_are_events_or_rejects_too(tmp_path_factory, name, d
 
 
 @pytest.mark.parametrize("name", ["snowflake", "ocsf", "clickhouse", "databricks"])
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_a_damaged_parquet_is_read_or_refused_in_one_line(tmp_path_factory, name, data):
     whole = as_parquet(plain(name))

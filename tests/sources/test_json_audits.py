@@ -15,7 +15,6 @@ AUDIT = DATA / "mysql_audit_json"
 MONGOD = DATA / "mongodb_log" / "mongod.log"
 PROFILE = DATA / "mongodb_profiler" / "system.profile.json"
 FAST = settings(
-    deadline=None,
     max_examples=examples(100),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

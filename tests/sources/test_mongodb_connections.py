@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-
 from detector.reading.source import HELD
 from detector.settings import Settings
+
 from detector.sources import mongodb_log
 
 START = datetime(2024, 2, 6, 10, tzinfo=UTC)

@@ -49,7 +49,7 @@ def events(found: pl.DataFrame, cuts: list[int]) -> list[tuple]:
 
 
 @given(steps=STEPS, cuts=st.lists(st.integers(0, 100), max_size=6))
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 def test_cut_anywhere_the_same_operations_are_one_event(
     steps: list[tuple[int, int, bool]], cuts: list[int]
 ) -> None:
@@ -73,7 +73,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(JSON_VALUES, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), (",\n", "\t:")]))
-@settings(deadline=None, max_examples=examples(300))
+@settings(max_examples=examples(300))
 def test_keys_without_values_are_those_that_one_pattern_keeps(value, separators):
     text = json.dumps(value, separators=separators, ensure_ascii=False)
     text = text.encode("utf-8", "replace").decode()

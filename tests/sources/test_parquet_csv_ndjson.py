@@ -307,7 +307,7 @@ JSON_EVENT = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(st.lists(JSON_EVENT, min_size=1, max_size=6))
 def test_ndjson_reads_the_same_quickly_and_carefully(tmp_path_factory, events):
     path = tmp_path_factory.mktemp("json") / "a"
@@ -329,7 +329,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=examples(200))
+@settings(max_examples=examples(200))
 @given(HOSTILE, st.booleans())
 def test_csv_of_anything_gives_events_or_rejects_or_one_clear_error(tmp_path_factory, data, header):
     path = tmp_path_factory.mktemp("csv") / "a"
@@ -342,7 +342,7 @@ def test_csv_of_anything_gives_events_or_rejects_or_one_clear_error(tmp_path_fac
     assert (len(events) + len(rejects) > 0) or not data.strip(b"\xef\xbb\xbf\r\n\t \0\x0b\x0c")
 
 
-@settings(deadline=None, max_examples=examples(200))
+@settings(max_examples=examples(200))
 @given(st.lists(HOSTILE.map(lambda data: data.replace(b"\n", b"")), max_size=5))
 def test_every_line_of_ndjson_is_an_event_or_a_reject(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("json") / "a"
@@ -354,7 +354,7 @@ def test_every_line_of_ndjson_is_an_event_or_a_reject(tmp_path_factory, lines):
     assert len(events) + len(rejects) == entries(path.read_bytes())
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(st.binary(max_size=200), st.integers(0, 2000))
 @example(b"\t\x80", 481)
 def test_parquet_with_bytes_changed_is_read_or_refused(tmp_path_factory, noise, at):
@@ -373,7 +373,7 @@ def test_parquet_with_bytes_changed_is_read_or_refused(tmp_path_factory, noise, 
 CELLS = st.text(st.sampled_from('ab",;\n é'), max_size=6)
 
 
-@settings(deadline=None, max_examples=examples(100))
+@settings(max_examples=examples(100))
 @given(st.lists(CELLS, max_size=12), st.integers(60, 200))
 def test_quoted_csv_is_read_whole_whatever_the_block(tmp_path_factory, objects, block):
     path = tmp_path_factory.mktemp("csv") / "a"

@@ -25,7 +25,7 @@ MESSAGES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=examples(400))
+@settings(max_examples=examples(400))
 @given(st.lists(MESSAGES, min_size=1, max_size=8))
 @example(['AUDIT: SESSION,1,1,READ,SELECT,TABLE,"a,""b",SELECT 1,<none>,2'])
 @example(['AUDIT: SESSION,1,1,READ,SELECT,TABLE,t,"SELECT ""a"", 7",<none>,37'])

@@ -17,7 +17,6 @@ from detector.core.settings import Settings
 
 READ = ("SESSION", 1, 1, "READ", "SELECT", "TABLE", "public.person")
 FAST = settings(
-    deadline=None,
     max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

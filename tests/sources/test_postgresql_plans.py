@@ -15,7 +15,6 @@ from detector.readers.blocks import records
 from detector.readers.compression import chunks
 
 FAST = settings(
-    deadline=None,
     max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -14,7 +14,6 @@ DATA = Path(__file__).parents[1] / "data" / SOURCE
 REAL = content(DATA / "mariadb10.11-full.log.gz")
 LINES = REAL.splitlines(keepends=True)
 FAST = settings(
-    deadline=None,
     max_examples=examples(120),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -14,7 +14,6 @@ from properties import examples
 SOURCE = "mysql_slow_log"
 DATA = Path(__file__).parents[1] / "data" / SOURCE
 FAST = settings(
-    deadline=None,
     max_examples=examples(120),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

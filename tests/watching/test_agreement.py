@@ -114,7 +114,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
     seed=st.integers(0, 1 << 16),
 )
 @settings(
-    max_examples=examples(40), deadline=None,
+    max_examples=examples(40),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
@@ -130,7 +130,7 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
 @pytest.mark.parametrize("name", sorted(EXPORTS))
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=9), seed=st.integers(0, 1 << 16))
 @settings(
-    max_examples=examples(5), deadline=None,
+    max_examples=examples(5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_an_export_of_lines_that_grows_counts_as_one_batch_run(

@@ -127,7 +127,7 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
 @pytest.mark.parametrize("noise", [False, True])
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=6), most=st.sampled_from([700, 1 << 20]))
 @settings(
-    max_examples=examples(6), deadline=None,
+    max_examples=examples(6),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_pieces_cut_anywhere_give_the_events_and_rejects_of_the_whole(

@@ -83,7 +83,7 @@ def of_watch(kit: Kit) -> tuple[pl.DataFrame, list]:
     seed=st.integers(0, 1 << 16),
 )
 @settings(
-    max_examples=examples(30), deadline=None,
+    max_examples=examples(30),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 def test_pieces_of_any_size_through_a_pipe_count_as_the_file_does(
