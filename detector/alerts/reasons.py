@@ -8,6 +8,7 @@ from detector.alerts.impact import expected
 from detector.core.formatting import count, counted
 from detector.features.aggregates import ACCOUNT, ADDRESS, OBJECT
 from detector.features.feature import Family, Figures
+from detector.features.peer_groups import OTHERS
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
 WORTH_SAYING = 1.0
@@ -33,6 +34,8 @@ def headline(row: Figures) -> str:
     words = f"read {records}{unknown} on {day}; {usual}"
     if row["entity_kind"] != ACCOUNT:
         return words
+    if row["entity"] == OTHERS:
+        words = f"accounts that nobody knows, too many to be judged one by one, {words}"
     return f"{words}, its group's largest is {count(row['rows_group_largest'])}"
 
 

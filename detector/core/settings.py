@@ -31,8 +31,16 @@ SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
 TIME_ORDERS = ("day-first", "month-first")
 #: What [identity] may say.
 IDENTITY = ("accounts", "application", "comment", "session", "role")
-#: What [health] may say, with its defaults: shares from 0 to 1, and the exit status of ``score``.
-HEALTH = {"most_rejects": 0.05, "most_new_accounts": 0.2, "most_unknown": 0.2, "exit_status": 3}
+#: What [health] may say, with its defaults: shares from 0 to 1, and whole numbers.
+HEALTH = {
+    "most_rejects": 0.05,
+    "most_new_accounts": 0.2,
+    "most_unknown": 0.2,
+    "exit_status": 3,
+    "new_accounts_judged": 10_000,
+}
+#: The whole numbers among them, each with the least and the most that it may be.
+WHOLE_HEALTH = {"exit_status": (0, 255), "new_accounts_judged": (1, 10_000_000)}
 #: What readable_by may say, and the permissions that are withheld then (umask(2)).
 READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 #: What grew a hundredfold is not what was accepted.
@@ -369,13 +377,11 @@ def _validate_health(settings: Settings, where: str | Path | None) -> None:
         if name not in HEALTH:
             what, hint = f"[health] has no setting {name!r}", f"known are {', '.join(HEALTH)}"
             raise SettingsError(what, where=where, hint=hint)
-        whole = name == "exit_status"
-        if (
-            type(value) not in ({int} if whole else {int, float})
-            or not 0 <= value <= 255
-            or (not whole and value > 1)
-        ):
-            what = f"[health] {name} = {value!r} must be {'0 to 255' if whole else 'from 0 to 1'}"
+        low, high = WHOLE_HEALTH.get(name, (0, 1))
+        kinds = {int} if name in WHOLE_HEALTH else {int, float}
+        if type(value) not in kinds or not low <= value <= high:
+            whole = "a whole number " if name in WHOLE_HEALTH else ""
+            what = f"[health] {name} = {value!r} must be {whole}from {low} to {high:,}"
             raise SettingsError(what, where=where)
 
 

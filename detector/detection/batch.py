@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from detector.alerts import newcomers
 from detector.alerts.episode_history import Memory
 from detector.alerts.incidents import by_time
 from detector.core.settings import Settings
@@ -56,14 +57,21 @@ def by_week(judging: Judging, ledger: Tables, days: Sequence[date], many: int) -
     while left:
         some = [day for day in left if day < left[0] + timedelta(days=TOGETHER)]
         since = left[0] - timedelta(days=LOOKBACK)
-        few = len(ledger.accounts(since, some[-1])) <= many
+        # Whom to fold is asked for each day by itself, where anybody is folded.
+        folding = newcomers.bounded(judging, ledger, some[0], some[-1])
+        if folding and len(some) > 1:
+            some = some[:1]
+            folding = newcomers.bounded(judging, ledger, some[0])
+        tables = newcomers.folded(ledger, folding)
+        few = len(tables.accounts(since, some[-1])) <= many
         some = some if few else some[:1]
         if judging.memory is not None:
             judging.memory.forget(some)
         if few:
-            yield _ended(judging, _at_once(judging, ledger, some, since))
+            scored = _at_once(judging, tables, some, since)
         else:
-            yield _ended(judging, sharded.score(judging, ledger, some[0], many))
+            scored = sharded.score(judging, tables, some[0], many)
+        yield _ended(judging, replace(scored, folded=len(folding)))
         left = left[len(some) :]
 
 

@@ -26,7 +26,8 @@ from detector.model.scoring import Covers, Scorer
 class Scored:
     """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back.
 
-    ``counts`` (``feature_drift.COUNTS``) say where features lie against training.
+    ``counts`` (``feature_drift.COUNTS``) say where features lie against training. ``folded`` is how
+    many accounts that nobody knows are one (``newcomers``).
     """
 
     days: list[date]
@@ -34,6 +35,7 @@ class Scored:
     alerts: list[Alert]
     held: list[Alert]
     counts: pl.DataFrame = field(default_factory=feature_drift.COUNTS.to_frame)
+    folded: int = 0
 
     @property
     def not_judged(self) -> list[str]:

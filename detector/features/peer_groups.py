@@ -10,6 +10,8 @@ from detector.ledger.summary import most_used
 GROUPS = {"account": pl.String(), "group": pl.String()}
 #: Accounts the directory does not name.
 UNKNOWN = "unlisted"
+#: The account that many accounts which nobody knows are together.
+OTHERS = "(other new accounts)"
 #: A learned group of fewer accounts joins the one that shares its program, or the rest.
 SMALLEST = 5
 REST = "various"

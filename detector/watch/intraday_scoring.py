@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from detector.alerts import newcomers
 from detector.alerts.alert import Alert
+from detector.alerts.newcomers import NOBODY, Folding
 from detector.detection.day_context import Ready, by_kind, gathered, ready_of, slim
 from detector.detection.day_state import Running
 from detector.detection.pipeline import Judging
@@ -67,7 +69,7 @@ class Live:
     ready: Ready | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _base: Tables | None = None
-    _coming: Future[tuple[Ready, Tables] | None] | None = None
+    _coming: Future[Prepared | None] | None = None
     _asked: float = float("-inf")
     _late: bool = False
     _strangers: set[str] = field(default_factory=set)
@@ -75,6 +77,7 @@ class Live:
     _fresh: list[Tables] = field(default_factory=list)
     _touched: set[str] = field(default_factory=set)
     _told: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    _folding: Folding = NOBODY
 
     def touch(self, day: date, tables: Tables) -> None:
         """Events of a day came in."""
@@ -103,6 +106,12 @@ class Live:
         """Of all that was prepared."""
         self.ready = self._base = self._running = None
         self._told.clear()
+        self._folding = NOBODY
+
+    @property
+    def folded(self) -> int:
+        """Accounts of the day that are judged as one."""
+        return len(self._folding)
 
     def close(self) -> None:
         """Nothing more is prepared."""
@@ -114,7 +123,7 @@ class Live:
         if self.ready is None or self.ready.today.day != day:
             return []
         running = self._up_to_date(books.open, day)
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._folding.of(self._touched), set()
         return self._rung(running, touched, books.open)
 
     def foresee(self, books: Books, day: date, held: Tables) -> list[Alert]:
@@ -122,6 +131,7 @@ class Live:
         if self.ready is None or self.ready.today.day != day:
             return []
         open_days = books.open.beside(day, held)
+        held = self._folding.frames(*held)
         running = self._up_to_date(books.open, day).beside([held])
         if running is None:
             today = self.ready.today
@@ -152,6 +162,7 @@ class Live:
         running, fresh = self._running, self._fresh
         self._fresh = []
         same = running is not None and running.today is self.ready.today
+        fresh = [self._folding.frames(*tables) for tables in fresh] if same else []
         if running is not None and same and (not fresh or running.add(fresh)):
             return running
         for each in open_days.parts.get(day, []):
@@ -171,18 +182,23 @@ class Live:
             self._coming = self._pool.submit(prepare, self.judging, still, day)
             self._asked, self._late = now, False
         if self._coming is not None and (wait or self._coming.done()):
-            self.ready, self._base = self._coming.result() or (None, None)
+            prepared = self._coming.result()
             self._coming = None
+            self.ready = prepared.ready if prepared else None
+            self._base = prepared.base if prepared else None
+            self._folding = prepared.folding if prepared else NOBODY
             if self.ready is not None:
                 members = self.ready.today.members
-                self._strangers -= members
+                # Who was folded is no stranger either, and is one of those touched.
+                self._strangers = self._folding.of(self._strangers) - members
                 self._touched |= members
 
     def _day(self, open_days: OpenDays, day: date, members: Collection[str]) -> Tables:
         """HOURS and TOUCHED of the day so far, of some accounts."""
         assert self._base is not None
         theirs = pl.col("account").is_in(list(members))
-        return merged(self._base, open_days.parts.get(day, []), DIMENSIONS, theirs)
+        sums = open_days.parts.get(day, [])
+        return merged(self._base, sums, DIMENSIONS, theirs, self._folding.frames)
 
     def _whole(
         self, running: Running, found: Collection[tuple[str, str]], open_days: OpenDays
@@ -198,12 +214,24 @@ class Live:
         return self.ready.told(self.judging, judged, day, members).alerts
 
 
-def prepare(judging: Judging, books: Books, day: date) -> tuple[Ready, Tables] | None:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What lies before a day, ``base`` what the ledger has of the day itself, and who is folded."""
+
+    ready: Ready
+    base: Tables
+    folding: Folding = NOBODY
+
+
+def prepare(judging: Judging, books: Books, day: date) -> Prepared | None:
     """What lies before ``day``, and what the ledger has of the day itself.
 
     Takes seconds: what follows takes less than one. None where there is nobody to score.
     """
-    ready = ready_of(judging, books, gathered(judging, books, day, SHARD))
+    folding = newcomers.bounded(judging, books, day)
+    tables = newcomers.folded(books, folding)
+    ready = ready_of(judging, tables, gathered(judging, tables, day, SHARD))
     if ready is None:
         return None
-    return ready, (books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS))
+    base = books.ledger.hours(day, day), books.ledger.touched(day, day, DIMENSIONS)
+    return Prepared(ready, folding.frames(*base), folding)

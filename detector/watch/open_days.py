@@ -196,13 +196,20 @@ def _together(
 
 
 def merged(
-    base: Tables, sums: list[Sums], dimensions: Collection[str], accounts: pl.Expr
+    base: Tables,
+    sums: list[Sums],
+    dimensions: Collection[str],
+    accounts: pl.Expr,
+    folded: Callable[[pl.DataFrame, pl.DataFrame], Tables] = lambda *tables: tables,
 ) -> Tables:
     """HOURS and TOUCHED of a day: ``base`` and some sums together, of some dimensions and
-    ``accounts``.
+    ``accounts``, once some of the sums' accounts are ``folded`` into one.
     """
     chosen = accounts & pl.col("dimension").is_in(sorted(dimensions))
-    parts = [(each.hours.filter(accounts), each.touched.filter(chosen)) for each in sums]
+    parts = [
+        (hours.filter(accounts), touched.filter(chosen))
+        for hours, touched in (folded(each.hours, each.touched) for each in sums)
+    ]
     base = (base[0].filter(accounts), base[1].filter(accounts))
     return stacked([base, *parts]) if parts else base
 

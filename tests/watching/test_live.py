@@ -320,9 +320,10 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
         ready(watcher)
         # As where nothing is known of what was raised.
         watcher.judging = dataclasses.replace(watcher.judging, memory=None)
-        whole, base = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
+        whole_day = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
         monkeypatch.setattr(intraday_scoring, "SHARD", shard)
-        parts, _ = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
+        in_parts = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
+        whole, base, parts = whole_day.ready, whole_day.base, in_parts.ready
         since = DAY - timedelta(days=LOOKBACK)
         dimensions = ("object", "client_address", "application")
         hours = watcher.books.hours(since, DAY)

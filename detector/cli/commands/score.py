@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from detector import registry
-from detector.alerts import episode_store, feature_drift, ongoing, writer
+from detector.alerts import episode_store, feature_drift, newcomers, ongoing, writer
 from detector.alerts.alert import CLOSE, CREATE, Alert
 from detector.alerts.alert_rate import Rate
 from detector.alerts.episode_history import Memory
@@ -92,24 +92,32 @@ def score(
     writer.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     writer.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
-    warnings = console.warn(*_warnings(book, days, rules))
+    folded = _folded(results)
+    warnings = console.warn(*_warnings(book, days, rules), newcomers.words(folded))
     moves, going_on = _moves(results, learned), _going_on(memory, days)
     if as_json:
         standing = [_plain(memory, each) for each in going_on]
-        more = {"going_on": standing, "held": held, **_doubts(warnings, moves)}
+        more = {"going_on": standing, "held": held, "folded_accounts": folded}
+        more |= _doubts(warnings, moves)
         typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), **more}))
     _say(scores, alerts, found, learned, out)
     _say_going_on(going_on, memory)
     console.say(*feature_drift.words(moves))
     heed.say(held, out)
     way_out.send()
-    _leave(alerts if fail_on_alert else [], int(rules.limit("exit_status")) if taken.doubts else 0)
+    doubtful = bool(taken.doubts or folded)
+    _leave(alerts if fail_on_alert else [], int(rules.limit("exit_status")) if doubtful else 0)
 
 
 def _doubts(
     warnings: Sequence[str], moves: Sequence[feature_drift.Movement]
 ) -> dict[str, list[Any]]:
     return {"warnings": list(warnings), "moved_features": [each.plain() for each in moves]}
+
+
+def _folded(results: Sequence[Scored]) -> int:
+    """The accounts that nobody knows and that were judged as one, of the day that had most."""
+    return max((part.folded for part in results), default=0)
 
 
 def _suppressed(results: Sequence[Scored]) -> list[Alert]:

@@ -1,0 +1,194 @@
+"""Accounts that nobody knows, in bounded number: beyond it, the quieter ones are one account.
+
+Whoever writes names into a log can invent any number of them, and each would cost a past, a peer
+group and a score of its own. What the folded ones read is the sum of all of theirs: nothing of it
+is lost, and it can fire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from detector.alerts.judging import Judging, Tables
+from detector.features.groups import OTHERS
+from detector.forests.scoring import LOOKBACK
+from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
+from detector.phrases import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """The ``names`` (unique) that are one account, OTHERS, where a day is scored.
+
+    Whoever has that name in a log is one of them.
+    """
+
+    names: pl.Series
+
+    def __len__(self) -> int:
+        return max(0, len(self.names) - 1)
+
+    def is_folded(self) -> pl.Expr:
+        """Whether ``account`` is one of them."""
+        return pl.col("account").is_in(self.names.implode())
+
+    def frames(
+        self, hours: pl.DataFrame, touched: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """HOURS and TOUCHED with OTHERS in their place."""
+        if self.names.is_empty():
+            return hours, touched
+        return (
+            self._joined(hours, merge_hours(self._renamed(hours))),
+            self._joined(touched, merge_touched(self._renamed(touched))),
+        )
+
+    def of(self, accounts: Iterable[str]) -> set[str]:
+        """The ``accounts``, with OTHERS in their place."""
+        found = pl.Series("account", list(accounts), pl.String).to_frame()
+        kept = found.filter(~self.is_folded())["account"]
+        return {*kept, *([OTHERS] if len(kept) < len(found) else [])}
+
+    def _joined(self, frame: pl.DataFrame, folded: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat([frame.filter(~self.is_folded()), folded])
+
+    def _renamed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(self.is_folded()).with_columns(account=pl.lit(OTHERS))
+
+
+#: Nobody is folded.
+NOBODY: Final = Folding(pl.Series("account", [], pl.String))
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedTables:
+    """``tables`` as they are where some accounts are one (see ``judging.Tables``)."""
+
+    tables: Tables
+    folding: Folding
+
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+        rest = self.tables.hours(since, until, self._rest(accounts))
+        parts = [rest]
+        if _is_of_others(accounts):
+            for day in _days(since, until):
+                theirs = self.tables.hours(day, day, self.folding.is_folded())
+                parts.append(merge_hours(theirs.with_columns(account=pl.lit(OTHERS))))
+        return pl.concat(parts).sort(HOUR_KEYS)
+
+    def touched(
+        self,
+        since: date,
+        until: date,
+        dimensions: Collection[str],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
+        rest = self.tables.touched(since, until, dimensions, self._rest(accounts))
+        parts = [rest]
+        if _is_of_others(accounts):
+            for day in _days(since, until):
+                theirs = self.tables.touched(day, day, dimensions, self.folding.is_folded())
+                parts.append(merge_touched(theirs.with_columns(account=pl.lit(OTHERS))))
+        return pl.concat(parts).sort(TOUCHED_KEYS)
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """See ``Ledger.accounts``."""
+        found = self.tables.accounts(since, until)
+        names = self.folding.of(found)
+        return pl.Series(found.name, sorted(names), pl.String)
+
+    def _rest(self, accounts: pl.Expr | None) -> pl.Expr:
+        rest = ~self.folding.is_folded()
+        return rest if accounts is None else accounts & rest
+
+
+def folded(tables: Tables, folding: Folding) -> Tables:
+    """``tables`` with some accounts as one; as they are where nobody is folded."""
+    return FoldedTables(tables, folding) if folding else tables
+
+
+def bounded(judging: Judging, tables: Tables, day: date, until: date | None = None) -> Folding:
+    """Whom to fold where the days from ``day`` to ``until`` are scored.
+
+    Of the accounts that neither the model nor the directory knows, so many as the settings say are
+    judged one by one of those seen before the last of the days, and as many of those that are not:
+    the ones that read the most, or the most of unknown size. A day is scored with all that lies
+    before it: who was invented yesterday counts today too.
+    """
+    until = until or day
+    since = day - timedelta(days=LOOKBACK)
+    most = int(judging.settings.limit("new_accounts_judged"))
+    unknown = _unknown(judging, tables.accounts(since, until))
+    if len(unknown) <= most:
+        return NOBODY
+    sums = _sums(tables, since, until, Folding(unknown))
+    quiet = [
+        # The more telling of two ranks; who has nothing of either is last in both.
+        some.with_columns(
+            place=pl.min_horizontal(
+                pl.col("rows", "unknown_rows").rank("max", descending=True),
+            )
+        )
+        .sort("place", "account")
+        .slice(most)["account"]
+        for some in (sums.filter(pl.col("first") < until), sums.filter(pl.col("first") >= until))
+    ]
+    names = pl.concat(quiet)
+    if names.is_empty():
+        return NOBODY
+    return Folding(pl.concat([names, pl.Series("account", [OTHERS])]).unique().sort())
+
+
+def words(folded: int, day: date | None = None) -> str:
+    """What to say where so many names are one account; "" where there are none."""
+    if not folded:
+        return ""
+    of = "" if day is None else f" of {day}"
+    many = counted(folded, "account")
+    return (
+        f"{many}{of} that nobody knows are judged as one, {OTHERS!r}, since there are too many: "
+        "a new system, or invented names; [health] new_accounts_judged sets how many are judged "
+        "one by one"
+    )
+
+
+def _unknown(judging: Judging, names: pl.Series) -> pl.Series:
+    known = [judging.model.learned.groups["account"]]
+    if judging.people is not None:
+        known.append(judging.people["account"])
+    rest = names.rename("account").filter(~names.is_in(pl.concat(known).implode()))
+    return rest.filter(rest != OTHERS)
+
+
+def _sums(tables: Tables, since: date, until: date, unknown: Folding) -> pl.DataFrame:
+    """account, rows, unknown_rows, and the first day of each, read a day after the other."""
+    found = pl.DataFrame(
+        schema={"account": pl.String, "rows": pl.Int64, "unknown_rows": pl.Int64, "first": pl.Date}
+    )
+    for day in _days(since, until):
+        hours = tables.hours(day, day, unknown.is_folded())
+        fresh = hours.group_by("account").agg(pl.col("rows", "unknown_rows").sum())
+        fresh = fresh.with_columns(first=pl.lit(day)).select(found.columns)
+        found = (
+            pl.concat([found, fresh])
+            .group_by("account")
+            .agg(pl.col("rows", "unknown_rows").sum(), pl.col("first").min())
+        )
+    return found.sort("account")
+
+
+def _is_of_others(accounts: pl.Expr | None) -> bool:
+    """Whether an expression over ``account`` is true of OTHERS."""
+    asked = pl.DataFrame({"account": [OTHERS]})
+    return accounts is None or bool(asked.filter(accounts).height)
+
+
+def _days(since: date, until: date) -> Iterator[date]:
+    return (since + timedelta(days=nth) for nth in range((until - since).days + 1))
