@@ -136,10 +136,12 @@ def _one(
     """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
     # Reading is given at least the bytes that are hashed, even if the file is growing.
     until = path.stat().st_size
-    sizes = {manifest.HEAD, *(part.size for part in known.values())}
+    sizes = {*manifest.BEGINNINGS, *(part.size for part in known.values())}
+    sizes |= {size for part in known.values() for size, _, _ in part.watched.values()}
     reading = manifest.fingerprint(source.name, settings)
     same: Part | None = None
     old: list[Part] = []
+    like = _Like()
     with ThreadPoolExecutor(1) as pool:
         hashed = pool.submit(identity, path, sizes, until)
         if not _is_stranger(path, known.values()):
@@ -150,11 +152,12 @@ def _one(
             if same is not None and (same.reading == reading or same.id != found.sha256):
                 return _report(path, same, "known")
             old = [same] if same is not None else _outgrown(found, known)
+            like = _like(found, known, old)
 
         # Only the name of the first file on disk waits for the hash.
         stem = partial(_stem, hashed, reading)
         others = [part for part in known.values() if part not in old]
-        writer, said = _written(path, source, ledger, settings, others, old, stem, advance)
+        writer, said = _written(path, source, ledger, settings, others, old, stem, advance, like)
     part = _part(path, source, reading, hashed.result(), old, writer)
     part = ledger.commit(part)
     for other in old:
@@ -172,12 +175,13 @@ def _written(
     old: list[Part],
     stem: Callable[[], str],
     advance: Callable[[int, str], None],
+    like: _Like,
 ) -> tuple[Writer, str]:
     """The file, read and written; and what people must know of it. Raises InputError."""
     tail = _tail(source, others)
 
     def take(batches: Iterator[Batch], known: pl.DataFrame | None = None) -> Writer:
-        with Writer(ledger, stem, known) as writer:
+        with Writer(ledger, stem, known, like.counted) as writer:
             for batch in ahead(batches, AHEAD):
                 writer.add(batch)
                 advance(batch.bytes_read, path.name)
@@ -186,7 +190,10 @@ def _written(
 
     writer = containment.taken(source, path, settings, tail, take)
     _demand_no_loss(path, source, old, writer)
-    twice = _overlap(ledger, writer, others)
+    if any(like.counted):
+        words = "detector watch read its beginning: {} of it count once"
+        return writer, words.format(counted(writer.doubled, "statement"))
+    twice = _overlap(ledger, writer, others, like.kin)
     if twice is None:
         return writer, ""
     if twice.is_sure:
@@ -202,12 +209,14 @@ def _stem(hashed: Future[Identity], reading: str) -> str:
     return manifest.stem(hashed.result().sha256, reading)
 
 
-def _overlap(ledger: Ledger, writer: Writer, parts: list[Part]) -> Overlap | None:
+def _overlap(
+    ledger: Ledger, writer: Writer, parts: list[Part], kin: Collection[str]
+) -> Overlap | None:
     """Where what was just written is in the ledger already."""
     if writer.first is None or writer.last is None:
         return None
     files = [ledger.file("hours", day, writer.stem()) for day in writer.days]
-    return overlap(ledger, files, (writer.first, writer.last), writer.days, parts)
+    return overlap(ledger, files, (writer.first, writer.last), writer.days, parts, kin)
 
 
 def _twice(found: Overlap, doubled: int) -> str:
@@ -262,6 +271,39 @@ def _outgrown(found: Identity, known: dict[str, Part]) -> list[Part]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Like:
+    """What the ledger knows of the beginning of a content: the ids of parts that begin so
+    (``kin``), and which events and rejects of it were ``counted``, by their numbers.
+    """
+
+    kin: tuple[str, ...] = ()
+    counted: tuple[range, range] = (range(0), range(0))
+
+
+def _like(found: Identity, known: dict[str, Part], old: list[Part]) -> _Like:
+    """Of a log that was cut short, or that grew since a watcher read it. What the ``old`` parts
+    have of it is read anew.
+    """
+    kin = []
+    for part in known.values():
+        both = [size for size in manifest.BEGINNINGS
+                if str(size) in part.beginnings and size in found.prefixes]  # fmt: skip
+        if both and found.prefixes[max(both)] == part.beginnings[str(max(both))]:
+            kin.append(part.id)
+    watched = [
+        counts
+        for part in known.values()
+        for content, counts in part.watched.items()
+        if 0 < counts[0] < found.size and found.prefixes.get(counts[0]) == content
+    ]
+    size, *counts = max(watched, default=(0, 0, 0))
+    before = [part for part in old if part.size < size]
+    first = sum(part.events for part in before), sum(part.rejects for part in before)
+    numbers = [range(at, at + more) for at, more in zip(first, counts, strict=True)]
+    return _Like(tuple(kin), (numbers[0], numbers[1]))
+
+
 def _tail(source: Source, others: list[Part]) -> Tail:
     """What the latest parts of the same log left open; the latest word wins."""
     dated = [part for part in others if part.source == source.name and part.last is not None]
@@ -294,6 +336,11 @@ def _part(
         tail=dict(writer.tail),
         replaces=tuple(sorted(stands_for)),
         head=found.prefixes.get(manifest.HEAD, found.sha256),
+        beginnings={
+            str(size): found.prefixes[size]
+            for size in manifest.BEGINNINGS
+            if size in found.prefixes
+        },
     )
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from detector.core.files import sync
 from detector.core.schema import REJECTS, check
 from detector.ledger.aggregate import coded
+from detector.ledger.overlap import without
 from detector.ledger.partition_writer import Spool
 from detector.ledger.store import Ledger
 from detector.normalize.source import Batch, Tail
@@ -25,12 +26,15 @@ from detector.normalize.source import Batch, Tail
 class Writer:
     """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders.
 
-    What another file had before, by ``known`` hours, accounts and actions, is skipped.
+    What another file had before, by ``known`` hours, accounts and actions, is skipped, and so are
+    the events and rejects, by their numbers in the file, which the ledger has of the same log
+    (``counted``).
     """
 
     ledger: Ledger
     stem: Callable[[], str]
     known: pl.DataFrame | None = None
+    counted: tuple[range, range] = (range(0), range(0))
     doubled: int = 0
     events: int = 0
     rejects: int = 0
@@ -39,6 +43,7 @@ class Writer:
     last: datetime | None = None
     tail: Tail = field(default_factory=dict)
     days: list[date] = field(default_factory=list)
+    _seen: tuple[int, int] = (0, 0)
     _spool: Spool = field(init=False)
     _rejects: pq.ParquetWriter | None = None
 
@@ -62,6 +67,7 @@ class Writer:
         """Takes in one batch of the file."""
         self.skipped += batch.skipped
         self.tail = batch.tail
+        batch = self._behind(batch)
         self._reject(batch.rejects)
         batch = self._once(batch)
         events = batch.events
@@ -76,19 +82,26 @@ class Writer:
         except OSError as error:
             raise self.ledger.unwritable(error) from error
 
+    def _behind(self, batch: Batch) -> Batch:
+        """Without what the ledger has of the same log."""
+        if not any(self.counted):
+            return batch
+        events = _without(batch.events, self._seen[0], self.counted[0])
+        rejects = _without(batch.rejects, self._seen[1], self.counted[1])
+        self._seen = self._seen[0] + batch.events.height, self._seen[1] + batch.rejects.height
+        self.doubled += batch.events.height - events.height
+        self.skipped += batch.events.height - events.height + batch.rejects.height - rejects.height
+        return replace(batch, events=events, rejects=rejects)
+
     def _once(self, batch: Batch) -> Batch:
         """Without what another file had."""
         if self.known is None or batch.events.is_empty():
             return batch
-        told = batch.events.select(
-            pl.col("timestamp").dt.truncate("1h").alias("hour"),
-            pl.col("account", "action").cast(pl.String),
-        ).with_row_index("row")
-        kept = told.join(self.known, on=["hour", "account", "action"], how="anti")["row"]
-        doubled = batch.events.height - len(kept)
+        fresh = without(batch, self.known)
+        doubled = batch.events.height - fresh.events.height
         self.doubled += doubled
         self.skipped += doubled
-        return replace(batch, events=batch.events[kept.sort()])
+        return fresh
 
     def finish(self) -> None:
         """Everything on disk, for good."""
@@ -117,3 +130,9 @@ class Writer:
             self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
         except OSError as error:
             raise self.ledger.unwritable(error) from error
+
+
+def _without(frame: pl.DataFrame, first: int, numbers: range) -> pl.DataFrame:
+    """``frame``, whose first row has the number ``first``, without the rows of some numbers."""
+    low, high = (min(max(each - first, 0), frame.height) for each in (numbers.start, numbers.stop))
+    return pl.concat([frame[:low], frame[high:]]) if high > low else frame

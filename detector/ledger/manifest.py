@@ -22,6 +22,8 @@ FORMAT: Final = 4
 
 #: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
 HEAD: Final = 1 << 16
+#: And smaller beginnings, by which a log is known that was cut short.
+BEGINNINGS: Final = (1 << 12, 1 << 14, HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Part:
     ``days`` are the ledger's days that have files of it. ``tail`` is what it leaves open.
     ``head`` is the sha256 of its first HEAD bytes, empty where an older detector read it.
     ``digests`` are the sha256 of its Parquet files, by their paths within the ledger.
+    ``beginnings`` are the sha256 of its first bytes, by how many they are (BEGINNINGS), and
+    ``watched`` what a watcher read, by content: its size, its events and its rejects.
     """
 
     id: str
@@ -52,6 +56,8 @@ class Part:
     replaces: tuple[str, ...] = ()
     head: str = ""
     digests: dict[str, str] = field(default_factory=dict)
+    beginnings: dict[str, str] = field(default_factory=dict)
+    watched: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -108,6 +114,8 @@ def encode(part: Part) -> dict[str, Any]:
         "replaces": list(part.replaces),
         "head": part.head,
         "digests": dict(part.digests),
+        "beginnings": dict(part.beginnings),
+        "watched": {content: list(counts) for content, counts in part.watched.items()},
     }
 
 
@@ -131,6 +139,9 @@ def load(path: Path) -> Part:
             replaces=tuple(str(other) for other in raw["replaces"]),
             head=str(raw.get("head", "")),
             digests={str(name): str(value) for name, value in raw["digests"].items()},
+            # Those of before knew none.
+            beginnings={str(size): str(own) for size, own in raw.get("beginnings", {}).items()},
+            watched={str(own): _counts(told) for own, told in raw.get("watched", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerError(
@@ -179,6 +190,11 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         os.fsync(file.fileno())
     scratch.replace(path)
     sync(path.parent)
+
+
+def _counts(told: list[Any]) -> tuple[int, int, int]:
+    size, events, rejects = map(int, told)
+    return size, events, rejects
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -7,7 +7,7 @@ another file covers too are the same, to the minute, these are the same statemen
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import polars as pl
 from detector.ledger.aggregate import HOUR_KEYS
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
+from detector.reading.source import Batch
 
 #: So many accounts, and sums of hours, must be alike before that is no chance.
 ACCOUNTS: Final = 3
@@ -50,8 +51,12 @@ def overlap(
     span: tuple[datetime, datetime],
     days: Collection[date],
     parts: Collection[Part],
+    kin: Collection[str] = (),
 ) -> Overlap | None:
-    """Where HOURS in ``files``, of a log of ``days``, are in another of ``parts`` too."""
+    """Where HOURS in ``files``, of a log of ``days``, are in another of ``parts`` too.
+
+    ``kin`` are the ids of parts that begin with the same bytes.
+    """
     found: list[Overlap] = []
     mine: pl.DataFrame | None = None
     for part in parts:
@@ -65,7 +70,7 @@ def overlap(
         there = [ledger.file("hours", day, part.stem) for day in shared]
         ledger.demand_whole(there, [part])
         theirs = pl.read_parquet(there, hive_partitioning=False)
-        one = _alike(mine, theirs, part.file)
+        one = alike(mine, theirs, part.file, same_log=part.id in kin)
         if one is not None:
             found.append(one)
     if not found:
@@ -75,20 +80,37 @@ def overlap(
     return Overlap(best.other, pl.concat(sure).unique() if sure else best.keys, best.share)
 
 
-def _alike(mine: pl.DataFrame, theirs: pl.DataFrame, name: str) -> Overlap | None:
+def alike(
+    mine: pl.DataFrame, theirs: pl.DataFrame, name: str, *, same_log: bool = False
+) -> Overlap | None:
+    """Where HOURS are others' too. Of the ``same_log``, which was cut short, few are no chance, and
+    less of an hour is of the same statements.
+    """
     common = mine.filter(pl.col("hour").is_in(theirs["hour"].unique().implode()))
     both = common.join(theirs, on=list(HOUR_KEYS), suffix="_there")
     same = pl.all_horizontal(pl.col(each).eq_missing(pl.col(f"{each}_there")) for each in _ALIKE)
-    keys = both.filter(same).select(HOUR_KEYS)
+    keys = both.filter(same | within() if same_log else same).select(HOUR_KEYS)
     # The hours in which a dump begins or ends are not whole in one of the two.
     whole = _inner(common, _edges(mine) | _edges(theirs))
     inner = _inner(keys, _edges(mine) | _edges(theirs))
     if not whole.height:
         whole, inner = common, keys
-    if keys["account"].n_unique() < ACCOUNTS or keys.height < SUMS:
+    few = keys["account"].n_unique() < ACCOUNTS or keys.height < SUMS
+    if keys.is_empty() or (few and not same_log):
         return None
     share = inner.height / max(1, whole.height)
     return Overlap(name, keys, share) if share >= ALIKE else None
+
+
+def within() -> pl.Expr:
+    """Whether sums may be of some of the statements that others' are of."""
+    less = [
+        pl.col(each).fill_null(0) <= pl.col(f"{each}_there").fill_null(0)
+        for each in _ALIKE
+        if each != "minutes"
+    ]
+    minutes = pl.col("minutes") & pl.col("minutes_there") == pl.col("minutes")
+    return pl.all_horizontal(*less, minutes)
 
 
 def _edges(hours: pl.DataFrame) -> set[object]:
@@ -97,3 +119,16 @@ def _edges(hours: pl.DataFrame) -> set[object]:
 
 def _inner(frame: pl.DataFrame, edges: set[object]) -> pl.DataFrame:
     return frame.filter(~pl.col("hour").is_in(list(edges)))
+
+
+def without(batch: Batch, keys: pl.DataFrame) -> Batch:
+    """``batch`` without the events of some hours, accounts and actions, which are skipped."""
+    if batch.events.is_empty():
+        return batch
+    told = batch.events.select(
+        pl.col("timestamp").dt.truncate("1h").alias("hour"),
+        pl.col("account", "action").cast(pl.String),
+    ).with_row_index("row")
+    kept = told.join(keys, on=list(HOUR_KEYS), how="anti")["row"].sort()
+    skipped = batch.events.height - len(kept)
+    return replace(batch, events=batch.events[kept], skipped=batch.skipped + skipped)

@@ -187,7 +187,7 @@ def _closing(
 def _counted(log: Log, batches: list[Batch]) -> Log:
     """``log`` with what the batches hold added up."""
     first, last = log.first, log.last
-    unknown = log.unknown
+    unknown, reads, untold = log.unknown, log.reads, log.untold
     for batch in batches:
         events = batch.events
         if events.is_empty():
@@ -195,15 +195,22 @@ def _counted(log: Log, batches: list[Batch]) -> Log:
         low, high = batch.span
         first = low if first is None else min(first, low)
         last = high if last is None else max(last, high)
-        reading = pl.col("action").cast(pl.String).is_in(READING)
+        action = pl.col("action").cast(pl.String)
         failed = pl.col("success").eq(other=False).fill_null(value=False)
-        unknown += events.filter(pl.col("rows").is_null() & reading & ~failed).height
+        read, unsized, other = events.select(
+            reads=action.is_in(READING).sum(),
+            unsized=(pl.col("rows").is_null() & action.is_in(READING) & ~failed).sum(),
+            other=(action == "other").sum(),
+        ).row(0)
+        unknown, reads, untold = unknown + unsized, reads + read, untold + other
     return replace(
         log,
         events=log.events + sum(batch.events.height for batch in batches),
         rejects=log.rejects + sum(batch.rejects.height for batch in batches),
         skipped=log.skipped + sum(batch.skipped for batch in batches),
         unknown=unknown,
+        reads=reads,
+        untold=untold,
         first=first,
         last=last,
     )

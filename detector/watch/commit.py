@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -45,9 +45,10 @@ class Seal:
         open_days: OpenDays,
         days: Sequence[date],
         rejects: pl.DataFrame,
-        contents: Collection[str],
+        contents: Mapping[str, tuple[int, int, int]],
     ) -> None:
-        """All on disk, and in the ledger. ``contents`` are those of logs that have ended.
+        """All on disk, and in the ledger. ``contents`` are those of logs that have ended, with
+        their size (0 where they cannot grow), events and rejects.
 
         Raises LedgerError.
         """
@@ -78,7 +79,7 @@ class Seal:
         open_days: OpenDays,
         days: Sequence[date],
         rejects: pl.DataFrame,
-        contents: Collection[str],
+        contents: Mapping[str, tuple[int, int, int]],
     ) -> Part:
         hours = [each.hours for day in days for each in open_days.parts.get(day, [])]
         first, last = _span(hours)
@@ -95,6 +96,7 @@ class Seal:
             last=last,
             days=tuple(days),
             replaces=tuple(sorted(contents)),
+            watched={content: counts for content, counts in contents.items() if counts[0]},
             # No log begins so: its sums stand for no file of their own. Of the contents that it
             # stands for nobody knows how they begin: every file is to be compared with them.
             head="" if contents else self.id,

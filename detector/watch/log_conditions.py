@@ -36,14 +36,19 @@ class Conditions:
     _events: dict[int, int] = field(default_factory=dict)
     _places: dict[tuple[str, str], float] = field(default_factory=dict)
     _lags: deque[tuple[float, int]] = field(default_factory=deque)
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[tuple[str, str, str]] = field(default_factory=set)
 
     def new(
-        self, logs: Collection[Log], silent_after: float, behind: int, denied: Mapping[str, str]
+        self,
+        logs: Collection[Log],
+        silent_after: float,
+        behind: int,
+        denied: Mapping[str, str],
+        others: Collection[Condition] = (),
     ) -> list[Condition]:
         """Those that were not there before. ``behind`` are bytes that were not read yet, ``denied``
         files that cannot be read, and why; a place without a log is silent for ``silent_after``
-        seconds before it is told.
+        seconds before it is told. ``others`` are those of what was read.
         """
         ticks = self.steady()
         self.now = [
@@ -53,13 +58,14 @@ class Conditions:
             *(Condition(log.path, "lost", log.reason) for log in logs if log.lost),
             *(Condition(path, "denied", f"cannot be read ({why})") for path, why in denied.items()),
             *self._lag(behind, ticks),
+            *others,
         ]  # fmt: skip
-        keys = {(each.name, each.what) for each in self.now}
+        keys = {(each.name, each.what, each.once) for each in self.now}
         # A log's own health tells what was lost.
         fresh = [
             each
             for each in self.now
-            if (each.name, each.what) not in self._told and each.what != "lost"
+            if (each.name, each.what, each.once) not in self._told and each.what != "lost"
         ]
         self._told = keys
         return fresh

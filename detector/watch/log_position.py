@@ -75,6 +75,8 @@ class Log:
     rejects: int = 0
     skipped: int = 0
     unknown: int = 0
+    reads: int = 0
+    untold: int = 0
     first: datetime | None = None
     last: datetime | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from detector.core.errors import InputError
 from detector.core.schema import REJECTS
 from detector.ledger.ingest import TAILS
 from detector.ledger.manifest import Part
+from detector.ledger.overlap import without
 from detector.normalize import containment
 from detector.normalize.source import KEPT, Batch, Tail, nothing
 from detector.readers import compression
@@ -86,6 +87,7 @@ class _Whole:
     stamp: tuple[int, int]
     sums: Days = field(default_factory=dict)
     rejects: list[pl.DataFrame] = field(default_factory=list)
+    known: pl.DataFrame | None = None
 
 
 @dataclass(slots=True)
@@ -93,11 +95,13 @@ class Intake:
     """``parts`` are the ledger's, for what logs before these left open.
 
     ``behind`` are logs that have more than was taken, None where one of them was not begun.
+    ``doubled`` says which hours, accounts and actions of a whole file were counted before.
     """
 
     shelf: Shelf
     parts: list[Part]
     timezone: str
+    doubled: Callable[[Log, Days], pl.DataFrame | None] = lambda *_: None
     most: int = MOST
     behind: list[Log] = field(default_factory=list)
     hashing: Hashing = field(default_factory=Hashing)
@@ -114,7 +118,9 @@ class Intake:
         left = self.most
         self.behind = []
         for log in self._order():
-            if left <= 0 or not self._may_begin(log, now, finish=finish):
+            # Of whole files one at a time, so that each is held against those before it.
+            late = log.form == "whole" and any(piece.log.form == "whole" for piece in found)
+            if late or left <= 0 or not self._may_begin(log, now, finish=finish):
                 self.behind.append(log)
                 continue
             try:
@@ -202,13 +208,7 @@ class Intake:
         """The next batch of a whole file, which counts for nothing until the last has come."""
         reading = self._whole.get(log.id)
         if reading is None:
-            looks = self.shelf.looks
-            path = Path(log.path)
-            stamp = Packed(path).stamp
-            told, source = self._told(log), self.shelf.source(log)
-            batches = containment.batches(source, path, looks.settings, told)
-            identifying = compression.Identifying(path)
-            reading = self._whole[log.id] = _Whole(log, batches, identifying, stamp)
+            reading = self._whole[log.id] = self._begun_anew(log)
         try:
             step = chunk_reader.next_batch(reading.log, reading.batches)
         except containment.Broken as broken:
@@ -221,6 +221,12 @@ class Intake:
             found = reading.identifying.step(compression.MAX if finish else SLICE)
             if found is None:
                 return None
+            if (
+                reading.known is None
+                and (keys := self.doubled(reading.log, reading.sums)) is not None
+            ):
+                self._whole[log.id] = self._begun_anew(log, keys)
+                return None
             del self._whole[log.id]
             if Packed(Path(log.path)).stamp != reading.stamp:
                 return None  # it was written over meanwhile: all of it is read anew
@@ -229,11 +235,26 @@ class Intake:
                 reading.log, stage="ended", content=found.sha256, size=size, stamp=nanoseconds
             )
             return Piece(ended, [], reading.sums, tuple(reading.rejects))
-        reading.log, batch = step
+        reading.log, batch = self._once(reading, *step)
         reading.sums = together(reading.sums, fold([batch], self.timezone))
         if batch.rejects.height:
             reading.rejects.append(batch.rejects)
         return None
+
+    def _begun_anew(self, log: Log, known: pl.DataFrame | None = None) -> _Whole:
+        """The file from its beginning, of which some is ``known``."""
+        path, told, source = Path(log.path), self._told(log), self.shelf.source(log)
+        stamp = Packed(path).stamp
+        batches = containment.batches(source, path, self.shelf.looks.settings, told)
+        return _Whole(log, batches, compression.Identifying(path), stamp, known=known)
+
+    def _once(self, reading: _Whole, log: Log, batch: Batch) -> tuple[Log, Batch]:
+        """Without what is known."""
+        if reading.known is None:
+            return log, batch
+        kept = without(batch, reading.known)
+        less = batch.events.height - kept.events.height
+        return replace(log, events=log.events - less, skipped=log.skipped + less), kept
 
     def _careful(self, log: Log, broken: containment.Broken) -> _Whole:
         """The file anew, read with care."""
@@ -245,7 +266,8 @@ class Intake:
         except InputError:
             del self._whole[log.id]
             raise
-        return _Whole(log, batches, compression.Identifying(path), stamp)
+        known = self._whole[log.id].known
+        return _Whole(log, batches, compression.Identifying(path), stamp, known=known)
 
     def _told(self, log: Log) -> Tail:
         """What earlier logs of the same format left open; the latest word wins."""

@@ -189,7 +189,11 @@ def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     found += [
         alert(each.name, each.what, each.words, now, health.model, each.once)
         for each in health.conditions.new(
-            logs, health.silent_after, status.behind(watcher), watcher.shelf.denied
+            logs,
+            health.silent_after,
+            status.behind(watcher),
+            watcher.shelf.denied,
+            status.doubts(watcher, health.most_unknown),
         )
     ]
     found += health.newcomers(watcher.newcomers, now)

@@ -10,12 +10,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from detector.alerts import newcomers
 from detector.alerts.alert import CREATE
 from detector.alerts.alert_rate import Rate
 from detector.core.errors import StateError
 from detector.features import timezone_check
 from detector.watch.kafka_input import Partition
-from detector.watch.log_conditions import Condition
+from detector.watch.log_conditions import ALL, Condition
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
@@ -36,6 +37,17 @@ def lag(watcher: Watcher, number: int) -> int:
 def behind(watcher: Watcher) -> int:
     """Bytes of all logs that were not read yet."""
     return sum(lag(watcher, log.id) for log in watcher.shelf.open_logs())
+
+
+def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
+    """What is doubtful of that which was read, and what was to come and did not."""
+    late = bool(watcher.intake.behind)
+    wrong = watcher.places.wrong(watcher.clock(), most_unknown, behind=late)
+    wrong += watcher.doubles.told.values()
+    return wrong + [
+        Condition(ALL, "folded", newcomers.words(number, day), str(day))
+        for day, number in watcher.folded.items()
+    ]
 
 
 def _messages(watcher: Watcher, number: int) -> int | None:

@@ -18,6 +18,7 @@ import polars as pl
 
 from detector.alerts import episode_store, feature_drift, ongoing
 from detector.alerts.alert import Alert
+from detector.core import public_holidays
 from detector.core.errors import InputError
 from detector.core.schema import SCORES
 from detector.detection import batch
@@ -27,12 +28,14 @@ from detector.ledger.store import Ledger
 from detector.watch import commit, state
 from detector.watch.batch_changes import Turn
 from detector.watch.day_schedule import AHEAD, Calendar, believed
+from detector.watch.doubles import Doubles
 from detector.watch.intraday_scoring import SHARD, Live
 from detector.watch.log_tracker import Shelf
 from detector.watch.micro_batch import Intake, Piece
 from detector.watch.new_accounts import Newcomers
-from detector.watch.open_days import Books, OpenDays, fold, together
+from detector.watch.open_days import Books, OpenDays
 from detector.watch.pending_statements import Held
+from detector.watch.places import Places
 from detector.watch.state import State
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
@@ -90,10 +93,13 @@ class Watcher:
     newest: datetime | None = None
     counts: dict[date, pl.DataFrame] = field(default_factory=dict)
     not_judged: list[str] = field(default_factory=list)
+    folded: dict[date, int] = field(default_factory=dict)
     raised: list[Alert] = field(init=False)
     live: Live = field(init=False)
     held: Held = field(init=False)
     newcomers: Newcomers = field(init=False)
+    places: Places = field(init=False)
+    doubles: Doubles = field(init=False)
     _turn: Turn = field(default_factory=Turn)
     _fresh: bool = True
     _ids: set[str] = field(init=False)
@@ -109,7 +115,11 @@ class Watcher:
         self.open = OpenDays.of(self.state.sums())
         self._rejects = self.state.rejects().height
         self.calendar = Calendar.of(self._facts, self.ledger.timezone)
-        self.intake = Intake(self.shelf, self.ledger.parts(), self.ledger.timezone)
+        parts = self.ledger.parts()
+        self.doubles = Doubles(parts, self.shelf.logs, lambda: self.books)
+        self.intake = Intake(self.shelf, parts, self.ledger.timezone, self.doubles.of_whole)
+        self.places = Places(self.calendar.day_of, self._is_holiday)
+        self.places.load(self._facts, self.shelf.logs.values())
         self.raised = self.state.alerts()
         self._ids = self.state.box().ids()
         self._remember(self.judging)
@@ -168,16 +178,15 @@ class Watcher:
 
     def _count(self, pieces: Sequence[Piece]) -> None:
         """Takes the pieces in."""
+        pieces, days = self.doubles.once(pieces)
         batches = [batch for piece in pieces for batch in piece.batches]
-        days = fold(batches, self.ledger.timezone)
-        for piece in pieces:
-            days = together(days, piece.sums)
         sums = [self.open.next(day, *tables) for day, tables in sorted(days.items())]
         rejects = [batch.rejects for batch in batches if batch.rejects.height]
         rejects += [each for piece in pieces for each in piece.rejects]
         self.calendar.touch(each.day for each in sums)
         for piece in pieces:
             self.shelf.put(piece.log)
+            self.places.add(piece.log, self.clock())
         self.open.put(sums)
         self._turn.add(sums)
         self._turn.rejects += rejects
@@ -195,7 +204,7 @@ class Watcher:
         # would not know of episodes that were told.
         if self.judging.memory is not None:
             episode_store.save(self.ledger.path, self.judging.memory)
-        facts = self.calendar.facts()
+        facts = {**self.calendar.facts(), **self.places.facts()}
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
         logs = [self.shelf.logs[number] for number in sorted(self.shelf.changed)]
         self._turn.keep(self.state, self.names, logs, new)
@@ -254,6 +263,7 @@ class Watcher:
         if self._fresh:
             found = self.live.score(self.books, day, now)
             self._fresh = self.live.is_preparing
+            self._fold(day, self.live.folded)
         began = time.monotonic()
         if (held := self.held.of(day, now)) is not None:
             found += self.live.foresee(self.books, day, held)
@@ -315,10 +325,20 @@ class Watcher:
             _write(self.out, day, some.scores.filter(pl.col("date") == day))
             counts = some.counts.filter(pl.col("day") == day)
             self.counts = feature_drift.latest({**self.counts, day: counts}, RATED)
+            self._fold(day, some.folded)
         self.not_judged = some.not_judged
         self.calendar.settle(some.days)
         self._raised(new)
         return new
+
+    def _is_holiday(self, day: date) -> bool:
+        code = self.judging.settings.holidays
+        return bool(public_holidays.among(code, [day]))
+
+    def _fold(self, day: date, number: int) -> None:
+        """So many accounts of a day are judged as one."""
+        kept = {**self.folded, day: max(number, self.folded.get(day, 0))}
+        self.folded = {each: kept[each] for each in sorted(kept)[-RATED:] if kept[each]}
 
     def _seal(self, now: float) -> None:
         """Days that are over go into the ledger."""
@@ -334,13 +354,16 @@ class Watcher:
     def _put_away(self, days: Sequence[date]) -> None:
         """Into the ledger, then out of the state."""
         contents = {
-            log.content for log in self.shelf.logs.values() if log.content and not log.listed
+            log.content: (0 if log.form == "whole" else log.position, log.events, log.rejects)
+            for log in self.shelf.logs.values()
+            if log.content and not log.listed
         }
         if not days and not self._rejects and not contents:
             return
         known = {part.id for part in self.intake.parts}
         seal = commit.Seal(self.ledger, self._next_part())
-        seal.write(self.open, days, self.state.rejects(), contents - known)
+        new = {content: counts for content, counts in contents.items() if content not in known}
+        seal.write(self.open, days, self.state.rejects(), new)
         self._forget(days, contents)
 
     def _next_part(self) -> str:

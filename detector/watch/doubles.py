@@ -1,0 +1,175 @@
+"""Statements of a new log that were counted before, in another one: they count once, and are told.
+
+As ``ledger.overlap`` does where ``score`` takes a dump in. A watcher reads in pieces: of hours that
+it reads in several it says what it cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from detector.ledger.fold import HOUR_KEYS, merge_hours
+from detector.ledger.manifest import Part
+from detector.ledger.overlap import Overlap, alike, within, without
+from detector.phrases import counted, share
+from detector.reading.source import Batch
+from detector.watch.conditions import Condition
+from detector.watch.intake import Piece
+from detector.watch.log import Log
+from detector.watch.sums import Books, Days, fold, together
+
+#: Accounts that are looked at first: most logs have nothing in common.
+SAMPLE: Final = 64
+#: Bytes of a piece from which it is looked at though it does not begin a log.
+LARGE: Final = 1 << 16
+#: Sums of hours that are not whole in a piece, and the share of them that others may hold, from
+#: which it is told that nobody can tell.
+MANY: Final = 50
+NEARLY: Final = 0.95
+
+
+@dataclass(slots=True)
+class Doubles:
+    """``parts`` are the ledger's, ``logs`` all that are followed, ``books`` what was counted.
+    ``told`` is what was found of each log.
+    """
+
+    parts: Collection[Part]
+    logs: Mapping[int, Log]
+    books: Callable[[], Books]
+    told: dict[int, Condition] = field(default_factory=dict)
+    _once: dict[int, int] = field(default_factory=dict)
+
+    def once(self, pieces: Sequence[Piece]) -> tuple[list[Piece], Days]:
+        """The pieces without what was counted before, and their sums."""
+        zone = self.books().ledger.timezone
+        kept: list[Piece] = []
+        days: Days = {}
+        plain: list[Batch] = []
+        for piece in pieces:
+            days = together(days, piece.sums)
+            if piece.batches and self._asks(piece.log, [each.log for each in kept]):
+                days, plain = together(days, fold(plain, zone)), []
+                keys = self._keys(piece.log, fold(piece.batches, zone), days)
+                kept.append(piece if keys is None else self._less(piece, keys))
+            else:
+                kept.append(piece)
+            plain += kept[-1].batches
+        return kept, together(days, fold(plain, zone))
+
+    def of_whole(self, log: Log, mine: Days) -> pl.DataFrame | None:
+        """The hours, accounts and actions of a whole file that were counted before."""
+        keys = self._keys(log, mine, {})
+        if keys is not None:
+            own = pl.concat(tables[0] for tables in mine.values())
+            number = own.join(keys, on=list(HOUR_KEYS), how="semi")["statements"].sum()
+            self._count(log, int(number))
+        return keys
+
+    def _less(self, piece: Piece, keys: pl.DataFrame) -> Piece:
+        """Without the events of some hours, accounts and actions."""
+        batches = [without(batch, keys) for batch in piece.batches]
+        pairs = zip(piece.batches, batches, strict=True)
+        less = sum(one.events.height - other.events.height for one, other in pairs)
+        self._count(piece.log, less)
+        log = piece.log
+        fewer = replace(log, events=log.events - less, skipped=log.skipped + less)
+        return replace(piece, log=fewer, batches=batches)
+
+    def _asks(self, log: Log, fresh: Sequence[Log]) -> bool:
+        """Whether what was read of a log just now is to be looked at. ``fresh`` are others that
+        were read just now.
+        """
+        before = self.logs.get(log.id)
+        begun = before.position if before is not None else 0
+        if begun and log.position - begun < LARGE and log.id not in self._once:
+            return False
+        first, last = (before and before.last) or log.first, log.last
+        if first is None or last is None:
+            return False
+        others = [*self.logs.values(), *fresh]
+        spans = [(each.first, each.last) for each in others if each.id != log.id]
+        spans += [(part.first, part.last) for part in self.parts]
+        return any(_meet((first, last), span) for span in spans)
+
+    def _keys(self, log: Log, mine: Days, fresh: Days) -> pl.DataFrame | None:
+        """The hours, accounts and actions of ``mine`` that were counted before, or are ``fresh``;
+        None where none.
+        """
+        own = pl.concat(tables[0] for tables in mine.values()) if mine else pl.DataFrame()
+        if own.is_empty():
+            return None
+        some = own.group_by("account").agg(pl.col("statements").sum())
+        some = some.sort("statements", "account", descending=[True, False]).head(SAMPLE)
+        theirs = pl.col("account").is_in(some["account"].implode())
+        if not self._looked(log, own.filter(theirs), self._counted(own, mine, fresh, theirs)):
+            return None
+        there = self._counted(own, mine, fresh, pl.lit(value=True))
+        found = alike(own, there, "")
+        if found is None or not found.is_sure:
+            return None
+        again = alike(own, there, "", same_log=True)
+        return again.keys if again is not None else found.keys
+
+    def _counted(self, own: pl.DataFrame, mine: Days, fresh: Days, some: pl.Expr) -> pl.DataFrame:
+        """HOURS of some accounts that were counted, of the hours of ``own``."""
+        known = self.books().hours(min(mine), max(mine), some)
+        more = [tables[0].filter(some) for tables in fresh.values()]
+        found = merge_hours(pl.concat([known, *more])) if more else known
+        return found.filter(pl.col("hour").is_in(own["hour"].unique().implode()))
+
+    def _looked(self, log: Log, own: pl.DataFrame, there: pl.DataFrame) -> bool:
+        """Whether what was counted may hold it; what cannot be told is told."""
+        found = alike(own, there, "")
+        if found is not None and found.is_sure:
+            return True
+        words = _part(found) if found is not None else _unclear(own, there)
+        if words:
+            self._tell(log, words, "unsure")
+        return False
+
+    def _count(self, log: Log, number: int) -> None:
+        """So many statements of a log were counted before."""
+        total = self._once[log.id] = self._once.get(log.id, 0) + number
+        words = (
+            f"{counted(total, 'statement')} of it were counted before, in another log, and count "
+            "once; hours that only one of both holds whole may count twice"
+        )
+        self._tell(log, words, "sure")
+
+    def _tell(self, log: Log, words: str, how: str) -> None:
+        self.told[log.id] = Condition(log.path, "doubled", words, f"{log.id} {how}")
+
+
+def _meet(
+    one: tuple[datetime | None, datetime | None], other: tuple[datetime | None, datetime | None]
+) -> bool:
+    first, last = one
+    begin, end = other
+    if first is None or last is None or begin is None or end is None:
+        return False
+    return begin <= last and first <= end
+
+
+def _part(found: Overlap) -> str:
+    return (
+        f"{share(found.share)} of its sums by hour and account are those of what was counted "
+        "before: if these are the same statements, they count twice"
+    )
+
+
+def _unclear(own: pl.DataFrame, there: pl.DataFrame) -> str:
+    """Of hours that are read in pieces: whether all of it may be some of what was counted."""
+    both = own.join(there, on=list(HOUR_KEYS), suffix="_there")
+    same = both.filter(within()).height
+    if same < MANY or same < NEARLY * own.height:
+        return ""
+    return (
+        "all of it may have been counted before, in another log of the same hours, which cannot be "
+        "told: if these are the same statements, they count twice"
+    )

@@ -1,0 +1,219 @@
+"""What comes from each place: when its data came, and what share of it says too little.
+
+A place is the format and the name of a log without the dates and numbers in it: the host's folder,
+or its file, of each day. What came before says what is usual there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from detector.ledger.doubts import ENOUGH
+from detector.phrases import readable, share
+from detector.watch.conditions import Condition
+from detector.watch.log import STREAMS, Log
+
+#: The fact of the state in which all of it is kept.
+FACT: Final = "places"
+#: Places that are kept, and days for which one is without data.
+MOST: Final = 2_000
+KEPT: Final = 28 * 24
+#: Hours between two that are kept of one place, and those that data may be late.
+SPARSE: Final = 6
+MARGIN: Final = 3
+DAY: Final = 24
+WEEK: Final = 7 * DAY
+#: Days on each of which data came, or weeks on whose same day it did, until its absence is told.
+DAYS: Final = 7
+WEEKS: Final = 3
+#: Events over which a share is taken.
+WINDOW: Final = 500
+#: Dates, times and long numbers in a path; and what rotation adds to a name.
+_DATED: Final = re.compile(
+    r"\d{4}[-_./]\d{2}(?:[-_./]\d{2})?(?:[-_.T/ ]?\d{2,6})*|\d{5,}(?:T\d+Z?)?"
+)
+_ROTATED: Final = re.compile(r"(?:\.\d{1,3}|(?<=\w)[-.]\*)(?:\.(?:gz|zst|bz2|xz))?$")
+
+
+@dataclass(slots=True)
+class Counts:
+    """Events, reads, those of unknown size, and statements that are not understood."""
+
+    events: int = 0
+    reads: int = 0
+    unsized: int = 0
+    untold: int = 0
+
+    @classmethod
+    def of(cls, log: Log) -> Counts:
+        """All of a log."""
+        return cls(log.events, log.reads, log.unknown, log.untold)
+
+    def plus(self, other: Counts, sign: int = 1) -> Counts:
+        """The sums, or the differences."""
+        return Counts(
+            self.events + sign * other.events,
+            self.reads + sign * other.reads,
+            self.unsized + sign * other.unsized,
+            self.untold + sign * other.untold,
+        )
+
+    def shares(self) -> dict[str, float]:
+        """By what they are of, in words."""
+        return {
+            "reads do not say how many records they gave": self.unsized / max(1, self.reads),
+            "statements could not be told for what they do": self.untold / max(1, self.events),
+        }
+
+
+@dataclass(slots=True)
+class Place:
+    """``hours`` (since 1970, some of them) in which data came, ``latest`` the last of all.
+
+    ``usual`` are counts of what came before, ``fresh`` those that were not looked at yet; ``risen``
+    says what of them is more than usual.
+    """
+
+    hours: list[int] = field(default_factory=list)
+    latest: int = 0
+    usual: Counts = field(default_factory=Counts)
+    fresh: Counts = field(default_factory=Counts)
+    risen: str = ""
+
+    def came(self, hour: int) -> bool:
+        """Data came. Whether that was not known of the hour."""
+        if hour in self.hours or self.latest - SPARSE < hour <= self.latest:
+            return False
+        before = self.hours[bisect_right(self.hours, hour) - 1] if self.hours else -KEPT
+        if not self.hours or hour < self.hours[0] or hour - before >= SPARSE:
+            self.hours = sorted({*self.hours, hour})
+        self.latest = max(self.latest, hour)
+        self.hours = [each for each in self.hours if each > self.latest - KEPT]
+        return True
+
+    def due(self, now: int, is_off: Callable[[int], bool]) -> int | None:
+        """The hour at which data was due that did not come; None where all did.
+
+        It comes on each day, or on the same days of each week but those that are ``is_off``.
+        """
+        gaps = [later - one for one, later in zip(self.hours, self.hours[1:], strict=False)]
+        late = max((gap - DAY for gap in gaps[-DAYS:] if DAY < gap < DAY * 3 // 2), default=0)
+        first = self.latest + DAY + late
+        if all(self._any(first - DAY * nth) for nth in range(1, DAYS + 1)):
+            return first if now >= first + MARGIN else None
+        for hour in range(first, min(now - MARGIN, first + WEEK) + 1):
+            if all(self._any(hour - WEEK * nth) for nth in range(1, WEEKS + 1)):
+                return None if is_off(hour) else hour
+        return None
+
+    def _any(self, hour: int) -> bool:
+        """Whether data came within the day that ends with an hour."""
+        at = bisect_right(self.hours, hour)
+        return at > 0 and self.hours[at - 1] > hour - DAY
+
+    def look(self, most: float) -> bool:
+        """Holds what is fresh against what is usual; whether it was enough for that. What is risen
+        does not become usual.
+        """
+        if self.fresh.events < WINDOW:
+            return False
+        now, before = self.fresh.shares(), self.usual.shares()
+        words = [
+            f"{share(now[what])} of its latest {what}, before {share(before[what])}"
+            for what in now
+            if now[what] - before[what] > most
+        ]
+        self.risen = "; ".join(words) if self.usual.events >= ENOUGH else ""
+        if not self.risen:
+            self.usual = self.usual.plus(self.fresh)
+        self.fresh = Counts()
+        return True
+
+
+@dataclass(slots=True)
+class Places:
+    """All places. ``is_holiday`` says whether a local day is one, ``day_of`` which day an hour is
+    of.
+    """
+
+    day_of: Callable[[datetime], date]
+    is_holiday: Callable[[date], bool] = lambda _: False
+    places: dict[str, Place] = field(default_factory=dict)
+    _counts: dict[int, Counts] = field(default_factory=dict)
+    _said: str = "{}"
+    _changed: bool = False
+
+    def load(self, facts: Mapping[str, str], logs: Collection[Log]) -> None:
+        """What the state kept. What is in ``logs`` was counted then."""
+        self._counts = {log.id: Counts.of(log) for log in logs}
+        self._said = facts.get(FACT, "{}")
+        for name, raw in json.loads(self._said).items():
+            self.places[name] = _decoded(raw)
+
+    def facts(self) -> dict[str, str]:
+        """For the state."""
+        if self._changed:
+            self._changed = False
+            kept = sorted(self.places, key=lambda name: self.places[name].latest)[-MOST:]
+            newest = max((place.latest for place in self.places.values()), default=0)
+            self.places = {
+                name: self.places[name] for name in kept if self.places[name].latest > newest - KEPT
+            }
+            self._said = json.dumps({name: _encoded(each) for name, each in self.places.items()})
+        return {FACT: self._said}
+
+    def add(self, log: Log, now: float) -> None:
+        """Data of a log came: of one that is new, when its file was written."""
+        before = self._counts.get(log.id)
+        counts = self._counts[log.id] = Counts.of(log)
+        written = log.stamp / 1e9 if before is None and log.stamp else now
+        place = self.places.setdefault(name_of(log), Place())
+        self._changed |= place.came(int(min(written, now)) // 3600)
+        place.fresh = place.fresh.plus(counts.plus(before or Counts(), -1))
+
+    def wrong(self, now: float, most: float, *, behind: bool) -> list[Condition]:
+        """Places whose data did not come (nothing is said while what came was not read yet), and
+        those of whose data a larger share than usual says too little.
+        """
+        found = []
+        for name, place in self.places.items():
+            self._changed |= place.look(most)
+            if place.risen:
+                found.append(Condition(name, "unknown", place.risen))
+            due = None if behind else place.due(int(now) // 3600, self._is_off)
+            if due is not None:
+                last = datetime.fromtimestamp(place.latest * 3600, UTC)
+                words = (
+                    f"no data since {last:%Y-%m-%d %H}h UTC, which came daily or on this day of "
+                    "each week: what happens there is not judged"
+                )
+                found.append(Condition(name, "absent", words, str(place.latest)))
+        return found
+
+    def _is_off(self, hour: int) -> bool:
+        return self.is_holiday(self.day_of(datetime.fromtimestamp(hour * 3600, UTC)))
+
+
+def name_of(log: Log) -> str:
+    """The place that a log is of."""
+    path = log.path
+    if log.form not in STREAMS:
+        path = _ROTATED.sub("", _DATED.sub("*", path))
+    return f"{log.source} {readable(path)}"
+
+
+def _encoded(place: Place) -> list[Any]:
+    usual = place.usual
+    counts = [usual.events, usual.reads, usual.unsized, usual.untold]
+    return [place.hours, place.latest, counts, place.risen]
+
+
+def _decoded(raw: list[Any]) -> Place:
+    hours, latest, usual, risen = raw
+    return Place(hours, latest, Counts(*usual), risen=risen)
