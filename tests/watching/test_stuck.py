@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from watched import (
 )
 
 from detector.core.settings import Settings
-from detector.watch import content_hashing
+from detector.watch import content_hashing, open_files
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
@@ -116,3 +117,23 @@ def test_a_copy_of_a_live_log_that_is_behind_is_no_log_of_its_own(kit: Kit) -> N
         append(log, as_lines(THEN))
         shutil.copy(log, kit.logs / "audit.log.1")
         assert read_all(watcher) == BOTH
+
+
+def test_eleven_hundred_logs_at_a_thousand_handles(kit: Kit) -> None:
+    """As ``ulimit -n 1024`` has it."""
+    some = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 2, timedelta(seconds=7))
+    names = [f"audit-{number:04}.log" for number in range(1100)]
+    for name in names:
+        append(kit.logs / name, of_account(name, some))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        with kit.watching() as watcher:
+            assert read_all(watcher) == 1100 * some.height
+            assert len(watcher.shelf.contents) <= 1024 - open_files.OTHERS
+            for name in names[::100]:
+                append(kit.logs / name, of_account(name, some))
+            assert read_all(watcher) == (1100 + 11) * some.height
+            assert not watcher.shelf.denied
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
