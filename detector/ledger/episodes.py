@@ -1,8 +1,9 @@
 """The alerts that were really raised from a ledger, and how their episodes stand, in SQLite.
 
 It stands within the ledger's folder: what was raised is of its days, moves with them, and begins
-anew where the ledger does. One file, ``episodes.sqlite``, and a lock beside it; its owner alone may
-read both. Each row bears the sha256 of what it says: what was altered on disk is not used.
+anew where the ledger does. One file, ``episodes.sqlite``, a lock beside it, and a mark that says
+that it was made: emptied or deleted, it is missed. Its owner alone may read them. Each row bears
+the sha256 of what it says: what was altered on disk is not used.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from detector.core.errors import LedgerError
 
 FILE: Final = "episodes.sqlite"
 LOCK: Final = "episodes.lock"
+MARK: Final = "episodes.made"
+_SAID: Final = b"Alerts were raised from this ledger: episodes.sqlite beside this file has them.\n"
 #: Of SQLite's header, so that the file says whose it is ("dtep").
 APPLICATION: Final = 0x64746570
 VERSION: Final = 1
@@ -35,7 +38,9 @@ KEPT: Final = 400
 DAY: Final = 86_400.0
 #: Seconds to wait for another process.
 PATIENCE: Final = 30.0
-MEND: Final = "move it away: alerts of episodes that go on will then be raised once more"
+MEND: Final = (
+    f"move it and {MARK} away: alerts of episodes that go on will then be raised once more"
+)
 TABLES: Final = """
 CREATE TABLE standings (
     alert TEXT NOT NULL, day TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL,
@@ -95,6 +100,7 @@ def _taken(lock: int) -> bool:
 def load(ledger: Path, first: date) -> tuple[list[Kept], list[Kept]]:
     """Standings and messages that days from ``first`` on may follow. Raises LedgerError."""
     path = ledger / FILE
+    _demand_there(ledger)
     if not path.exists():
         return [], []
     since = (first - timedelta(days=KNOWN)).isoformat()
@@ -135,12 +141,15 @@ def save(
     if not (forgotten or standings or messages):
         return
     path = ledger / FILE
+    _demand_there(ledger)
     try:
         os.close(files.open_lock(path))  # of its owner alone, and no link
         with closing(_connected(path)) as rows:
             rows.execute("BEGIN IMMEDIATE")
             _change(rows, forgotten, standings, messages)
             rows.execute("COMMIT")
+        if not (ledger / MARK).exists():
+            durable.write(ledger / MARK, _SAID)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         raise _failed(path, error) from error
 
@@ -169,6 +178,32 @@ def _change(
     # By the wall's clock: a log's may lie in the future, and would have all forgotten.
     for table in ("standings", "messages"):
         rows.execute(f"DELETE FROM {table} WHERE put_at < ?", (now - KEPT * DAY,))  # noqa: S608
+
+
+def _demand_there(ledger: Path) -> None:
+    """Raises LedgerError where the file that was made here is gone or was emptied."""
+    path = ledger / FILE
+    if not (ledger / MARK).exists() or _is_made(path):
+        return
+    raise LedgerError(
+        "was emptied or deleted: which alerts were raised from this ledger is not known any more",
+        where=path,
+        hint=f"restore it from a copy; to raise those of episodes that go on once more, delete "
+        f"{ledger / MARK}",
+    )
+
+
+def _is_made(path: Path) -> bool:
+    """Whether it is more than the empty database that SQLite makes of nothing."""
+    try:
+        if not path.stat().st_size:
+            return False
+        with closing(sqlite3.connect(path, timeout=PATIENCE)) as rows:
+            return _number(rows, "application_id") != 0
+    except FileNotFoundError:
+        return False
+    except sqlite3.Error:
+        return True  # damaged: what is wrong is said when it is read
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -280,9 +280,28 @@ def test_what_was_altered_on_disk_is_refused(tmp_path: Path, table: str) -> None
 @pytest.mark.parametrize("data", [b"no database", b"SQLite format 3\0" + b"x" * 4096])
 def test_a_damaged_file_is_one_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path / store.FILE).write_bytes(data)
-    with pytest.raises(LedgerError, match="move it away") as refused:
+    with pytest.raises(LedgerError, match=r"move it and episodes\.made away") as refused:
         episode_store.load(tmp_path, DAY, MODEL, Settings())
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "made anew"])
+def test_a_file_that_was_emptied_is_missed(tmp_path: Path, how: str) -> None:
+    _kept(tmp_path, [at(0, 9, 300)], [DAY])
+    file = tmp_path / store.FILE
+    file.unlink() if how != "emptied" else file.write_bytes(b"")
+    if how == "made anew":
+        with sqlite3.connect(file) as rows:
+            rows.execute("CREATE TABLE other (a)")
+    before = file.read_bytes() if file.exists() else None
+    with pytest.raises(LedgerError, match="emptied or deleted"):
+        episode_store.load(tmp_path, DAY, MODEL, Settings())
+    with pytest.raises(LedgerError, match="emptied or deleted"):
+        store.save(tmp_path, [DAY], [], [])
+    assert (file.read_bytes() if file.exists() else None) == before
+    file.unlink(missing_ok=True)
+    (tmp_path / store.MARK).unlink()
+    assert [each["activity"] for each in _kept(tmp_path, [at(0, 9, 300)], [DAY])] == ["create"]
 
 
 def test_a_run_that_was_killed_while_it_kept_begins_anew(tmp_path: Path) -> None:
