@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -209,6 +209,18 @@ def _stamp(model: Path) -> float:
         return (model / "model.json").stat().st_mtime
     except OSError:
         return 0.0
+
+
+def heeded(stack: ExitStack) -> threading.Event:
+    """SIGHUP from now on: set where the service is to read model and settings anew once it runs.
+
+    The handler of before is back once ``stack`` ends.
+    """
+    hup = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGHUP, lambda *_: hup.set())
+        stack.callback(signal.signal, signal.SIGHUP, before)
+    return hup
 
 
 @contextmanager

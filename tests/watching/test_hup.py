@@ -77,3 +77,34 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
     sent = [json.loads(line)["finding_info"]["uid"] for line in sink.read_text().splitlines()]
     assert raised
     assert sorted(raised) == sorted(sent)
+
+
+def test_a_hangup_before_it_has_started_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    program = """
+import os, signal
+from detector.cli import start, watch
+left, old = [signal.SIGHUP], watch.Makes.judging
+def judging(self):
+    while left:
+        os.kill(os.getpid(), left.pop())
+    return old(self)
+watch.Makes.judging = judging
+start.run()
+"""
+    model = str(ROOT / "models" / "agency")
+    words = [sys.executable, "-c", program, "watch", "logs", "--model", model, "--log-json"]
+    said: list[dict] = []
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        listener = threading.Thread(target=lambda: said.extend(map(json.loads, process.stderr)))
+        listener.start()
+        try:
+            # Asked for before the start, and heeded after it.
+            until(lambda: any(line["event"] == "model" for line in said))
+            assert any(line["event"] == "started" for line in said)
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(PATIENCE)
+            listener.join()
+    assert code == 0

@@ -38,7 +38,7 @@ from detector.watch.log_tracker import Shelf
 from detector.watch.metrics import serve
 from detector.watch.new_files import Looks, Strangers
 from detector.watch.sender import Sending
-from detector.watch.service import Renewed, Say, Service, tell_health
+from detector.watch.service import Renewed, Say, Service, heeded, tell_health
 from detector.watch.state import State
 from detector.watch.stdin_input import StandardInput
 from detector.watch.stream_inputs import DASH, Inlet, Streams
@@ -96,16 +96,17 @@ def watch(
     Ends on SIGTERM, or when standard input does, if that is all it follows. Started again, it goes
     on where it was. SIGHUP reads model, settings and sinks anew.
     """
-    options.demand_writable(out, "--out")
-    memory.lean()
-    open_files.raise_limit()
-    say = voice(as_json=log_json)
-    makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
-    rules, judging = makes.judging()
-    makes.look_at(judging.model, rules, logs, say)
-    routes = delivery_options.configured(rules, sink)
-    check = pseudonyms.check_of(rules)
     with ExitStack() as stack:
+        hup = heeded(stack)
+        options.demand_writable(out, "--out")
+        memory.lean()
+        open_files.raise_limit()
+        say = voice(as_json=log_json)
+        makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
+        rules, judging = makes.judging()
+        makes.look_at(judging.model, rules, logs, say)
+        routes = delivery_options.configured(rules, sink)
+        check = pseudonyms.check_of(rules)
         kept = stack.enter_context(State.open(state))
         book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
         book.demand_pseudonyms(check)
@@ -133,7 +134,7 @@ def watch(
             serving(found)
 
         renewal = Renewal(makes, sink, rules, watcher, sending)
-        service = Service(watcher, health, renewal.renewed, model, say, rang, told)
+        service = Service(watcher, health, renewal.renewed, model, say, rang, told, hup=hup)
         say("started", f"following {_named(logs)}; model {judging.model.id}", {})
         service.run()
 
