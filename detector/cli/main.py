@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Final
 
@@ -21,6 +22,8 @@ def run() -> None:
     """The command ``detector``."""
     if sys.argv[1:2] == ["watch"]:
         lean()
+        # Who asks a watcher to read its settings anew must not end one that is about to read them.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from detector.cli.app import run as command
 
     command()

@@ -136,7 +136,7 @@ def _one(
     """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
     # Reading is given at least the bytes that are hashed, even if the file is growing.
     until = path.stat().st_size
-    sizes = {*manifest.BEGINNINGS, *(part.size for part in known.values())}
+    sizes = {manifest.HEAD, *manifest.BEGINNINGS, *(part.size for part in known.values())}
     sizes |= {size for part in known.values() for size, _, _ in part.watched.values()}
     reading = manifest.fingerprint(source.name, settings)
     same: Part | None = None

@@ -35,11 +35,14 @@ def load(path: Path) -> pl.DataFrame:
 
 
 def folded(people: pl.DataFrame) -> pl.DataFrame:
-    """``people`` with each account in lower case too, which is how logs of databases have it that
-    take names in any case for one; an account that is listed so already stays as it is.
+    """``people`` with each account in lower and in upper case too, without blanks at its end, which
+    is how logs of databases have it that take names in any case for one; an account that is listed
+    so already stays as it is.
     """
-    lower = people.with_columns(pl.col("account").str.to_lowercase())
-    return pl.concat([people, lower]).unique("account", keep="first", maintain_order=True)
+    name = pl.col("account").str.strip_chars_end()
+    forms = (name, name.str.to_lowercase(), name.str.to_uppercase())
+    parts = [people, *(people.with_columns(account=form) for form in forms)]
+    return pl.concat(parts).unique("account", keep="first", maintain_order=True)
 
 
 def _row(sheet: Sheet, line: int, values: dict[str, str]) -> _Row:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from detector.core.errors import InputError
 from detector.readers import compression, encodings, plain_text
 from detector.readers.compression import MIB
-from detector.readers.encodings import RECODED
+from detector.readers.encodings import RECODED, REPLACED
 
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
@@ -45,7 +45,8 @@ class Block:
     ``first_line`` is the line number of the first byte. A rejected record inside ``data`` is
     replaced by as many empty lines, so that line numbers stay right; ``data`` can be empty
     where only ``rejects`` are to be told. ``raw_bytes`` of the file on disk are consumed.
-    ``recoded`` records were not UTF-8.
+    ``recoded`` records were read as Windows-1252, ``replaced`` ones of JSON with replacement
+    characters.
     """
 
     data: bytes
@@ -53,11 +54,13 @@ class Block:
     raw_bytes: int
     rejects: list[Reject] = field(default_factory=list)
     recoded: int = 0
+    replaced: int = 0
 
     @property
     def notes(self) -> dict[str, int]:
         """Those of ``source.Batch``."""
-        return {RECODED: self.recoded} if self.recoded else {}
+        found = {RECODED: self.recoded, REPLACED: self.replaced}
+        return {words: number for words, number in found.items() if number}
 
 
 def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
@@ -147,8 +150,8 @@ class _Cutter:
         found, self.rejects = self.rejects, []
         first = self.line
         self.line += lines
-        cleaned, bad, recoded = _clean(data, first, quoted=self.quoted)
-        yield Block(cleaned, first, raw, found + bad, recoded)
+        cleaned, bad, recoded, replaced = _clean(data, first, quoted=self.quoted)
+        yield Block(cleaned, first, raw, found + bad, recoded, replaced)
 
     def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
         """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""
@@ -298,13 +301,14 @@ def _lines(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject], int]:
+def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[Reject], int, int]:
     """``data`` with records that are no text replaced by empty lines, the rejects, and how many
-    records were not UTF-8 and could be read all the same.
+    records were not UTF-8 and could be read all the same: as another encoding, and with
+    replacement characters.
     """
     if is_text(data) and b"\0" not in data:
-        return data, [], 0
-    line, recoded = first_line, 0
+        return data, [], 0, 0
+    line, recoded, replaced = first_line, 0, 0
     rejects: list[Reject] = []
     kept: list[bytes] = []
     for record in records(data, quoted=quoted):
@@ -317,15 +321,18 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
                 reason = ""
         if not reason and not is_text(record):
             decoded = encodings.from_windows_1252(record)
-            reason = encodings.REASON if decoded is None else ""
             recoded += decoded is not None
+            if decoded is None and not quoted:
+                decoded = encodings.replaced(record)
+                replaced += decoded is not None
+            reason = encodings.REASON if decoded is None else ""
             record = decoded or record  # noqa: PLW2901
         if reason:
             rejects.append(Reject(line, reason))
             record = b"\n" * newlines  # noqa: PLW2901
         kept.append(record)
         line += newlines
-    return b"".join(kept), rejects, recoded
+    return b"".join(kept), rejects, recoded, replaced
 
 
 def nuls(count: int) -> str:

@@ -26,6 +26,7 @@ _WRITTEN: Final = re.compile(
 REASON: Final = "is not valid UTF-8"
 #: What is noted of a record that could be read all the same.
 RECODED: Final = "not UTF-8, and read as Windows-1252"
+REPLACED: Final = "of JSON that is not valid UTF-8, and read with replacement characters"
 
 
 def utf_16(beginning: bytes) -> str:
@@ -65,3 +66,13 @@ def from_windows_1252(record: bytes) -> bytes | None:
     if _UTF_8.search(record) or not _WRITTEN.fullmatch(record):
         return None
     return record.decode("cp1252").encode()
+
+
+def replaced(record: bytes) -> bytes | None:
+    """A JSON object with the replacement character where it is not UTF-8; None where it is none.
+
+    What stands around its values is ASCII, so one that is damaged says all the same who read what.
+    """
+    if not record.lstrip().startswith(b"{"):
+        return None
+    return record.decode("utf-8", "replace").encode()

@@ -1,10 +1,11 @@
 from datetime import date
 
+import polars as pl
 import pytest
 
 from detector.core import schema
 from detector.core.errors import InputError
-from detector.normalize.account_directory import load
+from detector.normalize.account_directory import folded, load
 
 
 def directory(tmp_path, text):
@@ -42,3 +43,11 @@ def test_what_is_wrong_with_a_directory_is_told_with_its_line(tmp_path, text, sa
         directory(tmp_path, text)
     assert "directory.csv" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_accounts_are_found_in_either_case_and_without_blanks_at_their_end():
+    people = pl.DataFrame({"account": ["Alice  ", "bob", "BOB"], "group": ["a", "b", "c"]})
+    found = dict(folded(people).iter_rows())
+    assert found == {
+        "Alice  ": "a", "Alice": "a", "alice": "a", "ALICE": "a", "bob": "b", "BOB": "c",
+    }  # fmt: skip

@@ -9,7 +9,7 @@ from properties import examples
 
 from detector.core.errors import InputError
 from detector.readers import blocks as records
-from detector.readers import compression
+from detector.readers import compression, encodings
 
 DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 
@@ -216,3 +216,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
     path = tmp_path / "log"
     path.write_bytes("a,b\n1,2\n".encode("utf-8-sig"))
     assert cut(path, 100)[0] == b"a,b\n1,2\n"
+
+
+def test_a_json_object_that_is_damaged_is_read_with_replacement_characters(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b'{"a": "\xc3\xa9"}\n {"a": "\xc3\xa9\xff", "b": 1}\n\xff\xfe\n')
+    (block,) = records.line_blocks(path)
+    assert block.data.decode().splitlines()[1] == ' {"a": "\u00e9\ufffd", "b": 1}'
+    assert block.rejects == [records.Reject(3, "is not valid UTF-8")]
+    assert block.notes == {encodings.REPLACED: 1}

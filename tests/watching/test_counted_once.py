@@ -123,8 +123,8 @@ def test_what_cannot_be_told_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) 
     append(kit.logs / "first.ndjson", people(0, 1))
     with kit.watching() as watcher:
         watcher.finish()
-        some = people(0, 1).splitlines(keepends=True)[20:150]
-        append(kit.logs / "second.ndjson", b"".join(some))
+        again = pl.read_ndjson(people(0, 1))[20:150]
+        append(kit.logs / "second.ndjson", as_lines(again.select(reversed(again.columns))))
         watcher.finish()
         (told,) = standing.doubts(watcher, 0.2)
     assert "cannot be told" in told.words

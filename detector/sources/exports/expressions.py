@@ -17,7 +17,7 @@ from detector.normalize import sql_parse
 from detector.normalize.sql_normalize import Dialect
 
 #: The first word of a statement, behind comments and brackets.
-_FIRST: Final = r"^(?:\s|\(|--[^\n]*\n|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
+_FIRST: Final = r"^(?:\s|\(|--[^\r\n]*(?:[\r\n]|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
 #: One text of a JSON list, or of ClickHouse's ['a','b'], with its quotes.
 _ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 #: COPY INTO a table, which PostgreSQL does not have, and the query that UNLOAD has in quotes.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -39,6 +39,7 @@ class Entries:
     rejects: list[Reject]
     empty: int
     bytes_read: int
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def read(path: Path, seen: Glimpse, wanted: Mapping[str, Keys]) -> Iterator[Entries]:
@@ -125,7 +126,7 @@ class _Reader:
             raw, empty = self.unfolded(raw, rejects)
         else:
             empty = 0
-        return Entries(self.flat(raw), rejects, empty, block.raw_bytes)
+        return Entries(self.flat(raw), rejects, empty, block.raw_bytes, block.notes)
 
     def nothing(self) -> pl.DataFrame:
         return pl.DataFrame(schema={**self.schema, _LINE: pl.Int64()})

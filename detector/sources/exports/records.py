@@ -72,7 +72,7 @@ def _json(path: Path, seen: Glimpse, wanted: Wanted) -> Iterator[Piece]:
             return numbers.gather(list(which)).to_list()
 
         bad: Bad = [*found.rejects]
-        yield Piece(frame, bad, found.bytes_read, lines, found.empty)
+        yield Piece(frame, bad, found.bytes_read, lines, found.empty, notes=found.notes)
 
 
 def _csv(path: Path, wanted: Wanted) -> Iterator[Piece]:
