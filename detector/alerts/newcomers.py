@@ -14,11 +14,11 @@ from typing import Final
 
 import polars as pl
 
-from detector.alerts.judging import Judging, Tables
-from detector.features.groups import OTHERS
-from detector.forests.scoring import LOOKBACK
-from detector.ledger.fold import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
-from detector.phrases import counted
+from detector.core.formatting import counted
+from detector.detection.pipeline import Judging, Tables
+from detector.features.peer_groups import OTHERS
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
+from detector.model.scoring import LOOKBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def save(
             _change(rows, forgotten, standings, messages)
             rows.execute("COMMIT")
         if not (ledger / MARK).exists():
-            durable.write(ledger / MARK, _SAID)
+            files.write(ledger / MARK, _SAID)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         raise _failed(path, error) from error
 

@@ -17,7 +17,7 @@ import polars as pl
 from detector.ledger.aggregate import HOUR_KEYS
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
-from detector.reading.source import Batch
+from detector.normalize.source import Batch
 
 #: So many accounts, and sums of hours, must be alike before that is no chance.
 ACCOUNTS: Final = 3

@@ -13,15 +13,15 @@ from typing import Final
 
 import polars as pl
 
-from detector.ledger.fold import HOUR_KEYS, merge_hours
+from detector.core.formatting import counted, share
+from detector.ledger.aggregate import HOUR_KEYS, merge_hours
 from detector.ledger.manifest import Part
 from detector.ledger.overlap import Overlap, alike, within, without
-from detector.phrases import counted, share
-from detector.reading.source import Batch
-from detector.watch.conditions import Condition
-from detector.watch.intake import Piece
-from detector.watch.log import Log
-from detector.watch.sums import Books, Days, fold, together
+from detector.normalize.source import Batch
+from detector.watch.log_conditions import Condition
+from detector.watch.log_position import Log
+from detector.watch.micro_batch import Piece
+from detector.watch.open_days import Books, Days, fold, together
 
 #: Accounts that are looked at first: most logs have nothing in common.
 SAMPLE: Final = 64

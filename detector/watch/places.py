@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from detector.ledger.doubts import ENOUGH
-from detector.phrases import readable, share
-from detector.watch.conditions import Condition
-from detector.watch.log import STREAMS, Log
+from detector.core.formatting import readable, share
+from detector.ledger.data_quality import ENOUGH
+from detector.watch.log_conditions import Condition
+from detector.watch.log_position import STREAMS, Log
 
 #: The fact of the state in which all of it is kept.
 FACT: Final = "places"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import FileReport, ingest
 from detector.ledger.store import Ledger
-from detector.settings import Settings
 
 SETTINGS = Settings()
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from detector.reading import verbs
+from detector.sources.exports import expressions
 
 
 @pytest.mark.parametrize(
@@ -21,5 +21,5 @@ from detector.reading import verbs
     ],
 )
 def test_comments_before_the_first_word(text: str, word: str | None) -> None:
-    found = pl.DataFrame({"text": [text]}).select(verbs.action("text")).item()
+    found = pl.DataFrame({"text": [text]}).select(expressions.action("text")).item()
     assert found == word

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from detector.reading.source import HELD
-from detector.settings import Settings
 
-from detector.sources import mongodb_log
+from detector.core.settings import Settings
+from detector.normalize.source import HELD
+from detector.sources.mongodb import log
 
 START = datetime(2024, 2, 6, 10, tzinfo=UTC)
 LOGIN, REFUSED, ENDED, SLOW = 5286306, 5286307, 22944, 51803
@@ -44,7 +44,7 @@ def ended(second: int, connection: int) -> str:
 def told(path: Path, lines: list[str], tail: dict[str, str]) -> tuple[list[str], int, dict]:
     """(accounts of the reads, rejects, the tail) of a file that continues others."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    batches = list(mongodb_log.read(path, Settings(), tail))
+    batches = list(log.read(path, Settings(), tail))
     events = pl.concat([batch.events for batch in batches])
     reads = events.filter(pl.col("action") == "read").sort("timestamp")["account"].to_list()
     return reads, sum(batch.rejects.height for batch in batches), batches[-1].tail
@@ -80,7 +80,7 @@ def test_a_login_that_was_refused_makes_nobody_known(tmp_path):
 
 
 def test_of_too_many_connections_those_that_logged_in_last_are_handed_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(mongodb_log, "_MOST", 2)
+    monkeypatch.setattr(log, "_MOST", 2)
     lines = [login(n, n, f"user{n}") for n in (1, 2, 3)] + [login(4, 1, "anew")]
     assert told(tmp_path / "a.log", lines, {})[2] == {"user3": "conn3", "anew": "conn1"}
 
@@ -90,5 +90,5 @@ def test_a_log_that_is_followed_knows_who_ended_too(tmp_path):
     for number, line in enumerate([login(0, 1, "alice"), ended(1, 1), login(2, 2, "bob")]):
         path = tmp_path / f"{number}.log"
         path.write_text(line + "\n", encoding="utf-8")
-        tail = list(mongodb_log.follow(path, Settings(), tail))[-1].tail
+        tail = list(log.follow(path, Settings(), tail))[-1].tail
     assert json.loads(tail[HELD])["users"] == {"conn2": "bob"}

@@ -10,10 +10,10 @@ import pytest
 from watched import Clock, Kit, append, as_lines, events_on, model_that_scores_nothing, statements
 
 from detector import registry
+from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.settings import Settings
-from detector.watch import doubles, standing
+from detector.watch import doubles, status
 from detector.watch.watcher import Watcher
 
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_dumps_that_overlap_count_once_and_that_is_told(kit: Kit, whole: bool) -
         put("second", people(6, 20))
         watcher.finish()
         counts = {Path(log.path).stem: log.events for log in watcher.shelf.logs.values()}
-        told = {Path(c.name).stem: c.words for c in standing.doubts(watcher, 0.2)}
+        told = {Path(c.name).stem: c.words for c in status.doubts(watcher, 0.2)}
     assert total(kit) == 200 * (20 + 8)
     assert counts == {"first": 2400, "other": 1600, "second": 1600}
     assert told.keys() == {"second"}
@@ -126,7 +126,7 @@ def test_what_cannot_be_told_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) 
         again = pl.read_ndjson(people(0, 1))[20:150]
         append(kit.logs / "second.ndjson", as_lines(again.select(reversed(again.columns))))
         watcher.finish()
-        (told,) = standing.doubts(watcher, 0.2)
+        (told,) = status.doubts(watcher, 0.2)
     assert "cannot be told" in told.words
 
 
@@ -139,5 +139,5 @@ def test_a_live_log_beside_another_is_not_taken_for_it(kit: Kit) -> None:
                 append(kit.logs / f"{name}.ndjson", b"".join(rows))
                 watcher.cycle()
         watcher.finish()
-        assert standing.doubts(watcher, 0.2) == []
+        assert status.doubts(watcher, 0.2) == []
     assert total(kit) == 1600

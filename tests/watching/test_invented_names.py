@@ -12,14 +12,14 @@ from watched import FAMILIES, Clock, Kit, append, as_lines, in_order, of_batch, 
 
 from detector import registry
 from detector.alerts import newcomers
-from detector.alerts.batch import by_week
-from detector.alerts.judging import Judging
 from detector.alerts.newcomers import Folding
-from detector.features.groups import OTHERS
-from detector.forests.model import Model
+from detector.core.settings import Settings
+from detector.detection.batch import by_week
+from detector.detection.pipeline import Judging
+from detector.features.peer_groups import OTHERS
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.settings import Settings
+from detector.model.model import Model
 from detector.watch.health import Health
 from detector.watch.service import tell_health
 

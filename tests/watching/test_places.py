@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from detector.watch.log import Log
+from detector.watch.log_position import Log
 from detector.watch.places import ENOUGH, WINDOW, Counts, Place, Places, name_of
 
 #: A Monday, 02:00.
