@@ -14,11 +14,10 @@ from typing import Final
 
 import polars as pl
 
-from detector.alerts import newcomers
 from detector.alerts.episode_history import Memory
 from detector.alerts.incidents import by_time
 from detector.core.settings import Settings
-from detector.detection import sharded
+from detector.detection import new_accounts, sharded
 from detector.detection.pipeline import Judging, Tables
 from detector.detection.results import Hush, Scored, told
 from detector.features.feature import Family
@@ -58,11 +57,11 @@ def by_week(judging: Judging, ledger: Tables, days: Sequence[date], many: int) -
         some = [day for day in left if day < left[0] + timedelta(days=TOGETHER)]
         since = left[0] - timedelta(days=LOOKBACK)
         # Whom to fold is asked for each day by itself, where anybody is folded.
-        folding = newcomers.bounded(judging, ledger, some[0], some[-1])
+        folding = new_accounts.bounded(judging, ledger, some[0], some[-1])
         if folding and len(some) > 1:
             some = some[:1]
-            folding = newcomers.bounded(judging, ledger, some[0])
-        tables = newcomers.folded(ledger, folding)
+            folding = new_accounts.bounded(judging, ledger, some[0])
+        tables = new_accounts.folded(ledger, folding)
         few = len(tables.accounts(since, some[-1])) <= many
         some = some if few else some[:1]
         if judging.memory is not None:

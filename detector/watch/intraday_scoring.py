@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import newcomers
 from detector.alerts.alert import Alert
-from detector.alerts.newcomers import NOBODY, Folding
+from detector.detection import new_accounts
 from detector.detection.day_context import Ready, by_kind, gathered, ready_of, slim
 from detector.detection.day_state import Running
+from detector.detection.new_accounts import NOBODY, Folding
 from detector.detection.pipeline import Judging
 from detector.features.aggregates import ACCOUNT
 from detector.features.feature_table import DIMENSIONS
@@ -228,8 +228,8 @@ def prepare(judging: Judging, books: Books, day: date) -> Prepared | None:
 
     Takes seconds: what follows takes less than one. None where there is nobody to score.
     """
-    folding = newcomers.bounded(judging, books, day)
-    tables = newcomers.folded(books, folding)
+    folding = new_accounts.bounded(judging, books, day)
+    tables = new_accounts.folded(books, folding)
     ready = ready_of(judging, tables, gathered(judging, tables, day, SHARD))
     if ready is None:
         return None

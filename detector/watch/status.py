@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from detector.alerts import newcomers
 from detector.alerts.alert import CREATE
 from detector.alerts.alert_rate import Rate
 from detector.core.errors import StateError
+from detector.detection import new_accounts
 from detector.features import timezone_check
 from detector.watch.kafka_input import Partition
 from detector.watch.log_conditions import ALL, Condition
@@ -45,7 +45,7 @@ def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
     wrong = watcher.places.wrong(watcher.clock(), most_unknown, behind=late)
     wrong += watcher.doubles.told.values()
     return wrong + [
-        Condition(ALL, "folded", newcomers.words(number, day), str(day))
+        Condition(ALL, "folded", new_accounts.words(number, day), str(day))
         for day, number in watcher.folded.items()
     ]
 

@@ -28,14 +28,14 @@ from detector.ledger.store import Ledger
 from detector.watch import commit, state
 from detector.watch.batch_changes import Turn
 from detector.watch.day_schedule import AHEAD, Calendar, believed
-from detector.watch.doubles import Doubles
+from detector.watch.duplicate_statements import Doubles
 from detector.watch.intraday_scoring import SHARD, Live
+from detector.watch.log_places import Places
 from detector.watch.log_tracker import Shelf
 from detector.watch.micro_batch import Intake, Piece
 from detector.watch.new_accounts import Newcomers
 from detector.watch.open_days import Books, OpenDays
 from detector.watch.pending_statements import Held
-from detector.watch.places import Places
 from detector.watch.state import State
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
@@ -66,7 +66,7 @@ class Cycle:
 
     @property
     def idle(self) -> bool:
-        """Whether there was nothing to do."""
+        """Whether nothing was read or scored."""
         return not (self.pieces or self.behind or self.scored)
 
 

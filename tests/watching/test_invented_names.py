@@ -11,10 +11,10 @@ from small_office import SCORED
 from watched import FAMILIES, Clock, Kit, append, as_lines, in_order, of_batch, of_watch
 
 from detector import registry
-from detector.alerts import newcomers
-from detector.alerts.newcomers import Folding
 from detector.core.settings import Settings
+from detector.detection import new_accounts
 from detector.detection.batch import by_week
+from detector.detection.new_accounts import Folding
 from detector.detection.pipeline import Judging
 from detector.features.peer_groups import OTHERS
 from detector.ledger.ingest import ingest
@@ -133,8 +133,8 @@ def test_who_is_folded_does_not_depend_on_which_days_are_asked_for(
 def test_whom_model_or_directory_know_is_never_folded(kit: Kit, office_log: pl.DataFrame):
     judging, ledger = taken(kit, office_log, invented(100))
     people = pl.DataFrame({"account": [f"eve{n:06}" for n in range(60)]})
-    assert not newcomers.bounded(replace(judging, people=people), ledger, DAY)
-    folding = newcomers.bounded(replace(judging, people=people[:40]), ledger, DAY)
+    assert not new_accounts.bounded(replace(judging, people=people), ledger, DAY)
+    folding = new_accounts.bounded(replace(judging, people=people[:40]), ledger, DAY)
     assert len(folding) == 10
     assert not set(people[:40]["account"]) & set(folding.names)
     assert not {"agent00", "agent07"} & set(folding.names)
@@ -145,4 +145,4 @@ def test_a_name_that_is_folded_is_one_of_the_others():
     assert Folding(names).of(["a", "b"]) == {"b", OTHERS}
     assert Folding(names).of(["b"]) == {"b"}
     assert len(Folding(names)) == 1
-    assert not newcomers.NOBODY
+    assert not new_accounts.NOBODY

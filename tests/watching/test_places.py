@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from detector.watch.log_places import ENOUGH, WINDOW, Counts, Place, Places, name_of
 from detector.watch.log_position import Log
-from detector.watch.places import ENOUGH, WINDOW, Counts, Place, Places, name_of
 
 #: A Monday, 02:00.
 FIRST = datetime(2024, 3, 4, 2, tzinfo=UTC)

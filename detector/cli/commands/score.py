@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from detector import registry
-from detector.alerts import episode_store, feature_drift, newcomers, ongoing, writer
+from detector.alerts import episode_store, feature_drift, ongoing, writer
 from detector.alerts.alert import CLOSE, CREATE, Alert
 from detector.alerts.alert_rate import Rate
 from detector.alerts.episode_history import Memory
@@ -24,6 +24,7 @@ from detector.cli.triage_options import AllowList, Feedback, VerdictsFile
 from detector.core.errors import InputError
 from detector.core.formatting import counted
 from detector.core.settings import Settings
+from detector.detection import new_accounts
 from detector.detection.batch import MANY, by_week
 from detector.detection.pipeline import Judging
 from detector.detection.results import Scored, not_judged
@@ -93,26 +94,35 @@ def score(
     writer.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
     folded = _folded(results)
-    warnings = console.warn(*_warnings(book, days, rules), newcomers.words(folded))
+    warnings = console.warn(*_warnings(book, days, rules), new_accounts.words(folded))
     moves, going_on = _moves(results, learned), _going_on(memory, days)
     if as_json:
-        standing = [_plain(memory, each) for each in going_on]
-        more = {"going_on": standing, "held": held, "folded_accounts": folded}
-        more |= _doubts(warnings, moves)
+        more = {
+            "held": held,
+            "folded_accounts": folded,
+            **_doubts(warnings, moves, going_on, memory),
+        }
         typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), **more}))
     _say(scores, alerts, found, learned, out)
     _say_going_on(going_on, memory)
     console.say(*feature_drift.words(moves))
     heed.say(held, out)
     way_out.send()
-    doubtful = bool(taken.doubts or folded)
-    _leave(alerts if fail_on_alert else [], int(rules.limit("exit_status")) if doubtful else 0)
+    doubts = int(rules.limit("exit_status")) if taken.doubts or folded else 0
+    _leave(alerts if fail_on_alert else [], doubts)
 
 
 def _doubts(
-    warnings: Sequence[str], moves: Sequence[feature_drift.Movement]
+    warnings: Sequence[str],
+    moves: Sequence[feature_drift.Movement],
+    going_on: Sequence[Standing],
+    memory: Memory,
 ) -> dict[str, list[Any]]:
-    return {"warnings": list(warnings), "moved_features": [each.plain() for each in moves]}
+    return {
+        "warnings": list(warnings),
+        "moved_features": [each.plain() for each in moves],
+        "going_on": [_plain(memory, each) for each in going_on],
+    }
 
 
 def _folded(results: Sequence[Scored]) -> int:

@@ -99,8 +99,7 @@ def watch(
     with ExitStack() as stack:
         hup = heeded(stack)
         options.demand_writable(out, "--out")
-        memory.lean()
-        open_files.raise_limit()
+        _prepare()
         say = voice(as_json=log_json)
         makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
         rules, judging = makes.judging()
@@ -137,6 +136,12 @@ def watch(
         service = Service(watcher, health, renewal.renewed, model, say, rang, told, hup=hup)
         say("started", f"following {_named(logs)}; model {judging.model.id}", {})
         service.run()
+
+
+def _prepare() -> None:
+    """What the process needs that follows logs for months."""
+    memory.lean()
+    open_files.raise_limit()
 
 
 def _named(logs: Sequence[str]) -> str:
