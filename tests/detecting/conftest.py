@@ -50,6 +50,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture(scope="session")
+def model_of_few(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same of a quarter of the office."""
+    return trained_once(tmp_path_factory, "few")
+
+
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The same as training gave it, before it was stored."""
     return as_trained(tmp_path_factory)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -39,6 +40,8 @@ DESKS = ("north", "south", "east", "west")
 JOB = "svc.nightly"
 #: Where the desk called west sits: at terminal servers that they share.
 TERMINALS = ("10.9.0.1", "10.9.0.2", "10.9.0.3")
+#: Enough of the office to have colleagues: a model of these takes a fourth of the time of all.
+FEW = pl.col("account") < "agent24"
 #: Nobody's network (RFC 5737).
 FOREIGN = "203.0.113.7"
 FAMILIES = registry.families()
@@ -194,26 +197,31 @@ def joined(*parts: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([schema.empty(schema.EVENTS), *parts], how="diagonal").sort("timestamp")
 
 
-def trained_once(factory: pytest.TempPathFactory, *, listed: bool = False) -> Model:
-    """The stored model of the honest office, by its directory where it is ``listed``."""
-    return store.load(_trained(factory, listed=listed) / "model", FAMILIES)
+#: What is learned from: all of the honest office, all of it by its directory, or few.
+Past = Literal["all", "listed", "few"]
+
+
+def trained_once(factory: pytest.TempPathFactory, past: Past = "all") -> Model:
+    """The stored model of the honest office's past."""
+    return store.load(_trained(factory, past) / "model", FAMILIES)
 
 
 def as_trained(factory: pytest.TempPathFactory) -> Model:
     """The same model without a directory, as training gave it."""
-    data = (_trained(factory, listed=False) / "as-trained").read_bytes()
+    data = (_trained(factory, "all") / "as-trained").read_bytes()
     return pickle.loads(data)  # noqa: S301 - our own
 
 
-def _trained(factory: pytest.TempPathFactory, *, listed: bool) -> Path:
+def _trained(factory: pytest.TempPathFactory, past: Past) -> Path:
     """Where whichever process of a run came to it first has put both."""
 
     def make(folder: Path) -> None:
-        model = Office.of(honest_events()).before(CUT).model(directory() if listed else None)
+        log = honest_events().filter(FEW) if past == "few" else honest_events()
+        model = Office.of(log).before(CUT).model(directory() if past == "listed" else None)
         (folder / "as-trained").write_bytes(pickle.dumps(model))
         store.save(model, folder / "model", FAMILIES)
 
-    return made_once(factory, "listed-office" if listed else "small-office", make)
+    return made_once(factory, f"small-office-{past}", make)
 
 
 def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:

@@ -63,7 +63,7 @@ ABROAD = Crowd(EVERYWHERE, 0.3, ("client_address", FOREIGN), {"client_address": 
 
 @pytest.fixture(scope="module")
 def people_model(tmp_path_factory):
-    return trained_once(tmp_path_factory, listed=True)
+    return trained_once(tmp_path_factory, "listed")
 
 
 @pytest.fixture(scope="module")

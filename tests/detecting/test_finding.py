@@ -9,7 +9,7 @@ from datetime import date
 
 import polars as pl
 import pytest
-from small_office import CUT, FOREIGN, SCORED, Office, joined, pages
+from small_office import CUT, FEW, FOREIGN, SCORED, Office, joined, pages
 
 from detector.alerts import alert
 from detector.core import schema
@@ -132,8 +132,9 @@ def test_days_with_few_records_never_alert(scored):
 
 
 @pytest.mark.slow
-def test_the_threshold_follows_the_budget_and_nothing_of_the_future(robbed, model):
+def test_the_threshold_follows_the_budget_and_nothing_of_the_future(robbed_log, model_of_few):
     """The other model is of a log that holds a theft later on, and of a budget of 5."""
+    robbed, model = Office.of(robbed_log.filter(FEW)), model_of_few
     wider = replace(robbed.before(CUT), settings=Settings(alerts_per_day=5.0)).model()
     assert wider.threshold < model.threshold
     assert wider.learned.levels.equals(model.learned.levels, null_equal=True)

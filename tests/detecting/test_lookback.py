@@ -9,6 +9,7 @@ import pytest
 from small_office import (
     CUT,
     FAMILIES,
+    FEW,
     JOB,
     SCORED,
     Office,
@@ -45,9 +46,14 @@ def found(under_way):
 
 
 @pytest.fixture(scope="module")
-def trained(under_way):
+def few():
+    return Office.of(joined(honest_events(), pages(11, days(BEGINS, 40), 300)).filter(FEW))
+
+
+@pytest.fixture(scope="module")
+def trained(few):
     """The model that was made in the middle of the theft."""
-    return under_way.before(CUT).model()
+    return few.before(CUT).model()
 
 
 def test_a_theft_under_way_leads_the_list(found):
@@ -57,9 +63,9 @@ def test_a_theft_under_way_leads_the_list(found):
 
 
 @pytest.mark.slow
-def test_a_theft_under_way_fires_on_the_first_scored_day(under_way, trained):
+def test_a_theft_under_way_fires_on_the_first_scored_day(few, trained):
     assert THIEF in trained.contaminated
-    scored = under_way.score(trained, SCORED[:1])
+    scored = few.score(trained, SCORED[:1])
     theirs = scored.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
     assert theirs["alarming"].any()
 

@@ -17,7 +17,8 @@ from opened_files import CUT, ROAMER, ROAMS, SCORED, STEADY
 from polars.testing import assert_frame_equal
 from properties import examples
 from small_office import CUT as CUT_OF_OFFICE
-from small_office import FAMILIES, Office
+from small_office import FAMILIES, FEW, Office
+from small_office import SCORED as SCORED_OF_OFFICE
 
 from detector.campaigns import ledger_rows
 from detector.core import schema
@@ -140,9 +141,10 @@ def test_a_model_keeps_what_it_learned_of_them(trained, found, files, tmp_path):
 
 @pytest.mark.slow
 def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_features(
-    honest, model, scored
+    honest_log, model_of_few
 ):
-    past = honest.before(CUT_OF_OFFICE)
+    model, office = model_of_few, Office.of(honest_log.filter(FEW))
+    past = office.before(CUT_OF_OFFICE)
     without = replace(
         Data(past.hours, past.touched, None, past.settings, FAMILIES),
         families=heard(FAMILIES, ()),
@@ -153,6 +155,7 @@ def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_feat
     assert not set(RARE) & set(model.judges[ACCOUNT].voices.names)
     assert_frame_equal(same.learned.levels, model.learned.levels, check_exact=True)
     assert not [name for name in model.learned.levels.columns if SUBJECT in name]
+    scored = office.score(model, SCORED_OF_OFFICE)
     assert scored.select(RARE).null_count().row(0) == (len(scored), len(scored))
     assert not any(scored[f"{name}_surprise"].max() for name in RARE)
 
