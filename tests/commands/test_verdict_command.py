@@ -179,7 +179,9 @@ def test_a_held_alert_can_be_judged_and_confirming_it_ends_the_expectation(score
     assert of(THIEF)["id"] == held
 
 
-@pytest.mark.parametrize("shape", ["native", "ocsf", "ecs"])
+@pytest.mark.parametrize(
+    "shape", ["native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ocsf", "ecs"))]
+)
 def test_an_alert_is_found_in_each_format_and_its_verdict_stands_in_later_ones(
     shape, scored, detector
 ):

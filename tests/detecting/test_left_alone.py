@@ -178,6 +178,7 @@ def test_a_group_of_one_is_judged_through_its_account(honest, model):
     assert _account(scored, JOB)["group"].unique().to_list() == ["desk north (services)"]
 
 
+@pytest.mark.slow
 def test_a_new_address_that_many_share_says_less_than_a_private_one(honest_log, model):
     day = WORK[0]
     today = pl.col("timestamp").dt.date() == day

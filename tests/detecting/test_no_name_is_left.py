@@ -96,17 +96,20 @@ def _lines(file):
     return [json.loads(line) for line in file.read_text().split("\n") if line]
 
 
+@pytest.mark.slow
 def test_every_command_did_its_work(ran):
     _, said = ran
     assert {name: code for name, (code, _, _) in said.items() if code} == {}
 
 
+@pytest.mark.slow
 def test_no_file_holds_a_name(ran):
     place, _ = ran
     assert len(list(place.rglob("*.parquet"))) > 100
     assert planted.leaks(place) == []
 
 
+@pytest.mark.slow
 def test_nothing_that_was_said_holds_a_name(ran):
     _, said = ran
     wrong = [
@@ -115,6 +118,7 @@ def test_nothing_that_was_said_holds_a_name(ran):
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_the_key_is_nowhere(ran):
     place, said = ran
     files = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file())
@@ -125,6 +129,7 @@ def test_the_key_is_nowhere(ran):
     assert KEY not in files
 
 
+@pytest.mark.slow
 def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
     place, said = ran
     alerts = _lines(place / "out" / "alerts.ndjson")
@@ -135,6 +140,7 @@ def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
     assert json.loads(said["evaluate --json"][1])["found"] == 1
 
 
+@pytest.mark.slow
 def test_verdicts_and_what_is_expected_tell_the_thief_by_the_pseudonym(ran):
     """The allow-list names the account; what is kept and said of it does not."""
     place, said = ran
@@ -145,6 +151,7 @@ def test_verdicts_and_what_is_expected_tell_the_thief_by_the_pseudonym(ran):
     assert thief in said["score again"][2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_of_an_alert_tells_the_thief_by_the_pseudonym(ran, name):
     place, _ = ran
@@ -157,6 +164,7 @@ def test_every_format_of_an_alert_tells_the_thief_by_the_pseudonym(ran, name):
         assert [line for line in told if alert["id"] in line and thief in line]
 
 
+@pytest.mark.slow
 def test_what_waits_in_the_outbox_has_the_pseudonym(ran):
     place, said = ran
     alerts = _lines(place / "out" / "alerts.ndjson")
@@ -167,6 +175,7 @@ def test_what_waits_in_the_outbox_has_the_pseudonym(ran):
     assert thief.encode() in b"".join(planted.contents(place / "outbox" / "outbox.sqlite"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_search_finds_a_name_in_every_format_and_in_the_outbox(ran, name, tmp_path):
     """So that the tests above can fail."""
@@ -182,6 +191,7 @@ def test_the_search_finds_a_name_in_every_format_and_in_the_outbox(ran, name, tm
     assert planted.leaks(tmp_path) == ["outbox/outbox.sqlite"]
 
 
+@pytest.mark.slow
 def test_every_account_in_the_ledger_is_a_pseudonym_of_a_name_in_the_logs(ran):
     place, _ = ran
     files = [
@@ -195,6 +205,7 @@ def test_every_account_in_the_ledger_is_a_pseudonym_of_a_name_in_the_logs(ran):
     assert {name for name in back if name is None or planted.STEM not in name} == set()
 
 
+@pytest.mark.slow
 def test_what_was_rejected_is_told_with_its_reason(ran):
     place, said = ran
     rejects = _lines(place / "out" / "rejects.ndjson")
@@ -241,6 +252,7 @@ def test_words_about_a_bad_directory_quote_nothing(logs, tmp_path, monkeypatch, 
     assert not planted.found(err.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -261,6 +273,7 @@ def test_words_about_bad_incidents_quote_nothing(ran, tmp_path, monkeypatch, tex
     assert not planted.found(err.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -288,6 +301,7 @@ def test_words_about_a_bad_allow_list_quote_nothing(ran, logs, tmp_path, monkeyp
     assert not planted.found(err.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("account", "why"),
     [
@@ -313,6 +327,7 @@ def test_verdicts_of_names_or_of_another_key_are_refused(
         assert not planted.found(err.encode())
 
 
+@pytest.mark.slow
 def test_a_log_of_which_nothing_can_be_used_is_refused_without_a_name(ran, tmp_path, monkeypatch):
     place, _ = ran
     monkeypatch.chdir(place)
@@ -341,6 +356,7 @@ def test_a_drill_says_no_name(ran, monkeypatch, logs):
     assert planted.leaks(place / "drilled") == []
 
 
+@pytest.mark.slow
 def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
     place, _ = ran
     check = Pseudonyms.of_key(KEY).check
@@ -349,6 +365,7 @@ def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
     assert pseudonyms.difference(check, check) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

@@ -179,6 +179,7 @@ def test_a_busy_day_that_was_planned_is_held_back(busy, scored):
     assert planned["held"] >= without["alarming"] & north
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theft", ["from abroad", "beyond the bound"])
 def test_a_thief_inside_planned_work_fires(busy, scored, theft):
     loot = pages(0, [DAY], 900) if theft == "from abroad" else multiplied(busy, 0, [DAY], [40.0])

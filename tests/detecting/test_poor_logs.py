@@ -17,7 +17,6 @@ def _of(log: pl.DataFrame) -> pl.DataFrame:
 POOR = {
     "no tables": ["object"],
     "no addresses": ["client_address"],
-    "no programs": ["application"],
     "no rows": ["rows"],
 }
 

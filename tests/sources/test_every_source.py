@@ -156,7 +156,7 @@ def test_a_missing_file_is_one_clear_line(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-@settings(max_examples=examples(60))
+@settings(deadline=None, max_examples=examples(30))
 @given(data=st.binary(max_size=300), prefix=st.booleans())
 def test_no_source_raises_anything_but_an_input_error(tmp_path_factory, name, data, prefix):
     path = tmp_path_factory.mktemp("any") / "log"

@@ -46,7 +46,7 @@ def keys(events):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@settings(max_examples=examples(40))
+@settings(deadline=None, max_examples=examples(20))
 @given(data=st.data())
 def test_events_rejects_and_skipped_are_all_entries(tmp_path_factory, name, data):
     whole = ndjson(plain(name) * 2).splitlines()
@@ -148,7 +148,7 @@ def test_values_of_any_kind_are_an_event_or_a_reject(tmp_path_factory, values):
 
 
 @pytest.mark.parametrize("name", ["snowflake", "redshift", "clickhouse", "sqlserver_audit"])
-@settings(max_examples=examples(40))
+@settings(deadline=None, max_examples=examples(20))
 @given(data=st.data())
 def test_damaged_rows_of_csv_are_events_or_rejects_too(tmp_path_factory, name, data):
     head, *lines = as_csv(plain(name) * 2).splitlines()

@@ -96,6 +96,7 @@ def test_growth_within_the_day_rings_at_the_hour_it_comes(score):
     assert alert["rows"] > 100_000
 
 
+@pytest.mark.slow
 def test_a_day_that_is_expected_does_not_silence_the_days_after_it(score):
     """The thief's later days are no ten times rarer than its first: alone they would not ring."""
     _, alerts, held = score(hush(pl.col("day") == date(2024, 2, 5)))
@@ -111,25 +112,30 @@ def test_what_one_looks_at_whole_and_does_not_hold_rings(score, plain):
     assert scores.equals(plain[0])
 
 
+#: What is expected up to a growth that comes within SOME days.
+UP_TO_A_MILLION = hush(pl.col("rows") <= 1_000_000)
+SOME = DAYS[:6]
+
+
+@pytest.fixture(scope="module")
+def together(score):
+    return score(UP_TO_A_MILLION, SOME)
+
+
 @pytest.mark.slow
-def test_days_scored_apart_are_held_as_days_scored_together(score):
-    expected = hush(pl.col("rows") <= 1_000_000)
-    together = score(expected)
-    apart = [score(expected, [day]) for day in DAYS]
+def test_days_scored_apart_are_held_as_days_scored_together(score, together):
+    apart = [score(UP_TO_A_MILLION, [day]) for day in SOME]
     assert pl.concat([part[0] for part in apart]).equals(together[0])
     assert [each for part in apart for each in part[1]] == together[1]
     assert [each for part in apart for each in part[2]] == together[2]
 
 
 @pytest.mark.slow
-def test_what_is_expected_of_some_accounts_after_the_others_is_held_as_of_all(sample, score):
+def test_what_is_expected_of_some_accounts_after_the_others_is_held_as_of_all(sample, together):
     book, model, people = sample
-    some = DAYS[:6]
-    expected = hush(pl.col("rows") <= 1_000_000)
-    together = score(expected, some)
-    judging = Judging(model, people, model.settings, registry.families(), expected)
-    apart = list(by_week(judging, book, some, 80))
-    assert [part.days for part in apart] == [[day] for day in some]
+    judging = Judging(model, people, model.settings, registry.families(), UP_TO_A_MILLION)
+    apart = list(by_week(judging, book, SOME, 80))
+    assert [part.days for part in apart] == [[day] for day in SOME]
     assert pl.concat([part.scores for part in apart]).equals(together[0])
     assert [each for part in apart for each in part.alerts] == together[1]
     assert [each for part in apart for each in part.held] == together[2]

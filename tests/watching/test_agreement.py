@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties import examples
-from small_office import CUT, Office, honest_events
+from small_office import CUT, FEW, Office, honest_events
 from watched import (
     Kit,
     append,
@@ -126,6 +126,7 @@ def test_any_pieces_of_any_logs_with_kills_between_count_as_one_batch_run(
     demand_counted(kit, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unscored")
 @pytest.mark.parametrize("name", sorted(EXPORTS))
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=9), seed=st.integers(0, 1 << 16))
@@ -199,11 +200,11 @@ def test_whose_records_were_read_is_counted_alike(
 ) -> None:
     for module in (distinct_sketch, distinct_subjects):  # so that the thief's are sampled
         monkeypatch.setattr(module, "K", 32)
-    hashes = whose(honest_events()).with_columns(
+    hashes = whose(honest_events().filter(FEW)).with_columns(
         pl.col("subject").map_batches(lambda ids: pl.Series(hashed(ids, kit.settings)), pl.String)
     )
     kit = replace(kit, model=Office.of(hashes).before(CUT).model())
-    data = as_lines(whose(office_log))
+    data = as_lines(whose(office_log.filter(FEW)))
     chance = random.Random(4)
     cuts = [chance.randrange(len(data)) for _ in range(9)]
     follow(kit, {"office.log": pieces(data, cuts)}, chance)

@@ -310,9 +310,8 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shard", [1, 7])
 def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
-    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, shard: int
+    today: Kit, office_log: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = office_log.filter(pl.col("timestamp").dt.date() <= DAY)
     append(today.logs / "a.ndjson", as_lines(before))
@@ -320,10 +319,9 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
         ready(watcher)
         # As where nothing is known of what was raised.
         watcher.judging = dataclasses.replace(watcher.judging, memory=None)
-        whole_day = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
-        monkeypatch.setattr(intraday_scoring, "SHARD", shard)
-        in_parts = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
-        whole, base, parts = whole_day.ready, whole_day.base, in_parts.ready
+        whole, base = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
+        monkeypatch.setattr(intraday_scoring, "SHARD", 7)
+        parts, _ = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
         since = DAY - timedelta(days=LOOKBACK)
         dimensions = ("object", "client_address", "application")
         hours = watcher.books.hours(since, DAY)
@@ -351,9 +349,8 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("many", [3, 10])
 def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
-    today: Kit, office_log: pl.DataFrame, many: int
+    today: Kit, office_log: pl.DataFrame
 ) -> None:
     append(today.logs / "a.ndjson", as_lines(pl.concat(theft_of(office_log))))
     with today.watching() as watcher:
@@ -361,7 +358,7 @@ def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
         days = [SCORED[4], DAY]
         asked = watcher.judging, watcher.books, days
         whole = {day: part for part in batch.by_week(*asked, batch.MANY) for day in part.days}
-        parts = {part.days[0]: part for part in batch.by_week(*asked, many)}
+        parts = {part.days[0]: part for part in batch.by_week(*asked, 10)}
     assert list(parts) == days
     assert whole[DAY].days == days
     assert {alert["entity"] for alert in whole[DAY].alerts} >= {"agent07"}

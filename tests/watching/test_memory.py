@@ -129,6 +129,7 @@ def test_freed_frames_go_back_to_the_system_at_once() -> None:
     assert left(FRAMES, lean=True) < 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "lean"), [("watch", True), ("score", False)])
 def test_only_what_runs_for_months_pays_for_it(name: str, *, lean: bool) -> None:
     assert printed(TOLD.format(name=name)).endswith(main.ALLOCATOR[1]) == lean

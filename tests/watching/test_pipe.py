@@ -218,6 +218,7 @@ def command(folder: Path, *more: str, given: bytes) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--once"]])
 def test_the_command_ends_with_its_input(tmp_path: Path, more: list[str]) -> None:
     done = command(tmp_path, *more, given=as_lines(SOME)[:-20])

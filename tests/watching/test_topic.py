@@ -127,6 +127,7 @@ def test_entries_over_several_messages_and_several_in_one_count_as_in_batch(
     assert found.equals(ledger.hours())
 
 
+@pytest.mark.slow
 def test_messages_without_value_are_passed_over(kit: Kit, broker: str) -> None:
     send(broker, [None, LINES[0], b"", LINES[1] + b"\n" + LINES[2], None], partition=0)
     with kit.watching(inlets=[topic(broker)]) as watcher:
@@ -247,6 +248,7 @@ def test_without_its_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
         Topic.of("kafka://a:9092/audit")
 
 
+@pytest.mark.slow
 def test_what_no_source_knows_is_left_out_and_said(kit: Kit, broker: str) -> None:
     send(broker, [b"what is this"] * 10, partition=0)
     send(broker, LINES[:40], partition=1)
