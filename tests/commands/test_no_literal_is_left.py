@@ -73,7 +73,14 @@ def said(folder):
     return "\n".join(texts)
 
 
-@pytest.mark.parametrize(("name", "path"), LOGS, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        pytest.param(*log, marks=[pytest.mark.slow] if log[0] == "postgresql_jsonlog" else [])
+        for log in LOGS
+    ],
+    ids=lambda part: getattr(part, "name", part),
+)
 def test_no_literal_reaches_the_ledger_or_the_screen(tmp_path, detector, name, path):
     log = planted(path, tmp_path)
     ledger = Ledger.open(tmp_path / "ledger", "UTC")

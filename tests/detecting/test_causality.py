@@ -84,7 +84,13 @@ def until_moment(log, model):
     return found
 
 
-@pytest.fixture(scope="module", params=FUTURES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[] if name == "a theft" else [pytest.mark.slow])
+        for name in FUTURES
+    ],
+)
 def otherwise(request, log, model):
     """The same log up to the moment, scored with another future."""
     office = Office.of(FUTURES[request.param](log))
