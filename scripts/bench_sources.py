@@ -201,7 +201,7 @@ def in_ledger(name: str, path: Path, repeat: int) -> dict[str, object]:
 
 
 HEAD = (
-    "| source | lines/s | MB/s | CPU µs/line | DuckDB lines/s | DuckDB CPU µs/line | bytes MB/s "
+    "| source | lines/s | MB/s | CPU µs/line | DuckDB lines/s | DuckDB CPU µs/line | bytes MB/s "  # noqa: RUF001 - a micro sign
     "| time / bytes | time / DuckDB | CPU / DuckDB | peak MB | wanted lines/s |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )

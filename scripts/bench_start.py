@@ -95,7 +95,12 @@ def starts(folder: Path, ledger: Path, work: Path) -> list[tuple[float, float]]:
         )  # fmt: skip
         while b"READY=1" not in ear.recv(4096):
             pass
-        ticks = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        ticks = (
+            Path(f"/proc/{child.pid}/stat")
+            .read_text(encoding="utf-8")
+            .rpartition(")")[2]
+            .split()[11:13]
+        )
         used = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         found.append((round(time.monotonic() - begun, 2), used))
         time.sleep(3.0)

@@ -87,5 +87,5 @@ def started(
 
 def said(errors: Path) -> str:
     """The end of a server's log of errors, on one line."""
-    text = errors.read_text(errors="replace")[-300:] if errors.exists() else ""
+    text = errors.read_text(encoding="utf-8", errors="replace")[-300:] if errors.exists() else ""
     return " ".join(text.split())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from detector.alerts.severity import LADDER
 from detector.core.errors import SettingsError
@@ -65,8 +66,13 @@ class Target:
 
     @property
     def path(self) -> str:
-        """Decoded; not for URLs that are sent on."""
-        return unquote(urlsplit(self.url).path)
+        """Decoded; not for URLs that are sent on.
+
+        A URL stands for bytes. They name the same file whatever encoding this process has for
+        names: without UTF-8 (LANG=C), text alone could not say them.
+        """
+        named = urlsplit(self.url).path.encode("utf-8", "surrogateescape")
+        return os.fsdecode(unquote_to_bytes(named))
 
     def port(self, default: int) -> int:
         """The URL's, or ``default``."""

@@ -187,7 +187,7 @@ def receive(name: str, port: int, arrived: Path, seed: int, *, ill: bool) -> Non
     """Until it is killed."""
     notes, moods = Notes(arrived), Moods(seed, ill=ill)
     if name == "elastic":
-        lines = arrived.read_text().splitlines()
+        lines = arrived.read_text(encoding="utf-8").splitlines()
         elastic(notes, moods, port, {line.split()[0] for line in lines})
     else:
         RECEIVERS[name](notes, moods, port)

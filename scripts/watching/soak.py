@@ -102,7 +102,9 @@ def sample() -> dict[str, int]:
     """The most resident MB of this process since the last time, and its open handles."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     most = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    Path("/proc/self/clear_refs").write_text("5")  # see proc(5): begins the most anew
+    Path("/proc/self/clear_refs").write_text(
+        "5", encoding="utf-8"
+    )  # see proc(5): begins the most anew
     return {"mb": most // 1024, "handles": len(os.listdir("/proc/self/fd"))}  # noqa: PTH208
 
 

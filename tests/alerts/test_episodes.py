@@ -84,7 +84,7 @@ def score(memory: Memory, rows: Sequence[Row], days: Sequence[date], **more: Any
 
 
 def scored(*rows: Row, until: int = 0, **more: Any) -> list[Alert]:
-    last = max([each["day"] for each in rows])
+    last = max(each["day"] for each in rows)
     days = [DAY + timedelta(days=n) for n in range((last - DAY).days + 1 + until)]
     return score(Memory(bounds=BOUNDS), rows, days, **more)
 

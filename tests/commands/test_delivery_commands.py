@@ -46,7 +46,7 @@ def nobody():
 
 
 def alerts(path):
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
 def state(ran):

@@ -34,7 +34,7 @@ def run(folder: Path, *arguments: str | bytes) -> subprocess.CompletedProcess[st
 def test_a_name_that_is_no_utf_8(tmp_path: Path, command: str) -> None:
     (tmp_path / "logs").mkdir()
     name = os.fsencode(tmp_path / "logs") + b"/p\xe9rsonnel-\xff.ndjson"
-    with open(name, "w") as file:  # noqa: PTH123 - bytes
+    with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 - bytes
         file.writelines([*(LINE.format(second) for second in range(30)), "no json\n"])
     os.utime(name, (1, 1))
     flags: list[str] = [] if command == "check" else ["--ledger", "ledger", "--model", str(MODEL)]

@@ -70,7 +70,7 @@ def scored(once, score, tmp_path):
 
 
 def lines(path):
-    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
 def of(entity, path="out/alerts.ndjson"):
@@ -100,7 +100,8 @@ def allow(path, entity=THIEF, rows=10**9, until="2024-12-31"):
     reasons = json.dumps([family.name for family in registry.families()])
     Path(path).write_text(
         f'[[expected]]\nentity_kind = "account"\nentity = "{entity}"\nreason = {reasons}\n'
-        f'until = {until}\nby = "bob"\nwhy = "move \\u001b[2J"\nrows = {rows}\n'
+        f'until = {until}\nby = "bob"\nwhy = "move \\u001b[2J"\nrows = {rows}\n',
+        encoding="utf-8",
     )
 
 
@@ -134,7 +135,7 @@ def test_it_comes_through_when_it_grows_and_says_over_whose_word(score):
     assert alert["rows"] > 2 * 6_100
     assert "migration), but for less" in alert["reasons"][-1]
     assert "more than 2 times 6,100" in alert["reasons"][-1]
-    Path("detector.toml").write_text("expected_growth = 10\n")
+    Path("detector.toml").write_text("expected_growth = 10\n", encoding="utf-8")
     score()
     assert of(THIEF)["time"] > alert["time"]
 
@@ -152,7 +153,7 @@ def test_the_allow_list_works_the_same_by_setting_or_flag(score):
     assert f" of account {THIEF}, expected by the allow-list, bob, until 2024-12-31" in ran.err
     assert "\x1b" not in ran.err
     assert of(THIEF, "out/held.ndjson")["held"]["alert"] is None
-    Path("detector.toml").write_text('allow_list = "expected.toml"\n')
+    Path("detector.toml").write_text('allow_list = "expected.toml"\n', encoding="utf-8")
     score()
     assert of(THIEF, "out/held.ndjson")
     allow("expected.toml", until="2024-02-04")
@@ -225,7 +226,7 @@ def test_an_unknown_alert_is_one_clear_line(detector, tmp_path):
     assert "out/alerts.ndjson" in ran.err
     assert "--out" in ran.err
     assert not (tmp_path / "verdicts.ndjson").exists()
-    Path("out/alerts.ndjson").write_text('{"id": "x"}\n')
+    Path("out/alerts.ndjson").write_text('{"id": "x"}\n', encoding="utf-8")
     ran = detector("verdict", "x", "benign", "--reason", "x")
     assert (ran.code, ran.err) == (
         1,

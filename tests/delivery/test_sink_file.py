@@ -9,11 +9,13 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.parse
 from datetime import date
 
 import pytest
 from delivery_made_up import item, route
 
+from detector.core.errors import SettingsError
 from detector.delivery.sink import Delivered, Unreachable
 from detector.delivery.sinks import file as file_sink
 
@@ -35,7 +37,45 @@ def test_each_alert_is_a_line(tmp_path):
 def test_a_path_may_hold_anything_that_a_url_can_say(tmp_path):
     there = route(f"file://{tmp_path}/a%20b%23%C3%A9.ndjson")
     send(there, [item(1)])
-    assert (tmp_path / "a b#é.ndjson").exists()
+    assert os.listdir(os.fsencode(tmp_path)) == ["a b#é.ndjson".encode()]  # noqa: PTH208 - bytes
+
+
+@pytest.mark.parametrize("name", ["é.ndjson", "%C3%A9.ndjson", "%FF.ndjson"])
+@pytest.mark.parametrize("utf8", ["0", "1"])
+def test_a_url_names_the_same_file_in_every_locale(tmp_path, name, utf8):
+    """Bytes that are no text too; and one that cannot be written is told in text all the same."""
+    code = textwrap.dedent(
+        """
+        import sys
+        from detector.delivery.sink import Unreachable
+        from detector.delivery.config import target
+        from detector.delivery.sinks.file import SINK
+        for folder in sys.argv[1:3]:
+            there = target({"url": f"file://{folder}/" + sys.argv[3]}, "here")
+            SINK.check(there, None)
+            with SINK.open(there, None) as send:
+                try:
+                    send([])
+                except Unreachable as error:
+                    sys.stdout.buffer.write(error.later.words.encode("utf-8"))
+        """
+    )
+    (tmp_path / "plain").write_bytes(b"")
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": utf8}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "new", tmp_path / "plain", name],
+        env={**os.environ, **locale}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    wanted = urllib.parse.unquote_to_bytes(name)
+    assert os.listdir(os.fsencode(tmp_path / "new")) == [wanted]  # noqa: PTH208 - bytes
+    shown = wanted.decode("utf-8", "backslashreplace")
+    assert f"{tmp_path}/plain/{shown} cannot be written".encode() in done.stdout
+
+
+def test_a_url_with_a_nul_is_a_mistake_of_the_settings_and_not_of_each_delivery():
+    with pytest.raises(SettingsError, match="NUL"):
+        route("file:///tmp/a%00b.ndjson")
 
 
 def test_a_torn_last_line_is_moved_aside_before_anything_is_added(tmp_path):
@@ -153,11 +193,19 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
     code = textwrap.dedent(
         """
         import sys
+        import os, time
         from pathlib import Path
         from datetime import date
         from detector.delivery.config import Target
         from detector.delivery.sinks.file import append
         path = Path(sys.argv[1])
+        at_once = os.write
+        def slowly(file, data):  # as a disk does that takes a while
+            half = len(data) // 2 + 50
+            done = at_once(file, data[:half])
+            time.sleep(0.002)
+            return done + at_once(file, data[half:])
+        os.write = slowly
         target = Target(f"file://{path}", rotate_bytes=200_000)
         print("on", flush=True)
         while True:
@@ -165,7 +213,8 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
         """
     )
     path = tmp_path / "alerts.ndjson"
-    for round_ in range(5):
+    hit = 0
+    for round_ in range(8):
         writer = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
         assert writer.stdout
         writer.stdout.readline()
@@ -173,6 +222,9 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
         time.sleep(0.03 * round_)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
+        hit += not path.read_bytes().endswith(b"\n") if path.exists() else 0
         send(route(f"file://{path}"), [item(1)])
     for part in tmp_path.glob("alerts*.ndjson"):
         assert {len(line) for line in part.read_bytes().splitlines()} <= {99, len(item(1).payload)}
+    assert hit > 0, "no kill hit a write, so nothing was proven"
+    assert (tmp_path / "alerts.ndjson.torn").stat().st_size > 0

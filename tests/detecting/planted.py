@@ -97,7 +97,7 @@ def _directory() -> pl.DataFrame:
 
 
 def _incidents(path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["account", "start", "end"], [THIEF, CUT, SCORED[:5][-1]]])
 
 

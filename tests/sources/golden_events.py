@@ -1,4 +1,4 @@
-"""What each sample of a database's log must be read as, kept beside the samples.
+"""What each sample of a log must be read as, kept beside the samples.
 
 To write the files anew after a change that is meant (and look at the difference before it is kept):
 
@@ -7,9 +7,12 @@ To write the files anew after a change that is meant (and look at the difference
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from export_logs import SAMPLES as EXPORTS
 
 from detector import registry
 from detector.core.settings import Settings
@@ -49,7 +52,31 @@ def read(name: str, path: Path) -> str:
     return f"{table.write_csv()}# {rejected} rejects, {skipped} skipped\n"
 
 
+def golden_export(name: str, file: str) -> Path:
+    """Of a sample of an export."""
+    return DATA / name / "golden" / f"{file.rsplit('.', 1)[0]}.json"
+
+
+def lines(events: pl.DataFrame) -> list[dict[str, Any]]:
+    """Events as plain rows, in an order of their own."""
+    told = events.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
+    return sorted(told.to_dicts(), key=lambda row: (row["timestamp"], str(row)))
+
+
+def write_exports() -> None:
+    for name, file in EXPORTS:
+        batches = list(SOURCES[name].read(DATA / name / file, Settings(), {}))
+        events = pl.concat([batch.events for batch in batches])
+        rows = ",\n  ".join(json.dumps(row) for row in lines(events))
+        skipped = sum(batch.skipped for batch in batches)
+        path = golden_export(name, file)
+        path.parent.mkdir(exist_ok=True)
+        text = f'{{"events": [\n  {rows}],\n "skipped": {skipped}}}\n'
+        path.write_text(text, encoding="utf-8")
+
+
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for source, sample in samples():
         golden(source, sample).write_text(read(source, sample), encoding="utf-8")
+    write_exports()

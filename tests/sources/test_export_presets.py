@@ -1,7 +1,6 @@
 """Each preset: what its sample says, in every form an export can have, and what it refuses."""
 
 import json
-import os
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +19,7 @@ from export_logs import (
     plain,
     sample,
 )
+from golden_events import golden_export, lines
 from polars.testing import assert_frame_equal
 
 from detector.core import schema
@@ -44,12 +44,6 @@ def write(path, data):
     return path
 
 
-def lines(events):
-    """Events as plain rows, in an order of their own."""
-    told = events.with_columns(pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
-    return sorted(told.to_dicts(), key=lambda row: (row["timestamp"], str(row)))
-
-
 def accepting(path):
     sample_ = Sample(path, path.read_bytes()[: 1 << 16])
     return [source.name for source in format_detection.accepting(sample_, SOURCES, Settings())]
@@ -58,13 +52,8 @@ def accepting(path):
 @pytest.mark.parametrize(("name", "file"), SAMPLES)
 def test_a_sample_is_read_as_its_golden_events_say(name, file):
     events, rejects, skipped = read(SOURCES[name], DATA / name / file)
-    golden = DATA / name / "golden" / f"{file.rsplit('.', 1)[0]}.json"
     found = {"events": lines(events), "skipped": skipped}
-    if os.environ.get("DETECTOR_WRITE_GOLDEN"):
-        golden.parent.mkdir(exist_ok=True)
-        rows = ",\n  ".join(json.dumps(row) for row in found["events"])
-        golden.write_text(f'{{"events": [\n  {rows}],\n "skipped": {skipped}}}\n')
-    assert found == json.loads(golden.read_text())
+    assert found == json.loads(golden_export(name, file).read_text(encoding="utf-8"))
     assert reasons(rejects) == []
 
 

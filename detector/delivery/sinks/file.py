@@ -35,6 +35,8 @@ def check(target: Target, form: Format) -> None:
     if target.host or not target.path.startswith("/") or target.path.endswith("/"):
         hint = "such as file:///var/log/detector/alerts.ndjson"
         raise SettingsError("a file's url has three slashes and a file name", hint=hint)
+    if "\0" in target.path:
+        raise SettingsError("a file's url holds a NUL, which no name can")
 
 
 @contextmanager
@@ -49,7 +51,9 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
             path.parent.mkdir(parents=True, exist_ok=True)
             append(path, data, target, datetime.now(UTC).date)
         except OSError as error:
-            raise Unreachable(f"{path} cannot be written: {said(error)}") from error
+            # As bytes say it: a name that is no text can neither be shown nor kept.
+            name = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise Unreachable(f"{name} cannot be written: {said(error)}") from error
         return all_of(items, Delivered())
 
     yield send
