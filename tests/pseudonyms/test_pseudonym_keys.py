@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ DOC = Path(__file__).parents[2] / "docs" / "pseudonyms.md"
 
 def _file(folder, text, mode=0o600):
     path = folder / "pseudonyms.key"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(mode)
     return path
 
@@ -63,7 +64,7 @@ def test_a_key_that_is_not_fit_is_refused_without_being_shown(
 ):
     if text == "" and not of_file:
         said = "is not set"
-    monkeypatch.setenv("MY_KEY", text)
+    monkeypatch.setenv("MY_KEY", os.fsdecode(text.encode()))
     settings = _settings(_file(tmp_path, text)) if of_file else _settings(variable="MY_KEY")
     with pytest.raises(SettingsError) as error:
         keys.read(settings)
