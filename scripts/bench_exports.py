@@ -26,7 +26,7 @@ def main() -> None:
 def entries(name: str) -> list[str]:
     """The entries of a sample, as JSON without superfluous space."""
     path = min((DATA / name).glob("*.ndjson"))
-    found = [json.loads(line) for line in path.read_text().splitlines()]
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     single = [each for entry in found for each in entry.get("databaseActivityEventList", [entry])]
     return [json.dumps(each, separators=(",", ":")) for each in single if len(each) > 1]
 

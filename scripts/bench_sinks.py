@@ -76,7 +76,7 @@ def served(scratch: Path, name: str) -> tuple[Place, list[int]]:
         children = [forked(mock_kafka, address)]
         while not address.exists():
             time.sleep(0.02)
-        return Place(scratch, ports, address.read_text()), children
+        return Place(scratch, ports, address.read_text(encoding="utf-8")), children
     place = Place(scratch, ports, "127.0.0.1:9")
     if name not in SERVED:
         return place, []

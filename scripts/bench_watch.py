@@ -197,7 +197,10 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
         used = time.process_time() - used
         stop.set()
         writer.join()
-    noted = [json.loads(each) for each in log.with_suffix(".noted").read_text().splitlines()]
+    noted = [
+        json.loads(each)
+        for each in log.with_suffix(".noted").read_text(encoding="utf-8").splitlines()
+    ]
     waits = sorted(found[who] - when for who, when in noted if who in found)
     return {
         "what": "ring", "rate": rate, "events": events, "accounts": len(people),

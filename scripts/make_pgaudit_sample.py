@@ -58,7 +58,7 @@ def play(plan: list[Session]) -> list[str]:
         with running(Path(folder) / "server") as server:
             server.psql(SCHEMA + ROLES)
             _log_in_all(server, plan)
-        return _records(server.csvlog.read_text())
+        return _records(server.csvlog.read_text(encoding="utf-8"))
 
 
 def _log_in_all(server: Server, plan: list[Session]) -> None:

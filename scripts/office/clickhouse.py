@@ -86,11 +86,11 @@ def _laid(folder: Path, server: ClickHouse) -> tuple[str, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     prefix = unprivileged(folder, "ClickHouse", "clickhouse", 0o755)
     config = CONFIG.format(folder=folder, http=server.http, tcp=server.tcp)
-    (folder / "config.xml").write_text(config)
+    (folder / "config.xml").write_text(config, encoding="utf-8")
     users = "\n".join(USER.format(name=name, password=word) for name, word in USERS.items())
     profiles = "<profiles><default><log_queries>1</log_queries></default></profiles>"
     text = f"<yandex>{profiles}<quotas><default/></quotas><users>\n{users}\n</users></yandex>\n"
-    (folder / "users.xml").write_text(text)
+    (folder / "users.xml").write_text(text, encoding="utf-8")
     for name in ("data", "tmp", "files"):
         subprocess.run([*prefix, "mkdir", str(folder / name)], check=True)
     return prefix

@@ -61,7 +61,7 @@ def play(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         config = Path(folder) / "config.xml"
-        config.write_text(CONFIG)
+        config.write_text(CONFIG, encoding="utf-8")
         engine = session.Session(f"{folder}/data?config-file={config}")
         for query in (*SETUP, *PLAYED):
             with contextlib.suppress(RuntimeError):  # two of them are to fail

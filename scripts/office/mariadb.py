@@ -60,7 +60,7 @@ def running(folder: Path, **settings: str) -> Iterator[MariaDB]:
     lines = [f"{name}={value}" for name, value in wanted.items()]
     lines += [f"datadir={server.data}", f"socket={server.socket}", f"port={server.port}"]
     lines += [f"pid_file={folder / 'pid'}", f"log_error={folder / 'error.log'}"]
-    config.write_text("[mariadbd]\n" + "\n".join(lines) + "\n")
+    config.write_text("[mariadbd]\n" + "\n".join(lines) + "\n", encoding="utf-8")
     prefix = unprivileged(folder, "MariaDB", "mysql", 0o755)
     _install(prefix, config, server)
     command = [*prefix, binary, f"--defaults-file={config}"]

@@ -68,7 +68,7 @@ def play(server: MariaDB, plan: list[Session]) -> str:
                 options=("--force",),
                 check=False,
             )
-    return dated(server.slow_log.read_text())
+    return dated(server.slow_log.read_text(encoding="utf-8"))
 
 
 def translated(text: str) -> str:

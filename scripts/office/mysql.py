@@ -95,5 +95,5 @@ def _config(folder: Path, server: MySQL, settings: dict[str, str]) -> Path:
     }
     lines = [f"{name}={value}" for name, value in (SETTINGS | settings | own).items()]
     path = folder / "my.cnf"
-    path.write_text("[mysqld]\n" + "\n".join(lines) + "\n")
+    path.write_text("[mysqld]\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -171,7 +171,8 @@ def _access(server: Server) -> None:
     """Trust on loopback, except for a role whose password is asked, so that it can be wrong."""
     (server.data / "pg_hba.conf").write_text(
         "local all all trust\nhost all locked 127.0.0.0/8 scram-sha-256\n"
-        "host all all 127.0.0.0/8 trust\n"
+        "host all all 127.0.0.0/8 trust\n",
+        encoding="utf-8",
     )
 
 

@@ -177,7 +177,7 @@ def mock_kafka(address: Path) -> None:
 
     with cluster(1) as brokers:
         fresh = address.with_suffix(".new")
-        fresh.write_text(brokers)
+        fresh.write_text(brokers, encoding="utf-8")
         fresh.rename(address)
         threading.Event().wait()
 
@@ -225,12 +225,15 @@ def prove(folder: Path, rounds: int, count: int, seed: int) -> list[dict[str, An
     kafka = forked(mock_kafka, address)
     while not address.exists():
         time.sleep(0.02)
-    place = Place(folder, {name: free_port() for name in SERVED}, address.read_text())
+    place = Place(
+        folder, {name: free_port() for name in SERVED}, address.read_text(encoding="utf-8")
+    )
     receivers = Receivers(place, random.Random(seed + 1))
     try:
         told = play(place, receivers, kafka, rounds, count, seed)
         under_way = {
-            name: len(set(place.arrivals(name).read_text().splitlines())) for name in SERVED
+            name: len(set(place.arrivals(name).read_text(encoding="utf-8").splitlines()))
+            for name in SERVED
         }
         for name in SERVED:
             receivers.kill(name)
@@ -241,7 +244,8 @@ def prove(folder: Path, rounds: int, count: int, seed: int) -> list[dict[str, An
         print(json.dumps({**head, "arrived_in_the_rounds": under_way}), flush=True)
         alerts = [alert(seed, number) for number in range(count)]
         verdicts = [
-            judge(name, place.arrivals(name).read_text().splitlines(), alerts) for name in SERVED
+            judge(name, place.arrivals(name).read_text(encoding="utf-8").splitlines(), alerts)
+            for name in SERVED
         ]
         verdicts.append(judge("file", in_file(folder), alerts))
         verdicts.append(judge("kafka", in_kafka(place.brokers, count), alerts))

@@ -57,7 +57,7 @@ class Place:
     def routes(self) -> list[Route]:
         """All sinks, with small batches, so that much can happen between two."""
         token = self.folder / "token"
-        token.write_text(TOKEN)
+        token.write_text(TOKEN, encoding="utf-8")
         urls = {
             "file": f"file://{self.folder}/file/alerts.ndjson",
             "webhook": f"http://127.0.0.1:{self.ports['webhook']}/in",

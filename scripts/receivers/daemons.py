@@ -97,7 +97,7 @@ class Daemon:
             else:
                 return
         self.stop()
-        said = (self.folder / "log").read_text(errors="replace")
+        said = (self.folder / "log").read_text(errors="replace", encoding="utf-8")
         raise UnavailableError(f"{self.command[0]} does not start: {' '.join(said.split())[:500]}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -129,7 +129,7 @@ def rsyslog(
         text = text.replace('streamDriver.authMode="anon"', "")
     if usual:
         text = text.replace('maxMessageSize="256k"', "")
-    (folder / "rsyslog.conf").write_text(text)
+    (folder / "rsyslog.conf").write_text(text, encoding="utf-8")
     command = [binary, "-n", "-f", str(folder / "rsyslog.conf"), "-i", str(folder / "pid")]
     yield from _running(Daemon(command, dict(os.environ), folder, port))
 
@@ -157,7 +157,7 @@ def syslog_ng(
     if usual:
         text = text.replace("log-msg-size(262144);", "")
         text = text.replace(' transport("tcp") );', ");", 1).replace("syslog(ip", "tcp(ip", 1)
-    (folder / "syslog-ng.conf").write_text(text)
+    (folder / "syslog-ng.conf").write_text(text, encoding="utf-8")
     command = [
         str(binary), "-F", "--no-caps", "-f", str(folder / "syslog-ng.conf"),
         "-R", str(folder / "persist"), "-c", str(folder / "ctl"), "-p", str(folder / "pid"),

@@ -73,7 +73,7 @@ def loaded(folder: Path) -> Iterator[Load]:
         environment = server.environment("postgres", application="pgbench")
         quiet = {**environment, "PGOPTIONS": "-c pgaudit.log=none"}
         subprocess.run([bench, "-i", "-q"], env=quiet, check=True, capture_output=True)
-        (folder / "round.sql").write_text(ROUND)
+        (folder / "round.sql").write_text(ROUND, encoding="utf-8")
         with subprocess.Popen(
             [bench, "-n", "-f", folder / "round.sql", "-c", "4", "-R", str(RATE), "-T", "86400"],
             env=environment, text=True,

@@ -127,7 +127,9 @@ def _stopped(child: subprocess.Popen[bytes], place: Path) -> None:
         time.sleep(0.1)  # it listens for signals once it is ready
     child.send_signal(signal.SIGTERM)
     if child.wait(600):
-        raise SystemExit(f"detector watch failed: {(place / 'watch.err').read_text()[-500:]}")
+        raise SystemExit(
+            f"detector watch failed: {(place / 'watch.err').read_text(encoding='utf-8')[-500:]}"
+        )
     os.unlink(status)  # noqa: PTH108 - so that the next one is seen to be ready
 
 
@@ -141,7 +143,7 @@ def _of(folder: Path, kind: str) -> dict[str, Any]:
     days = ledger.days()
     if kind == "batch":
         scores = pl.read_parquet(folder / "out" / "scores.parquet")
-        lines = (folder / "out" / "alerts.ndjson").read_text().splitlines()
+        lines = (folder / "out" / "alerts.ndjson").read_text(encoding="utf-8").splitlines()
         alerts = sorted(json.loads(line)["id"] for line in lines)
     else:
         files = sorted((folder / "out" / "scores").glob("*.parquet"))

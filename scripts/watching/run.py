@@ -116,7 +116,7 @@ def _end(place: Path, name: str, child: int) -> None:
     kill(child)
     code = ended(child)
     if code != -signal.SIGKILL:
-        said = (place / f"{name}.err").read_text().splitlines()[-3:]
+        said = (place / f"{name}.err").read_text(encoding="utf-8").splitlines()[-3:]
         raise SystemExit(f"a watcher ended by itself with {code}: {said}")
 
 

@@ -11,7 +11,7 @@ from detector.core.settings import Impact, from_mapping, load
 
 def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):
     file = tmp_path / "detector.toml"
-    file.write_text("[impact]\nhigh = 5_000\nrecords_a_day = 20_000\n")
+    file.write_text("[impact]\nhigh = 5_000\nrecords_a_day = 20_000\n", encoding="utf-8")
     settings = load(file)
     assert settings.impact == Impact(high=5_000, records_a_day=20_000)
     kept = json.loads(json.dumps(asdict(settings)))
@@ -31,7 +31,7 @@ def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):
 )
 def test_bounds_that_make_no_sense_are_refused(text, said, tmp_path):
     file = tmp_path / "detector.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=r"detector\.toml") as refused:
         load(file)
     assert said in str(refused.value)
@@ -40,7 +40,9 @@ def test_bounds_that_make_no_sense_are_refused(text, said, tmp_path):
 
 def test_tables_and_sensitive_are_read(tmp_path):
     file = tmp_path / "detector.toml"
-    file.write_text('sensitive = ["a b"]\n[tables]\n"public.person" = 43_000_000\n')
+    file.write_text(
+        'sensitive = ["a b"]\n[tables]\n"public.person" = 43_000_000\n', encoding="utf-8"
+    )
     settings = load(file)
     assert settings.tables == {"public.person": 43_000_000}
     assert settings.sensitive == ("a b",)
@@ -67,7 +69,7 @@ def test_tables_and_sensitive_are_read(tmp_path):
 )
 def test_nonsense_is_refused_in_one_line_that_names_file_and_setting(text, said, tmp_path):
     file = tmp_path / "detector.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError) as refused:
         load(file)
     words = str(refused.value)

@@ -79,16 +79,16 @@ def test_score_exits_with_0_and_says_what_waits(scored, detector, tmp_path, nobo
     assert ran.code == 0
     assert f"soar: 0 alerts delivered, {len(found)} alerts waiting" in ran.err
     assert "Connection refused" in ran.err
-    assert len((tmp_path / "a.ndjson").read_text().splitlines()) == len(found)
+    assert len((tmp_path / "a.ndjson").read_text(encoding="utf-8").splitlines()) == len(found)
     left = state(detector("outbox", "list", "--json"))
     assert (left["soar"]["waiting"], left["soar"]["attempts"]) == (len(found), 1)
 
 
 def test_what_waits_is_delivered_when_the_sink_is_back(scored, detector, tmp_path):
     (tmp_path / "detector.toml").write_text(
-        f'[[sinks]]\nname = "soar"\nurl = "file://{tmp_path}/plain/siem.ndjson"\n'
+        f'[[sinks]]\nname = "soar"\nurl = "file://{tmp_path}/plain/siem.ndjson"\n', encoding="utf-8"
     )
-    (tmp_path / "plain").write_text("in the way")
+    (tmp_path / "plain").write_text("in the way", encoding="utf-8")
     scored()
     waiting = detector("deliver")
     assert waiting.code == 1

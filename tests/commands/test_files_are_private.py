@@ -26,14 +26,18 @@ def modes(folder, kind):
         ('readable_by = "everyone"', 0o755, 0o644),
     ],
 )
-def test_a_ledger_is_readable_by_whom_the_settings_name(
-    detector, monkeypatch, tmp_path, setting, folders, files
-):
-    (tmp_path / "a.csv").write_text(LOG)
-    (tmp_path / "detector.toml").write_text(setting)
-    monkeypatch.chdir(tmp_path)
-    os.umask(0o022)
-    done = detector("train", "a.csv")  # one day is too little to train on, but the ledger is made
+def test_a_ledger_is_readable_by_whom_the_settings_name(tmp_path, setting, folders, files):
+    (tmp_path / "a.csv").write_text(LOG, encoding="utf-8")
+    (tmp_path / "detector.toml").write_text(setting, encoding="utf-8")
+    done = subprocess.run(
+        # One day is too little to train on, but the ledger is made.
+        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", "a.csv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.umask(0o022),
+    )
     ledger = tmp_path / "ledger"
     assert (ledger / "ledger.json").exists(), done.err
     assert modes(ledger, lambda path: path.is_dir()) == {folders}
@@ -43,6 +47,6 @@ def test_a_ledger_is_readable_by_whom_the_settings_name(
 
 
 def test_a_reader_that_is_none_is_refused(tmp_path):
-    (tmp_path / "detector.toml").write_text('readable_by = "nobody"')
+    (tmp_path / "detector.toml").write_text('readable_by = "nobody"', encoding="utf-8")
     with pytest.raises(SettingsError, match="it is one of owner, group, everyone"):
         load(tmp_path / "detector.toml")

@@ -77,7 +77,7 @@ def test_times_of_another_zone_are_a_warning(said, ledger):
 def test_a_mistyped_path_to_follow_is_a_warning_and_globs_and_topics_are_not(
     said, ledger, tmp_path
 ):
-    (tmp_path / "there.log").write_text("")
+    (tmp_path / "there.log").write_text("", encoding="utf-8")
     logs = [
         str(tmp_path / "there.log"),
         str(tmp_path / "tehre.log"),
@@ -102,8 +102,10 @@ NAMES = ("directory", "ledger", "model")
 def settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = [f'{name} = "{tmp_path}/{name} of settings"\n' for name in NAMES]
-    (tmp_path / "detector.toml").write_text("".join(lines))
-    (tmp_path / "a.csv").write_text("timestamp,account,rows\n2024-02-06T08:00:00Z,a,5\n")
+    (tmp_path / "detector.toml").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "a.csv").write_text(
+        "timestamp,account,rows\n2024-02-06T08:00:00Z,a,5\n", encoding="utf-8"
+    )
 
 
 @pytest.mark.usefixtures("settings")
@@ -127,6 +129,6 @@ def test_a_setting_stands_for_its_option_and_the_option_wins(tmp_path, name, com
 @pytest.mark.parametrize("value", ["5", '""', "[]"])
 def test_a_setting_that_is_no_path_is_refused(tmp_path, monkeypatch, name, value):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "detector.toml").write_text(f"{name} = {value}")
+    (tmp_path / "detector.toml").write_text(f"{name} = {value}", encoding="utf-8")
     told = failure("ledger")
     assert f"{name} must be a path" in told

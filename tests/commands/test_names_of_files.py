@@ -43,7 +43,7 @@ def test_a_name_that_is_no_utf_8(tmp_path: Path, command: str) -> None:
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
     if command == "score":
-        (reject,) = (tmp_path / "out" / "rejects.ndjson").read_text().splitlines()
+        (reject,) = (tmp_path / "out" / "rejects.ndjson").read_text(encoding="utf-8").splitlines()
         assert json.loads(reject)["file"].endswith("p\\xe9rsonnel-\\xff.ndjson")
     if command == "watch":
         shown = run(tmp_path, "status", "--state", "state")

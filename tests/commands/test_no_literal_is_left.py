@@ -104,6 +104,6 @@ def test_a_secret_that_breaks_its_entry_is_not_quoted(tmp_path, detector):
         ("postgresql_csvlog", f'2024-02-06 10:00:00 UTC,"{SECRET}\n'),
     ):
         path = tmp_path / name
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         ran = detector("check", path, "--source", name)
         assert SECRET not in ran.out + ran.err, name

@@ -45,7 +45,7 @@ def logs(tmp_path: Path) -> Path:
     access_log(28, robbed=False).write_csv(place / "past.csv")
     last = access_log(29, robbed=True).filter(pl.col("time") >= "2024-01-29")
     text = last.write_csv() + BROKEN.format(f"{planted.STEM}-1")
-    (place / "new.csv").write_text(text)
+    (place / "new.csv").write_text(text, encoding="utf-8")
     last.write_ndjson(place / "new.ndjson")
     return place
 
@@ -55,7 +55,7 @@ def test_no_subject_reaches_a_file_or_the_screen(logs, tmp_path, detector, monke
     place = tmp_path / "written"
     place.mkdir()
     monkeypatch.chdir(place)
-    (place / "detector.toml").write_text("minimum_records = 10\n")
+    (place / "detector.toml").write_text("minimum_records = 10\n", encoding="utf-8")
     for command in (
         ("check", logs),
         ("check", logs, "--json"),
@@ -82,14 +82,14 @@ def test_no_subject_reaches_a_file_or_the_screen(logs, tmp_path, detector, monke
         touched = Ledger.open(place / ledger, None).touched(START + timedelta(days=28), None)
         people = touched.filter(pl.col("dimension") == "subject").group_by("account").len()
         assert dict(people.iter_rows())[THIEF] > 1000
-    assert '"subjects_vs_own"' in (place / "out" / "alerts.ndjson").read_text()
+    assert '"subjects_vs_own"' in (place / "out" / "alerts.ndjson").read_text(encoding="utf-8")
 
 
 def test_a_column_that_the_settings_name_is_the_subject(tmp_path, detector, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = access_log(2, robbed=False).rename({"person_id": "whose"}).with_columns(rows=1)
     table.write_csv("plain.csv")
-    (tmp_path / "detector.toml").write_text('[columns]\nsubject = "whose"\n')
+    (tmp_path / "detector.toml").write_text('[columns]\nsubject = "whose"\n', encoding="utf-8")
     ran = detector("check", "plain.csv", "--json")
     assert "column 'whose' (from [columns]) (a keyed hash is kept" in ran.out
     assert '"source": "csv"' in ran.out

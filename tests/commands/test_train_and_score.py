@@ -33,7 +33,7 @@ def place(tmp_path_factory):
         part.write_parquet(place / f"{date[0]}.parquet")
     agency.directory().write_csv(place / "directory.csv")
     agency.incidents().write_csv(place / "incidents.csv")
-    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n')
+    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n', encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch, (place / "told").open("w") as told:
         patch.setattr("sys.argv", ["detector", *map(str, _train(place)), "--json"])
         with redirect_stdout(told):
@@ -71,7 +71,10 @@ def ledger(place, tmp_path):
 
 
 def _alerts(out):
-    return [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (out / "alerts.ndjson").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_the_theft_is_named_on_its_first_day(place, ledger, detector, tmp_path):
@@ -192,10 +195,14 @@ def test_fail_on_alert_is_for_scripts(place, ledger, detector, tmp_path):
 
 def test_rejected_lines_are_written_with_file_line_and_reason(place, ledger, detector, tmp_path):
     log = tmp_path / "log.csv"
-    log.write_text("timestamp,account,rows\n2024-02-06T10:00:00Z,adv.x,3\nnever,adv.x,3\n")
+    log.write_text(
+        "timestamp,account,rows\n2024-02-06T10:00:00Z,adv.x,3\nnever,adv.x,3\n", encoding="utf-8"
+    )
     ran = detector(*_score(place, [log], ledger, tmp_path / "out"))
     assert ran.code in {0, 3}  # 3 where the log is doubtful, as a day that never came makes it
-    (reject,) = map(json.loads, (tmp_path / "out" / "rejects.ndjson").read_text().splitlines())
+    (reject,) = map(
+        json.loads, (tmp_path / "out" / "rejects.ndjson").read_text(encoding="utf-8").splitlines()
+    )
     assert reject["file"].endswith("log.csv")
     assert reject["line"] == 3
     assert "never" in reject["reason"] or "timestamp" in reject["reason"]
@@ -216,7 +223,7 @@ def test_a_day_without_row_counts_is_said_to_be_one(place, ledger, detector, tmp
 
 def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, detector, tmp_path):
     log = tmp_path / "log.csv"
-    log.write_text("timestamp,account,rows\nnever,adv.x,3\nnor then,adv.y,4\n")
+    log.write_text("timestamp,account,rows\nnever,adv.x,3\nnor then,adv.y,4\n", encoding="utf-8")
     for _ in ("new", "known"):
         ran = detector(*_score(place, [log], ledger, tmp_path / "out"), "--json")
         assert (ran.code, ran.out) == (1, "")
@@ -225,7 +232,7 @@ def test_a_log_of_rejects_alone_is_not_taken_for_a_quiet_day(place, ledger, dete
         assert "2 records rejected" in said
         assert f"line 2 of {log}" in said
         assert str(tmp_path / "out" / "rejects.ndjson") in said
-        lines = (tmp_path / "out" / "rejects.ndjson").read_text().splitlines()
+        lines = (tmp_path / "out" / "rejects.ndjson").read_text(encoding="utf-8").splitlines()
         assert [json.loads(each)["line"] for each in lines] == [2, 3]
 
 
@@ -234,12 +241,14 @@ def test_rejects_beside_what_is_known_or_holds_no_access_are_no_failure(
     place, ledger, detector, tmp_path
 ):
     log = tmp_path / "log.csv"
-    log.write_text("timestamp,account,rows\nnever,adv.x,3\n")
+    log.write_text("timestamp,account,rows\nnever,adv.x,3\n", encoding="utf-8")
     day = place / "2024-02-05.parquet"
     for _ in ("new", "known"):
         assert detector(*_score(place, [day, log], ledger, tmp_path / "out")).code == 0
     quiet = tmp_path / "quiet.csv"
-    quiet.write_text("timestamp,account,action\n2024-02-06T10:00:00Z,adv.x,login\n")
+    quiet.write_text(
+        "timestamp,account,action\n2024-02-06T10:00:00Z,adv.x,login\n", encoding="utf-8"
+    )
     assert detector(*_score(place, [quiet], ledger, tmp_path / "out")).code == 0
 
 
@@ -247,7 +256,10 @@ def test_hostile_names_do_not_reach_the_terminal_raw(place, ledger, detector, tm
     log = tmp_path / "log.ndjson"
     name = "\x1b[2J\x07[bold]evil[/bold]\u202e"
     line = {"timestamp": "2024-02-06T03:00:00Z", "account": name, "rows": 5_000_000}
-    log.write_text("".join(json.dumps({**line, "client_address": str(i)}) + "\n" for i in range(9)))
+    log.write_text(
+        "".join(json.dumps({**line, "client_address": str(i)}) + "\n" for i in range(9)),
+        encoding="utf-8",
+    )
     ran = detector(*_score(place, [log], ledger, tmp_path / "out"))
     assert ran.code in {0, 3}
     assert {alert["entity"] for alert in _alerts(tmp_path / "out")} == {name}
@@ -281,5 +293,8 @@ def test_too_short_a_history_is_one_line(place, detector, tmp_path):
 
 
 def test_json_of_training_names_the_model(place):
-    told = json.loads((place / "told").read_text())
-    assert told["model"] == json.loads((place / "model" / "model.json").read_text())["id"]
+    told = json.loads((place / "told").read_text(encoding="utf-8"))
+    assert (
+        told["model"]
+        == json.loads((place / "model" / "model.json").read_text(encoding="utf-8"))["id"]
+    )

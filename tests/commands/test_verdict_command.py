@@ -278,7 +278,7 @@ def test_wrong_usage_is_told_and_nothing_is_kept(words, said, detector, tmp_path
 
 
 def test_a_damaged_file_stops_all_before_they_begin(score, detector, tmp_path, log):
-    (tmp_path / "verdicts.ndjson").write_text('{"format": 1}\n')
+    (tmp_path / "verdicts.ndjson").write_text('{"format": 1}\n', encoding="utf-8")
     for ran in (
         score(),
         detector("train", log),

@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path):
-    (tmp_path / "plain").write_text("")
+    (tmp_path / "plain").write_text("", encoding="utf-8")
     with pytest.raises(Unreachable, match="cannot be written: File exists"):
         send(route(f"file://{tmp_path}/plain/alerts.ndjson"), [item(1)])
 

@@ -68,7 +68,7 @@ def test_several_at_once_are_lines(certificates, over_tls):
 
 
 def test_a_plain_secret_from_a_file_signs_too(tmp_path):
-    (tmp_path / "secret").write_text("not base64!\n")
+    (tmp_path / "secret").write_text("not base64!\n", encoding="utf-8")
     with receiving() as receiver:
         send(route(receiver.url, token_file=str(tmp_path / "secret")), [item(1)])
     headers = receiver.got[0].headers
@@ -167,12 +167,12 @@ def test_a_secret_that_is_not_there_is_told_and_not_guessed(tmp_path, monkeypatc
         send(route("http://127.0.0.1:9", token_env="NO_SUCH"), [item(1)])
     with pytest.raises(Unreachable, match="cannot be read: No such file"):
         send(route("http://127.0.0.1:9", token_file=str(tmp_path / "none")), [item(1)])
-    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "empty").write_text("\n", encoding="utf-8")
     with pytest.raises(Unreachable, match="is empty"):
         send(route("http://127.0.0.1:9", token_file=str(tmp_path / "empty")), [item(1)])
 
 
 def test_a_certificate_file_that_is_none_is_told(tmp_path):
-    (tmp_path / "ca.pem").write_text("no certificate")
+    (tmp_path / "ca.pem").write_text("no certificate", encoding="utf-8")
     with pytest.raises(Unreachable, match=r"cannot use .*ca\.pem"):
         send(route("https://127.0.0.1:9", ca=str(tmp_path / "ca.pem")), [item(1)])

@@ -29,11 +29,11 @@ def refused(folder: Path) -> str:
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes model.json."""
-    head = json.loads((folder / "model.json").read_text())
+    head = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     change(head)
     head.pop("checksum")
     digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
-    (folder / "model.json").write_text(json.dumps({**head, "checksum": digest}))
+    (folder / "model.json").write_text(json.dumps({**head, "checksum": digest}), encoding="utf-8")
 
 
 def replaced(folder: Path, name: str, data: bytes) -> None:

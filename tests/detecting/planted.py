@@ -83,8 +83,12 @@ def write(folder: Path) -> None:
         era.filter(~day.is_in(told)).write_parquet(place / "office.parquet")
         for kind, some in TOLD.items():
             writers[kind](era.filter(day.is_in(some)), place)
-    (folder / "new" / "headless.csv").write_text(f"{STEM}01,SELECT,person\n{STEM}02,SELECT,note\n")
-    (folder / "new" / "keys.ndjson").write_text(json.dumps({f"{STEM}01": 3, "when": 1}) + "\n")
+    (folder / "new" / "headless.csv").write_text(
+        f"{STEM}01,SELECT,person\n{STEM}02,SELECT,note\n", encoding="utf-8"
+    )
+    (folder / "new" / "keys.ndjson").write_text(
+        json.dumps({f"{STEM}01": 3, "when": 1}) + "\n", encoding="utf-8"
+    )
     (folder / "new" / "broken.parquet").write_bytes(b"PAR1" + STEM.encode() * 50 + b"PAR1")
     _directory().write_csv(folder / "directory.csv")
     _incidents(folder / "incidents.csv")
@@ -135,7 +139,9 @@ def _ndjson(events: pl.DataFrame, place: Path) -> None:
         json.dumps({"timestamp": "2024-02-01T10:00:00Z", "user": STEM, STEM: 1}),
         '{"timestamp": "2024-02-01T10:00:00Z", "user": {"name": "' + STEM,
     ]
-    (place / "office.ndjson").write_text(told.write_ndjson() + "\n".join(bad) + "\n")
+    (place / "office.ndjson").write_text(
+        told.write_ndjson() + "\n".join(bad) + "\n", encoding="utf-8"
+    )
 
 
 #: Of PostgreSQL's csvlog, in order.
@@ -239,4 +245,4 @@ def _jsonlog(events: pl.DataFrame, place: Path) -> None:
         told = {KEYS.get(name, name): text for name, text in entry.items() if text}
         lines.append(json.dumps(told | {"remote_host": entry["connection_from"].split(":")[0]}))
     lines += [json.dumps({"timestamp": STEM, STEM: STEM}), '{"user": "' + STEM]
-    (place / "postgresql.json").write_text("\n".join(lines) + "\n")
+    (place / "postgresql.json").write_text("\n".join(lines) + "\n", encoding="utf-8")

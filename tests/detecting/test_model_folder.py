@@ -71,7 +71,7 @@ def test_a_model_trained_and_saved_again_has_the_same_id(model, trained, tmp_pat
 
 
 def test_the_card_says_span_budget_and_threshold(folder, model):
-    card = (folder / "CARD.md").read_text()
+    card = (folder / "CARD.md").read_text(encoding="utf-8")
     for words in (model.first_day, model.last_day, f"{model.threshold:.3f}", "Limits"):
         assert str(words) in card
 
@@ -102,9 +102,9 @@ def test_other_features_are_refused_by_name(folder):
 
 
 def test_a_foreign_folder_is_refused(tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
     assert "no model folder" in refused(tmp_path)
-    (tmp_path / "model.json").write_text('{"kind": "other"}')
+    (tmp_path / "model.json").write_text('{"kind": "other"}', encoding="utf-8")
     assert "not a detector model" in refused(tmp_path)
 
 
@@ -113,10 +113,10 @@ def test_a_missing_folder_is_refused_with_the_cure(tmp_path):
 
 
 def test_a_foreign_folder_is_never_overwritten(model, tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(ModelError, match="not empty"):
         store.save(model, tmp_path, FAMILIES)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
 class _Evil:

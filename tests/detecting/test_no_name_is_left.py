@@ -37,7 +37,8 @@ def logs(tmp_path_factory):
     families = sorted(family.name for family in registry.families())
     (place / "expected.toml").write_text(
         f'[[expected]]\nentity_kind = "account"\nentity = "{planted.THIEF}"\nreason = {families}\n'
-        'until = 2024-12-31\nby = "ann"\nwhy = "a copy"\nrows = 1_000_000\n'
+        'until = 2024-12-31\nby = "ann"\nwhy = "a copy"\nrows = 1_000_000\n',
+        encoding="utf-8",
     )
     return place
 
@@ -53,7 +54,8 @@ def ran(logs, tmp_path_factory):
         (place / "detector.toml").write_text(
             'pseudonyms = true\npseudonym_key_env = "KEY_OF_THE_TEST"\n'
             # Logs of a few days in formats of their own are doubtful, and here that is no matter.
-            "[health]\nexit_status = 0\n"
+            "[health]\nexit_status = 0\n",
+            encoding="utf-8",
         )
         staff = ("--directory", logs / "directory.csv")
         urls = [f"file://{place}/sent/{name}#name={name}&format={name}" for name in FORMATS]
@@ -93,7 +95,7 @@ def _said(patch, *arguments):
 
 
 def _lines(file):
-    return [json.loads(line) for line in file.read_text().split("\n") if line]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 @pytest.mark.slow
@@ -158,7 +160,7 @@ def test_every_format_of_an_alert_tells_the_thief_by_the_pseudonym(ran, name):
     alerts = _lines(place / "out" / "alerts.ndjson")
     thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
     own = [alert for alert in alerts if alert["entity"] == thief]
-    told = (place / "sent" / name).read_text().splitlines()
+    told = (place / "sent" / name).read_text(encoding="utf-8").splitlines()
     assert len(told) == len(alerts)
     for alert in own:
         assert [line for line in told if alert["id"] in line and thief in line]
@@ -181,7 +183,7 @@ def test_the_search_finds_a_name_in_every_format_and_in_the_outbox(ran, name, tm
     """So that the tests above can fail."""
     place, _ = ran
     thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
-    text = (place / "out" / "alerts.ndjson").read_text()
+    text = (place / "out" / "alerts.ndjson").read_text(encoding="utf-8")
     named = [json.loads(line.replace(thief, planted.STEM)) for line in text.splitlines()]
     named = [alert for alert in named if alert["entity"] == planted.STEM]
     assert named
@@ -243,8 +245,10 @@ def test_the_search_finds_names_where_there_are_no_pseudonyms(logs, tmp_path, mo
 def test_words_about_a_bad_directory_quote_nothing(logs, tmp_path, monkeypatch, text, line):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("K", KEY.hex())
-    (tmp_path / "detector.toml").write_text('pseudonyms = true\npseudonym_key_env = "K"\n')
-    (tmp_path / "staff.csv").write_text(text.format(planted.STEM))
+    (tmp_path / "detector.toml").write_text(
+        'pseudonyms = true\npseudonym_key_env = "K"\n', encoding="utf-8"
+    )
+    (tmp_path / "staff.csv").write_text(text.format(planted.STEM), encoding="utf-8")
     code, _, err = _said(monkeypatch, "train", logs / "past", "--directory", "staff.csv")
     assert code == 1
     assert line in err
@@ -266,7 +270,7 @@ def test_words_about_bad_incidents_quote_nothing(ran, tmp_path, monkeypatch, tex
     place, _ = ran
     monkeypatch.chdir(place)
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
-    (tmp_path / "known.csv").write_text(text.format(planted.STEM))
+    (tmp_path / "known.csv").write_text(text.format(planted.STEM), encoding="utf-8")
     code, _, err = _said(monkeypatch, "evaluate", "out", "--incidents", tmp_path / "known.csv")
     assert code == 1
     assert line in err
@@ -293,7 +297,7 @@ def test_words_about_a_bad_allow_list_quote_nothing(ran, logs, tmp_path, monkeyp
     place, _ = ran
     monkeypatch.chdir(place)
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
-    (tmp_path / "bad.toml").write_text(text.format(planted.STEM))
+    (tmp_path / "bad.toml").write_text(text.format(planted.STEM), encoding="utf-8")
     wrong = ("--allow-list", tmp_path / "bad.toml", "--out", tmp_path / "out")
     code, _, err = _said(monkeypatch, "score", logs / "new", *wrong)
     assert code == 1
@@ -318,7 +322,10 @@ def test_verdicts_of_names_or_of_another_key_are_refused(
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
     thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
     kept = tmp_path / "verdicts.ndjson"
-    kept.write_text((place / "verdicts.ndjson").read_text().replace(thief, account))
+    kept.write_text(
+        (place / "verdicts.ndjson").read_text(encoding="utf-8").replace(thief, account),
+        encoding="utf-8",
+    )
     for command in ("train", "score"):
         end = ("--model", tmp_path / "model") if command == "train" else ("--out", tmp_path / "out")
         code, _, err = _said(monkeypatch, command, logs / "new", "--verdicts", kept, *end)
@@ -333,7 +340,9 @@ def test_a_log_of_which_nothing_can_be_used_is_refused_without_a_name(ran, tmp_p
     monkeypatch.chdir(place)
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
     log = tmp_path / "bad.csv"
-    log.write_text("timestamp,account,rows\n" + f"{planted.STEM},{planted.STEM},1\n" * 3)
+    log.write_text(
+        "timestamp,account,rows\n" + f"{planted.STEM},{planted.STEM},1\n" * 3, encoding="utf-8"
+    )
     kept = ("--ledger", tmp_path / "new" / "ledger", "--out", tmp_path / "new" / "out")
     code, out, err = _said(monkeypatch, "score", log, *kept)
     assert code == 1
@@ -361,7 +370,7 @@ def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
     place, _ = ran
     check = Pseudonyms.of_key(KEY).check
     for file in ("ledger/ledger.json", "model/model.json"):
-        assert json.loads((place / file).read_text())["pseudonyms"] == check
+        assert json.loads((place / file).read_text(encoding="utf-8"))["pseudonyms"] == check
     assert pseudonyms.difference(check, check) is None
 
 
@@ -381,7 +390,9 @@ def test_a_model_a_ledger_and_scores_are_not_mixed_with_another_key(
     monkeypatch.chdir(place)
     monkeypatch.setenv(OTHER, KEY[::-1].hex())
     rules = tmp_path / "other.toml"
-    rules.write_text(f"{rule}\n" + ("" if "false" in rule else "pseudonyms = true\n"))
+    rules.write_text(
+        f"{rule}\n" + ("" if "false" in rule else "pseudonyms = true\n"), encoding="utf-8"
+    )
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
     for at, command in (
         ("model", ("score", logs / "new")),
@@ -402,7 +413,9 @@ def test_a_ledger_of_names_takes_in_no_pseudonyms(logs, tmp_path, monkeypatch):
     monkeypatch.setenv(OTHER, KEY.hex())
     log = logs / "new" / "office.csv"
     assert _said(monkeypatch, "train", log)[0] == 1  # too short, but the ledger is made
-    (tmp_path / "detector.toml").write_text(f'pseudonyms = true\npseudonym_key_env = "{OTHER}"\n')
+    (tmp_path / "detector.toml").write_text(
+        f'pseudonyms = true\npseudonym_key_env = "{OTHER}"\n', encoding="utf-8"
+    )
     code, _, err = _said(monkeypatch, "train", log)
     assert code == 1
     assert "ledger: holds names of accounts, not pseudonyms" in err.splitlines()[-1]

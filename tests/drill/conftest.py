@@ -35,7 +35,7 @@ def _found(place: Path) -> None:
     (place / "logs").mkdir()
     agency.events().write_parquet(place / "logs" / "log.parquet")
     agency.directory().write_csv(place / "directory.csv")
-    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n')
+    (place / "detector.toml").write_text('timezone = "Europe/Paris"\n', encoding="utf-8")
     words = [
         "train", place / "logs", "--directory", place / "directory.csv", "--until", CUT,
         "--ledger", place / "ledger", "--model", place / "model",

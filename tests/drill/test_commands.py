@@ -115,7 +115,7 @@ def scored(place, detector, tmp_path):
     assert ran.code == 0, ran.err
     day = log["timestamp"].min().date()
     text = f"account,start,end,kind\nthief,{day},2024-12-31,theft\nnobody,{day},{day},other\n"
-    (tmp_path / "incidents.csv").write_text(text)
+    (tmp_path / "incidents.csv").write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -147,7 +147,7 @@ def test_evaluate_works_without_a_model_and_then_knows_no_budget(scored, detecto
 
 def test_evaluate_refuses_what_it_cannot_read_in_one_line(scored, detector):
     bad = scored / "bad.csv"
-    bad.write_text("account,start,end\nann,soon,later\n")
+    bad.write_text("account,start,end\nann,soon,later\n", encoding="utf-8")
     for arguments, says in (
         ([scored / "out", "--incidents", bad], "bad.csv: line 2: start 'soon'"),
         ([scored / "none", "--incidents", scored / "incidents.csv"], "none: no such file"),

@@ -29,7 +29,7 @@ def test_the_picture_is_what_its_name_says_and_the_same_each_time(tmp_path, name
 
 def test_the_picture_names_each_kind_and_tells_found_from_missed(tmp_path):
     draw(campaigns(), "A drill of <b>", tmp_path / "a.svg")
-    text = (tmp_path / "a.svg").read_text()
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     for words in ("fold", "burst", "never found", "exposure"):
         assert f"<!-- {words}" in text
 

@@ -75,7 +75,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         with pytest.raises(SystemExit) as stop:
             run()
     assert not stop.value.code
-    found = [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
+    found = [
+        json.loads(line)
+        for line in (out / "alerts.ndjson").read_text(encoding="utf-8").splitlines()
+    ]
     assert {alert["entity_kind"] for alert in found} >= {"account", "object"}
     assert any(alert["related"] for alert in found)
     return found
@@ -117,8 +120,13 @@ def rsyslog() -> Iterator[Callable[[list[bytes]], list[Any]]]:
             stderr=subprocess.PIPE,
         )
         try:
-            _until(lambda: (folder / "port").exists() and (folder / "port").read_text(), server)
-            port = int((folder / "port").read_text())
+            _until(
+                lambda: (
+                    (folder / "port").exists() and (folder / "port").read_text(encoding="utf-8")
+                ),
+                server,
+            )
+            port = int((folder / "port").read_text(encoding="utf-8"))
             yield lambda messages: _sent(messages, port, folder / "received", server)
         finally:
             server.terminate()

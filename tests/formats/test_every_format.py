@@ -205,7 +205,10 @@ def score(detector, out, *more):
 
 
 def lines(out):
-    return [json.loads(line) for line in (out / "alerts.ndjson").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (out / "alerts.ndjson").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 @pytest.mark.slow
@@ -217,7 +220,7 @@ def test_score_writes_ocsf_unless_told_otherwise(detector, tmp_path, real):
     assert score(detector, tmp_path, "--settings", own, "--format", "ecs").code == 0
     assert [each["detector"] for each in lines(tmp_path)] == real
     settings = tmp_path / "other.toml"
-    settings.write_text(f'format = "ocsf-1.3"\n{own.read_text()}')
+    settings.write_text(f'format = "ocsf-1.3"\n{own.read_text(encoding="utf-8")}', encoding="utf-8")
     assert score(detector, tmp_path, "--settings", settings).code == 0
     assert {each["metadata"]["version"] for each in lines(tmp_path)} == {"1.3.0"}
 
@@ -237,7 +240,7 @@ def test_a_format_that_is_no_json_is_refused_before_any_work(detector, tmp_path,
 
 def test_a_format_in_the_settings_is_named_with_its_file(detector, tmp_path):
     settings = tmp_path / "detector.toml"
-    settings.write_text("format = 5\n")
+    settings.write_text("format = 5\n", encoding="utf-8")
     ran = score(detector, tmp_path, "--settings", settings)
     assert ran.code == 2
     assert "detector.toml: format = 5" in ran.err

@@ -62,7 +62,7 @@ def read(path: Path, source: Source = SOURCE) -> tuple[list[int], list[tuple[int
 
 def test_an_entry_that_raises_is_a_reject_and_its_neighbours_are_events(tmp_path):
     path = tmp_path / "a.log"
-    path.write_text("x\nodd\nboom\nx\nx\nboom\nodd\nx\n")
+    path.write_text("x\nodd\nboom\nx\nx\nboom\nodd\nx\n", encoding="utf-8")
     rows, bad = read(path)
     assert rows == [0, 1, 2, 3, 4, 5]  # the tail of each part reaches the next
     raised = "holds a value that cannot be read (ZeroDivisionError)"
@@ -72,7 +72,7 @@ def test_an_entry_that_raises_is_a_reject_and_its_neighbours_are_events(tmp_path
 def test_a_log_of_entries_that_raise_is_rejected_whole_and_soon(tmp_path, monkeypatch):
     monkeypatch.setattr(containment, "_TRIES", 50)
     path = tmp_path / "a.log"
-    path.write_text("x\n" + "boom\n" * 5_000 + "x")
+    path.write_text("x\n" + "boom\n" * 5_000 + "x", encoding="utf-8")
     began = time.process_time()
     rows, bad = read(path)
     assert len(rows) + len(bad) == 5_002
@@ -98,14 +98,14 @@ def test_rows_that_raise_are_found_by_halves():
 
 def test_a_full_memory_is_no_fault_of_the_log(tmp_path):
     path = tmp_path / "a.log"
-    path.write_text("x\nmemory\n")
+    path.write_text("x\nmemory\n", encoding="utf-8")
     with pytest.raises(MemoryError):
         read(path)
 
 
 def test_a_format_that_cannot_be_parted_is_refused_in_one_line(tmp_path):
     path = tmp_path / "a.log"
-    path.write_text("boom\n")
+    path.write_text("boom\n", encoding="utf-8")
     alone = Source("alone", "", lambda *_: True, numbered, lambda *_: {})
     with pytest.raises(InputError, match="ZeroDivisionError"):
         read(path, alone)
@@ -113,7 +113,7 @@ def test_a_format_that_cannot_be_parted_is_refused_in_one_line(tmp_path):
 
 def test_ledger_and_survey_count_what_was_read_once(tmp_path):
     path = tmp_path / "a.log"
-    path.write_text("x\n" * 10 + "boom\n" + "x\n" * 10)
+    path.write_text("x\n" * 10 + "boom\n" + "x\n" * 10, encoding="utf-8")
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
     done = ingest([(path, SOURCE)], ledger, SETTINGS, lambda *_: None)
     assert (done.events, done.rejects) == (20, 1)
@@ -134,7 +134,7 @@ def test_a_year_that_python_does_not_know_is_a_reject(tmp_path, form, year):
     else:
         text = "".join(f'{{"timestamp":"{when}","account":"{who}"}}\n' for when, who in rows)
     path = tmp_path / f"a.{form}"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     batches = list(registry.sources()[form].read(path, SETTINGS, {}))
     assert sorted(who for batch in batches for who in batch.events["account"]) == ["ann", "bob"]
     assert sum(batch.rejects.height for batch in batches) == 1
@@ -182,7 +182,9 @@ HEAD += "Rows_examined: 1\n"
 def test_a_forged_plan_is_a_reject(tmp_path, text, rows):
     path = tmp_path / "a.csv"
     honest = PLAN.replace("TEXT", "select * from person").replace("ROWS", "7")
-    path.write_text(honest + PLAN.replace("TEXT", text).replace("ROWS", rows) + honest)
+    path.write_text(
+        honest + PLAN.replace("TEXT", text).replace("ROWS", rows) + honest, encoding="utf-8"
+    )
     batches = list(registry.sources()["postgresql_csvlog"].read(path, SETTINGS, {}))
     assert [row for batch in batches for row in batch.events["rows"]] == [7, 7]
     assert sum(batch.rejects.height for batch in batches) == 1
@@ -192,7 +194,9 @@ def test_a_forged_plan_is_a_reject(tmp_path, text, rows):
 def test_a_timestamp_that_a_session_sets_does_not_end_the_slow_log(tmp_path, stamp):
     path = tmp_path / "slow.log"
     honest = f"# Time: 240206 08:00:00\n{HEAD}SET timestamp=1707206400;\nselect * from hr.person;\n"
-    path.write_text(honest + f"{HEAD}SET timestamp={stamp};\nselect 1;\n" + honest)
+    path.write_text(
+        honest + f"{HEAD}SET timestamp={stamp};\nselect 1;\n" + honest, encoding="utf-8"
+    )
     batches = list(registry.sources()["mysql_slow_log"].read(path, SETTINGS, {}))
     assert sum(batch.events.height + batch.rejects.height for batch in batches) == 3
     assert sum(batch.rejects.height for batch in batches) == 1

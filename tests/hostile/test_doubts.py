@@ -55,7 +55,7 @@ class Office:
 
     def take(self, day: date, accounts: int, **how) -> Ingested:
         path = self.folder / f"{day}.csv"
-        path.write_text(log(day, accounts, **how))
+        path.write_text(log(day, accounts, **how), encoding="utf-8")
         files = [(path, registry.sources()["csv"])]
         return ingest(files, self.ledger, SETTINGS, lambda *_: None)
 

@@ -119,7 +119,7 @@ def test_a_log(tmp_path: Path, log):
     path = tmp_path / "a.log"
 
     def cost(size: int) -> float:
-        path.write_text(repeated(tuple(parts), size))
+        path.write_text(repeated(tuple(parts), size), encoding="utf-8")
         began = time.process_time()
         with contextlib.suppress(containment.PASSED):
             containment.taken(registry.sources()[name], path, Settings(), {}, list)

@@ -42,11 +42,11 @@ def day(first: int = 0, last: int = 24, day: int = 6) -> list[str]:
 @pytest.mark.parametrize("wrong", ["ndjson", "mysql_slow_log", "mongodb_log", "postgresql_csvlog"])
 def test_a_wrong_source_leaves_the_ledger_as_it_is(tmp_path, wrong, grown):
     log, folder = tmp_path / "a.csv", tmp_path / "ledger"
-    log.write_text(HEADER + "".join(day(0, 12)))
+    log.write_text(HEADER + "".join(day(0, 12)), encoding="utf-8")
     take(folder, log)
     before = files_of(folder)
     if grown:
-        log.write_text(HEADER + "".join(day()))
+        log.write_text(HEADER + "".join(day()), encoding="utf-8")
     with pytest.raises(InputError, match=r"as csv: nothing was changed|lacks|holds no"):
         take(folder, log, wrong)
     assert files_of(folder) == before
@@ -55,7 +55,7 @@ def test_a_wrong_source_leaves_the_ledger_as_it_is(tmp_path, wrong, grown):
 
 def test_a_log_rejected_by_a_wrong_source_is_read_by_the_right_one(tmp_path):
     log, folder = tmp_path / "a.csv", tmp_path / "ledger"
-    log.write_text(HEADER + "".join(day()))
+    log.write_text(HEADER + "".join(day()), encoding="utf-8")
     assert not take(folder, log, "mongodb_log").events
     assert take(folder, log).events == len(day())
 
@@ -63,8 +63,8 @@ def test_a_log_rejected_by_a_wrong_source_is_read_by_the_right_one(tmp_path):
 def test_overlapping_dumps_count_once_and_that_is_said(tmp_path):
     folder = tmp_path / "ledger"
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    first.write_text(HEADER + "".join(day(0, 16)))
-    second.write_text(HEADER + "".join(reversed(day(4, 24))))
+    first.write_text(HEADER + "".join(day(0, 16)), encoding="utf-8")
+    second.write_text(HEADER + "".join(reversed(day(4, 24))), encoding="utf-8")
     assert take(folder, first).files[0].said == ""
     (report,) = take(folder, second).files
     assert "count once" in report.said
@@ -79,11 +79,11 @@ def test_overlapping_dumps_count_once_and_that_is_said(tmp_path):
 def test_logs_of_two_servers_count_both(tmp_path):
     folder = tmp_path / "ledger"
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
-    first.write_text(HEADER + "".join(day()))
+    first.write_text(HEADER + "".join(day()), encoding="utf-8")
     others = [line.replace(",agent", ",clerk") for line in day()]
     beats = [f"2024-02-06 {hour:02}:00:00,monitor,1\n" for hour in range(24)]
-    second.write_text(HEADER + "".join(others + beats))
-    first.write_text(first.read_text() + "".join(beats))
+    second.write_text(HEADER + "".join(others + beats), encoding="utf-8")
+    first.write_text(first.read_text(encoding="utf-8") + "".join(beats), encoding="utf-8")
     take(folder, first)
     assert take(folder, second).files[0].said == ""
     hours = Ledger.open(folder, "UTC").hours()
@@ -93,10 +93,10 @@ def test_logs_of_two_servers_count_both(tmp_path):
 def test_a_dump_that_was_cut_and_came_again_whole_replaces(tmp_path):
     folder, log = tmp_path / "ledger", tmp_path / "a.csv"
     whole = HEADER + "".join(day())
-    log.write_text(whole[: len(whole) // 2])
+    log.write_text(whole[: len(whole) // 2], encoding="utf-8")
     take(folder, log)
     again = tmp_path / "again.csv"
-    again.write_text(whole)
+    again.write_text(whole, encoding="utf-8")
     take(folder, again)
     ledger = Ledger.open(folder, "UTC")
     assert ledger.hours()["statements"].sum() == len(day())
@@ -105,7 +105,7 @@ def test_a_dump_that_was_cut_and_came_again_whole_replaces(tmp_path):
 
 def test_no_lock_follows_a_link(tmp_path):
     folder, victim = tmp_path / "ledger", tmp_path / "victim"
-    victim.write_text("mine")
+    victim.write_text("mine", encoding="utf-8")
     ledger = Ledger.open(folder, "UTC")
     (folder / "lock").symlink_to(victim)
     with pytest.raises(LedgerError, match="cannot be written"), ledger.writing():
@@ -121,4 +121,4 @@ def test_no_lock_follows_a_link(tmp_path):
     (tmp_path / "outbox" / scheduler.LOCK).symlink_to(victim)
     with pytest.raises(OSError, match="symbolic links"), scheduler._alone(tmp_path / "outbox"):
         pass
-    assert victim.read_text() == "mine"
+    assert victim.read_text(encoding="utf-8") == "mine"

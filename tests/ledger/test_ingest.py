@@ -135,9 +135,9 @@ def test_parts_of_an_older_detector_are_known_and_outgrown(tmp_path):
     short, other = (write_log(tmp_path / name, *LOG[:2]) for name in ("a.log", "b.log"))
     take(tmp_path / "ledger", short)
     for path in (tmp_path / "ledger" / "parts").iterdir():
-        old = json.loads(path.read_text())
+        old = json.loads(path.read_text(encoding="utf-8"))
         del old["head"]
-        path.write_text(json.dumps(old))
+        path.write_text(json.dumps(old), encoding="utf-8")
     assert take(tmp_path / "ledger", other).files[0].state == "known"
     assert take(tmp_path / "ledger", write_log(other, *LOG)).files[0].state == "grown"
     assert_holds(tmp_path / "ledger", *LOG)

@@ -106,19 +106,19 @@ def test_a_missing_ledger_is_not_made_when_only_looked_at(tmp_path):
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     assert "is no ledger: it has no ledger.json but 'thesis.txt'" in refusal(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     assert "is a file" in refusal(tmp_path / "file")
 
 
 def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
     (tmp_path / "parts").mkdir()
-    (tmp_path / "ledger.json.tmp").write_text("{")
+    (tmp_path / "ledger.json.tmp").write_text("{", encoding="utf-8")
     assert Ledger.open(tmp_path, "UTC").parts() == []
 
 
@@ -138,7 +138,7 @@ def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
 )
 def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
     filled(tmp_path)
-    (tmp_path / "ledger" / "ledger.json").write_text(text)
+    (tmp_path / "ledger" / "ledger.json").write_text(text, encoding="utf-8")
     assert words in refusal(tmp_path / "ledger")
 
 
@@ -158,7 +158,9 @@ def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
 def test_a_damaged_or_newer_manifest_is_refused(tmp_path, change, words):
     filled(tmp_path)
     [path] = (tmp_path / "ledger" / "parts").iterdir()
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8"
+    )
     told = refusal(tmp_path / "ledger")
     assert words in told
     assert path.name in told
@@ -293,7 +295,7 @@ def test_a_copy_that_lost_empty_folders_and_gained_others_still_works(tmp_path):
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
     (ledger.path / "rejects").rmdir()
     (ledger.path / "parts" / "folder").mkdir()
-    (ledger.path / "hours" / "notes").write_text("")
+    (ledger.path / "hours" / "notes").write_text("", encoding="utf-8")
     with ledger.writing():
         assert (ledger.path / "rejects").is_dir()
 

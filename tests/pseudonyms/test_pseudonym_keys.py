@@ -123,7 +123,11 @@ def test_without_pseudonyms_no_key_is_asked_for():
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_the_documented_command_makes_a_key_that_is_taken(tmp_path):
-    (line,) = {line for line in DOC.read_text().splitlines() if line.startswith("(umask 077;")}
+    (line,) = {
+        line
+        for line in DOC.read_text(encoding="utf-8").splitlines()
+        if line.startswith("(umask 077;")
+    }
     made = line.replace("/etc/detector/pseudonyms.key", str(tmp_path / "a.key"))
     assert made != line
     subprocess.run(["bash", "-c", made], check=True)

@@ -19,12 +19,12 @@ ANN = OURS.of("ann.quill")
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MY_KEY", KEY.hex())
-    (tmp_path / "detector.toml").write_text('pseudonym_key_env = "MY_KEY"\n')
+    (tmp_path / "detector.toml").write_text('pseudonym_key_env = "MY_KEY"\n', encoding="utf-8")
     return tmp_path
 
 
 def _audit(file):
-    return [json.loads(line) for line in file.read_text().splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_pseudonym_is_turned_back_and_the_audit_says_who_asked_and_why(detector, place):
@@ -74,12 +74,12 @@ def test_what_is_no_pseudonym_is_audited_and_shown_nowhere(detector, place):
     first, second = _audit(place / "reveal-audit.ndjson")
     assert (first["pseudonym"], first["revealed"]) == (None, False)
     assert second["revealed"]
-    assert "quill" not in (place / "reveal-audit.ndjson").read_text()
+    assert "quill" not in (place / "reveal-audit.ndjson").read_text(encoding="utf-8")
 
 
 def test_the_audit_has_neither_name_nor_key_even_where_the_reason_guessed_it(detector, place):
     detector("reveal", ANN, "--reason", "is it Ann.Quill, or ann.quills?")
-    text = (place / "reveal-audit.ndjson").read_text()
+    text = (place / "reveal-audit.ndjson").read_text(encoding="utf-8")
     assert json.loads(text)["reason"] == f"is it {ANN}, or ann.quills?"
     assert KEY.hex() not in text
 
@@ -107,7 +107,7 @@ def test_the_audit_stands_beside_the_ledger_or_where_the_settings_say(detector, 
     detector("reveal", ANN, "--ledger", place / "kept" / "ledger")
     assert len(_audit(place / "kept" / "reveal-audit.ndjson")) == 1
     (place / "detector.toml").write_text(
-        'pseudonym_key_env = "MY_KEY"\nreveal_audit = "elsewhere.ndjson"\n'
+        'pseudonym_key_env = "MY_KEY"\nreveal_audit = "elsewhere.ndjson"\n', encoding="utf-8"
     )
     detector("reveal", ANN, "--ledger", place / "kept" / "ledger")
     assert len(_audit(place / "elsewhere.ndjson")) == 1
@@ -115,24 +115,24 @@ def test_the_audit_stands_beside_the_ledger_or_where_the_settings_say(detector, 
 
 def test_lines_are_added_to_those_that_are_there_also_after_one_that_a_crash_cut(place):
     file = place / "audit.ndjson"
-    file.write_text('{"time": "2024-02-06T')
+    file.write_text('{"time": "2024-02-06T', encoding="utf-8")
     audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
     audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3
     assert all(json.loads(line)["pseudonym"] == ANN for line in lines[1:])
 
 
 def test_hostile_words_stay_in_their_line(detector, place):
     detector("reveal", ANN, "--reason", 'x\n{"time": 1}\u2028', "--by", "\x1b[2J\n")
-    text = (place / "reveal-audit.ndjson").read_text()
+    text = (place / "reveal-audit.ndjson").read_text(encoding="utf-8")
     assert text.count("\n") == 1
     assert text.isascii()
     assert json.loads(text)["by"] == "\x1b[2J\n"
 
 
 def test_without_a_key_there_is_one_line(detector, place):
-    (place / "detector.toml").write_text("")
+    (place / "detector.toml").write_text("", encoding="utf-8")
     ran = detector("reveal", ANN)
     assert ran.code == 2
     assert "pseudonym_key_file or pseudonym_key_env" in ran.err

@@ -25,7 +25,7 @@ def slow(*texts, user="app_rw", thread=9):
 
 
 def people(path, log, **rules):
-    path.write_text(log)
+    path.write_text(log, encoding="utf-8")
     settings = from_mapping({"identity": {"accounts": POOL, **rules}})
     source = shared_accounts.mapped(registry.sources()["mysql_slow_log"], settings)
     batches = list(source.read(path, settings, {}))
@@ -82,7 +82,8 @@ def test_an_application_s_name_can_hold_the_person_in_every_format(tmp_path):
     path.write_text(
         "timestamp,account,application,rows\n"
         "2024-02-06T10:00:00Z,app_rw,casefile/eve,5\n2024-02-06T10:00:00Z,app_rw,batch,6\n"
-        "2024-02-06T10:00:00Z,bob,casefile/eve,7\n"
+        "2024-02-06T10:00:00Z,bob,casefile/eve,7\n",
+        encoding="utf-8",
     )
     settings = from_mapping({"identity": {"accounts": POOL, "application": r"^casefile/(\w+)$"}})
     source = shared_accounts.mapped(registry.sources()["csv"], settings)
@@ -109,7 +110,7 @@ def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
         if "Query Text" in entry["message"]:
             entry["message"] = entry["message"].replace('Text": "', 'Text": "/* user=eve */ ', 1)
     path = tmp_path / "log.json"
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     settings = from_mapping({"identity": {"accounts": ["analyst"], "comment": r"user=(\w+)"}})
     batches = registry.sources()["postgresql_jsonlog"].read(path, settings, {})
     events = pl.concat([batch.events for batch in batches])
@@ -146,7 +147,7 @@ def test_other_rules_make_other_events():
 
 def test_check_says_what_to_do_about_a_pool(tmp_path):
     path = tmp_path / "log"
-    path.write_text(slow(*["SELECT 1"] * 9) + slow("SELECT 2", user="bob"))
+    path.write_text(slow(*["SELECT 1"] * 9) + slow("SELECT 2", user="bob"), encoding="utf-8")
     source = registry.sources()["mysql_slow_log"]
     warned = survey([(path, source)], Settings()).warnings()
     assert any("'app_rw' makes most of the statements" in said for said in warned)

@@ -18,7 +18,7 @@ def fill(folder, *names, text=EVENTS):
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def names(paths, folder):
@@ -161,7 +161,9 @@ def test_a_log_of_no_known_format_is_told_how_to_mend_it(tmp_path, content, word
 
 def test_a_banner_with_a_comma_is_not_called_csv(tmp_path):
     path = tmp_path / "slow.log"
-    path.write_text("mariadbd, Version: 10.11.19-MariaDB. started with:\nTcp port: 0\n")
+    path.write_text(
+        "mariadbd, Version: 10.11.19-MariaDB. started with:\nTcp port: 0\n", encoding="utf-8"
+    )
     with pytest.raises(InputError) as caught:
         recognise([path], registry.sources(), Settings())
     assert "CSV without" not in str(caught.value)
@@ -178,7 +180,7 @@ def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
 
 def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text(EVENTS)
+    path.write_text(EVENTS, encoding="utf-8")
     with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
         recognise([path], registry.sources(), Settings(columns={"account": "agent"}))
 

@@ -16,7 +16,7 @@ HEAD = "timestamp,account,action,rows\n"
 
 def log(tmp_path, name, *lines):
     path = tmp_path / name
-    path.write_text(HEAD + "".join(f"{line}\n" for line in lines))
+    path.write_text(HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
 
@@ -39,7 +39,7 @@ LINES = [
 def test_a_survey_adds_up_files(tmp_path):
     one, two = log(tmp_path, "1.csv", *LINES), log(tmp_path, "2.csv", *LINES)
     empty = tmp_path / "3.csv"
-    empty.write_text("")
+    empty.write_text("", encoding="utf-8")
     found, told = surveyed(one, two, empty)
     assert (found.events, found.reads, found.unknown_rows, found.accounts) == (6, 4, 0, 2)
     assert found.actions == {"read": 4, "write": 2}
@@ -63,7 +63,9 @@ def test_a_survey_adds_up_files(tmp_path):
 def test_a_log_without_row_counts_is_told_loudly(tmp_path):
     path = tmp_path / "a.csv"
     accounts = [f"agent{i}" for i in range(5)]
-    path.write_text("time,user\n" + "".join(f"2024-02-06T10:00:00Z,{a}\n" for a in accounts))
+    path.write_text(
+        "time,user\n" + "".join(f"2024-02-06T10:00:00Z,{a}\n" for a in accounts), encoding="utf-8"
+    )
     found, _ = surveyed(path)
     (warned,) = found.warnings()
     assert warned.startswith("the log has no row counts: how much was read is unknown, not 0")
@@ -106,7 +108,8 @@ def test_only_successful_reads_can_lack_a_row_count(tmp_path):
         "2024-02-06T10:00:00Z,bob,read,,false\n"
         "2024-02-06T10:00:00Z,bob,export,,true\n"
         "2024-02-06T10:00:00Z,bob,read,3,true\n"
-        "2024-02-06T10:00:00Z,bob,read,3,true\n"
+        "2024-02-06T10:00:00Z,bob,read,3,true\n",
+        encoding="utf-8",
     )
     found, _ = surveyed(path)
     assert (found.reads, found.unknown_rows) == (3, 1)

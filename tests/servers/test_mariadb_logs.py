@@ -101,7 +101,7 @@ def test_exports_and_dumps_have_their_rows(played):
 
 
 def test_a_clock_set_back_by_the_session_is_not_believed_where_the_log_has_its_own(played):
-    text = played.slow_log.read_text()
+    text = played.slow_log.read_text(encoding="utf-8")
     events, _ = read("mysql_slow_log", played.slow_log)
     forged = events.filter(pl.col("rows") == 299)
     assert text.count("SET timestamp=1500000000;") >= 1

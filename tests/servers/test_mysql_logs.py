@@ -128,7 +128,7 @@ def test_exports_and_dumps_have_their_rows(log):
 def test_a_clock_set_back_by_the_session_is_not_believed(log):
     _, path = log
     events, _ = read(path)
-    assert "SET timestamp=1500000000;" in path.read_text()
+    assert "SET timestamp=1500000000;" in path.read_text(encoding="utf-8")
     forged = events.filter(pl.col("rows") == 299)
     assert forged["timestamp"].dt.year().to_list() == [events["timestamp"].dt.year().max()]
 

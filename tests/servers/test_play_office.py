@@ -27,8 +27,8 @@ def office():
 def test_score_finds_the_thief(name, office, request, tmp_path, detector):
     request.getfixturevalue(name)  # skips, or fails, where the server is not there
     before, night = getattr(office, f"on_{name}")(sessions(20240205))
-    (tmp_path / "learn.log").write_text(before, newline="")
-    (tmp_path / "night.log").write_text(night, newline="")
+    (tmp_path / "learn.log").write_text(before, newline="", encoding="utf-8")
+    (tmp_path / "night.log").write_text(night, newline="", encoding="utf-8")
     places = ("--ledger", tmp_path / "ledger", "--model", tmp_path / "model")
     trained = detector("train", tmp_path / "learn.log", *places)
     assert trained.code == 0, trained.err
@@ -36,7 +36,7 @@ def test_score_finds_the_thief(name, office, request, tmp_path, detector):
         *("score", tmp_path / "night.log", *places, "--out", tmp_path / "out", "--format", "native")
     )
     assert scored.code == 0, scored.err
-    written = (tmp_path / "out" / "alerts.ndjson").read_text()
+    written = (tmp_path / "out" / "alerts.ndjson").read_text(encoding="utf-8")
     alerts = [json.loads(line) for line in written.splitlines()]
     found = [alert for alert in alerts if alert["entity"] == THIEF]
     assert found, scored.err

@@ -34,7 +34,7 @@ def sample(name, file):
 def entries(name):
     """The objects of a source's first sample with one a line."""
     path = min((DATA / name).glob("*.ndjson"))
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def plain(name):

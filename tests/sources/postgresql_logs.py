@@ -99,5 +99,5 @@ def entry(message: str, columns: int = 26, **changes: str) -> str:
 
 def log(folder: Path, *records: str) -> Path:
     path = folder / "postgresql.csv"
-    path.write_text("".join(records), newline="")
+    path.write_text("".join(records), newline="", encoding="utf-8")
     return path

@@ -22,7 +22,11 @@ def test_no_golden_file_is_left_without_its_sample():
 def test_jsonlog_gives_what_csvlog_gives(name):
     path = DATA / "postgresql" / f"{name}.json.gz"
     told = read("postgresql_jsonlog", path).splitlines()
-    wanted = golden("postgresql_csvlog", path.with_name(f"{name}.csv.gz")).read_text().splitlines()
+    wanted = (
+        golden("postgresql_csvlog", path.with_name(f"{name}.csv.gz"))
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     assert told[:-1] == wanted[:-1]
 
 

@@ -39,7 +39,9 @@ def test_the_older_plugin_knows_no_rows():
 @pytest.mark.parametrize("indent", [None, 1, 2, 4])
 @pytest.mark.parametrize("closed", [True, False])
 def test_an_array_is_read_however_it_is_laid_out(tmp_path, indent, closed):
-    text = (AUDIT / "mysql-enterprise-open.json").read_text().rstrip().rstrip(",") + "\n]\n"
+    text = (AUDIT / "mysql-enterprise-open.json").read_text(encoding="utf-8").rstrip().rstrip(
+        ","
+    ) + "\n]\n"
     wanted = read("mysql_audit_json", AUDIT / "mysql-enterprise-open.json").events
     laid_out = json.dumps(json.loads(text), indent=indent)
     if not closed:
@@ -52,8 +54,10 @@ def test_an_array_is_read_however_it_is_laid_out(tmp_path, indent, closed):
 def test_every_object_is_accounted_for():
     for path, count in ((AUDIT / "percona-filter.jsonl", 6), (AUDIT / "percona-plugin.log", 5)):
         assert read("mysql_audit_json", path).told == count
-    assert read("mongodb_log", MONGOD).told == len(MONGOD.read_text().splitlines())
-    assert read("mongodb_profiler", PROFILE).told == len(PROFILE.read_text().splitlines())
+    assert read("mongodb_log", MONGOD).told == len(MONGOD.read_text(encoding="utf-8").splitlines())
+    assert read("mongodb_profiler", PROFILE).told == len(
+        PROFILE.read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_the_batches_of_a_cursor_are_one_read():
@@ -67,7 +71,7 @@ def test_the_batches_of_a_cursor_are_one_read():
 
 
 def test_a_cursor_cut_by_a_rotation_counts_its_rows_once(tmp_path):
-    lines = MONGOD.read_text().splitlines(keepends=True)
+    lines = MONGOD.read_text(encoding="utf-8").splitlines(keepends=True)
     for cut in range(1, len(lines)):
         before = read("mongodb_log", tmp_path / "1", "".join(lines[:cut]))
         after = read("mongodb_log", tmp_path / "2", "".join(lines[cut:]), before.tail)
@@ -76,7 +80,7 @@ def test_a_cursor_cut_by_a_rotation_counts_its_rows_once(tmp_path):
 
 
 def test_the_tail_names_people_where_pseudonyms_reach(tmp_path):
-    lines = MONGOD.read_text().splitlines(keepends=True)
+    lines = MONGOD.read_text(encoding="utf-8").splitlines(keepends=True)
     found = read("mongodb_log", tmp_path / "log", "".join(lines[:8]))
     assert found.tail == {"alice": "conn8"}
 
@@ -106,7 +110,7 @@ def test_what_mongodb_does_to_which_collections():
 
 
 def test_queries_that_differ_in_values_alone_have_one_fingerprint(tmp_path):
-    lines = MONGOD.read_text().splitlines()
+    lines = MONGOD.read_text(encoding="utf-8").splitlines()
     login = lines[3]
     entry = json.loads(lines[5])
     entry["attr"].pop("queryHash")
@@ -132,7 +136,7 @@ def test_canonical_extended_json_gives_the_same(tmp_path, name, path):
             return [canonical(each) for each in value]
         return {key: canonical(each) if key[0] != "$" else each for key, each in value.items()}
 
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     if name == "mongodb_log":
         lines = [{**line, "attr": canonical(line["attr"])} for line in lines]
     else:

@@ -306,7 +306,7 @@ KEYS = ("timestamp", "user", "session_id", "error_severity", "message", "ps", "s
 @given(objects=st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=7), max_size=4))
 def test_arbitrary_objects_are_rejected_and_never_raise(objects, tmp_path):
     path = tmp_path / "log.json"
-    path.write_text("".join(json.dumps(item) + "\n" for item in objects))
+    path.write_text("".join(json.dumps(item) + "\n" for item in objects), encoding="utf-8")
     found = read(path, source=SOURCES[1])
     assert found.events.height + found.rejects.height + found.skipped == len(objects)
 
@@ -322,7 +322,9 @@ def test_a_bad_json_line_costs_itself_only(tmp_path):
     }
     lines = [json.dumps(good), '{"timestamp": "2024', "[" * 50_000, '{"timestamp": 3}']
     path = tmp_path / "log.json"
-    path.write_text("\n".join([*lines, json.dumps(good | {"session_id": "65c0b1a0.2"})]))
+    path.write_text(
+        "\n".join([*lines, json.dumps(good | {"session_id": "65c0b1a0.2"})]), encoding="utf-8"
+    )
     found = read(path, source=SOURCES[1])
     assert found.events["rows"].to_list() == [7, 7]
     assert found.rejects["line"].to_list() == [2, 3, 4]

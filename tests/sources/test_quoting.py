@@ -17,7 +17,7 @@ def log(n, changed=None):
 
 def both(tmp_path, text):
     path = tmp_path / "a.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     events, rejects, _ = read(csv.SOURCE, path)
     return events, rejects
 

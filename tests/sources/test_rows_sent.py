@@ -14,7 +14,7 @@ PEOPLE = "FROM person"
 
 def found(name, tmp_path, text):
     path = tmp_path / "log"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     events, rejects, skipped = read(SOURCES[name], path)
     return events.sort("timestamp"), reasons(rejects), skipped
 

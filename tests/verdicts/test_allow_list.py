@@ -90,7 +90,7 @@ def test_what_is_no_allow_list_is_refused_by_name(text, tmp_path):
 
 
 def test_an_empty_list_expects_nothing(tmp_path):
-    (tmp_path / "expected.toml").write_text("# nothing yet\n")
+    (tmp_path / "expected.toml").write_text("# nothing yet\n", encoding="utf-8")
     assert load(tmp_path / "expected.toml", set(FIRST), TODAY) == []
 
 
@@ -98,7 +98,7 @@ def test_the_example_in_the_docs_is_accepted(tmp_path):
     text = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (example,) = [each for each in examples if "[[expected]]" in each]
-    (tmp_path / "expected.toml").write_text(example)
+    (tmp_path / "expected.toml").write_text(example, encoding="utf-8")
     assert load(tmp_path / "expected.toml", set(FIRST), date(2026, 6, 1))
     for key in KEYS:
         assert f"\n{key} = " in example

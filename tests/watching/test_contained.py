@@ -40,7 +40,7 @@ def test_the_watcher_sets_the_entry_aside_and_goes_on(kit: Kit, whole: bool, mon
         monkeypatch.setattr(Source, "follows", lambda own, _: own.growing is not fits)
     monkeypatch.setattr(registry, "sources", lambda: {**found, "ndjson": source})
     (kit.logs / "a.ndjson").write_text(
-        LINE.format(1, "ann") + LINE.format(2, "boom") + LINE.format(3, "bob")
+        LINE.format(1, "ann") + LINE.format(2, "boom") + LINE.format(3, "bob"), encoding="utf-8"
     )
     with kit.watching() as watcher:
         watcher.finish()

@@ -69,7 +69,9 @@ def until(folder: Path, events: int) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with suppress(OSError, ValueError):
-            status = json.loads((folder / "disk" / "state" / "status.json").read_text())
+            status = json.loads(
+                (folder / "disk" / "state" / "status.json").read_text(encoding="utf-8")
+            )
             if status["events"] == events:
                 return
         time.sleep(0.1)
@@ -86,7 +88,7 @@ def test_writes_that_fail_stop_it_in_one_line_and_nothing_is_lost(
     (tmp_path / "disk").mkdir()
     with running(tmp_path, faults) as process:
         until(tmp_path, FIRST.height)
-        (tmp_path / "full").write_text(how)
+        (tmp_path / "full").write_text(how, encoding="utf-8")
         append(log, as_lines(THEN))
         code = process.wait(PATIENCE)
         said = process.stderr.read().strip().splitlines()

@@ -132,9 +132,9 @@ def test_a_damaged_hold_is_named(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     watch(kit, to_the_end=False)
     path = kit.folder / "ledger" / lease.FILE
-    good = json.loads(path.read_text())
+    good = json.loads(path.read_text(encoding="utf-8"))
     for bad in ("", "{}", json.dumps({**good, "days": ["soon"]})):
-        path.write_text(bad)
+        path.write_text(bad, encoding="utf-8")
         words = refusal(kit)
         assert str(path) in words
         assert "delete" in words
@@ -168,7 +168,9 @@ def test_the_commands_refuse_and_say_how_to_mend(tmp_path: Path) -> None:
         while time.monotonic() < end:
             with suppress(OSError, ValueError):
                 if (
-                    json.loads((tmp_path / "state/status.json").read_text())["events"]
+                    json.loads((tmp_path / "state/status.json").read_text(encoding="utf-8"))[
+                        "events"
+                    ]
                     == SOME.height
                 ):
                     break

@@ -17,7 +17,7 @@ import pytest
 from watched import append, as_lines, events_on
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = (ROOT / "data" / "sample" / "agency" / "detector.toml").read_text()
+SETTINGS = (ROOT / "data" / "sample" / "agency" / "detector.toml").read_text(encoding="utf-8")
 SOME = events_on(datetime(2024, 2, 5, 8, tzinfo=UTC), 900, timedelta(seconds=70))
 #: More than twice what any person read on a day of training.
 THEFT = events_on(datetime(2024, 2, 9, 8, tzinfo=UTC), 10, timedelta(seconds=70)).with_columns(
@@ -37,7 +37,7 @@ def until(true: Callable[[], object]) -> None:
 def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) -> None:
     logs, settings, sink = (tmp_path / name for name in ("logs", "s.toml", "alerts.ndjson"))
     logs.mkdir()
-    settings.write_text(SETTINGS)
+    settings.write_text(SETTINGS, encoding="utf-8")
     words = [
         sys.executable, "-c", "from detector.cli.main import run; run()", "watch", str(logs),
         "--model", str(ROOT / "models" / "agency"), "--settings", str(settings), "--log-json",
@@ -59,7 +59,7 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
                     "alerts go to new",
                 ),
             ):
-                settings.write_text(text)
+                settings.write_text(text, encoding="utf-8")
                 before = len(said)
                 process.send_signal(signal.SIGHUP)
                 until(lambda before=before: len(said) > before)
@@ -74,7 +74,10 @@ def test_sinks_are_taken_over_and_bad_settings_change_nothing(tmp_path: Path) ->
             listener.join()
     assert code == 0
     raised = [line["alert"] for line in said if line["event"] == "alert"]
-    sent = [json.loads(line)["finding_info"]["uid"] for line in sink.read_text().splitlines()]
+    sent = [
+        json.loads(line)["finding_info"]["uid"]
+        for line in sink.read_text(encoding="utf-8").splitlines()
+    ]
     assert raised
     assert sorted(raised) == sorted(sent)
 
