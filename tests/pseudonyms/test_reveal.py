@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 
 import pytest
 
@@ -137,3 +138,25 @@ def test_without_a_key_there_is_one_line(detector, place):
     assert ran.code == 2
     assert "pseudonym_key_file or pseudonym_key_env" in ran.err
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("0", 0), ("54321", 54321),
+        # Nobody logged in (a service), no number, no such file: whose process it is.
+        ("4294967295", 0), ("x", 0), (None, 0),
+    ],
+)  # fmt: skip
+def test_the_audit_names_who_logged_in_and_not_who_they_became(
+    detector, place, monkeypatch, said, number
+):
+    """``sudo`` changes whose a process is, and not whose login it came from."""
+    login = place / "loginuid"
+    if said is not None:
+        login.write_text(said, encoding="ascii")
+    monkeypatch.setattr(audit, "_LOGIN", login)
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    detector("reveal", ANN)
+    (line,) = _audit(place / "reveal-audit.ndjson")
+    assert line["os_user"] == (pwd.getpwuid(0).pw_name if number == 0 else "54321")
