@@ -102,6 +102,8 @@ def score(package: str, number: int, seed: int, folder: Path, say: Any = print) 
         if not mine or _lives(mutant, folder, mine):
             survived.append(words)
             say(f"survived: {words}")
+        else:
+            say(f"killed:   {words}")
     return Score(package, tried, survived)
 
 
