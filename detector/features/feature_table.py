@@ -5,7 +5,7 @@ Pure: frames in, frame out. Each row uses only what lies before the end of its h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TypeAlias
@@ -142,14 +142,16 @@ def table(
     *,
     ends: bool = False,
     hourly: pl.DataFrame | None = None,
+    only: Mapping[str, Collection[str]] | None = None,
 ) -> pl.DataFrame:
     """Figures and features of each entity and active hour of ``scored``, sorted.
 
     ``hours`` and ``touched`` cover the scored days and the LOOKBACK days before the first. With
     ``ends``, only the last hour of each entity's day. ``hourly`` is ``measures.of_accounts`` of
-    both, where that is at hand. Columns: entity_kind, entity, group, day,
-    hour, hour_rows, those of ``moment.figures``, and the features. Without any activity on the
-    scored days, a frame without columns.
+    both, where that is at hand. ``only`` names the entities that are asked for, by kind (None:
+    all); the others count as far as these are held against them. Columns: entity_kind, entity,
+    group, day, hour, hour_rows, those of ``moment.figures``, and the features. Without any activity
+    on the scored days, a frame without columns.
     """
     accounts = peer_groups(hours["account"], directory, learned.groups)
     since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
@@ -163,7 +165,7 @@ def table(
             elif panel.entities:
                 yield kind, panel, None
 
-    return of_parts(parts(), scored, learned, settings, families, ends=ends)
+    return of_parts(parts(), scored, learned, settings, families, ends=ends, only=only)
 
 
 def of_parts(
@@ -174,6 +176,7 @@ def of_parts(
     families: Sequence[Family],
     *,
     ends: bool,
+    only: Mapping[str, Collection[str]] | None = None,
 ) -> pl.DataFrame:
     """``table`` of kinds of entities whose past is at hand; they need no other hours than those of
     ``scored``.
@@ -181,18 +184,30 @@ def of_parts(
     parts = []
     new: dict[date, pl.DataFrame] = {}
     for kind, panel, signs in kinds:
-        history = history_of(kind, panel, learned)
-        of_days = kind.hourly.filter(pl.col("day").is_in(list(scored)))
+        asked = None if only is None else only.get(kind.name, ())
+        of_days = _asked_for(kind.hourly, scored, asked)
         parted = of_days.partition_by("day", as_dict=True)
         by_day = {day: parted[(day,)] for day in sorted(scored) if (day,) in parted}
         if by_day:
-            figures = intraday.figures(by_day, history, signs, ends=ends)
+            history = history_of(kind, panel, learned)
+            figures = intraday.figures(by_day, history, signs, ends=ends, only=asked)
             parts.append(figures.with_columns(entity_kind=pl.lit(kind.name)))
             if signs is not None:
                 new = signs.new
     if not parts:
         return pl.DataFrame()
     return with_features(finished(pl.concat(parts, how="diagonal"), new, settings), families)
+
+
+def _asked_for(
+    hourly: pl.DataFrame, scored: Sequence[date], only: Collection[str] | None
+) -> pl.DataFrame:
+    """HOURLY of all entities on the days of ``scored``; not on those without any of ``only``."""
+    found = hourly.filter(pl.col("day").is_in(list(scored)))
+    if only is None:
+        return found
+    theirs = found.filter(pl.col("entity").is_in(sorted(only)))
+    return found.filter(pl.col("day").is_in(theirs["day"].implode()))
 
 
 def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:

@@ -86,11 +86,18 @@ def _acted(
         hourly = _hourly_with(hourly, acts["account"].unique(), all_hours, all_touched, settings)
     eve = days[0] - timedelta(days=1)
     before = learn_until(all_hours, all_touched, eve, directory, settings, hourly)
+    at_work = entity_days(acts, staged)
     table = features.table(
         all_hours, all_touched, days, before, directory, settings, families, ends=True,
-        hourly=hourly,
+        hourly=hourly, only=_by_kind(at_work),
     )  # fmt: skip
-    return table.join(entity_days(acts, staged), on=["entity_kind", "entity", "day"], how="inner")
+    return table.join(at_work, on=["entity_kind", "entity", "day"], how="inner")
+
+
+def _by_kind(at_work: pl.DataFrame) -> dict[str, set[str]]:
+    """The entities of each kind: of nobody else are features wanted."""
+    parts = at_work.partition_by("entity_kind", as_dict=True)
+    return {str(kind[0]): set(part["entity"]) for kind, part in parts.items()}
 
 
 def _hourly_with(
