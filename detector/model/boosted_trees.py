@@ -1,29 +1,29 @@
 """What campaigns look like against honest days: boosted trees that never fall as oddness grows.
 
-Gradient boosting (Friedman 2001) by scikit-learn's histogram trees, monotone in every voice: more
+Gradient boosting (Friedman 2001) by LightGBM (Ke et al. 2017), monotone in every voice: more
 surprise is never less suspicious. What is known of an entity before the day begins (how long it
 was away, how uneven its days are) may count either way. It is kept as plain arrays, scored by the
-few lines below, so that a stored model is data and nothing of scikit-learn has to be trusted when
-it is read.
+few lines below, so that a stored model is data and nothing of LightGBM has to be trusted, or
+installed, when it is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from detector.core.errors import DetectorError
 from detector.core.schema import Schema
-from detector.model import binning, tree_tables, tree_walk
-from detector.model.binning import Bins
+from detector.model import tree_tables, tree_walk
 from detector.model.tree_tables import SPLITS
 
-#: Trees, leaves of each, and the least weight of days in a leaf.
+#: Trees, leaves of each, and the least days in a leaf.
 TREES, LEAVES, LEAST_IN_LEAF = 300, 16, 30
 RATE, SHRINK = 0.08, 1.0
 #: Each split may look at so large a share of the voices, drawn anew: no one voice decides alone
@@ -66,54 +66,87 @@ class Boosting:
         return [tree_walk.Tree.of(nodes) for nodes in each]
 
 
-def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int) -> Boosting:
-    """Trees that tell campaigns from honest points; monotone in the first ``voices`` columns."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
+def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int, count: int = TREES) -> Boosting:
+    """``count`` trees that tell campaigns from honest points; monotone in the first ``voices``
+    columns.
 
+    Raises DetectorError where LightGBM lacks what it needs of the system.
+    """
+    lightgbm = _lightgbm()
     points = np.concatenate([honest.points, campaigns.points])
-    stolen = np.repeat([0, 1], [len(honest.points), len(campaigns.points)])
+    stolen = np.repeat([0.0, 1.0], [len(honest.points), len(campaigns.points)])
     weight = np.concatenate(
         [
             honest.weights / honest.weights.sum(),
             campaigns.weights / campaigns.weights.sum() * WEIGHT,
         ]
     )
-    model = HistGradientBoostingClassifier(
-        max_iter=TREES,
-        learning_rate=RATE,
-        max_leaf_nodes=LEAVES,
-        max_features=LOOKS_AT,
-        min_samples_leaf=LEAST_IN_LEAF,
-        l2_regularization=SHRINK,
-        monotonic_cst=[int(at < voices) for at in range(points.shape[1])],
-        early_stopping=False,
-        random_state=seed,
-    )
-    bins = binning.fit(points, weight)
-    # One core, so one result on any machine. OpenMP's limit is the calling thread's own.
-    with threadpool_limits(1, user_api="openmp"):
-        model.fit(bins.of(points), stolen, sample_weight=weight / weight.mean())
-    # scikit-learn has no public way to its trees; a test holds these to its own scores.
-    return Boosting(_nodes([stage[0].nodes for stage in model._predictors], bins))  # noqa: SLF001
+    options = _options(points.shape[1], voices, seed)
+    taught = lightgbm.Dataset(points, stolen, weight=weight / weight.mean(), params=options)
+    model = lightgbm.train(options, taught, num_boost_round=count)
+    each = model.dump_model()["tree_info"]
+    return Boosting(_nodes(tree["tree_structure"] for tree in each))
 
 
-def _nodes(each: Sequence[NDArray[np.void]], bins: Bins) -> pl.DataFrame:
-    """NODES of scikit-learn's trees."""
-    nodes = np.concatenate(each)
-    leaf = nodes["is_leaf"] == 1
-    inner = zip(nodes["feature_idx"][~leaf], nodes["num_threshold"][~leaf], strict=True)
-    threshold = np.zeros(len(nodes))
-    threshold[~leaf] = [bins.threshold(column, between) for column, between in inner]
-    columns = {
-        "tree": np.repeat(np.arange(len(each)), [len(tree) for tree in each]),
-        "feature": nodes["feature_idx"],
-        "threshold": threshold,
-        "left": np.where(leaf, 0, nodes["left"]),
-        "right": np.where(leaf, 0, nodes["right"]),
-        "value": nodes["value"],
+def _lightgbm() -> Any:  # noqa: ANN401 - a module that has no types
+    """LightGBM, which is needed in training alone. Its wheels take OpenMP from the system."""
+    try:
+        import lightgbm
+    except OSError as error:
+        raise DetectorError(
+            f"LightGBM, which training needs, cannot be loaded: {error}",
+            hint="install the OpenMP library; on Debian: apt-get install libgomp1",
+        ) from error
+    return lightgbm
+
+
+def _options(columns: int, voices: int, seed: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "learning_rate": RATE,
+        "num_leaves": LEAVES,
+        "feature_fraction_bynode": LOOKS_AT,
+        "min_data_in_leaf": LEAST_IN_LEAF,
+        "lambda_l2": SHRINK,
+        "monotone_constraints": [int(at < voices) for at in range(columns)],
+        "use_missing": False,
+        "seed": seed,
+        # One core and one order of sums, so one result on any machine.
+        "num_threads": 1,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
     }
-    return pl.DataFrame(columns, schema_overrides=dict(NODES))
+
+
+def _nodes(roots: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """NODES of trees as LightGBM's ``dump_model`` gives them, its documented JSON."""
+    rows: list[tuple[int, int, float, int, int, float]] = []
+    for number, root in enumerate(roots):
+        _grow(root, number, len(rows), rows)
+    return pl.DataFrame(rows, schema=dict(NODES), orient="row")
+
+
+def _grow(
+    node: Mapping[str, Any],
+    tree: int,
+    first: int,
+    rows: list[tuple[int, int, float, int, int, float]],
+) -> int:
+    """Appends a node and what is below it, and returns its place within the tree, whose row
+    ``first`` is.
+    """
+    place = len(rows) - first
+    if "split_feature" not in node:
+        rows.append((tree, 0, 0.0, 0, 0, float(node["leaf_value"])))
+        return place
+    if node["decision_type"] != "<=" or node["missing_type"] != "None":
+        raise ValueError("LightGBM made a split that this version does not know")
+    rows.append((0, 0, 0.0, 0, 0, 0.0))
+    left, right = (_grow(node[side], tree, first, rows) for side in ("left_child", "right_child"))
+    feature, threshold = int(node["split_feature"]), float(node["threshold"])
+    rows[first + place] = (tree, feature, threshold, left, right, 0.0)
+    return place
 
 
 def checked(nodes: pl.DataFrame, voices: int) -> Boosting:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from detector.core.parallel import side_by_side
 from detector.core.settings import Settings
@@ -23,6 +24,7 @@ from detector.features.feature import Family
 from detector.model import calibration as tails
 from detector.model import ensemble as joining
 from detector.model import entity_bias, scoring
+from detector.model.boosted_trees import Lesson
 from detector.model.ensemble import Points, Voices
 from detector.model.model import Judge
 from detector.model.scoring import material
@@ -66,8 +68,8 @@ def tried(
         taught = pl.DataFrame()
     few = len(older) < FEWEST_TO_KNOW
     parts = PARTS_OF_FEW if few and len(taught) else PARTS
-    voices, strange = _both(older, taught, families, settings.seed, parts)
-    known = _joint(voices, older, families)
+    voices, points, strange = _both(older, taught, families, settings.seed, parts)
+    known = voices.joint_of(points, families)
     # Of few days, which trees learn by heart, the strangers' word alone; of newcomers too, since
     # those to come will have been seen by none.
     weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, KNOWN_COUNTS)
@@ -84,7 +86,10 @@ def tried(
         for days, each in ((older, scores), (newer, later))
     )
     learned, rest, _ = (entity_bias.learn if all_known else entity_bias.nothing)(*surprising)
-    loudest = np.fmax(rest.to_numpy(), _support(voices, older, families))
+    # The forest spoke once already: its word stands beside Fisher's sum.
+    odd = points[:, joining.hearing(families) - 2]
+    support = voices.support(voices.surprises(older), odd, families)
+    loudest = np.fmax(rest.to_numpy(), support)
     whole = tails.fit(loudest, JOINT_SCALE)
     worth = older.with_columns(surprise=whole.surprise(loudest)).filter(
         material(settings.minimum_records)
@@ -95,11 +100,6 @@ def tried(
 def _joint(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
     surprises = voices.surprises(days)
     return voices.joint(days, surprises, voices.odd(days, surprises), families)
-
-
-def _support(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
-    surprises = voices.surprises(days)
-    return voices.support(surprises, voices.odd(days, surprises), families)
 
 
 def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
@@ -113,27 +113,41 @@ def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
 
 def _both(
     own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int, parts: int
-) -> tuple[Voices, Points]:
-    """Voices of all of the days, and the joint score of each by voices of the other entities."""
+) -> tuple[Voices, Points, Points]:
+    """Voices of all of the days, what they say of each, and the joint score of each by voices of
+    the other entities.
+    """
+    voices = joining.fit(own, families, seed)
+    points = joining.heard(voices, own, families)
+    weights = np.ones(len(own))
+    if len(taught):
+        # One answer for all fits. A stranger's trees learn from it only which days of the entities
+        # that they do see led a run.
+        stolen = Lesson(joining.heard(voices, taught, families), taught["weight"].to_numpy())
+        weights = joining.weighed(own, points, stolen, families, seed)
     part = own["entity"].map_elements(
         lambda name: zlib.crc32(name.encode()) % parts, return_dtype=pl.Int64
     )
-    rest = [own.filter(part != mine) for mine in range(parts)]
-    fits = [own, *(others if len(others) else own for others in rest)]
-    voices, *strangers = side_by_side(lambda days: _voices(days, taught, families, seed), fits)
+
+    def fitted(rest: NDArray[np.bool_]) -> tuple[Voices, Points]:
+        """Voices of some of the days, and what they say of all."""
+        theirs, said = voices, points
+        if not rest.all():
+            theirs = joining.fit(own.filter(rest), families, seed)
+            said = joining.heard(theirs, own, families)
+        if len(taught):
+            stolen = Lesson(joining.heard(theirs, taught, families), taught["weight"].to_numpy())
+            honest = Lesson(said[rest], weights[rest])
+            theirs = joining.taught(theirs, honest, stolen, families, seed)
+        return theirs, said
+
+    everyone = np.ones(len(own), dtype=bool)
+    mine = [(part == number).to_numpy() for number in range(parts)]
+    # There may be fewer entities than parts: of a part that is all there is, nobody is a stranger.
+    rests = [everyone if each.all() else ~each for each in mine]
+    (whole, _), *strangers = side_by_side(fitted, [everyone, *rests])
     scores = np.zeros(len(own))
-    for mine, fitted in enumerate(strangers):
-        rows = own.filter(part == mine)
-        if rows.is_empty():
-            continue  # fewer entities than parts
-        scores[(part == mine).to_numpy()] = _joint(fitted, rows, families)
-    return voices, scores
-
-
-def _voices(
-    own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int
-) -> Voices:
-    voices = joining.fit(own, families, seed)
-    if taught.is_empty():
-        return voices
-    return joining.taught(voices, own, taught, families, seed)
+    for rows, (theirs, said) in zip(mine, strangers, strict=True):
+        if rows.any():
+            scores[rows] = theirs.joint_of(said[rows], families)
+    return whole, points, scores

@@ -43,6 +43,8 @@ CONTEXT = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
 #: An honest day weighs this much where the week before it had a worse one: an alert is raised once
 #: in a run of days, so the rest of the run costs nothing.
 REST_OF_RUN = 0.05
+#: Trees that say which of an entity's honest days those are.
+FIRST_TREES = 100
 #: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on
 #: ranking.
 BEYOND = 0.05
@@ -97,11 +99,18 @@ class Voices:
         self, frame: pl.DataFrame, surprises: Points, odd: Points, families: Sequence[Family]
     ) -> Points:
         """The joint score of the feature table's rows: (rows,); higher is odder."""
-        voices = self.all(surprises, odd, families)
-        total: Points = voices[:, -1]
-        if self.trees is None:
-            return total
-        return self.trees.score(np.column_stack([voices, _context(frame)])) + BEYOND * total
+        return self.joint_of(self.points(frame, surprises, odd, families), families)
+
+    def points(
+        self, frame: pl.DataFrame, surprises: Points, odd: Points, families: Sequence[Family]
+    ) -> Points:
+        """What the trees see of the feature table's rows: all voices, and CONTEXT."""
+        return np.column_stack([self.all(surprises, odd, families), _context(frame)])
+
+    def joint_of(self, points: Points, families: Sequence[Family]) -> Points:
+        """``joint`` of what ``points`` gave."""
+        total: Points = points[:, hearing(families) - 1]
+        return total if self.trees is None else self.trees.score(points) + BEYOND * total
 
     def support(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
         """The surprise that the oddest voices support, whatever the others say: (rows,).
@@ -128,6 +137,11 @@ class Voices:
 def changing(families: Sequence[Family]) -> int:
     """How many features ask for change."""
     return sum(len(family.features) for family in families if family.name != POPULATION)
+
+
+def hearing(families: Sequence[Family]) -> int:
+    """How many voices ask for change: the features, the forest and Fisher's sum."""
+    return changing(families) + 2
 
 
 def among_peers(frame: pl.DataFrame) -> Points:
@@ -157,30 +171,30 @@ def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
     return Voices(names, features, forest, tail, population)
 
 
-def taught(
-    voices: Voices,
-    honest: pl.DataFrame,
-    campaigns: pl.DataFrame,
-    families: Sequence[Family],
-    seed: int,
-) -> Voices:
-    """The voices with trees that tell ``campaigns`` (with a column ``weight``) from honest days.
-
-    Twice: the first trees say which honest days would have raised alerts, and those teach the
-    second.
-    """
-    points = _taught_points(voices, honest, families)
-    stolen = Lesson(_taught_points(voices, campaigns, families), campaigns["weight"].to_numpy())
-    heard = changing(families) + 2
-    first = boosted_trees.fit(Lesson(points, np.ones(len(honest))), stolen, heard, seed)
-    weights = np.where(_leads(honest, first.score(points)), 1.0, REST_OF_RUN)
-    return replace(voices, trees=boosted_trees.fit(Lesson(points, weights), stolen, heard, seed))
-
-
-def _taught_points(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
+def heard(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
+    """``Voices.points`` of a feature table."""
     surprises = voices.surprises(frame)
-    all_of = voices.all(surprises, voices.odd(frame, surprises), families)
-    return np.column_stack([all_of, _context(frame)])
+    return voices.points(frame, surprises, voices.odd(frame, surprises), families)
+
+
+def weighed(
+    honest: pl.DataFrame, points: Points, stolen: Lesson, families: Sequence[Family], seed: int
+) -> Points:
+    """How much each honest day counts: in full where some first trees would have raised an alert.
+
+    ``points`` are ``heard`` of ``honest``. These trees only rank the days of one week of one
+    entity, so a few do.
+    """
+    lesson = Lesson(points, np.ones(len(honest)))
+    first = boosted_trees.fit(lesson, stolen, hearing(families), seed, FIRST_TREES)
+    return np.where(_leads(honest, first.score(points)), 1.0, REST_OF_RUN)
+
+
+def taught(
+    voices: Voices, honest: Lesson, stolen: Lesson, families: Sequence[Family], seed: int
+) -> Voices:
+    """The voices with trees that tell campaigns from honest days, each as ``heard`` by them."""
+    return replace(voices, trees=boosted_trees.fit(honest, stolen, hearing(families), seed))
 
 
 def _context(frame: pl.DataFrame) -> Points:

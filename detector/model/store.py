@@ -214,7 +214,7 @@ def versions() -> dict[str, str]:
     """Versions of what shapes a model."""
     from importlib.metadata import version
 
-    libraries = ("numpy", "polars", "pyod", "scikit-learn")
+    libraries = ("lightgbm", "numpy", "polars", "pyod", "scikit-learn")
     return {"detector": __version__, **{name: version(name) for name in libraries}}
 
 

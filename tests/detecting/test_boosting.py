@@ -1,19 +1,21 @@
-"""The trees are scikit-learn's to the last digit that matters, monotone, and data."""
+"""The trees are LightGBM's to the last digit that matters, monotone, and data."""
 
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
+import sys
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
-import sklearn.ensemble
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from detector.model import binning, boosted_trees, tree_walk
+from detector.core.errors import DetectorError
+from detector.core.parallel import side_by_side
+from detector.model import boosted_trees, tree_walk
 from detector.model.boosted_trees import NODES, Boosting, Lesson
 
 #: The first of these only ever add to suspicion; the last may count either way.
@@ -26,30 +28,27 @@ def _points(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted():
-    """Our trees, and the scores of scikit-learn's classifier that they were taken from."""
-    made, cut = [], []
-
-    class Watched(sklearn.ensemble.HistGradientBoostingClassifier):
-        def fit(self, *arguments, **named):
-            made.append(self)
-            return super().fit(*arguments, **named)
-
-    def bins(*arguments):
-        cut.append(binning.fit(*arguments))
-        return cut[-1]
-
+def lessons() -> tuple[Lesson, Lesson]:
     honest, stolen = _points(3000, 1), _points(300, 2, shift=1.5)
+    return Lesson(honest, np.ones(len(honest))), Lesson(stolen, np.ones(len(stolen)))
+
+
+@pytest.fixture(scope="module")
+def fitted(lessons):
+    """Our trees, and the scores of LightGBM's model that they were taken from."""
+    made, train = [], lightgbm.train
+
+    def watched(*arguments, **named):
+        made.append(train(*arguments, **named))
+        return made[-1]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sklearn.ensemble, "HistGradientBoostingClassifier", Watched)
-        patch.setattr(boosted_trees, "binning", SimpleNamespace(fit=bins))
-        ours = boosted_trees.fit(
-            Lesson(honest, np.ones(len(honest))), Lesson(stolen, np.ones(len(stolen))), VOICES, 7
-        )
-    return ours, lambda points: made[0].decision_function(cut[0].of(points))
+        patch.setattr(lightgbm, "train", watched)
+        ours = boosted_trees.fit(*lessons, VOICES, 7)
+    return ours, lambda points: made[0].predict(points, raw_score=True)
 
 
-def test_scores_are_scikit_learns_own_up_to_its_baseline(fitted):
+def test_scores_are_lightgbms_own(fitted):
     ours, theirs = fitted
     points = np.vstack([_points(500, 3), _points(500, 4, shift=3.0), np.zeros((1, COLUMNS))])
     apart = theirs(points) - ours.score(points)
@@ -57,7 +56,7 @@ def test_scores_are_scikit_learns_own_up_to_its_baseline(fitted):
     assert np.ptp(apart) < 1e-9
 
 
-def test_a_point_on_a_threshold_goes_the_way_scikit_learn_sends_it(fitted):
+def test_a_point_on_a_threshold_goes_the_way_lightgbm_sends_it(fitted):
     ours, theirs = fitted
     inner = ours.nodes.filter(pl.col("left") > 0).head(60)
     points = np.full((len(inner), COLUMNS), 0.7)
@@ -201,26 +200,46 @@ def test_a_tree_of_too_many_leaves_is_refused():
         boosted_trees.checked(_grown(random, tree_walk.MOST_LEAVES + 1), 4)
 
 
-@given(st.integers(0, 10_000), st.integers(2, 2000), st.integers(0, 3))
-@hypothesis_settings(max_examples=60)
-def test_bins_split_numbers_as_their_thresholds_do(seed, size, digits):
-    random = np.random.default_rng(seed)
-    numbers = np.round(random.exponential(2.0, (size, 1)), digits)
-    bins = binning.fit(numbers, random.random(size) + 0.01)
-    mine = bins.of(numbers)[:, 0]
-    assert sorted(set(mine)) == list(range(len(bins.cuts[0]) + 1)), "an empty bin"
-    assert len(bins.cuts[0]) < binning.MOST
-    for place in range(len(bins.cuts[0])):
-        low = numbers[:, 0] <= bins.threshold(0, place + 0.5)
-        assert np.array_equal(low, mine <= place)
+def test_one_fit_and_two_at_once_are_the_same_to_the_last_bit(fitted, lessons):
+    both = side_by_side(lambda seed: boosted_trees.fit(*lessons, VOICES, seed), [7, 7])
+    for again in both:
+        assert again.nodes.equals(fitted[0].nodes)
 
 
-def test_bins_follow_the_weights():
-    """A hundredth of the points that weighs as much as the rest gets half of the bins."""
-    numbers = np.arange(100_000, dtype=float)[:, None]
-    heavy = numbers[:, 0] >= 99_000
-    bins = binning.fit(numbers, np.where(heavy, 99.0, 1.0))
-    assert (bins.cuts[0] >= 99_000).sum() == pytest.approx(127, abs=3)
+def test_fewer_trees_are_the_first_of_all(fitted, lessons):
+    few = boosted_trees.fit(*lessons, VOICES, 7, 20)
+    assert few.nodes["tree"].n_unique() == 20
+    assert few.nodes.equals(fitted[0].nodes.filter(pl.col("tree") < 20))
+
+
+def test_of_too_few_days_to_split_a_tree_is_one_leaf():
+    few = Lesson(_points(5, 1), np.ones(5))
+    trees = boosted_trees.fit(few, few, VOICES, 7, 3)
+    assert np.ptp(trees.score(_points(50, 2))) == 0
+
+
+def test_a_split_that_is_not_known_is_refused():
+    root = lightgbm.train(
+        {"objective": "binary", "min_data_in_leaf": 1, "min_data_in_bin": 1, "verbosity": -1},
+        lightgbm.Dataset(np.repeat([[0.0], [1.0]], 30, axis=0), np.repeat([0, 1], 30)),
+        num_boost_round=1,
+    ).dump_model()["tree_info"][0]["tree_structure"]
+    assert len(boosted_trees._nodes([root])) == 3
+    for strange in ({"decision_type": "=="}, {"missing_type": "NaN"}):
+        with pytest.raises(ValueError, match="does not know"):
+            boosted_trees._nodes([root | strange])
+
+
+def test_where_openmp_is_missing_training_says_what_to_install(monkeypatch, lessons):
+    class Lost:
+        def find_spec(self, name, *_):
+            if name == "lightgbm":
+                raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.delitem(sys.modules, "lightgbm")
+    monkeypatch.setattr(sys, "meta_path", [Lost(), *sys.meta_path])
+    with pytest.raises(DetectorError, match=r"libgomp\.so\.1.*apt-get install libgomp1"):
+        boosted_trees.fit(*lessons, VOICES, 7)
 
 
 def test_other_columns_are_refused():

@@ -37,7 +37,7 @@ REGISTRY_KNOWS = {"normalize", "features", "sources", "delivery"}
 #: Loading either can run code.
 FORBIDDEN = {"pickle", "cPickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 #: Slow to import (PyOD takes some two seconds), or extras, so only where they are needed.
-HEAVY = {"pyod", "sklearn", "threadpoolctl", "scipy", "matplotlib", "duckdb"}
+HEAVY = {"pyod", "sklearn", "lightgbm", "scipy", "matplotlib", "duckdb"}
 HEAVY |= {"httpx", "elasticsearch", "confluent_kafka"}
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
