@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from detector.core.errors import DetectorError
 from detector.core.schema import Schema
-from detector.model import tree_tables, tree_walk
+from detector.model import binning, tree_tables, tree_walk
+from detector.model.binning import Bins
 from detector.model.tree_tables import SPLITS
 
 #: Trees, leaves of each, and the least days in a leaf.
@@ -81,11 +82,14 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int, count: int = 
             campaigns.weights / campaigns.weights.sum() * WEIGHT,
         ]
     )
-    options = _options(points.shape[1], voices, seed)
-    taught = lightgbm.Dataset(points, stolen, weight=weight / weight.mean(), params=options)
+    bins = binning.fit(points, weight)
+    options = _options(points, voices, seed)
+    taught = lightgbm.Dataset(
+        bins.of(points), stolen, weight=weight / weight.mean(), params=options
+    )
     model = lightgbm.train(options, taught, num_boost_round=count)
     each = model.dump_model()["tree_info"]
-    return Boosting(_nodes(tree["tree_structure"] for tree in each))
+    return Boosting(_nodes((tree["tree_structure"] for tree in each), bins))
 
 
 def _lightgbm() -> Any:  # noqa: ANN401 - a module that has no types
@@ -100,7 +104,7 @@ def _lightgbm() -> Any:  # noqa: ANN401 - a module that has no types
     return lightgbm
 
 
-def _options(columns: int, voices: int, seed: int) -> dict[str, Any]:
+def _options(points: NDArray[np.float64], voices: int, seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "learning_rate": RATE,
@@ -108,8 +112,12 @@ def _options(columns: int, voices: int, seed: int) -> dict[str, Any]:
         "feature_fraction_bynode": LOOKS_AT,
         "min_data_in_leaf": LEAST_IN_LEAF,
         "lambda_l2": SHRINK,
-        "monotone_constraints": [int(at < voices) for at in range(columns)],
+        "monotone_constraints": [int(at < voices) for at in range(points.shape[1])],
         "use_missing": False,
+        # The bins are ours: none is joined to another, and none is overlooked.
+        "max_bin": binning.MOST + 1,
+        "min_data_in_bin": 1,
+        "bin_construct_sample_cnt": len(points),
         "seed": seed,
         # One core and one order of sums, so one result on any machine.
         "num_threads": 1,
@@ -119,12 +127,22 @@ def _options(columns: int, voices: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _nodes(roots: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
-    """NODES of trees as LightGBM's ``dump_model`` gives them, its documented JSON."""
+def _nodes(roots: Iterable[Mapping[str, Any]], bins: Bins) -> pl.DataFrame:
+    """NODES of trees over ``bins``, of LightGBM's ``dump_model``, its documented JSON."""
     rows: list[tuple[int, int, float, int, int, float]] = []
     for number, root in enumerate(roots):
         _grow(root, number, len(rows), rows)
+    rows = [_over(bins, row) for row in rows]
     return pl.DataFrame(rows, schema=dict(NODES), orient="row")
+
+
+def _over(
+    bins: Bins, row: tuple[int, int, float, int, int, float]
+) -> tuple[int, int, float, int, int, float]:
+    """A node that splits numbers where it split bins; a leaf as it is."""
+    tree, feature, between, left, right, value = row
+    at = bins.threshold(feature, between) if left else 0.0
+    return tree, feature, at, left, right, value
 
 
 def _grow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from types import SimpleNamespace
 
 import lightgbm
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from detector.core.errors import DetectorError
 from detector.core.parallel import side_by_side
-from detector.model import boosted_trees, tree_walk
+from detector.model import binning, boosted_trees, tree_walk
 from detector.model.boosted_trees import NODES, Boosting, Lesson
 
 #: The first of these only ever add to suspicion; the last may count either way.
@@ -36,16 +37,21 @@ def lessons() -> tuple[Lesson, Lesson]:
 @pytest.fixture(scope="module")
 def fitted(lessons):
     """Our trees, and the scores of LightGBM's model that they were taken from."""
-    made, train = [], lightgbm.train
+    made, cut, train = [], [], lightgbm.train
 
     def watched(*arguments, **named):
         made.append(train(*arguments, **named))
         return made[-1]
 
+    def bins(*arguments):
+        cut.append(binning.fit(*arguments))
+        return cut[-1]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "train", watched)
+        patch.setattr(boosted_trees, "binning", SimpleNamespace(fit=bins, MOST=binning.MOST))
         ours = boosted_trees.fit(*lessons, VOICES, 7)
-    return ours, lambda points: made[0].predict(points, raw_score=True)
+    return ours, lambda points: made[0].predict(cut[0].of(points), raw_score=True)
 
 
 def test_scores_are_lightgbms_own(fitted):
@@ -224,10 +230,12 @@ def test_a_split_that_is_not_known_is_refused():
         lightgbm.Dataset(np.repeat([[0.0], [1.0]], 30, axis=0), np.repeat([0, 1], 30)),
         num_boost_round=1,
     ).dump_model()["tree_info"][0]["tree_structure"]
-    assert len(boosted_trees._nodes([root])) == 3
+    bins = binning.fit(np.array([[0.0], [1.0]]), np.ones(2))
+    nodes = boosted_trees._nodes([root], bins)
+    assert nodes["threshold"].to_list() == [0.5, 0.0, 0.0]
     for strange in ({"decision_type": "=="}, {"missing_type": "NaN"}):
         with pytest.raises(ValueError, match="does not know"):
-            boosted_trees._nodes([root | strange])
+            boosted_trees._nodes([root | strange], bins)
 
 
 def test_where_openmp_is_missing_training_says_what_to_install(monkeypatch, lessons):
@@ -240,6 +248,28 @@ def test_where_openmp_is_missing_training_says_what_to_install(monkeypatch, less
     monkeypatch.setattr(sys, "meta_path", [Lost(), *sys.meta_path])
     with pytest.raises(DetectorError, match=r"libgomp\.so\.1.*apt-get install libgomp1"):
         boosted_trees.fit(*lessons, VOICES, 7)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 2000), st.integers(0, 3))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_bins_split_numbers_as_their_thresholds_do(seed, size, digits):
+    random = np.random.default_rng(seed)
+    numbers = np.round(random.exponential(2.0, (size, 1)), digits)
+    bins = binning.fit(numbers, random.random(size) + 0.01)
+    mine = bins.of(numbers)[:, 0]
+    assert sorted(set(mine)) == list(range(len(bins.cuts[0]) + 1)), "an empty bin"
+    assert len(bins.cuts[0]) < binning.MOST
+    for place in range(len(bins.cuts[0])):
+        low = numbers[:, 0] <= bins.threshold(0, place + 0.5)
+        assert np.array_equal(low, mine <= place)
+
+
+def test_bins_follow_the_weights():
+    """A hundredth of the points that weighs as much as the rest gets half of the bins."""
+    numbers = np.arange(100_000, dtype=float)[:, None]
+    heavy = numbers[:, 0] >= 99_000
+    bins = binning.fit(numbers, np.where(heavy, 99.0, 1.0))
+    assert (bins.cuts[0] >= 99_000).sum() == pytest.approx(127, abs=3)
 
 
 def test_other_columns_are_refused():
