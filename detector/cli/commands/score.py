@@ -93,36 +93,35 @@ def score(
     writer.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     writer.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
-    folded = _folded(results)
-    warnings = console.warn(*_warnings(book, days, rules), new_accounts.words(folded))
+    warnings = console.warn(*_warnings(book, days, rules), newcomers.words(_folded(results)))
     moves, going_on = _moves(results, learned), _going_on(memory, days)
     if as_json:
-        more = {
-            "held": held,
-            "folded_accounts": folded,
-            **_doubts(warnings, moves, going_on, memory),
-        }
+        standing = [_plain(memory, each) for each in going_on]
+        more = {"going_on": standing, "held": held, **_doubts(warnings, moves, results)}
         typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), **more}))
     _say(scores, alerts, found, learned, out)
     _say_going_on(going_on, memory)
     console.say(*feature_drift.words(moves))
     heed.say(held, out)
     way_out.send()
-    doubts = int(rules.limit("exit_status")) if taken.doubts or folded else 0
-    _leave(alerts if fail_on_alert else [], doubts)
+    _leave(alerts if fail_on_alert else [], _status(rules, taken.doubts, results))
 
 
 def _doubts(
     warnings: Sequence[str],
     moves: Sequence[feature_drift.Movement],
-    going_on: Sequence[Standing],
-    memory: Memory,
-) -> dict[str, list[Any]]:
+    results: Sequence[Scored],
+) -> dict[str, Any]:
     return {
+        "folded_accounts": _folded(results),
         "warnings": list(warnings),
         "moved_features": [each.plain() for each in moves],
-        "going_on": [_plain(memory, each) for each in going_on],
     }
+
+
+def _status(rules: Settings, doubts: Sequence[str], results: Sequence[Scored]) -> int:
+    """The exit status: that of doubtful logs where there is anything to doubt."""
+    return int(rules.limit("exit_status")) if doubts or _folded(results) else 0
 
 
 def _folded(results: Sequence[Scored]) -> int:

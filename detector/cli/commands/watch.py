@@ -122,8 +122,7 @@ def watch(
         rang = _ring(say, sending, as_json=as_json)
         health = _health(silent_after, judging.model.id, rules)
         if once:
-            rang(watcher.finish())
-            rang(tell_health(watcher, health, time.time()))
+            rang([*watcher.finish(), *tell_health(watcher, health, time.time())])
             _say_done(watcher, say)
             return
         serving = serve(metrics) if metrics is not None else lambda _: None
