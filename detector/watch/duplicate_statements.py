@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 import polars as pl
@@ -16,7 +17,7 @@ import polars as pl
 from detector.core.formatting import counted, share
 from detector.ledger.aggregate import HOUR_KEYS, merge_hours
 from detector.ledger.manifest import Part
-from detector.ledger.overlap import Overlap, alike, within, without
+from detector.ledger.overlap import ACCOUNTS, SUMS, Overlap, alike, within, without
 from detector.normalize.source import Batch
 from detector.watch.log_conditions import Condition
 from detector.watch.log_position import Log
@@ -53,7 +54,9 @@ class Doubles:
         plain: list[Batch] = []
         for piece in pieces:
             days = together(days, piece.sums)
-            if piece.batches and self._asks(piece.log, [each.log for each in kept]):
+            # So few are alike by chance.
+            many = sum(batch.events.height for batch in piece.batches) >= SUMS
+            if many and self._asks(piece.log, [each.log for each in kept]):
                 days, plain = together(days, fold(plain, zone)), []
                 keys = self._keys(piece.log, fold(piece.batches, zone), days)
                 kept.append(piece if keys is None else self._less(piece, keys))
@@ -92,9 +95,9 @@ class Doubles:
         first, last = (before and before.last) or log.first, log.last
         if first is None or last is None:
             return False
-        others = [*self.logs.values(), *fresh]
-        spans = [(each.first, each.last) for each in others if each.id != log.id]
-        spans += [(part.first, part.last) for part in self.parts]
+        # Most meet the first of them: none is made a list of.
+        others = (each for each in chain(self.logs.values(), fresh) if each.id != log.id)
+        spans = ((each.first, each.last) for each in chain(others, self.parts))
         return any(_meet((first, last), span) for span in spans)
 
     def _keys(self, log: Log, mine: Days, fresh: Days) -> pl.DataFrame | None:
@@ -102,8 +105,8 @@ class Doubles:
         None where none.
         """
         own = pl.concat(tables[0] for tables in mine.values()) if mine else pl.DataFrame()
-        if own.is_empty():
-            return None
+        if own.is_empty() or own.height < SUMS or own["account"].n_unique() < ACCOUNTS:
+            return None  # so few are alike by chance
         some = own.group_by("account").agg(pl.col("statements").sum())
         some = some.sort("statements", "account", descending=[True, False]).head(SAMPLE)
         theirs = pl.col("account").is_in(some["account"].implode())
