@@ -97,8 +97,9 @@ class Doubles:
             return False
         # Most meet the first of them: none is made a list of.
         others = (each for each in chain(self.logs.values(), fresh) if each.id != log.id)
-        spans = ((each.first, each.last) for each in chain(others, self.parts))
-        return any(_meet((first, last), span) for span in spans)
+        of_logs = ((each.first, each.last) for each in others)
+        of_parts = ((part.first, part.last) for part in self.parts)
+        return any(_meet((first, last), span) for span in chain(of_logs, of_parts))
 
     def _keys(self, log: Log, mine: Days, fresh: Days) -> pl.DataFrame | None:
         """The hours, accounts and actions of ``mine`` that were counted before, or are ``fresh``;
