@@ -26,18 +26,14 @@ def modes(folder, kind):
         ('readable_by = "everyone"', 0o755, 0o644),
     ],
 )
-def test_a_ledger_is_readable_by_whom_the_settings_name(tmp_path, setting, folders, files):
+def test_a_ledger_is_readable_by_whom_the_settings_name(
+    detector, monkeypatch, tmp_path, setting, folders, files
+):
     (tmp_path / "a.csv").write_text(LOG, encoding="utf-8")
     (tmp_path / "detector.toml").write_text(setting, encoding="utf-8")
-    done = subprocess.run(
-        # One day is too little to train on, but the ledger is made.
-        [sys.executable, "-c", "from detector.cli.main import run; run()", "train", "a.csv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: os.umask(0o022),
-    )
+    monkeypatch.chdir(tmp_path)
+    os.umask(0o022)
+    done = detector("train", "a.csv")  # one day is too little to train on, but the ledger is made
     ledger = tmp_path / "ledger"
     assert (ledger / "ledger.json").exists(), done.err
     assert modes(ledger, lambda path: path.is_dir()) == {folders}

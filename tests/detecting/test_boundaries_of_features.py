@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.features import minutes, novelty, robust, workdays
-from detector.features.expected import REACH, RECENT
+from detector.core.schema import TOUCHED
+from detector.core.settings import Settings
+from detector.features import minute_aggregates, novelty, robust_stats, workdays
+from detector.features.expectation import REACH, RECENT
 from detector.features.novelty import FOREIGN_DAYS, SHARED
-from detector.schema import TOUCHED
-from detector.settings import Settings
 
 DAY = date(2024, 3, 1)
 ADDRESS = "10.1.2.3"
@@ -96,7 +96,7 @@ def test_the_network_of_an_address(address, network):
 def of_minutes(*numbers: int) -> tuple[float, float]:
     """(unbroken, even) of statements in these minutes of an hour."""
     mask = pl.Series([sum(1 << number for number in numbers)], dtype=pl.Int64)
-    return minutes.shape(mask).select("unbroken", "even").row(0)
+    return minute_aggregates.shape(mask).select("unbroken", "even").row(0)
 
 
 def test_of_fewer_than_five_steps_nothing_is_said_of_how_even_they_are():
@@ -111,40 +111,40 @@ def test_of_fewer_than_five_steps_nothing_is_said_of_how_even_they_are():
 def test_quantiles_of_what_is_there_are_numpys_and_of_nothing_there_are_none():
     values = np.array([[3.0, np.nan, 1.0, 2.0], [7.0] + [np.nan] * 3, [np.nan] * 4])
     shares = (0.0, 0.25, 0.5, 0.9, 1.0)
-    found = robust.quantiles(values, *shares)
+    found = robust_stats.quantiles(values, *shares)
     for share, each in zip(shares, found, strict=True):
         assert each[:2] == pytest.approx(np.nanquantile(values[:2], share, axis=1))
         assert np.isnan(each[2])
-    assert np.isnan(robust.median(np.empty((2, 0)))).all()
-    assert robust.counts(values).tolist() == [3, 1, 0]
+    assert np.isnan(robust_stats.median(np.empty((2, 0)))).all()
+    assert robust_stats.counts(values).tolist() == [3, 1, 0]
 
 
 def test_a_wild_day_moves_the_centre_by_two_spreads_at_the_most():
     days = np.array([[0.0] * 9 + [each] for each in (0.0, 2.0, 2.5, 1e9, -1e9)])
-    found = robust.centre(days, np.ones(5))
+    found = robust_stats.centre(days, np.ones(5))
     assert found == pytest.approx([0.0, 0.2, 0.2, 0.2, -0.2])
-    assert robust.centre(np.array([[5.0, np.nan]]), np.ones(1)) == pytest.approx([5.0])
+    assert robust_stats.centre(np.array([[5.0, np.nan]]), np.ones(1)) == pytest.approx([5.0])
 
 
 def test_the_spread_is_that_of_a_normal_sample_or_its_floor():
     normal = np.random.default_rng(2).normal(size=(1, 20_001))
-    assert robust.spread(normal, 0.1) == pytest.approx([1.0], rel=0.03)
-    assert robust.spread(np.full((1, 9), 4.0), 0.1) == pytest.approx([0.1])
+    assert robust_stats.spread(normal, 0.1) == pytest.approx([1.0], rel=0.03)
+    assert robust_stats.spread(np.full((1, 9), 4.0), 0.1) == pytest.approx([0.1])
     # Nine of ten days without: the median deviation is blind, the 90th percentile is not.
     seldom = np.array([[0.0] * 8 + [10.0] * 2])
-    assert robust.spread(seldom, 0.1) == pytest.approx([10.0 / robust.Q90])
+    assert robust_stats.spread(seldom, 0.1) == pytest.approx([10.0 / robust_stats.Q90])
 
 
 def test_what_few_days_tell_is_drawn_towards_the_prior_and_nothing_known_is_the_prior():
     own, prior = np.array([4.0, 4.0, np.nan]), np.array([1.0, 1.0, 1.0])
-    found = robust.shrunk(np.array([0, 3, 3]), own, prior, 3.0)
+    found = robust_stats.shrunk(np.array([0, 3, 3]), own, prior, 3.0)
     assert found.tolist() == [1.0, 2.5, 1.0]
 
 
 def test_groups_without_members_have_no_median():
-    places = robust.members(np.array([2, 0, 2]), 4)
+    places = robust_stats.members(np.array([2, 0, 2]), 4)
     assert [each.tolist() for each in places] == [[1], [], [0, 2], []]
-    medians, sizes = robust.by_group(np.array([[1.0], [5.0], [3.0]]), places)
+    medians, sizes = robust_stats.by_group(np.array([[1.0], [5.0], [3.0]]), places)
     assert sizes[:, 0].tolist() == [1, 0, 2, 0]
     assert medians[[0, 2], 0].tolist() == [5.0, 2.0]
     assert np.isnan(medians[[1, 3], 0]).all()

@@ -10,10 +10,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.forests import binning, budget, control, forest, oddness, trees, voices, walk
-from detector.forests.boosting import NODES
-from detector.forests.budget import RUN_DAYS
-from detector.forests.voices import Voices
+from detector.model import (
+    binning,
+    ensemble,
+    entity_bias,
+    isolation_forest,
+    threshold_control,
+    tree_tables,
+    tree_walk,
+)
+from detector.model import threshold as budget
+from detector.model.boosted_trees import NODES
+from detector.model.ensemble import Voices
+from detector.model.threshold import RUN_DAYS
 
 DAY = date(2024, 3, 1)
 
@@ -69,11 +78,13 @@ def test_which_days_are_of_one_run(then, asked, trained_until, before):
 def test_a_day_moves_the_threshold_by_its_share_of_the_budget_and_never_its_own():
     """3 alerts a day are allowed: 6 are one too many times, 12 as many as any flood."""
     for fired, moved in ((3, 0.0), (6, 1.0), (12, 3.0), (13, 3.0), (10**6, 3.0), (0, -1.0)):
-        assert control.offset({DAY: fired}, 3.0, after(1)) == pytest.approx(control.GAIN * moved)
-        assert control.offset({DAY: fired}, 3.0, DAY) == 0.0
+        assert threshold_control.offset({DAY: fired}, 3.0, after(1)) == pytest.approx(
+            threshold_control.GAIN * moved
+        )
+        assert threshold_control.offset({DAY: fired}, 3.0, DAY) == 0.0
     for fired, bound in ((10**6, 1.0), (0, -0.4)):
         days = {after(n): fired for n in range(200)}
-        assert control.offset(days, 3.0, after(200)) == bound
+        assert threshold_control.offset(days, 3.0, after(200)) == bound
 
 
 def _family(name: str, features: int, alone: int = 0) -> SimpleNamespace:
@@ -127,7 +138,7 @@ def test_a_family_speaks_by_its_oddest_and_the_population_asks_no_change(populat
 )  # fmt: skip
 def test_an_honest_day_leads_where_the_week_before_had_none_as_odd(days, leads):
     honest = pl.DataFrame({"entity": ["ann"] * len(days), "day": [after(day) for day in days]})
-    assert voices._leads(honest, np.array(list(days.values()))).tolist() == leads
+    assert ensemble._leads(honest, np.array(list(days.values()))).tolist() == leads
 
 
 def _surprises(by_name: dict[str, list[float]]) -> pl.DataFrame:
@@ -137,10 +148,10 @@ def _surprises(by_name: dict[str, list[float]]) -> pl.DataFrame:
 
 def test_what_is_usual_is_the_mean_excess_with_three_days_of_everyone():
     days = _surprises({"ann": [2.0] * 7, "bob": [1.0] * 7})
-    learned, _, _ = oddness.learn(days, days)
+    learned, _, _ = entity_bias.learn(days, days)
     assert dict(learned.usual.iter_rows()) == {"ann": 0.35, "bob": -0.35}
     wild = _surprises({"ann": [90.0] * 7, "bob": [1.0] * 7})  # a day counts for 2 at the most
-    assert oddness.learn(wild, wild)[0].usual.equals(learned.usual)
+    assert entity_bias.learn(wild, wild)[0].usual.equals(learned.usual)
 
 
 @pytest.mark.parametrize("away", [0, 1, RUN_DAYS, RUN_DAYS + 1])
@@ -155,7 +166,7 @@ def test_no_day_of_a_run_has_a_part_in_what_is_usual_on_its_days(away, side):
 
     def judged(days):
         newer = _surprises(days)
-        _, _, after_ = oddness.learn(strangers, newer)
+        _, _, after_ = entity_bias.learn(strangers, newer)
         return after_.filter((newer["entity"] == "ann") & (newer["day"] == after(20))).item()
 
     if away == 0:
@@ -165,10 +176,12 @@ def test_no_day_of_a_run_has_a_part_in_what_is_usual_on_its_days(away, side):
 
 
 def test_the_usual_length_of_a_path_is_the_papers():
-    assert [forest._usual_length(points) for points in (0, 1, 2)] == [0.0, 0.0, 1.0]
+    assert [isolation_forest._usual_length(points) for points in (0, 1, 2)] == [0.0, 0.0, 1.0]
     wanted = 2 * (math.log(255) + np.euler_gamma) - 2 * 255 / 256
-    assert forest._usual_length(256) == pytest.approx(wanted)
-    assert forest._usual_length(3) == pytest.approx(2 * (math.log(2) + np.euler_gamma) - 4 / 3)
+    assert isolation_forest._usual_length(256) == pytest.approx(wanted)
+    assert isolation_forest._usual_length(3) == pytest.approx(
+        2 * (math.log(2) + np.euler_gamma) - 4 / 3
+    )
 
 
 def _chain(leaves: int) -> pl.DataFrame:
@@ -190,7 +203,7 @@ def _chain(leaves: int) -> pl.DataFrame:
 
 @pytest.mark.parametrize("leaves", [1, 2, 16, 17, 32, 63, 64])
 def test_a_point_falls_in_its_leaf_and_one_on_a_threshold_goes_left(leaves):
-    tree = walk.Tree.of(_chain(leaves))
+    tree = tree_walk.Tree.of(_chain(leaves))
     points = np.array([[-1.0]] + [[n + half] for n in range(1, leaves + 1) for half in (0, 0.5)])
     place = np.clip(np.ceil(points[:, 0]) - 1, 0, leaves - 1)
     assert tree.values(points).tolist() == (10.0 + place).tolist()
@@ -210,14 +223,14 @@ def _with(nodes: pl.DataFrame, row: int, **values: float) -> pl.DataFrame:
 def test_a_tree_that_leads_back_to_itself_or_beyond_its_end_is_refused(harm):
     """Of four leaves: its nodes are 0 to 6."""
     whole = _chain(4)
-    assert trees.checked(whole, NODES, 1, 4) is whole
-    assert trees.checked(_with(whole, 1, left=6, right=6), NODES, 1, 4).height == 7
+    assert tree_tables.checked(whole, NODES, 1, 4) is whole
+    assert tree_tables.checked(_with(whole, 1, left=6, right=6), NODES, 1, 4).height == 7
     with pytest.raises(ValueError, match="lead nowhere"):
-        trees.checked(_with(whole, 1, **harm), NODES, 1, 4)
+        tree_tables.checked(_with(whole, 1, **harm), NODES, 1, 4)
     with pytest.raises(ValueError, match="more than 3 leaves"):
-        trees.checked(whole, NODES, 1, 3)
+        tree_tables.checked(whole, NODES, 1, 3)
     with pytest.raises(ValueError, match="numbers that are none"):
-        trees.checked(_with(whole, 1, threshold=math.inf), NODES, 1, 4)
+        tree_tables.checked(_with(whole, 1, threshold=math.inf), NODES, 1, 4)
 
 
 def test_a_bin_ends_midway_between_numbers_and_holds_what_lies_on_its_cut():

@@ -30,7 +30,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def take(ledger: Ledger, path: Path, text: str) -> FileReport:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     files = [(path, registry.sources()["csv"])]
     return ingest(files, ledger, SETTINGS, lambda *_: None).files[0]
 

@@ -56,14 +56,14 @@ def test_a_sample_is_the_same_for_a_seed_and_another_for_another(tmp_path):
 
 def test_the_tests_near_a_module_are_those_that_import_it_or_else_its_package():
     tests = {
-        "a": "from detector.forests import oddness, tail\n",
-        "b": "from detector.forests.tail import Tail\n",
-        "c": "from detector.forests import tails\nfrom detector.feed import x",
+        "a": "from detector.model import oddness, tail\n",
+        "b": "from detector.model.calibration import Tail\n",
+        "c": "from detector.model import tails\nfrom detector.delivery import x",
     }
-    assert near("detector/forests/tail.py", tests) == ["a", "b"]
-    assert near("detector/forests/walk.py", tests) == ["a", "b", "c"]
+    assert near("detector/model/calibration.py", tests) == ["a", "b"]
+    assert near("detector/model/tree_walk.py", tests) == ["a", "b", "c"]
     assert near("detector/feed/x.py", tests) == ["c"]
-    assert near("detector/sinks/mail.py", tests) == []
+    assert near("detector/delivery/sinks/mail.py", tests) == []
 
 
 def test_the_table_adds_up():

@@ -155,7 +155,7 @@ def test_the_audit_names_who_logged_in_and_not_who_they_became(
     login = place / "loginuid"
     if said is not None:
         login.write_text(said, encoding="ascii")
-    monkeypatch.setattr(audit, "_LOGIN", login)
+    monkeypatch.setattr(audit_log, "_LOGIN", login)
     monkeypatch.setattr("os.getuid", lambda: 0)
     detector("reveal", ANN)
     (line,) = _audit(place / "reveal-audit.ndjson")

@@ -13,7 +13,7 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.watch import status
+from detector.watch import duplicate_statements, status
 from detector.watch.watcher import Watcher
 
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)
@@ -119,8 +119,8 @@ def test_two_dumps_that_come_at_once_count_once(kit: Kit) -> None:
 
 def test_what_cannot_be_told_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of hours that are read in many pieces, none is whole in one."""
-    monkeypatch.setattr(doubles, "MANY", 3)
-    monkeypatch.setattr(doubles, "SUMS", 3)
+    monkeypatch.setattr(duplicate_statements, "MANY", 3)
+    monkeypatch.setattr(duplicate_statements, "SUMS", 3)
     append(kit.logs / "first.ndjson", people(0, 1))
     with kit.watching() as watcher:
         watcher.finish()

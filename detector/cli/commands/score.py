@@ -93,7 +93,7 @@ def score(
     writer.write(out, scores, alerts, pl.concat([taken.unused.lazy(), rejects]), shape.encode)
     writer.write_held(out, held)
     _demand_events(taken.ingested, rejects, out / "rejects.ndjson")
-    warnings = console.warn(*_warnings(book, days, rules), newcomers.words(_folded(results)))
+    warnings = console.warn(*_warnings(book, days, rules), new_accounts.words(_folded(results)))
     moves, going_on = _moves(results, learned), _going_on(memory, days)
     if as_json:
         standing = [_plain(memory, each) for each in going_on]
