@@ -20,41 +20,41 @@ from detector.normalize.source import Source
 Part = TypeVar("Part")
 
 
-def parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
+def find_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
     """The ``attribute`` of every module in ``package``, in the modules' order by name.
 
     Raises TypeError where a module lacks it or has something else there.
     """
-    return [_part(module, attribute, kind) for module in _modules(package)]
+    return [_find_part(module, attribute, kind) for module in _import_modules(package)]
 
 
-def _modules(package: ModuleType) -> list[ModuleType]:
+def _import_modules(package: ModuleType) -> list[ModuleType]:
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
     return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
-def _part(module: ModuleType, attribute: str, kind: type[Part]) -> Part:
+def _find_part(module: ModuleType, attribute: str, kind: type[Part]) -> Part:
     part = getattr(module, attribute, None)
     if not isinstance(part, kind):
         raise TypeError(f"{module.__name__} must define {attribute}, a {kind.__name__}")
     return part
 
 
-def vendor_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
+def find_vendor_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
     """The ``attribute`` of the modules that have one, in the packages of ``package``.
 
     Other modules of a vendor's package are its parser. Raises TypeError where a package has none.
     """
     found: list[Part] = []
-    for vendor in _modules(package):
-        modules = [module for module in _modules(vendor) if hasattr(module, attribute)]
+    for vendor in _import_modules(package):
+        modules = [module for module in _import_modules(vendor) if hasattr(module, attribute)]
         if not modules:
             raise TypeError(f"no module of {vendor.__name__} defines {attribute}")
-        found += [_part(module, attribute, kind) for module in modules]
+        found += [_find_part(module, attribute, kind) for module in modules]
     return found
 
 
-def _by_name(found: list[Part], package: ModuleType) -> dict[str, Part]:
+def _index_by_name(found: list[Part], package: ModuleType) -> dict[str, Part]:
     named = {str(part.name): part for part in found}  # type: ignore[attr-defined]
     if len(named) != len(found):
         raise TypeError(f"two parts of {package.__name__} have the same name")
@@ -66,8 +66,8 @@ def sources() -> dict[str, Source]:
     """All log formats by name."""
     from detector import sources as package
 
-    found = _by_name(vendor_parts(package, "SOURCE", Source), package)
-    return {name: wrapped_logs.growing(source) for name, source in found.items()}
+    found = _index_by_name(find_vendor_parts(package, "SOURCE", Source), package)
+    return {name: wrapped_logs.follow_envelopes(source) for name, source in found.items()}
 
 
 @cache
@@ -77,7 +77,7 @@ def formats() -> dict[str, Format]:
 
     found = [
         each
-        for part in _by_name(parts(package, "FORMAT", Format), package).values()
+        for part in _index_by_name(find_parts(package, "FORMAT", Format), package).values()
         for each in (part, *part.variants)
     ]
     named = {part.name: part for part in found}
@@ -91,7 +91,7 @@ def sinks() -> dict[str, Sink]:
     """All kinds of destinations by the schemes of their URLs."""
     from detector.delivery import sinks as package
 
-    kinds = _by_name(parts(package, "SINK", Sink), package).values()
+    kinds = _index_by_name(find_parts(package, "SINK", Sink), package).values()
     found = {scheme: sink for sink in kinds for scheme in sink.schemes}
     if len(found) != sum(len(sink.schemes) for sink in kinds):
         raise TypeError("two sinks take the same scheme")
@@ -103,7 +103,7 @@ def families() -> tuple[Family, ...]:
     """All families of features, in the order of their names."""
     from detector.features import catalogue as package
 
-    found = tuple(_by_name(parts(package, "FAMILY", Family), package).values())
+    found = tuple(_index_by_name(find_parts(package, "FAMILY", Family), package).values())
     names = [feature.name for family in found for feature in family.features]
     if len(set(names)) != len(names):
         raise TypeError("two features have the same name")

@@ -32,14 +32,14 @@ from measure import TAKEN, Outcome, Truth, logs
 
 from detector import registry
 from detector.core.settings import Settings
-from detector.features.baseline_training import learn, learn_until
+from detector.features.baseline_training import train_baselines, train_until
 from detector.features.feature import Family
-from detector.features.feature_table import DIMENSIONS, Learned, table
+from detector.features.feature_table import FEATURE_DIMENSIONS, TrainedBaselines, build_table
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model import isolation_forest, synthetic_positives, training
 from detector.model.scoring import Scorer
-from detector.model.training_data import Data
+from detector.model.training_data import TrainingData
 from detector.normalize import account_directory
 
 #: Those of the drill's table too were reported before.
@@ -70,7 +70,7 @@ class Remembered:
         days = tuple(str(each) for each in arguments if isinstance(each, list | date))
         size = tuple(each.shape for each in arguments[:2])
         # Over which levels: those that were learned are kept, so that no two have the same id.
-        over = tuple(id(each) for each in arguments if isinstance(each, Learned))
+        over = tuple(id(each) for each in arguments if isinstance(each, TrainedBaselines))
         told = sorted(each for each in named.items() if not isinstance(each[1], pl.DataFrame))
         key = (size, days, over, tuple(told))
         if key not in self.answers:
@@ -95,16 +95,16 @@ class Ablation:
     """An agency's ledger, its truth, and its features, of all families."""
 
     def __init__(
-        self, data: Data, hours: pl.DataFrame, touched: pl.DataFrame, truth: Truth
+        self, data: TrainingData, hours: pl.DataFrame, touched: pl.DataFrame, truth: Truth
     ) -> None:
         self.data, self.hours, self.touched, self.truth = data, hours, touched, truth
         self.all = tuple(data.families)
         self.known = SimpleNamespace(
-            learn=Remembered(learn),
-            learn_until=Remembered(learn_until),
-            table=Remembered(partial(_table, self.all)),
+            train_baselines=Remembered(train_baselines),
+            train_until=Remembered(train_until),
+            build_table=Remembered(partial(_table, self.all)),
         )
-        self.staged = synthetic_positives.lessons
+        self.staged = synthetic_positives.synthetic_days
         self.lessons: pl.DataFrame | None = None
 
     def outcome(
@@ -120,9 +120,9 @@ class Ablation:
         staged = partial(self._taught, without) if taught else untaught
         with (
             mock.patch.object(training, "features", self.known),
-            mock.patch.object(training, "learn", self.known.learn),
-            mock.patch.object(training, "learn_until", self.known.learn_until),
-            mock.patch.object(training, "lessons", staged),
+            mock.patch.object(training, "train_baselines", self.known.train_baselines),
+            mock.patch.object(training, "train_until", self.known.train_until),
+            mock.patch.object(training, "synthetic_days", staged),
             mock.patch("detector.model.lookback.features", self.known),
             mock.patch("detector.model.scoring.features", self.known),
             mock.patch("detector.model.ensemble.forests.fit", fit),
@@ -149,7 +149,7 @@ class Ablation:
 
 def _table(families: Sequence[Family], *arguments: Any, **named: Any) -> pl.DataFrame:
     """The feature table of all families, whichever were asked for."""
-    return table(*arguments[:-1], families, **named)
+    return build_table(*arguments[:-1], families, **named)
 
 
 @contextmanager
@@ -172,10 +172,10 @@ def opened(folder: Path, budget: float) -> Ablation:
     source = registry.sources()["parquet"]
     ingest([(path, source) for path in files], ledger, settings, lambda _done, _words: None)
     days = ledger.days()
-    hours, touched = ledger.hours(), ledger.touched(days[0], days[-1], DIMENSIONS)
+    hours, touched = ledger.hours(), ledger.touched(days[0], days[-1], FEATURE_DIMENSIONS)
     people = account_directory.load(folder / "directory.csv")
     day = pl.col("hour").dt.convert_time_zone(settings.timezone).dt.date()
-    data = Data(
+    data = TrainingData(
         hours.filter(day <= until), touched.filter(pl.col("day") <= until), people, settings,
         registry.families(),
     )  # fmt: skip

@@ -100,13 +100,13 @@ def watch(log: Path, folder: Path) -> dict[str, Any]:
     seen = bench_watch.watching(
         ROOT / "models" / "agency", AGENCY / "directory.csv", folder, time.time
     )
-    watcher.Watcher._score = lambda *_, **__: []  # noqa: SLF001 - what is over is batch's to measure
-    seen.cycle()  # what is imported late is no part of a rate
+    watcher.Watcher._score_days = lambda *_, **__: []  # noqa: SLF001 - what is over is batch's to measure
+    seen.run_cycle()  # what is imported late is no part of a rate
     events, begun = 0, time.monotonic()
     while True:
-        done = seen.cycle()
+        done = seen.run_cycle()
         events += done.events
-        if done.idle:
+        if done.is_idle:
             return {"events": events, "seconds": time.monotonic() - begun}
 
 
@@ -125,10 +125,10 @@ def steady(log: Path, folder: Path) -> dict[str, Any]:
     started = time.monotonic()
     events, behind, ended = 0, 0, 0.0
     most = log.stat().st_size
-    while sum(each.position for each in seen.shelf.logs.values()) < most:
-        events += seen.cycle().events
+    while sum(each.position for each in seen.tracker.logs.values()) < most:
+        events += seen.run_cycle().events
         grown = (folder / "logs" / log.name).stat().st_size if events else 0
-        behind = max(behind, grown - sum(each.position for each in seen.shelf.logs.values()))
+        behind = max(behind, grown - sum(each.position for each in seen.tracker.logs.values()))
         if not ended and grown == most:
             ended = time.monotonic()
     after = time.monotonic() - ended if ended else 0.0

@@ -32,9 +32,9 @@ from measure import TAKEN
 from detector import registry
 from detector.core.settings import Settings
 from detector.drill import exposure, run, schedule
-from detector.drill.window import DAYS, Stage
+from detector.drill.window import DEFAULT_DAYS, DrillWindow
 from detector.features.aggregates import local_day, midnight
-from detector.features.feature_table import DIMENSIONS
+from detector.features.feature_table import FEATURE_DIMENSIONS
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model import threshold as budget
@@ -52,7 +52,7 @@ KEYS = ["account", "day"]
 Points = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def daily(stage: Stage) -> pl.DataFrame:
+def daily(stage: DrillWindow) -> pl.DataFrame:
     """RAW of each account-day."""
     own = (
         stage.hours.filter(pl.col("action").is_in(READING))
@@ -153,19 +153,19 @@ class Peer:
         held = held.filter(day >= model.held_out_from)
         levels = np.sort(held["score"].to_numpy())
         alarms = _alarms(held, held["score"].to_numpy(), levels)
-        first = model.held_out_from + timedelta(days=budget.RUN_DAYS)
-        return cls(score, learned, levels, budget.threshold(alarms, model.alerts_per_day, first))
+        first = model.held_out_from + timedelta(days=budget.EPISODE_DAYS)
+        return cls(score, learned, levels, budget.fit(alarms, model.alerts_per_day, first))
 
-    def rings(self, days: pl.DataFrame, stage: Stage) -> pl.DataFrame:
+    def rings(self, days: pl.DataFrame, stage: DrillWindow) -> pl.DataFrame:
         """RINGS on the stage, at the end of each day."""
         scores = self.score(days, self.learned)
         alarms = _alarms(days, scores, self.held)
         on_stage = alarms.filter(pl.col("day") >= stage.first)
-        ringing = budget.runs(alarms, on_stage, self.threshold).filter(
-            budget.rings("alarm", self.threshold)
+        ringing = budget.join_episodes(alarms, on_stage, self.threshold).filter(
+            budget.is_firing("alarm", self.threshold)
         )
         over = midnight(pl.col("day") + timedelta(days=1), stage.settings)
-        return ringing.with_columns(time=over).select(list(exposure.RINGS))
+        return ringing.with_columns(time=over).select(list(exposure.ALERT_TIMES))
 
 
 def _alarms(days: pl.DataFrame, scores: Points, levels: Points) -> pl.DataFrame:
@@ -193,7 +193,7 @@ def agency(work: Path, accounts: int, days: int, seed: int) -> Path:
     people = (folder / "logs" / "directory.csv").rename(folder / "directory.csv")
     (folder / "logs" / "incidents.csv").unlink()
     (folder / "detector.toml").write_text('timezone = "Europe/Paris"\n', encoding="utf-8")
-    last = START + timedelta(days=days - DAYS - 1)
+    last = START + timedelta(days=days - DEFAULT_DAYS - 1)
     command = "from detector.cli.app import run; run()"
     _quietly(
         [sys.executable, "-c", command, "train", folder / "logs", "--directory", people,
@@ -220,28 +220,28 @@ def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]
     last = book.days()[-1]
     first = model.last_day + timedelta(days=1)
     people = account_directory.load(folder / "directory.csv")
-    hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
-    stage = Stage(hours, touched, people, rules, first, last)
+    hours, touched = book.hours(None, last), book.touched(None, last, FEATURE_DIMENSIONS)
+    stage = DrillWindow(hours, touched, people, rules, first, last)
     honest = daily(stage)
     peers = {name: Peer.of(score, honest, model) for name, score in PEERS.items()}
-    staged = schedule.cast(stage.world(model), seed, instances)
-    rounds = schedule.rounds(staged, len(stage.people(model)))
+    staged = schedule.stage_campaigns(stage.population(model), seed, instances)
+    rounds = schedule.rounds(staged, len(stage.peer_groups(model)))
     found: dict[str, list[pl.DataFrame]] = {name: [] for name in (*PEERS, OURS)}
     chance: dict[str, pl.DataFrame] = {}
     benign = dict.fromkeys(found, 0.0)
     for name in found:
         if name == OURS:
-            rings = run.rung(stage, [], model, registry.families())
+            rings = run.alert_times(stage, [], model, registry.families())
         else:
             rings = peers[name].rings(honest, stage)
         chance[name] = run.outcomes(staged, rings, stage)
         benign[name] = len(rings) / len(stage.days)
     for some in rounds:
-        robbed = stage.robbed(some)
+        robbed = stage.with_campaigns(some)
         days = daily(robbed)
         for name, parts in found.items():
             if name == OURS:
-                rings = run.rung(robbed, some, model, registry.families())
+                rings = run.alert_times(robbed, some, model, registry.families())
             else:
                 rings = peers[name].rings(days, stage)
             parts.append(run.outcomes(some, rings, stage))
@@ -264,11 +264,11 @@ def table(results: list[dict[str, Any]]) -> str:
     ]
     for name in (*PEERS, OURS):
         own = [result for result in results if result["method"] == name]
-        kinds = exposure.by_kind(pl.concat([result["campaigns"] for result in own]))
+        kinds = exposure.summarize_by_kind(pl.concat([result["campaigns"] for result in own]))
         never = kinds.filter(pl.col("found") == 0)["kind"].to_list()
         benign = np.mean([result["benign"] for result in own])
         words = ", ".join(f"`{kind}`" for kind in never) or "none"
-        chance = exposure.by_kind(pl.concat([result["by_chance"] for result in own]))
+        chance = exposure.summarize_by_kind(pl.concat([result["by_chance"] for result in own]))
         means = f"{kinds['exposure'].mean():.2f} | {chance['exposure'].mean():.2f}"
         lines.append(f"| {name} | {means} | {benign:.1f} | {words} |")
     return "\n".join(lines)
@@ -295,7 +295,7 @@ def main() -> int:
         for result in measured(folder, chosen.instances, seed):
             results.append(result)
             if chosen.json:
-                mean = exposure.by_kind(result["campaigns"])["exposure"].mean()
+                mean = exposure.summarize_by_kind(result["campaigns"])["exposure"].mean()
                 plain = {name: result[name] for name in ("method", "seed", "budget", "benign")}
                 print(json.dumps({**plain, "mean_exposure": mean}), flush=True)
     print(table(results), file=sys.stderr if chosen.json else sys.stdout)

@@ -22,7 +22,7 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.privacy.pseudonyms import check_of
+from detector.privacy.pseudonyms import key_check_for
 
 VARIABLE = "BENCH_PSEUDONYM_KEY"
 
@@ -31,7 +31,7 @@ def seconds(log: Path, settings: Settings) -> tuple[float, int]:
     """Time to take in ``log``, and bytes of the ledger."""
     source = registry.sources()[log.suffix.removeprefix(".")]
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger.open(Path(folder, "l"), "UTC", pseudonyms=check_of(settings))
+        ledger = Ledger.open(Path(folder, "l"), "UTC", pseudonyms=key_check_for(settings))
         began = time.perf_counter()
         ingest([(log, source)], ledger, settings, lambda *_: None)
         took = time.perf_counter() - began

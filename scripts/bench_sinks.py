@@ -21,7 +21,7 @@ from proof.receiver import receive
 from proof.run import forked, gone, mock_kafka
 from proof.story import SERVED, Place, alert
 
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from detector.delivery.routing import Route
 
@@ -51,7 +51,7 @@ def sent(alerts: list[dict[str, object]], scratch: Path, name: str) -> float:
     whole = Route(route.name, usual(route), route.sink, route.format)
     try:
         began = time.perf_counter()
-        (report,) = deliver(place.outbox, [whole], Patience(3600)) or ()
+        (report,) = deliver(place.outbox, [whole], DeliveryTimeout(3600)) or ()
         took = time.perf_counter() - began
     finally:
         for child in children:
@@ -65,7 +65,7 @@ def usual(route: Route) -> object:
     """The proof's batches are small on purpose; here they are the sink's own."""
     from dataclasses import replace
 
-    return replace(route.target, batch=0, timeout=10.0, rotate_bytes=0)
+    return replace(route.config, batch=0, timeout=10.0, rotate_bytes=0)
 
 
 def served(scratch: Path, name: str) -> tuple[Place, list[int]]:

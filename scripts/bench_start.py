@@ -29,10 +29,10 @@ TIMES = 5
 
 def year_of(folder: Path, days: int) -> Path:
     """A ledger whose days are those of the bench's, again and again."""
-    from detector.core.schema import HOURS, TOUCHED
+    from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES
     from detector.ledger.manifest import Part
     from detector.ledger.store import Ledger
-    from detector.watch.commit import part_id, saved
+    from detector.watch.commit import part_id, write_table
 
     place = folder / f"year-{days}"
     if (place / "made").exists():
@@ -50,12 +50,12 @@ def year_of(folder: Path, days: int) -> Path:
         day: date = source - by
         own = part_id("year", back)
         part = Part(
-            id=own, reading="0" * 16, file="bench", source="bench", size=0,
+            id=own, settings_fingerprint="0" * 16, file="bench", source="bench", size=0,
             events=int(hours["statements"].sum()), rejects=0, skipped=0,
-            first=hours["hour"].min(), last=hours["hour"].max(), days=(day,), head=own,
+            first=hours["hour"].min(), last=hours["hour"].max(), days=(day,), head_digest=own,
         )  # fmt: skip
-        saved(hours, HOURS, ledger.file("hours", day, part.stem))
-        saved(touched, TOUCHED, ledger.file("touched", day, part.stem))
+        write_table(hours, HOURLY_SUMS, ledger.data_path("hours", day, part.stem))
+        write_table(touched, TOUCHED_VALUES, ledger.data_path("touched", day, part.stem))
         ledger.commit(part)
     (place / "made").touch()
     return place

@@ -102,29 +102,33 @@ def watching(
 ) -> Any:
     """A watcher of the folder ``logs`` in ``work``, where its state is too."""
     from detector import registry
-    from detector.detection.pipeline import Judging
+    from detector.detection.pipeline import Pipeline
     from detector.ledger.store import Ledger
     from detector.model import store
     from detector.normalize import account_directory
     from detector.watch import memory
-    from detector.watch.deduplication import Before
-    from detector.watch.log_tracker import Shelf
-    from detector.watch.new_files import Looks, Strangers
+    from detector.watch.deduplication import LedgerContents
+    from detector.watch.log_tracker import LogTracker
+    from detector.watch.new_files import FileSearch, UnknownFiles
     from detector.watch.state import State
     from detector.watch.watcher import Watcher
 
-    memory.lean()
+    memory.reduce_memory()
     families = registry.families()
     model = store.load(model_folder, families)
     people = account_directory.load(directory_file)
     state = State.open(work / "state")
     ledger = Ledger.open(work / "ledger", model.settings.timezone)
     known = {log.id: log for log in state.logs()}
-    looks = Looks([str(work / "logs")], registry.sources(), model.settings, None, settle)
-    shelf = Shelf(looks, known, Strangers(Before(ledger.parts(), known, model.settings)))
-    judging = Judging(model, people, model.settings, families)
+    looks = FileSearch([str(work / "logs")], registry.sources(), model.settings, None, settle)
+    shelf = LogTracker(
+        looks, known, UnknownFiles(LedgerContents(ledger.parts(), known, model.settings))
+    )
+    judging = Pipeline(model, people, model.settings, families)
     # Both clocks are the log's: what must rest for a while rests by it.
-    return Watcher(state, ledger, judging, shelf, work / "out", ("file",), clock, steady=clock)
+    return Watcher(
+        state, ledger, judging, shelf, work / "out", ("file",), clock, steady_clock=clock
+    )
 
 
 def count(folder: Path) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def count(folder: Path) -> dict[str, Any]:
     seen = watcher(folder, work, time.time)
     begun, events = time.monotonic(), 0
     while events < EVENTS:
-        events += seen.cycle().events
+        events += seen.run_cycle().events
     seconds = time.monotonic() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"what": "count", "events": events, "seconds": round(seconds, 1),
@@ -154,8 +158,8 @@ def count(folder: Path) -> dict[str, Any]:
 
 def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     from detector import registry
-    from detector.delivery.routing import routes
-    from detector.watch.sender import Sending
+    from detector.delivery.routing import build_routes
+    from detector.watch.sender import Sender
 
     work = folder / "ring"
     shutil.rmtree(work, ignore_errors=True)
@@ -169,13 +173,13 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     ))  # fmt: skip
     offset = time.time() - DAY.timestamp()
     seen = watcher(folder, work, lambda: time.time() - offset)
-    ways = routes([{"url": f"file://{sink}", "name": "file", "format": "native"}], [],
+    ways = build_routes([{"url": f"file://{sink}", "name": "file", "format": "native"}], [],
                   registry.sinks(), registry.formats())  # fmt: skip
     found: dict[str, float] = {}
     at, events, behind, used = 0, 0, 0, 0.0
-    with Sending(work / "state", ways, lambda said: print(said, file=sys.stderr)) as sending:
-        while seen.live.ready is None:
-            seen.cycle()
+    with Sender(work / "state", ways, lambda said: print(said, file=sys.stderr)) as sending:
+        while seen.intraday.ready is None:
+            seen.run_cycle()
             time.sleep(0.05)
         stop = multiprocessing.get_context("spawn").Event()
         writer = multiprocessing.get_context("spawn").Process(
@@ -184,15 +188,15 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
         used = time.process_time()
         end = time.monotonic() + seconds + 15
         while time.monotonic() < end:
-            done = seen.cycle()
+            done = seen.run_cycle()
             events += done.events
             behind = max(
-                behind, log.stat().st_size - max(x.position for x in seen.shelf.logs.values())
+                behind, log.stat().st_size - max(x.position for x in seen.tracker.logs.values())
             )
             if done.alerts:
                 sending.wake()
             at = _arrived(sink, at, found)
-            if done.idle:
+            if done.is_idle:
                 time.sleep(0.02)
         used = time.process_time() - used
         stop.set()
@@ -236,9 +240,9 @@ def main() -> None:
     arguments.add_argument("--seconds", type=int, default=60)
     arguments.add_argument("--only", choices=["count", "ring"])
     asked = arguments.parse_args()
-    from detector.cli.main import lean
+    from detector.cli.main import configure_allocator
 
-    lean()  # as the command does
+    configure_allocator()  # as the command does
     prepare(asked.folder, asked.accounts, asked.days)
     if asked.only != "ring":
         print(json.dumps(count(asked.folder)), flush=True)

@@ -12,23 +12,23 @@ from typing import Final
 import polars as pl
 
 from detector import registry
-from detector.core.schema import HOURS, SUBJECT, TOUCHED
+from detector.core.schema import HOURLY_SUMS, SUBJECT, TOUCHED_VALUES
 from detector.core.settings import Settings
 from detector.features import aggregates, population
-from detector.features.account_signals import SIGNS
-from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, KINDS, OBJECT
+from detector.features.account_signals import SIGNAL_COLUMNS
+from detector.features.aggregates import ACCOUNT, ADDRESS, ENTITY_KINDS, GROUP, OBJECT
 from detector.features.feature import Feature
 
 HOUR: Final = datetime(2026, 11, 2, 9, tzinfo=UTC)
 #: Columns of the feature table that are made for accounts and for nobody else.
-OF_ACCOUNTS: Final = frozenset({*SIGNS, *population.COLUMNS})
+OF_ACCOUNTS: Final = frozenset({*SIGNAL_COLUMNS, *population.FIGURE_COLUMNS})
 
 
 def kinds() -> dict[str, tuple[str, ...]]:
     """Each feature's kinds of entity, by its name."""
     owned = _measures()
     return {
-        each.name: tuple(kind for kind in KINDS if _has(kind, owned[kind], each))
+        each.name: tuple(kind for kind in ENTITY_KINDS if _has(kind, owned[kind], each))
         for family in registry.families()
         for each in family.features
     }
@@ -46,7 +46,7 @@ def _has(kind: str, owned: frozenset[str], feature: Feature) -> bool:
 
 def _measure_of(column: str) -> str | None:
     """The measure that a column such as ``rows_centre`` is about, None if about no measure."""
-    known = (*aggregates.ALL, *aggregates.SUBJECTS)
+    known = (*aggregates.ALL_AGGREGATES, *aggregates.SUBJECT_COLUMNS)
     of = [name for name in known if column == name or column.startswith(f"{name}_")]
     return max(of, key=len, default=None)
 
@@ -55,30 +55,30 @@ def _measures() -> dict[str, frozenset[str]]:
     """The measures that each kind of entity has."""
     settings = Settings()
     hours, touched = _hours(), _touched()
-    accounts = aggregates.of_accounts(hours, touched, settings)
+    accounts = aggregates.hourly_by_account(hours, touched, settings)
     groups = pl.DataFrame({"account": ["eve", "bob"], "group": ["desk", "desk"]})
     # How far members lie above their own usual day is known before groups are summed up.
     members = accounts.with_columns(departure=pl.lit(1.0))
     frames = {
         ACCOUNT: accounts,
-        GROUP: aggregates.of_groups(members, groups),
-        ADDRESS: aggregates.of_values(touched, ADDRESS, settings),
-        OBJECT: aggregates.of_values(touched, OBJECT, settings),
+        GROUP: aggregates.hourly_by_group(members, groups),
+        ADDRESS: aggregates.hourly_by_value(touched, ADDRESS, settings),
+        OBJECT: aggregates.hourly_by_value(touched, OBJECT, settings),
     }
     return {kind: _filled(frame) for kind, frame in frames.items()}
 
 
 def _filled(frame: pl.DataFrame) -> frozenset[str]:
     found = {name for name in frame.columns if frame[name].null_count() < len(frame)}
-    if set(aggregates.LISTS) <= found:
-        found.add(aggregates.LENGTH)
+    if set(aggregates.LIST_COLUMNS) <= found:
+        found.add(aggregates.MEAN_LENGTH)
     return frozenset(found)
 
 
 def _hours() -> pl.DataFrame:
-    row = {name: 1 for name, kind in HOURS.items() if kind == pl.Int64()}
+    row = {name: 1 for name, kind in HOURLY_SUMS.items() if kind == pl.Int64()}
     rows = [{**row, "hour": HOUR, "account": who, "action": "read"} for who in ("eve", "bob")]
-    return pl.DataFrame(rows, schema=HOURS)
+    return pl.DataFrame(rows, schema=HOURLY_SUMS)
 
 
 def _touched() -> pl.DataFrame:
@@ -89,4 +89,4 @@ def _touched() -> pl.DataFrame:
         for who in ("eve", "bob")
         for dimension, value in values.items()
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=TOUCHED)
+    return pl.DataFrame(rows, schema=TOUCHED_VALUES)

@@ -21,8 +21,8 @@ import feature_entities
 
 from detector import registry
 from detector.core import schema
-from detector.core.settings import HEALTH, Impact, Settings
-from detector.delivery.config import COMMON, KEYS_OF, Target
+from detector.core.settings import HEALTH_DEFAULTS, ImpactBounds, Settings
+from detector.delivery.config import COMMON_KEYS, KEY_BY_FIELD, SinkConfig
 from detector.readers.column_names import ALIASES
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
@@ -95,12 +95,12 @@ def settings_page() -> str:
     head = ["key", "type", "default", "meaning"]
     impact = [
         [code(item.name), code(_type(item)), _meaning(told, item.name, "settings.md")]
-        for item in fields(Impact)
+        for item in fields(ImpactBounds)
     ]
     health = [
         [code(key), code(TOML.get(type(value).__name__, "float")), code(json.dumps(value)),
          _meaning(told, key, "settings.md")]
-        for key, value in HEALTH.items()
+        for key, value in HEALTH_DEFAULTS.items()
     ]  # fmt: skip
     return "\n".join(
         [
@@ -116,10 +116,10 @@ def settings_page() -> str:
 
 def _sinks() -> Iterator[Row]:
     told = meanings("sinks.md")
-    for item in fields(Target):
-        key = KEYS_OF.get(item.name, item.name)
+    for item in fields(SinkConfig):
+        key = KEY_BY_FIELD.get(item.name, item.name)
         schemes = [scheme for scheme, sink in registry.sinks().items() if key in sink.keys]
-        whose = "all" if key in COMMON else ", ".join(map(code, schemes))
+        whose = "all" if key in COMMON_KEYS else ", ".join(map(code, schemes))
         default = "" if item.default in (MISSING, "", 0, ()) else _default(item)
         yield [code(key), whose, code(_type(item)), code(default), _meaning(told, key, "sinks.md")]
 
@@ -145,7 +145,7 @@ def _default(item: Any) -> str:
         value = item.default_factory()
     if value is None:
         return "unset"
-    return "{}" if isinstance(value, Impact) else json.dumps(value, ensure_ascii=False)
+    return "{}" if isinstance(value, ImpactBounds) else json.dumps(value, ensure_ascii=False)
 
 
 def features_page() -> str:
@@ -153,7 +153,7 @@ def features_page() -> str:
     kinds_of = feature_entities.kinds()
     rows = [
         [code(each.name), family.name, ", ".join(kinds_of[each.name]), each.unit,
-         "yes" if each.alone else "", escaped(each.meaning)]
+         "yes" if each.is_sufficient else "", escaped(each.meaning)]
         for family in registry.families()
         for each in family.features
     ]  # fmt: skip
@@ -169,8 +169,8 @@ def features_page() -> str:
 def sources_page() -> str:
     """docs/reference/sources.md."""
     formats = [
-        [code(name), escaped(source.title), "yes" if source.general else "",
-         "yes" if source.growing else ""]
+        [code(name), escaped(source.title), "yes" if source.is_general else "",
+         "yes" if source.follow_reader else ""]
         for name, source in registry.sources().items()
     ]  # fmt: skip
     columns = [

@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from detector.alerts.evidence import Context
-from detector.alerts.impact import expected, gone_in, pace
-from detector.alerts.reasons import reasons
-from detector.alerts.techniques import techniques
+from detector.alerts.evidence import Evidence
+from detector.alerts.impact import days_until_empty, expected_records, pace
+from detector.alerts.reasons import explain
+from detector.alerts.techniques import matching_techniques
 from detector.core.schema import SCORES
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.feature import Family
-from detector.features.novelty import NAMES
+from detector.features.novelty import DIMENSION_NAMES
 from detector.model.model import Model
 
 #: An alert as plain JSON; the keys are described in docs/alerts.md.
@@ -32,13 +32,13 @@ def alert_id(kind: str, entity: str, day: date) -> str:
     return hashlib.sha256(f"{kind}\0{entity}\0{day.isoformat()}".encode()).hexdigest()[:20]
 
 
-def complete(alert: Alert) -> Alert:
+def with_episode_keys(alert: Alert) -> Alert:
     """An alert with the keys of its episode, which those of older versions lack, added last."""
     first = {"activity": CREATE, "alert": alert["id"], "began": alert["time"], "triggers": []}
     return {**alert, **first, **alert}
 
 
-def raised(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
+def alert_rows(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
     """The rows of ``Scorer.score`` at which an alert rings, with all new names of the day.
 
     With ``which`` "held", those at which one would have rung.
@@ -48,33 +48,33 @@ def raised(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
     until = scored.join(first.select(*keys, at="hour"), on=keys).filter(
         pl.col("hour") <= pl.col("at")
     )
-    names = [f"new_{what}_names" for what in NAMES.values()]
+    names = [f"new_{what}_names" for what in DIMENSION_NAMES.values()]
     gathered = until.group_by(keys).agg(
         pl.col(name).explode(empty_as_null=False).drop_nulls().sort() for name in names
     )
     return first.drop(names).join(gathered, on=keys).sort("hour", "entity_kind", "entity")
 
 
-def alerts(
+def build_alerts(
     ringing: pl.DataFrame,
     model: Model,
     families: Sequence[Family],
-    context: Context | None = None,
+    context: Evidence | None = None,
 ) -> list[Alert]:
     """Alerts of ``raised``, by time, each an incident of its own (see ``incidents.join``).
 
     Without ``context``, nothing is said of what the ledger holds beside the scores.
     """
-    around = context or Context()
-    return [alert_of(row, model, families, around) for row in ringing.iter_rows(named=True)]
+    around = context or Evidence()
+    return [build_alert(row, model, families, around) for row in ringing.iter_rows(named=True)]
 
 
-def alert_of(
-    row: Mapping[str, Any], model: Model, families: Sequence[Family], context: Context
+def build_alert(
+    row: Mapping[str, Any], model: Model, families: Sequence[Family], context: Evidence
 ) -> Alert:
     """The alert of one row, as the first of its episode."""
     own = alert_id(row["entity_kind"], row["entity"], row["day"])
-    out, tops = context.out(row), context.tops(row)
+    out, tops = context.records_out(row), context.top_values(row)
     return {
         "id": own,
         "activity": CREATE,
@@ -90,30 +90,32 @@ def alert_of(
         "entity": row["entity"],
         "group": row["group"],
         "severity": context.severity(row, model.threshold),
-        "techniques": techniques(row),
+        "techniques": matching_techniques(row),
         "surprise": row["surprise"],
         "threshold": round(model.threshold, 6),
-        "rows": _whole(row["rows"]),
-        "expected_rows": round(expected(row), 1),
-        "group_largest_rows": _whole(row["rows_group_largest"]),
+        "rows": _round_to_int(row["rows"]),
+        "expected_rows": round(expected_records(row), 1),
+        "group_largest_rows": _round_to_int(row["rows_group_largest"]),
         "since": out.since.isoformat(),
-        "records_out": _whole(out.records),
+        "records_out": _round_to_int(out.records),
         "pace": round(pace(row), 1),
-        "table_gone_in_days": _tenths(gone_in(context.size(row), out.records, pace(row))),
-        "statements": _whole(row["statements"]),
-        "unknown_rows_statements": _whole(row["unknown"]),
+        "table_gone_in_days": _round_to_tenth(
+            days_until_empty(context.table_size(row), out.records, pace(row))
+        ),
+        "statements": _round_to_int(row["statements"]),
+        "unknown_rows_statements": _round_to_int(row["unknown"]),
         "top_objects": tops.get(OBJECT, []),
         "top_client_addresses": tops.get(ADDRESS, []),
         "top_accounts": tops.get(ACCOUNT, []),
         "new_client_addresses": row["new_addresses_names"],
         "new_objects": row["new_objects_names"],
-        "reasons": [*reasons(row, families), *context.outlook(row)],
-        "features": _features(row, families),
+        "reasons": [*explain(row, families), *context.forecast(row)],
+        "features": _feature_values(row, families),
         "model": model.id,
     }
 
 
-def _features(row: Mapping[str, Any], families: Sequence[Family]) -> dict[str, Any]:
+def _feature_values(row: Mapping[str, Any], families: Sequence[Family]) -> dict[str, Any]:
     return {
         feature.name: {
             "value": None if row[feature.name] is None else round(row[feature.name], 6),
@@ -124,11 +126,11 @@ def _features(row: Mapping[str, Any], families: Sequence[Family]) -> dict[str, A
     }
 
 
-def _tenths(number: float | None) -> float | None:
+def _round_to_tenth(number: float | None) -> float | None:
     return None if number is None else round(number, 1)
 
 
-def _whole(number: float | None) -> int | None:
+def _round_to_int(number: float | None) -> int | None:
     return None if number is None else round(number)
 
 
@@ -136,7 +138,7 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def scores(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
+def score_table(scored: pl.DataFrame, ringing: list[Alert]) -> pl.DataFrame:
     """SCORES of a scored table, with the id of the episode's first alert at the hours at which it,
     or an update of it, fires.
     """

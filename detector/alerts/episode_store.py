@@ -6,45 +6,45 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from detector.alerts.alert import complete
-from detector.alerts.episode_history import Memory, Message
-from detector.alerts.episodes import Standing
+from detector.alerts.alert import with_episode_keys
+from detector.alerts.episode_history import EpisodeHistory, Message
+from detector.alerts.episodes import EpisodeState
 from detector.alerts.severity import Bounds
 from detector.core.errors import LedgerError
 from detector.core.settings import Settings
 from detector.ledger import episodes
-from detector.ledger.episodes import Kept
+from detector.ledger.episodes import EpisodeRow
 from detector.model.model import Model
 
-EVER: Final = date(9000, 1, 1)
+FAR_FUTURE: Final = date(9000, 1, 1)
 
 
-def load(ledger: Path, first: date | None, model: Model, settings: Settings) -> Memory:
+def load(ledger: Path, first: date | None, model: Model, settings: Settings) -> EpisodeHistory:
     """What was raised from the ledger, for scoring days from ``first`` on (None: only what goes on
     counts). Raises LedgerError.
     """
-    standings, messages = episodes.load(ledger, first or EVER)
+    standings, messages = episodes.load(ledger, first or FAR_FUTURE)
     try:
-        return Memory.of(
-            [Standing.of(each.body) for each in standings],
-            [Message(each.day, complete(each.body)) for each in messages],
+        return EpisodeHistory.restore(
+            [EpisodeState.from_dict(each.body) for each in standings],
+            [Message(each.day, with_episode_keys(each.body)) for each in messages],
             settings.timezone,
-            Bounds.of(settings, model.learned.levels),
+            Bounds.from_settings(settings, model.baselines.levels),
         )
     except (KeyError, TypeError, ValueError) as error:
-        where = ledger / episodes.FILE
-        raise LedgerError(f"damaged: {error!r}", where=where, hint=episodes.MEND) from error
+        where = ledger / episodes.FILE_NAME
+        raise LedgerError(f"damaged: {error!r}", where=where, hint=episodes.REPAIR_HINT) from error
 
 
-def save(ledger: Path, memory: Memory) -> None:
+def save(ledger: Path, memory: EpisodeHistory) -> None:
     """All that changed, or nothing. Raises LedgerError."""
-    changes = memory.changes()
+    changes = memory.take_changes()
     episodes.save(
         ledger,
-        sorted(changes.forgotten),
-        [Kept(each.alert, each.day, each.plain()) for each in changes.standings],
+        sorted(changes.rescored_days),
+        [EpisodeRow(each.alert, each.day, each.to_dict()) for each in changes.states],
         [
-            Kept(own["id"], each.scored, own, own["alert"], own["activity"])
+            EpisodeRow(own["id"], each.scoring_day, own, own["alert"], own["activity"])
             for each in changes.messages
             for own in [each.alert]
         ],

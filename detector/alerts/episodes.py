@@ -15,32 +15,32 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from detector.alerts.alert import CLOSE, UPDATE, Alert
-from detector.alerts.evidence import Context, day_of
-from detector.alerts.impact import Out
-from detector.alerts.severity import LADDER
-from detector.core.formatting import counted
-from detector.model.threshold import RUN_DAYS, worse
+from detector.alerts.evidence import Evidence, entity_day
+from detector.alerts.impact import RecordsOut
+from detector.alerts.severity import SEVERITY_ORDER
+from detector.core.formatting import quantity
+from detector.model.threshold import EPISODE_DAYS, is_worse
 
 #: Updates of an entity on one day. Steps of severity always find room: what is left to climb is
 #: kept free for them.
-MOST_UPDATES: Final = 5
+MAX_UPDATES: Final = 5
 #: Powers of ten of records out below this are not told: 10 records are no news after 1.
-FEWEST: Final = 1_000
+MIN_RECORDS_OUT: Final = 1_000
 #: Names of evidence that are remembered, and those that one update shows, with their characters.
-MOST_NAMES: Final = 200
-SHOWN: Final = 3
-LONGEST: Final = 100
-ENDED: Final = f"no anomalous day for more than {RUN_DAYS} days"
-LAST_WORDS: Final = (
-    f"no more than {MOST_UPDATES} updates of an entity are sent a day: of this day only a higher "
-    "severity is still told"
+MAX_EVIDENCE: Final = 200
+MAX_SHOWN_NAMES: Final = 3
+MAX_NAME_LENGTH: Final = 100
+CLOSE_TRIGGER: Final = f"no anomalous day for more than {EPISODE_DAYS} days"
+UPDATE_LIMIT_NOTICE: Final = (
+    f"at most {MAX_UPDATES} updates of an entity are sent a day: for this day only a higher "
+    "severity is still sent"
 )
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EpisodeState:
     """How an episode stood at the end of one of its anomalous days.
 
     ``alert`` is the id of its first alert, ``began`` that one's time, ``last`` the id of its latest
@@ -64,155 +64,167 @@ class Standing:
     evidence: tuple[str, ...] = ()
     suppressed: bool = False
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         days = {name: getattr(self, name).isoformat() for name in ("since", "day")}
         return {**asdict(self), **days, "evidence": list(self.evidence)}
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Standing:
+    def from_dict(cls, plain: Mapping[str, Any]) -> EpisodeState:
         """From ``plain``. Raises KeyError, TypeError or ValueError where it is none."""
         days = {name: date.fromisoformat(plain[name]) for name in ("since", "day")}
         return cls(**{**plain, **days, "evidence": tuple(plain["evidence"])})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DayMessages:
     """What one entity's day says: messages, those that were suppressed, and how its episode stands
     (None where no hour of the day is anomalous).
     """
 
     alerts: list[Alert]
-    held: list[Alert]
-    standing: Standing | None
+    suppressed: list[Alert]
+    state: EpisodeState | None
 
 
 @dataclass(slots=True)
-class Day:
+class EpisodeDay:
     """One entity's day, hour after hour. ``before`` is how its episode stood, None where none goes
     on; ``holds`` whether a whole alert is expected; ``make`` makes the alert of a row.
     """
 
-    context: Context
+    evidence: Evidence
     threshold: float
-    make: Callable[[Row, Context], Alert]
-    holds: Callable[[Alert], bool] | None
-    before: Standing | None
-    _standing: Standing | None = None
-    _sent: int = 0
+    build: Callable[[Row, Evidence], Alert]
+    is_suppressed: Callable[[Alert], bool] | None
+    previous_state: EpisodeState | None
+    _state: EpisodeState | None = None
+    _updates_sent: int = 0
     _alerts: list[Alert] = field(default_factory=list)
-    _held: list[Alert] = field(default_factory=list)
+    _suppressed: list[Alert] = field(default_factory=list)
 
-    def told(self, rows: Sequence[Row], end: Row) -> Told:
+    def messages(self, rows: Sequence[Row], end: Row) -> DayMessages:
         """``rows`` are the anomalous hours, in order; ``end`` is the day's last hour."""
-        self._standing = self.before
-        self.context = context = self._with_what_was_out(end)
+        self._state = self.previous_state
+        self.evidence = context = self._evidence_with_records_out(end)
         for row in rows:
-            self._hear(row)
-        if not (self._alerts or self._held or self._counts(rows)):
-            return Told([], [], None)
-        standing = self._standing
+            self._process_row(row)
+        if not (self._alerts or self._suppressed or self._continues_episode(rows)):
+            return DayMessages([], [], None)
+        standing = self._state
         assert standing is not None
-        unknown = (self.before.unknown if self.before else 0) + round(end["unknown"] or 0)
+        unknown = (self.previous_state.unknown if self.previous_state else 0) + round(
+            end["unknown"] or 0
+        )
         standing = replace(
             standing,
             day=end["day"],
-            records_out=context.out(end).records,
+            records_out=context.records_out(end).records,
             unknown=unknown,
         )
-        return Told(self._alerts, self._held, standing)
+        return DayMessages(self._alerts, self._suppressed, standing)
 
-    def _counts(self, rows: Sequence[Row]) -> bool:
+    def _continues_episode(self, rows: Sequence[Row]) -> bool:
         """Whether the day is one of the episode that goes on."""
-        standing = self._standing
+        standing = self._state
         return standing is not None and (
             standing.suppressed or any(not row["covered"] for row in rows)
         )
 
-    def _hear(self, row: Row) -> None:
-        standing = self._standing
-        expected = row["covered"] and self.holds is not None
+    def _process_row(self, row: Row) -> None:
+        standing = self._state
+        expected = row["covered"] and self.is_suppressed is not None
         if standing is None or (standing.suppressed and not expected):
             self._create(row, expected=expected)
             return
-        severity, out = self.context.severity(row, self.threshold), self.context.out(row).records
-        risen = LADDER.index(severity) > LADDER.index(standing.severity)
+        severity, out = (
+            self.evidence.severity(row, self.threshold),
+            self.evidence.records_out(row).records,
+        )
+        risen = SEVERITY_ORDER.index(severity) > SEVERITY_ORDER.index(standing.severity)
         triggers = [f"severity {severity}"] if risen else []
-        triggers += _grown(standing, row["surprise"], out, self.threshold)
-        triggers += _named(standing, row)
-        if not triggers or (not risen and not has_room(self._sent, standing.severity)):
+        triggers += _growth_triggers(standing, row["surprise"], out, self.threshold)
+        triggers += _evidence_triggers(standing, row)
+        if not triggers or (
+            not risen and not can_send_update(self._updates_sent, standing.severity)
+        ):
             return
         update = self._update(row, standing, triggers)
-        held = expected and self.holds is not None and self.holds(update)
+        held = expected and self.is_suppressed is not None and self.is_suppressed(update)
         if held and not standing.suppressed:
             return  # what a person expects of a known episode is neither told nor counted
         if standing.suppressed and not held:
             self._create(row, expected=False)
             return
-        self._sent += 1
-        (self._held if held else self._alerts).append(update)
-        self._standing = _after(standing, update, row, out)
+        self._updates_sent += 1
+        (self._suppressed if held else self._alerts).append(update)
+        self._state = _next_state(standing, update, row, out)
 
     def _create(self, row: Row, *, expected: bool) -> None:
         """The first alert of an episode, or of one that was suppressed so far."""
-        alert = self.make(row, self.context)
-        held = expected and self.holds is not None and self.holds(alert)
-        (self._held if held else self._alerts).append(alert)
-        out = self.context.out(row)
-        standing = Standing(
+        alert = self.build(row, self.evidence)
+        held = expected and self.is_suppressed is not None and self.is_suppressed(alert)
+        (self._suppressed if held else self._alerts).append(alert)
+        out = self.evidence.records_out(row)
+        standing = EpisodeState(
             alert["id"], row["entity_kind"], row["entity"], alert["time"], out.since, row["day"],
             alert["id"], alert["severity"], row["surprise"], out.records, out.records,
-            self.before.unknown if self.before else 0, suppressed=held,
+            self.previous_state.unknown if self.previous_state else 0, suppressed=held,
         )  # fmt: skip
-        self._standing = _after(standing, alert, row, out.records)
+        self._state = _next_state(standing, alert, row, out.records)
 
-    def _update(self, row: Row, standing: Standing, triggers: Sequence[str]) -> Alert:
-        made = self.make(row, self.context)
-        severity = max(made["severity"], standing.severity, key=LADDER.index)
-        last = not has_room(self._sent + 1, severity)
+    def _update(self, row: Row, standing: EpisodeState, triggers: Sequence[str]) -> Alert:
+        made = self.build(row, self.evidence)
+        severity = max(made["severity"], standing.severity, key=SEVERITY_ORDER.index)
+        last = not can_send_update(self._updates_sent + 1, severity)
         made = {**made, "severity": severity}
-        return update_of(made, standing, triggers, [LAST_WORDS] if last else [])
+        return update_message(made, standing, triggers, [UPDATE_LIMIT_NOTICE] if last else [])
 
-    def _with_what_was_out(self, end: Row) -> Context:
+    def _evidence_with_records_out(self, end: Row) -> Evidence:
         """The context, with what was out before the day, where the episode knows."""
-        if self.before is None:
-            return self.context
-        since_then = self.context.week(end).after(self.before.day)
-        out = Out(self.before.since, self.before.records_out + since_then)
-        return replace(self.context, outs={**self.context.outs, day_of(end): out})
+        if self.previous_state is None:
+            return self.evidence
+        since_then = self.evidence.prior_week(end).excess_after(self.previous_state.day)
+        out = RecordsOut(self.previous_state.since, self.previous_state.records_out + since_then)
+        return replace(
+            self.evidence,
+            episode_records_out={**self.evidence.episode_records_out, entity_day(end): out},
+        )
 
 
-def has_room(sent: int, severity: str) -> bool:
+def can_send_update(sent: int, severity: str) -> bool:
     """Whether another update that raises no severity may follow ``sent`` ones on a day."""
-    steps_left = len(LADDER) - 1 - LADDER.index(severity)
-    return sent < MOST_UPDATES - steps_left
+    steps_left = len(SEVERITY_ORDER) - 1 - SEVERITY_ORDER.index(severity)
+    return sent < MAX_UPDATES - steps_left
 
 
-def _after(standing: Standing, alert: Alert, row: Row, out: float) -> Standing:
+def _next_state(standing: EpisodeState, alert: Alert, row: Row, out: float) -> EpisodeState:
     """The standing once ``alert`` was told."""
-    named = dict.fromkeys([*standing.evidence, *_evidence(row)])
+    named = dict.fromkeys([*standing.evidence, *_new_evidence(row)])
     return replace(
         standing,
         last=alert["id"],
         severity=alert["severity"],
         surprise=max(standing.surprise, row["surprise"]),
         told=max(standing.told, out),
-        evidence=tuple(named)[:MOST_NAMES],
+        evidence=tuple(named)[:MAX_EVIDENCE],
     )
 
 
-def _grown(standing: Standing, surprise: float, out: float, threshold: float) -> Iterator[str]:
+def _growth_triggers(
+    standing: EpisodeState, surprise: float, out: float, threshold: float
+) -> Iterator[str]:
     """What grew by a factor of ten: records out, or the odds against them."""
     power = math.floor(math.log10(max(out, 1.0)))
-    if out >= FEWEST and standing.told < 10**power:
+    if out >= MIN_RECORDS_OUT and standing.told < 10**power:
         yield f"{10**power:,} records out"
-    if worse(surprise, standing.surprise, threshold):
+    if is_worse(surprise, standing.surprise, threshold):
         # Two updates of a day never say the same: by their triggers they are told apart.
         whole = math.floor(surprise)
         yield f"surprise {whole if whole > math.floor(standing.surprise) else round(surprise, 1)}"
 
 
-def _evidence(row: Row) -> list[str]:
+def _new_evidence(row: Row) -> list[str]:
     """Tables and addresses that are new to an account."""
     return [
         *(f"object {name}" for name in row["new_objects_names"] or ()),
@@ -220,27 +232,27 @@ def _evidence(row: Row) -> list[str]:
     ]
 
 
-def _named(standing: Standing, row: Row) -> list[str]:
+def _evidence_triggers(standing: EpisodeState, row: Row) -> list[str]:
     """The evidence that no message of the episode named yet, in a few words."""
-    if len(standing.evidence) >= MOST_NAMES:
+    if len(standing.evidence) >= MAX_EVIDENCE:
         return []  # who comes from everywhere is known to
-    fresh = [name for name in _evidence(row) if name not in standing.evidence]
-    shown = [name[:LONGEST] for name in fresh[:SHOWN]]
-    more = [f"{len(fresh) - SHOWN:,} more"] if len(fresh) > SHOWN else []
+    fresh = [name for name in _new_evidence(row) if name not in standing.evidence]
+    shown = [name[:MAX_NAME_LENGTH] for name in fresh[:MAX_SHOWN_NAMES]]
+    more = [f"{len(fresh) - MAX_SHOWN_NAMES:,} more"] if len(fresh) > MAX_SHOWN_NAMES else []
     return [f"new: {', '.join([*shown, *more])}"] if fresh else []
 
 
-def message_id(standing: Standing, day: date, triggers: Sequence[str]) -> str:
+def message_id(standing: EpisodeState, day: date, triggers: Sequence[str]) -> str:
     """The same for what is told of the same episode for the same reasons on the same day."""
     said = "\0".join((standing.alert, day.isoformat(), *triggers))
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
-def update_of(
-    made: Alert, standing: Standing, triggers: Sequence[str], more: Sequence[str] = ()
+def update_message(
+    made: Alert, standing: EpisodeState, triggers: Sequence[str], more: Sequence[str] = ()
 ) -> Alert:
     """``made``, an alert of the moment, as an update of the episode."""
-    out = counted(made["records_out"], "record")
+    out = quantity(made["records_out"], "record")
     words = (
         f"update of the alert of {standing.began}: {', '.join(triggers)}; "
         f"{out} above the usual since {standing.since}"
@@ -256,22 +268,22 @@ def update_of(
     }
 
 
-def close_of(last: Alert, standing: Standing, timezone: str) -> Alert:
+def close_message(last: Alert, standing: EpisodeState, timezone: str) -> Alert:
     """The end of an episode, whose latest message is ``last``."""
-    day = standing.day + timedelta(days=RUN_DAYS + 1)
+    day = standing.day + timedelta(days=EPISODE_DAYS + 1)
     moment = datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC)
-    out = counted(standing.records_out, "record")
+    out = quantity(standing.records_out, "record")
     words = (
         f"the episode that began on {standing.began} has ended: its last anomalous day was "
         f"{standing.day}; {out} above the usual are out since {standing.since}"
     )
     return {
         **last,
-        "id": message_id(standing, standing.day, [ENDED]),
+        "id": message_id(standing, standing.day, [CLOSE_TRIGGER]),
         "activity": CLOSE,
         "alert": standing.alert,
         "began": standing.began,
-        "triggers": [ENDED],
+        "triggers": [CLOSE_TRIGGER],
         "time": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "date": day.isoformat(),
         "severity": standing.severity,

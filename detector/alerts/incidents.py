@@ -17,16 +17,22 @@ from datetime import date
 from typing import Any, Final
 
 from detector.alerts.alert import CLOSE, CREATE, Alert
-from detector.alerts.severity import DEFAULT, Bounds, Impact, severity, worst
+from detector.alerts.severity import (
+    DEFAULT_BOUNDS,
+    Bounds,
+    Impact,
+    assess_severity,
+    highest_severity,
+)
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
-from detector.model.threshold import RUN_DAYS
+from detector.model.threshold import EPISODE_DAYS
 
 #: An episode may be silent while it goes on; a week more, since thieves rest too.
-SAME_DAYS: Final = RUN_DAYS + 7
+SAME_ENTITY_DAYS: Final = EPISODE_DAYS + 7
 #: Two entities are odd together while both are within a run.
-RELATED_DAYS: Final = RUN_DAYS
+RELATED_DAYS: Final = EPISODE_DAYS
 #: Ids an alert names, the latest: an alert must stay small enough for a SIEM to take.
-MOST_RELATED: Final = 100
+MAX_RELATED: Final = 100
 
 Entity = tuple[str, str]
 
@@ -36,7 +42,7 @@ class Incident:
     """``alerts`` by time. ``id`` is that of the first; ``bounds`` say how severe it is."""
 
     alerts: tuple[Alert, ...]
-    bounds: Bounds = DEFAULT
+    bounds: Bounds = DEFAULT_BOUNDS
 
     @property
     def id(self) -> str:
@@ -73,14 +79,14 @@ class Incident:
     def severity(self) -> str:
         """By what is out in all; never below that of any alert."""
         unknown = sum(alert["unknown_rows_statements"] or 0 for alert in self.alerts)
-        return worst(
+        return highest_severity(
             [
-                severity(Impact(self.records_out, unknown), self.bounds),
+                assess_severity(Impact(self.records_out, unknown), self.bounds),
                 *(alert["severity"] for alert in self.alerts),
             ]
         )
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON; the keys are described in docs/alerts.md."""
         first = self.alerts[0]
         groups = {_entity(alert): alert["group"] for alert in self.alerts}
@@ -108,91 +114,97 @@ class Incident:
 class Joiner:
     """Joins alerts, updates and closes as they come, by time."""
 
-    bounds: Bounds = DEFAULT
-    _of: dict[str, list[Alert]] = field(default_factory=dict)
-    _latest: dict[Entity, Alert] = field(default_factory=dict)
-    _named: dict[Entity, list[Alert]] = field(default_factory=dict)
-    _roots: dict[str, str] = field(default_factory=dict)
+    bounds: Bounds = DEFAULT_BOUNDS
+    _groups: dict[str, list[Alert]] = field(default_factory=dict)
+    _latest_by_entity: dict[Entity, Alert] = field(default_factory=dict)
+    _mentions: dict[Entity, list[Alert]] = field(default_factory=dict)
+    _incident_ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, known: Iterable[Alert], bounds: Bounds = DEFAULT) -> Joiner:
+    def restore(cls, known: Iterable[Alert], bounds: Bounds = DEFAULT_BOUNDS) -> Joiner:
         """With what was joined before, which stays as it was raised."""
         made = cls(bounds)
-        for alert in by_time(known):
-            made.keep(alert)
+        for alert in sort_by_time(known):
+            made.add_known(alert)
         return made
 
-    def keep(self, alert: Alert) -> None:
+    def add_known(self, alert: Alert) -> None:
         """Knows an alert that was raised."""
-        self._roots[alert["id"]] = alert["incident"]
+        self._incident_ids[alert["id"]] = alert["incident"]
         self.add(alert)
 
     def add(self, alert: Alert) -> Alert:
         """The alert with ``incident`` and ``related``."""
-        linked = [self._of[other["id"]] for other in self._linked(alert)]
-        before = by_time([other for group in _distinct(linked) for other in group])
+        linked = [self._groups[other["id"]] for other in self._related_alerts(alert)]
+        before = sort_by_time([other for group in _distinct_groups(linked) for other in group])
         # The first alert of a long incident may be forgotten; those after it name it.
         first = before[0]["id"] if before else alert["alert"]
         related = [other["id"] for other in before if other["activity"] == CREATE]
         own = {
             **alert,
-            "incident": self._roots.get(first, first),
-            "related": related[-MOST_RELATED:],
+            "incident": self._incident_ids.get(first, first),
+            "related": related[-MAX_RELATED:],
         }
         merged = [*before, own]
-        self._of.update((each["id"], merged) for each in merged)
+        self._groups.update((each["id"], merged) for each in merged)
         if own["activity"] == CLOSE:
             return own  # its end is no news of an entity
-        self._latest[_entity(own)] = own
-        for name in names(own):
-            self._named.setdefault(name, []).append(own)
+        self._latest_by_entity[_entity(own)] = own
+        for name in named_entities(own):
+            self._mentions.setdefault(name, []).append(own)
         return own
 
     def incidents(self, ids: Collection[str] | None = None) -> list[Incident]:
         """Of all alerts, or of those with ``ids``, oddest first."""
-        groups = [group for own, group in self._of.items() if ids is None or own in ids]
-        found = [Incident(tuple(group), self.bounds) for group in _distinct(groups)]
+        groups = [group for own, group in self._groups.items() if ids is None or own in ids]
+        found = [Incident(tuple(group), self.bounds) for group in _distinct_groups(groups)]
         return sorted(found, key=lambda incident: (-incident.surprise, incident.id))
 
-    def _linked(self, alert: Alert) -> list[Alert]:
+    def _related_alerts(self, alert: Alert) -> list[Alert]:
         """Earlier alerts that this one is joined to."""
         found = []
-        same = self._latest.get(_entity(alert))
-        if same and (_days(same, alert) <= SAME_DAYS or same["alert"] == alert["alert"]):
+        same = self._latest_by_entity.get(_entity(alert))
+        if same and (
+            _days_apart(same, alert) <= SAME_ENTITY_DAYS or same["alert"] == alert["alert"]
+        ):
             found.append(same)
         if alert["activity"] == CLOSE:
             return found
-        related = [other for name in names(alert) if (other := self._latest.get(name))]
-        found += [other for other in related if _days(other, alert) <= RELATED_DAYS]
+        related = [
+            other for name in named_entities(alert) if (other := self._latest_by_entity.get(name))
+        ]
+        found += [other for other in related if _days_apart(other, alert) <= RELATED_DAYS]
         # On one day, either may name the other: an address rings when its day is over.
-        named = self._named.get(_entity(alert), [])
-        found += [other for other in named if _days(other, alert) == 0]
-        return [other for other in found if _close(other, alert)]
+        named = self._mentions.get(_entity(alert), [])
+        found += [other for other in named if _days_apart(other, alert) == 0]
+        return [other for other in found if _is_related(other, alert)]
 
 
-def join(alerts: Iterable[Alert], bounds: Bounds = DEFAULT) -> tuple[list[Alert], list[Incident]]:
+def join(
+    alerts: Iterable[Alert], bounds: Bounds = DEFAULT_BOUNDS
+) -> tuple[list[Alert], list[Incident]]:
     """``alerts`` by time with ``incident`` and ``related``, and their incidents, oddest first.
 
     Where a later alert shows that two incidents are one, it takes the id of the earlier; what was
     raised before keeps its own.
     """
     joiner = Joiner(bounds)
-    joined = [joiner.add(alert) for alert in by_time(alerts)]
+    joined = [joiner.add(alert) for alert in sort_by_time(alerts)]
     return joined, joiner.incidents()
 
 
-def _distinct(groups: Iterable[list[Alert]]) -> list[list[Alert]]:
+def _distinct_groups(groups: Iterable[list[Alert]]) -> list[list[Alert]]:
     return list({group[0]["id"]: group for group in groups}.values())
 
 
-def _close(one: Alert, other: Alert) -> bool:
+def _is_related(one: Alert, other: Alert) -> bool:
     """Whether two alerts are more than readers of the same table."""
     if OBJECT not in (one["entity_kind"], other["entity_kind"]) or _entity(one) == _entity(other):
         return True
-    return _entity(one) in names(other) and _entity(other) in names(one)
+    return _entity(one) in named_entities(other) and _entity(other) in named_entities(one)
 
 
-def names(alert: Alert) -> list[Entity]:
+def named_entities(alert: Alert) -> list[Entity]:
     """Entities an alert names: of an account where it came from, the table it drained, its group.
 
     Of the tables only the one it took the most from: everyone touches the common ones.
@@ -211,11 +223,11 @@ def _entity(alert: Alert) -> Entity:
     return alert["entity_kind"], alert["entity"]
 
 
-def _days(earlier: Alert, later: Alert) -> int:
+def _days_apart(earlier: Alert, later: Alert) -> int:
     between = date.fromisoformat(later["date"]) - date.fromisoformat(earlier["date"])
     return abs(between.days)
 
 
-def by_time(alerts: Iterable[Alert]) -> list[Alert]:
+def sort_by_time(alerts: Iterable[Alert]) -> list[Alert]:
     """In the order in which they fire, day after day: also what was scored one day at a time."""
     return sorted(alerts, key=lambda alert: (alert["date"], alert["time"], *_entity(alert)))

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts.reasons import reasons
-from detector.core.formatting import counted
+from detector.alerts.reasons import explain
+from detector.core.formatting import quantity
 from detector.features.feature import Family
 
 #: Reasons of each account that are shown.
-REASONS: Final = 3
+MAX_REASONS: Final = 3
 
 
-def plain(found: pl.DataFrame, families: Sequence[Family], most: int) -> list[dict[str, Any]]:
+def to_dicts(found: pl.DataFrame, families: Sequence[Family], most: int) -> list[dict[str, Any]]:
     """The first ``most`` accounts of ``lookback``, as JSON, the furthest out first."""
     return [
         {
@@ -26,9 +26,9 @@ def plain(found: pl.DataFrame, families: Sequence[Family], most: int) -> list[di
             "forest_surprise": round(row["forest"], 3),
             "since": row["since"].isoformat(),
             "worst_day": row["day"].isoformat(),
-            "records_in_four_weeks": _whole(row["month_records"]),
-            "records_of_peers": _whole(row["month_records_of_peers"]),
-            "reasons": reasons(row, families)[: REASONS + 1],
+            "records_in_four_weeks": _round_to_int(row["month_records"]),
+            "records_of_peers": _round_to_int(row["month_records_of_peers"]),
+            "reasons": explain(row, families)[: MAX_REASONS + 1],
         }
         for row in found.head(most).iter_rows(named=True)
     ]
@@ -39,8 +39,8 @@ def lines(shown: Sequence[dict[str, Any]]) -> list[str]:
     found = []
     for place, each in enumerate(shown, start=1):
         mark = "" if each["suspect"] else " (within what some of so many do by chance)"
-        out = counted(each["records_in_four_weeks"], "record")
-        peers = counted(each["records_of_peers"], "record")
+        out = quantity(each["records_in_four_weeks"], "record")
+        peers = quantity(each["records_of_peers"], "record")
         found += [
             (
                 f"{place:>2}. {each['account']} ({each['group']}), since {each['since']}: {out} in "
@@ -51,5 +51,5 @@ def lines(shown: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _whole(number: float | None) -> int | None:
+def _round_to_int(number: float | None) -> int | None:
     return None if number is None else round(number)

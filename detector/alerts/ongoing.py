@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.alerts.alert import Alert
-from detector.alerts.episodes import Standing
-from detector.core.formatting import counted
+from detector.alerts.episodes import EpisodeState
+from detector.core.formatting import quantity
 
 
-def plain(standing: Standing, last: Alert | None) -> dict[str, Any]:
+def to_dict(standing: EpisodeState, last: Alert | None) -> dict[str, Any]:
     """As JSON; the keys are described in docs/alerts.md. ``last`` is its latest message."""
     return {
         "alert": standing.alert,
@@ -26,10 +26,10 @@ def plain(standing: Standing, last: Alert | None) -> dict[str, Any]:
     }
 
 
-def words(told: Mapping[str, Any]) -> str:
+def to_text(told: Mapping[str, Any]) -> str:
     """One line of ``plain``."""
     kind = str(told["entity_kind"]).replace("_", " ")
-    out = counted(told["records_out"], "record")
+    out = quantity(told["records_out"], "record")
     return (
         f"{kind} {told['entity']}: severity {told['severity']}, since {told['since']}, "
         f"{out} above the usual out; last anomalous day {told['last_day']}, "

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.alerts.impact import expected
-from detector.core.formatting import count, counted
+from detector.alerts.impact import expected_records
+from detector.core.formatting import count, quantity
 from detector.features.aggregates import ACCOUNT, ADDRESS, OBJECT
-from detector.features.feature import Family, Figures
+from detector.features.feature import Family, FigureRow
 from detector.features.peer_groups import OTHERS
 
 #: A feature less surprising than one honest day in ten is not given as a reason.
-WORTH_SAYING = 1.0
-MOST = 5
+MIN_SURPRISE = 1.0
+MAX_REASONS = 5
 #: What the first sentence says already.
-IN_HEADLINE = ("rows_vs_own", "log_rows_vs_own")
+HEADLINE_FEATURES = ("rows_vs_own", "log_rows_vs_own")
 #: What does not read itself, and how others do.
-THROUGH = {ADDRESS: "through", OBJECT: "from"}
+PREPOSITIONS = {ADDRESS: "through", OBJECT: "from"}
 
 
-def headline(row: Figures) -> str:
+def headline(row: FigureRow) -> str:
     """How much, on which day, against its own usual and, of an account, its group's largest.
 
     Figures of addresses and tables are without their busiest account, and that is said.
     """
     day = f"{row['day'].day} {row['day']:%b %Y}"
-    records = counted(row["rows"], "record")
-    usual = f"its usual day is {count(expected(row))}"
-    through = THROUGH.get(row["entity_kind"])
+    records = quantity(row["rows"], "record")
+    usual = f"its usual day is {count(expected_records(row))}"
+    through = PREPOSITIONS.get(row["entity_kind"])
     if through:
         return f"{records} read {through} it on {day}, its busiest account left out; {usual}"
     unknown = " and an unknown number more" if row["unknown"] else ""
@@ -39,21 +39,21 @@ def headline(row: Figures) -> str:
     return f"{words}, its group's largest is {count(row['rows_group_largest'])}"
 
 
-def reasons(row: Figures, families: Sequence[Family]) -> list[str]:
+def explain(row: FigureRow, families: Sequence[Family]) -> list[str]:
     """The headline, then what else is odd, oddest first; one sentence per family."""
     said = []
     for family in families:
         odd = [
             (row[f"{feature.name}_surprise"], feature)
             for feature in family.features
-            if feature.name not in IN_HEADLINE and row[feature.name] is not None
+            if feature.name not in HEADLINE_FEATURES and row[feature.name] is not None
         ]
         if not odd:
             continue
         surprise, feature = max(odd, key=lambda pair: pair[0])
-        if surprise >= WORTH_SAYING:
-            said.append((-surprise, family.name, feature.says(row)))
-    sentences = [words for _, _, words in sorted(said)[: MOST - 1]]
+        if surprise >= MIN_SURPRISE:
+            said.append((-surprise, family.name, feature.describe(row)))
+    sentences = [words for _, _, words in sorted(said)[: MAX_REASONS - 1]]
     addresses = row["new_addresses_names"] or []
     # Where to look first, even where new addresses are too common to be surprising.
     if addresses and not any(addresses[0] in words for words in sentences):

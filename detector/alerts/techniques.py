@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from detector.features.feature import Figures
+from detector.features.feature import FigureRow
 
 #: A feature speaks where it is rarer than one honest day in a hundred. One in ten is enough for a
 #: sentence, but would give almost every alert every technique: each has several features.
-SPEAKS: Final = 2.0
+NOTABLE_SURPRISE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Technique:
 
     id: str
     name: str
-    signs: tuple[str, ...] = ()
-    silent: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    absent_features: tuple[str, ...] = ()
 
 
 TECHNIQUES: Final = (
@@ -35,7 +35,7 @@ TECHNIQUES: Final = (
     Technique(
         "T1078",
         "Valid Accounts",
-        signs=(
+        features=(
             "new_addresses",
             "new_networks",
             "foreign_networks",
@@ -51,19 +51,19 @@ TECHNIQUES: Final = (
     Technique(
         "T1030",
         "Data Transfer Size Limits",
-        signs=tuple(
+        features=tuple(
             f"{measure}_{window}"
             for measure in ("rows", "log_rows", "statements")
             for window in ("fast", "slow", "month")
         ),
-        silent=("largest_vs_own", "length_vs_own"),
+        absent_features=("largest_vs_own", "length_vs_own"),
     ),
     # A program at work: exports, more statements in an hour than a person's, no hour of rest, even
     # steps.
     Technique(
         "T1020",
         "Automated Exfiltration",
-        signs=(
+        features=(
             "exports_vs_own",
             "unknown_vs_own",
             "hours_vs_own",
@@ -75,21 +75,21 @@ TECHNIQUES: Final = (
 )
 
 
-def techniques(row: Figures) -> list[dict[str, str]]:
+def matching_techniques(row: FigureRow) -> list[dict[str, str]]:
     """Id and name of each technique that the row of an alert shows."""
-    return [{"id": each.id, "name": each.name} for each in TECHNIQUES if _shown(each, row)]
+    return [{"id": each.id, "name": each.name} for each in TECHNIQUES if _is_match(each, row)]
 
 
-def _shown(technique: Technique, row: Figures) -> bool:
+def _is_match(technique: Technique, row: FigureRow) -> bool:
     if not (row["rows"] or row["unknown"]):
         return False
-    if not technique.signs:
+    if not technique.features:
         return True
-    return any(_speaks(name, row) for name in technique.signs) and not any(
-        _speaks(name, row) for name in technique.silent
+    return any(_is_notable(name, row) for name in technique.features) and not any(
+        _is_notable(name, row) for name in technique.absent_features
     )
 
 
-def _speaks(name: str, row: Figures) -> bool:
+def _is_notable(name: str, row: FigureRow) -> bool:
     # Null is not odd: addresses and tables have no hours, and a log may have no row counts.
-    return (row.get(f"{name}_surprise") or 0.0) >= SPEAKS
+    return (row.get(f"{name}_surprise") or 0.0) >= NOTABLE_SURPRISE

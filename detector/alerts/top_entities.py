@@ -10,24 +10,24 @@ import polars as pl
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 #: Entity kind, entity, day.
-Key: TypeAlias = tuple[str, str, date]
+EntityDay: TypeAlias = tuple[str, str, date]
 #: Entity kind, entity, hour: a message's key.
-Moment: TypeAlias = tuple[str, str, datetime]
+EntityHour: TypeAlias = tuple[str, str, datetime]
 #: Per dimension, the largest first: name, statements, rows.
-Tops: TypeAlias = dict[Moment, dict[str, list[dict[str, Any]]]]
+TopEntities: TypeAlias = dict[EntityHour, dict[str, list[dict[str, Any]]]]
 
-KEYS: Final = ("entity_kind", "entity", "day")
-MOST: Final = 5
+ENTITY_DAY_KEYS: Final = ("entity_kind", "entity", "day")
+MAX_VALUES: Final = 5
 
 
-def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> Tops:
+def rank_touched(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> TopEntities:
     """By hour of ``ringing``, its largest objects, client addresses and accounts.
 
     ``groups`` is (account, group). The ledger sums what was touched by the day: values that first
     appeared after the alert's hour are left out, but the figures of the others are those of the day
     as far as the ledger has it.
     """
-    asked = ringing.select(*KEYS, "hour")
+    asked = ringing.select(*ENTITY_DAY_KEYS, "hour")
     touched = touched.filter(pl.col("day").is_in(asked["day"].unique().implode()))
     members = pl.concat(
         [
@@ -41,13 +41,13 @@ def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> 
         touched.filter(pl.col("dimension").is_in([OBJECT, ADDRESS])), on=["account", "day"]
     )
     behind = asked.join(
-        touched.rename({"dimension": "entity_kind", "value": "entity"}), on=list(KEYS)
+        touched.rename({"dimension": "entity_kind", "value": "entity"}), on=list(ENTITY_DAY_KEYS)
     )
     # Each event has one address at most, but a join names several objects: addresses count once.
     of_groups = used.filter(
         pl.col("entity_kind") == GROUP, pl.col("dimension") == ADDRESS
     )  # fmt: skip
-    columns = (*KEYS, "hour", "first_hour", "dimension", "value", "statements", "rows")
+    columns = (*ENTITY_DAY_KEYS, "hour", "first_hour", "dimension", "value", "statements", "rows")
     each = pl.concat(
         [
             used.select(columns),
@@ -57,10 +57,10 @@ def tops(ringing: pl.DataFrame, touched: pl.DataFrame, groups: pl.DataFrame) -> 
             ),
         ]
     )
-    return _ranked(each.filter(pl.col("first_hour") <= pl.col("hour")))
+    return _rank(each.filter(pl.col("first_hour") <= pl.col("hour")))
 
 
-def _ranked(each: pl.DataFrame) -> Tops:
+def _rank(each: pl.DataFrame) -> TopEntities:
     keys = ["entity_kind", "entity", "hour"]
     by = [*keys, "dimension", "value"]
     sums = (
@@ -71,9 +71,9 @@ def _ranked(each: pl.DataFrame) -> Tops:
             descending=[False] * 4 + [True, True, False],
         )
         .group_by([*keys, "dimension"], maintain_order=True)
-        .head(MOST)
+        .head(MAX_VALUES)
     )
-    found: Tops = {}
+    found: TopEntities = {}
     for row in sums.iter_rows(named=True):
         mine = found.setdefault((row["entity_kind"], row["entity"], row["hour"]), {})
         mine.setdefault(row["dimension"], []).append(

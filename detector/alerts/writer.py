@@ -16,7 +16,7 @@ from detector.core.schema import SCORES, check, empty
 from detector.features.aggregates import ACCOUNT
 
 
-def joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+def concat_scores(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The scores of all days as one frame of SCORES."""
     return check(pl.concat(parts) if parts else empty(SCORES), SCORES, "scores")
 
@@ -38,35 +38,35 @@ def write(
     try:
         out.mkdir(parents=True, exist_ok=True)
         lines = b"".join(encode(alert) + b"\n" for alert in alerts)
-        fresh = _beside(out / "alerts.ndjson")
+        fresh = _temporary_path(out / "alerts.ndjson")
         fresh.write_bytes(lines)
-        _settle(fresh, out / "alerts.ndjson")
-        fresh = _beside(out / "rejects.ndjson")
+        _replace(fresh, out / "alerts.ndjson")
+        fresh = _temporary_path(out / "rejects.ndjson")
         rejects.sink_ndjson(fresh)
-        _settle(fresh, out / "rejects.ndjson")
-        fresh = _beside(out / "scores.parquet")
+        _replace(fresh, out / "rejects.ndjson")
+        fresh = _temporary_path(out / "scores.parquet")
         scores.write_parquet(fresh, compression="zstd")
-        _settle(fresh, out / "scores.parquet")
+        _replace(fresh, out / "scores.parquet")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
 
 
-def write_held(out: Path, held: Iterable[Alert]) -> None:
+def write_suppressed(out: Path, held: Iterable[Alert]) -> None:
     """Writes held.ndjson, beside the others: alerts that were expected. Raises InputError."""
     try:
-        fresh = _beside(out / "held.ndjson")
+        fresh = _temporary_path(out / "held.ndjson")
         lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in held)
         fresh.write_text(lines, encoding="utf-8")
-        _settle(fresh, out / "held.ndjson")
+        _replace(fresh, out / "held.ndjson")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
 
 
-def _beside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def _settle(fresh: Path, path: Path) -> None:
+def _replace(fresh: Path, path: Path) -> None:
     fresh.replace(path)
 
 

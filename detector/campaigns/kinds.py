@@ -15,28 +15,35 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from detector.campaigns.ledger_rows import ACTS
-from detector.campaigns.patterns import Paging, Scene, Staged, Targets, again, pages
-from detector.campaigns.population import ESTABLISHED, World
+from detector.campaigns.ledger_rows import CAMPAIGN_ROWS
+from detector.campaigns.patterns import (
+    Campaign,
+    Paging,
+    Scenario,
+    Targets,
+    page_reads,
+    repeat_reading,
+)
+from detector.campaigns.population import MIN_ACTIVE_DAYS, Population
 from detector.core.schema import empty
 
 #: Accounts cast and what they do, as ACTS, with all entities behind it; None where nobody fits.
-Stage: TypeAlias = Callable[[Scene], tuple[pl.DataFrame, Targets] | None]
+CampaignBuilder: TypeAlias = Callable[[Scenario], tuple[pl.DataFrame, Targets] | None]
 
 PERSON = ~pl.col("service")
 #: Settled: there before and during the stage, and a person.
-SETTLED = PERSON & (pl.col("before") >= ESTABLISHED) & (pl.col("during") >= 5)
-QUIET = PERSON & (pl.col("before") >= 5) & (pl.col("during") == 0)
-NEW = PERSON & (pl.col("before") == 0) & (pl.col("during") >= 5)
-SERVICE = pl.col("service") & (pl.col("before") >= ESTABLISHED)
+ESTABLISHED_PERSON = PERSON & (pl.col("before") >= MIN_ACTIVE_DAYS) & (pl.col("during") >= 5)
+DORMANT = PERSON & (pl.col("before") >= 5) & (pl.col("during") == 0)
+NEWCOMER = PERSON & (pl.col("before") == 0) & (pl.col("during") >= 5)
+SERVICE = pl.col("service") & (pl.col("before") >= MIN_ACTIVE_DAYS)
 #: Fewer are no crowd.
-FEWEST = 4
+MIN_CROWD = 4
 #: Crowds on one stage, so that the honest remain many.
-MOST_CROWDS = {"crowd_address": 2, "crowd_table": 2, "crowd_group": 14}
-OFFICE = tuple(range(9, 17))
-NIGHT = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
+MAX_CROWDS = {"crowd_address": 2, "crowd_table": 2, "crowd_group": 14}
+OFFICE_HOURS = tuple(range(9, 17))
+NIGHT_HOURS = (0, 1, 2, 3, 4, 5, 20, 21, 22, 23)
 #: The least that a day of theft takes, where an account's own days are small.
-LEAST = 60
+MIN_DAILY_ROWS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +51,31 @@ class Kind:
     """A kind of campaign: its name, one line for people, and how it is staged."""
 
     name: str
-    says: str
-    stage: Stage
+    description: str
+    stage: CampaignBuilder
 
 
-def _by_one(take: Callable[[Scene, str], pl.DataFrame], wanted: pl.Expr = SETTLED) -> Stage:
+def _single_account(
+    take: Callable[[Scenario, str], pl.DataFrame], wanted: pl.Expr = ESTABLISHED_PERSON
+) -> CampaignBuilder:
     """A campaign of one account that is ``wanted``."""
 
-    def stage(scene: Scene) -> tuple[pl.DataFrame, Targets] | None:
-        cast = scene.world.cast(wanted, scene.random, scene.taken)
+    def stage(scene: Scenario) -> tuple[pl.DataFrame, Targets] | None:
+        cast = scene.population.pick_accounts(wanted, scene.random, scene.used_accounts)
         return (take(scene, cast[0]), (("account", cast[0]),)) if cast else None
 
     return stage
 
 
-def _by_many(
-    take: Callable[[Scene, list[str]], tuple[pl.DataFrame, tuple[str, str]]],
-    crowd: Callable[[Scene], list[str]],
-) -> Stage:
+def _many_accounts(
+    take: Callable[[Scenario, list[str]], tuple[pl.DataFrame, tuple[str, str]]],
+    crowd: Callable[[Scenario], list[str]],
+) -> CampaignBuilder:
     """A campaign of a ``crowd``; ``take`` also says what unites it."""
 
-    def stage(scene: Scene) -> tuple[pl.DataFrame, Targets] | None:
+    def stage(scene: Scenario) -> tuple[pl.DataFrame, Targets] | None:
         accounts = crowd(scene)
-        if len(accounts) < FEWEST:
+        if len(accounts) < MIN_CROWD:
             return None
         acts, shared = take(scene, accounts)
         return acts, (shared, *(("account", name) for name in accounts))
@@ -74,241 +83,277 @@ def _by_many(
     return stage
 
 
-def _usual_rows(scene: Scene, account: str) -> float:
-    row = scene.world.usual.row(by_predicate=pl.col("account") == account, named=True)
-    return max(float(row["rows"] or 0), LEAST)
+def _baseline_rows(scene: Scenario, account: str) -> float:
+    row = scene.population.baselines.row(by_predicate=pl.col("account") == account, named=True)
+    return max(float(row["rows"] or 0), MIN_DAILY_ROWS)
 
 
-def _scripted(scene: Scene) -> bool:
+def _is_scripted(scene: Scenario) -> bool:
     """Half of those who page do it by a program."""
     return bool(scene.random.random() < 0.5)
 
 
-def _burst(scene: Scene, account: str) -> pl.DataFrame:
-    days = scene.workdays(*scene.span(len(scene.world.days), 1.0))
+def _burst(scene: Scenario, account: str) -> pl.DataFrame:
+    days = scene.workdays(*scene.random_span(len(scene.population.days), 1.0))
     day = days[int(scene.random.integers(0, len(days)))]
     start = int(scene.random.integers(9, 16))
     hours = tuple(range(start, start + int(scene.random.integers(1, 3))))
     size = float(scene.random.uniform(50_000, 500_000)) / len(hours)
-    how = Paging(account, [day], hours, 40, size / 40, scripted=_scripted(scene))
-    return pages(scene, how)
+    how = Paging(account, [day], hours, 40, size / 40, is_scripted=_is_scripted(scene))
+    return page_reads(scene, how)
 
 
-def _flat_month(scene: Scene, account: str) -> pl.DataFrame:
-    first, last = scene.span(28)
-    days = [day for day in scene.world.days if first <= day <= last]
+def _flat_month(scene: Scenario, account: str) -> pl.DataFrame:
+    first, last = scene.random_span(28)
+    days = [day for day in scene.population.days if first <= day <= last]
     size = float(scene.random.uniform(150, 500))
-    how = Paging(account, days, range(24), 6, size, address=scene.address(), scripted=True)
-    return pages(scene, how)
+    how = Paging(
+        account, days, range(24), 6, size, address=scene.random_address(), is_scripted=True
+    )
+    return page_reads(scene, how)
 
 
-def _fold(scene: Scene, account: str) -> pl.DataFrame:
+def _multiply(scene: Scenario, account: str) -> pl.DataFrame:
     more = float(scene.random.choice([0.5, 1.0, 2.0, 4.0]))
-    return again(scene, [account], scene.span(35), lambda _: more)
+    return repeat_reading(scene, [account], scene.random_span(35), lambda _: more)
 
 
-def _mimic(scene: Scene, account: str) -> pl.DataFrame:
+def _mimic(scene: Scenario, account: str) -> pl.DataFrame:
     more = float(scene.random.choice([0.7, 1.0, 2.0, 4.0]))
-    return again(scene, [account], scene.span(28), lambda _: more, longer=True)
+    return repeat_reading(scene, [account], scene.random_span(28), lambda _: more, longer=True)
 
 
-def _ramp(scene: Scene, account: str) -> pl.DataFrame:
-    first, last = scene.span(35)
+def _ramp(scene: Scenario, account: str) -> pl.DataFrame:
+    first, last = scene.random_span(35)
     top = float(scene.random.uniform(3, 8))
     length = max(1, (last - first).days)
 
     def factor(day: date) -> float:
         return top * (day - first).days / length
 
-    return again(scene, [account], (first, last), factor)
+    return repeat_reading(scene, [account], (first, last), factor)
 
 
-def _weekend_nights(scene: Scene, account: str) -> pl.DataFrame:
-    first, last = scene.span(21)
-    days = [day for day in scene.world.days if first <= day <= last]
-    size = _usual_rows(scene, account) / 30
+def _weekend_nights(scene: Scenario, account: str) -> pl.DataFrame:
+    first, last = scene.random_span(21)
+    days = [day for day in scene.population.days if first <= day <= last]
+    size = _baseline_rows(scene, account) / 30
     off = [day for day in days if day.isoweekday() > 5]
     some = [day for day in days if day.isoweekday() <= 5][:: int(scene.random.integers(1, 4))]
     start = int(scene.random.integers(0, 6))
-    night, by_day = NIGHT[start : start + 4], range(10, 18)
-    scripted, size = _scripted(scene), max(size, 3)
-    at_night = pages(scene, Paging(account, some, night, 5, size, scripted=scripted))
-    weekend = pages(scene, Paging(account, off, by_day, 4, size, scripted=scripted))
+    night, by_day = NIGHT_HOURS[start : start + 4], range(10, 18)
+    scripted, size = _is_scripted(scene), max(size, 3)
+    at_night = page_reads(scene, Paging(account, some, night, 5, size, is_scripted=scripted))
+    weekend = page_reads(scene, Paging(account, off, by_day, 4, size, is_scripted=scripted))
     return pl.concat([at_night, weekend])
 
 
-def _dormant(scene: Scene, account: str) -> pl.DataFrame:
-    days = scene.workdays(*scene.span(14))
-    size = _usual_rows(scene, account) * float(scene.random.uniform(1, 5)) / 64
-    return pages(scene, Paging(account, days, OFFICE, 8, size, scripted=_scripted(scene)))
+def _dormant(scene: Scenario, account: str) -> pl.DataFrame:
+    days = scene.workdays(*scene.random_span(14))
+    size = _baseline_rows(scene, account) * float(scene.random.uniform(1, 5)) / 64
+    return page_reads(
+        scene, Paging(account, days, OFFICE_HOURS, 8, size, is_scripted=_is_scripted(scene))
+    )
 
 
-def _service(scene: Scene, account: str) -> pl.DataFrame:
-    tables = scene.world.objects["object"].unique().sort()
+def _service_abuse(scene: Scenario, account: str) -> pl.DataFrame:
+    tables = scene.population.objects["object"].unique().sort()
     if tables.is_empty():
-        return empty(ACTS)
+        return empty(CAMPAIGN_ROWS)
     how = Paging(
         account,
-        scene.workdays(*scene.span(21)),
-        OFFICE[: int(scene.random.integers(3, 8))],
+        scene.workdays(*scene.random_span(21)),
+        OFFICE_HOURS[: int(scene.random.integers(3, 8))],
         10,
         float(scene.random.uniform(5, 100)),
-        address=_colleague(scene, "client_address"),
+        address=_random_person_value(scene, "client_address"),
         application="psql",
         table=str(tables[int(scene.random.integers(0, len(tables)))]),
     )
-    return pages(scene, how)
+    return page_reads(scene, how)
 
 
-def _colleague(scene: Scene, column: str) -> str | None:
-    values = scene.world.usual.filter(~pl.col("service"))[column].drop_nulls()
+def _random_person_value(scene: Scenario, column: str) -> str | None:
+    values = scene.population.baselines.filter(~pl.col("service"))[column].drop_nulls()
     return str(values[int(scene.random.integers(0, len(values)))]) if len(values) else None
 
 
-def _new_tables(scene: Scene, account: str) -> pl.DataFrame:
-    objects = scene.world.objects
+def _new_tables(scene: Scenario, account: str) -> pl.DataFrame:
+    objects = scene.population.objects
     mine = set(objects.filter(pl.col("account") == account)["object"])
     tables = sorted(set(objects["object"]) - mine) or ["secret.archive"]
     picked = scene.random.permutation(len(tables))[: int(scene.random.integers(1, 6))]
-    days = scene.workdays(*scene.span(21))
-    size = _usual_rows(scene, account) * float(scene.random.uniform(0.3, 1.0)) / 32
+    days = scene.workdays(*scene.random_span(21))
+    size = _baseline_rows(scene, account) * float(scene.random.uniform(0.3, 1.0)) / 32
     acts = [
-        pages(
+        page_reads(
             scene,
-            Paging(account, days, OFFICE[::2], 8 / len(picked), size, table=tables[int(at)]),
+            Paging(account, days, OFFICE_HOURS[::2], 8 / len(picked), size, table=tables[int(at)]),
         )
         for at in picked
     ]
     return pl.concat(acts)
 
 
-def _newcomer(scene: Scene, account: str) -> pl.DataFrame:
-    stage = scene.world.days
+def _newcomer(scene: Scenario, account: str) -> pl.DataFrame:
+    stage = scene.population.days
     more = float(scene.random.uniform(2, 5))
-    return again(scene, [account], (stage[0], stage[-1]), lambda _: more)
+    return repeat_reading(scene, [account], (stage[0], stage[-1]), lambda _: more)
 
 
-def _export(scene: Scene, account: str) -> pl.DataFrame:
+def _export(scene: Scenario, account: str) -> pl.DataFrame:
     how = Paging(
         account,
-        scene.workdays(*scene.span(21)),
+        scene.workdays(*scene.random_span(21)),
         (10, 15),
         float(scene.random.uniform(0.5, 3)),
-        _usual_rows(scene, account),
+        _baseline_rows(scene, account),
         action="export" if scene.random.random() < 0.5 else "read",
-        known=False,
+        has_row_counts=False,
     )
-    return pages(scene, how)
+    return page_reads(scene, how)
 
 
-def _new_address(scene: Scene, account: str) -> pl.DataFrame:
+def _new_address(scene: Scenario, account: str) -> pl.DataFrame:
     more = float(scene.random.uniform(0.4, 1.0))
-    return again(scene, [account], scene.span(21), lambda _: more, address=scene.address())
+    return repeat_reading(
+        scene, [account], scene.random_span(21), lambda _: more, address=scene.random_address()
+    )
 
 
-def _crowd(scene: Scene, share: float = 0.03) -> list[str]:
-    cast = scene.world.cast(SETTLED, scene.random, scene.taken)
-    return cast[: max(FEWEST, min(60, round(len(cast) * share)))]
+def _crowd(scene: Scenario, share: float = 0.03) -> list[str]:
+    cast = scene.population.pick_accounts(ESTABLISHED_PERSON, scene.random, scene.used_accounts)
+    return cast[: max(MIN_CROWD, min(60, round(len(cast) * share)))]
 
 
-def _colleagues(scene: Scene) -> list[str]:
+def _group_members(scene: Scenario) -> list[str]:
     """Most of a group."""
-    cast = scene.world.usual.filter(SETTLED, ~pl.col("account").is_in(sorted(scene.taken)))
-    sizes = cast.group_by("group").len().filter(pl.col("len").is_between(FEWEST, 60)).sort("group")
+    cast = scene.population.baselines.filter(
+        ESTABLISHED_PERSON, ~pl.col("account").is_in(sorted(scene.used_accounts))
+    )
+    sizes = (
+        cast.group_by("group").len().filter(pl.col("len").is_between(MIN_CROWD, 60)).sort("group")
+    )
     if sizes.is_empty():
         return []
     group = sizes["group"][int(scene.random.integers(0, len(sizes)))]
     accounts = cast.filter(pl.col("group") == group)["account"].to_list()
-    return accounts[: max(FEWEST, round(0.8 * len(accounts)))]
+    return accounts[: max(MIN_CROWD, round(0.8 * len(accounts)))]
 
 
-def _crowd_address(scene: Scene, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
+def _crowd_address(scene: Scenario, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
     more = float(scene.random.uniform(0.3, 0.7))
-    address = scene.address()
-    acts = again(scene, accounts, scene.span(21), lambda _: more, address=address)
+    address = scene.random_address()
+    acts = repeat_reading(scene, accounts, scene.random_span(21), lambda _: more, address=address)
     return acts, ("client_address", address)
 
 
-def _crowd_table(scene: Scene, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
-    objects = scene.world.objects.group_by("object").agg(pl.col("statements").sum())
+def _crowd_table(scene: Scenario, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
+    objects = scene.population.objects.group_by("object").agg(pl.col("statements").sum())
     tables = objects.sort("statements", "object")["object"]
     if tables.is_empty():
-        return empty(ACTS), ("object", "")
+        return empty(CAMPAIGN_ROWS), ("object", "")
     table = str(tables[int(scene.random.integers(0, max(1, len(tables) * 2 // 3)))])
     more = float(scene.random.uniform(0.4, 1.0))
-    acts = again(scene, accounts, scene.span(21), lambda _: more, table=table)
+    acts = repeat_reading(scene, accounts, scene.random_span(21), lambda _: more, table=table)
     return acts, ("object", table)
 
 
-def _crowd_group(scene: Scene, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
-    usual = scene.world.usual.row(by_predicate=pl.col("account") == accounts[0], named=True)
+def _crowd_group(scene: Scenario, accounts: list[str]) -> tuple[pl.DataFrame, tuple[str, str]]:
+    usual = scene.population.baselines.row(
+        by_predicate=pl.col("account") == accounts[0], named=True
+    )
     more = float(scene.random.uniform(0.4, 1.0))
-    acts = again(scene, accounts, scene.span(21), lambda _: more)
+    acts = repeat_reading(scene, accounts, scene.random_span(21), lambda _: more)
     return acts, ("group", str(usual["group"]))
 
 
-def _poisoned(scene: Scene, account: str) -> pl.DataFrame:
-    world = scene.world
-    past = world.own.filter(pl.col("day") < world.first)["day"].unique().sort()
+def _poisoned(scene: Scenario, account: str) -> pl.DataFrame:
+    world = scene.population
+    past = world.hourly_reads.filter(pl.col("day") < world.first)["day"].unique().sort()
     begins = past[-min(len(past), 28)] if len(past) else world.first
     more = float(scene.random.choice([1.0, 2.0, 4.0]))
-    return again_from(scene, account, begins, more)
+    return repeat_from(scene, account, begins, more)
 
 
-def again_from(scene: Scene, account: str, begins: date, more: float) -> pl.DataFrame:
+def repeat_from(scene: Scenario, account: str, begins: date, more: float) -> pl.DataFrame:
     """``again`` from a day before the stage to its end."""
-    world = scene.world
-    longer = Scene(replace(world, first=begins), scene.random, scene.taken)
-    return again(longer, [account], (begins, world.last), lambda _: more)
+    world = scene.population
+    longer = Scenario(replace(world, first=begins), scene.random, scene.used_accounts)
+    return repeat_reading(longer, [account], (begins, world.last), lambda _: more)
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("burst", "everything within an hour or two of a working day", _by_one(_burst)),
+    Kind("burst", "everything within an hour or two of a working day", _single_account(_burst)),
     Kind(
         "flat_month",
         "pages, day and night, from a foreign address, for four weeks",
-        _by_one(_flat_month),
+        _single_account(_flat_month),
     ),
-    Kind("mimic", "in the own hours, by longer lists, for four weeks", _by_one(_mimic)),
-    Kind("fold", "1.5 to 5 times the usual, for five weeks", _by_one(_fold)),
-    Kind("ramp", "a little more every day, for five weeks", _by_one(_ramp)),
-    Kind("weekend_nights", "at night and on days off, for three weeks", _by_one(_weekend_nights)),
-    Kind("dormant", "an account long unused reads again, for two weeks", _by_one(_dormant, QUIET)),
+    Kind("mimic", "in the own hours, by longer lists, for four weeks", _single_account(_mimic)),
+    Kind("fold", "1.5 to 5 times the usual, for five weeks", _single_account(_multiply)),
+    Kind("ramp", "a little more every day, for five weeks", _single_account(_ramp)),
+    Kind(
+        "weekend_nights",
+        "at night and on days off, for three weeks",
+        _single_account(_weekend_nights),
+    ),
+    Kind(
+        "dormant",
+        "an account long unused reads again, for two weeks",
+        _single_account(_dormant, DORMANT),
+    ),
     Kind(
         "service_abuse",
         "a service account used by hand, for three weeks",
-        _by_one(_service, SERVICE),
+        _single_account(_service_abuse, SERVICE),
     ),
     Kind(
-        "new_tables", "tables the account never read before, for three weeks", _by_one(_new_tables)
+        "new_tables",
+        "tables the account never read before, for three weeks",
+        _single_account(_new_tables),
     ),
     Kind(
         "newcomer",
         "a new account reads three to six times as much as it would",
-        _by_one(_newcomer, NEW),
+        _single_account(_newcomer, NEWCOMER),
     ),
-    Kind("export", "exports whose size the log does not tell, for three weeks", _by_one(_export)),
     Kind(
-        "new_address", "half as much again or more, from a foreign address", _by_one(_new_address)
+        "export",
+        "exports whose size the log does not tell, for three weeks",
+        _single_account(_export),
+    ),
+    Kind(
+        "new_address",
+        "half as much again or more, from a foreign address",
+        _single_account(_new_address),
     ),
     Kind(
         "crowd_address",
         "many accounts take a little each through one address",
-        _by_many(_crowd_address, _crowd),
+        _many_accounts(_crowd_address, _crowd),
     ),
     Kind(
         "crowd_table",
         "many accounts take a little each of one table",
-        _by_many(_crowd_table, _crowd),
+        _many_accounts(_crowd_table, _crowd),
     ),
-    Kind("crowd_group", "most of a group take a little each", _by_many(_crowd_group, _colleagues)),
     Kind(
-        "poisoned", "2 to 5 times the usual, since the last weeks of training", _by_one(_poisoned)
+        "crowd_group",
+        "most of a group take a little each",
+        _many_accounts(_crowd_group, _group_members),
+    ),
+    Kind(
+        "poisoned",
+        "2 to 5 times the usual, since the last weeks of training",
+        _single_account(_poisoned),
     ),
 )
 
 
-def stage(world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KINDS) -> list[Staged]:
+def build_campaigns(
+    world: Population, seed: int, instances: int, kinds: tuple[Kind, ...] = KINDS
+) -> list[Campaign]:
     """``instances`` campaigns of each kind on one stage, each on accounts of its own.
 
     Where a ledger has no account that fits (no service, nobody new), there are fewer. Named
@@ -318,13 +363,13 @@ def stage(world: World, seed: int, instances: int, kinds: tuple[Kind, ...] = KIN
     found = []
     for number in range(1, instances + 1):
         for kind in kinds:
-            if number > MOST_CROWDS.get(kind.name, number):
+            if number > MAX_CROWDS.get(kind.name, number):
                 continue
             random = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
-            staged = kind.stage(Scene(world, random, taken))
+            staged = kind.stage(Scenario(world, random, taken))
             if staged is None or staged[0].is_empty():
                 continue
             acts, targets = staged
             taken |= {name for what, name in targets if what == "account"}
-            found.append(Staged(f"{kind.name}-{number}", acts, targets))
+            found.append(Campaign(f"{kind.name}-{number}", acts, targets))
     return found

@@ -13,16 +13,16 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.core.schema import HOURS, SUBJECT, TIMESTAMP, TOUCHED, Schema, empty
+from detector.core.schema import HOURLY_SUMS, SUBJECT, TIMESTAMP, TOUCHED_VALUES, Schema, empty
 from detector.ledger import distinct_sketch
-from detector.ledger.aggregate import LOG_SCALE, merge_hours, merge_touched
+from detector.ledger.aggregate import LOG_SCALE, merge_hourly_sums, merge_touched_values
 
 #: One account's statements of one kind in one hour. ``rows`` are records taken, ``log_rows`` the
 #: sum of log1p(rows) over the statements (natural logs), ``lists`` and ``log_list_rows`` see HOURS,
 #: ``largest`` the largest single result.
 #: ``known`` says whether the log tells the rows. ``rows`` may be taken by statements that somebody
 #: made anyway: then ``statements`` is 0. ``minutes`` see HOURS.
-ACTS: Final[Schema] = {
+CAMPAIGN_ROWS: Final[Schema] = {
     "account": pl.String(),
     "day": pl.Date(),
     "hour": TIMESTAMP,
@@ -41,10 +41,10 @@ ACTS: Final[Schema] = {
     "known": pl.Boolean(),
 }
 
-VALUES: Final = ("client_address", "application", "object")
+VALUE_DIMENSIONS: Final = ("client_address", "application", "object")
 
 
-def hours(acts: pl.DataFrame) -> pl.DataFrame:
+def hourly_sums(acts: pl.DataFrame) -> pl.DataFrame:
     """HOURS of ACTS."""
     told = pl.when("known")
     return acts.select(
@@ -62,10 +62,10 @@ def hours(acts: pl.DataFrame) -> pl.DataFrame:
         *(told.then(name).otherwise(0).alias(name) for name in ("lists", "bytes")),
         pl.lit(0, pl.Int64).alias("failures"),
         "minutes",
-    ).select(pl.col(name).cast(kind) for name, kind in HOURS.items())
+    ).select(pl.col(name).cast(kind) for name, kind in HOURLY_SUMS.items())
 
 
-def touched(acts: pl.DataFrame) -> pl.DataFrame:
+def touched_values(acts: pl.DataFrame) -> pl.DataFrame:
     """TOUCHED of ACTS, of the dimensions in VALUES."""
     pieces = [
         acts.filter(pl.col(dimension).is_not_null()).select(
@@ -77,12 +77,14 @@ def touched(acts: pl.DataFrame) -> pl.DataFrame:
             pl.when("known").then("rows").otherwise(0).alias("rows"),
             pl.col("hour").alias("first_hour"),
         )
-        for dimension in VALUES
+        for dimension in VALUE_DIMENSIONS
     ]
-    return pl.concat(pieces).select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
+    return pl.concat(pieces).select(
+        pl.col(name).cast(kind) for name, kind in TOUCHED_VALUES.items()
+    )
 
 
-def people(acts: pl.DataFrame, honest_touched: pl.DataFrame) -> pl.DataFrame:
+def subject_values(acts: pl.DataFrame, honest_touched: pl.DataFrame) -> pl.DataFrame:
     """TOUCHED of whose records are taken: of as many people as records, none read before.
 
     Only of accounts of which the log says whose records they read.
@@ -90,33 +92,33 @@ def people(acts: pl.DataFrame, honest_touched: pl.DataFrame) -> pl.DataFrame:
     told = honest_touched.filter(pl.col("dimension") == SUBJECT)["account"].unique()
     taken = acts.filter("known", pl.col("rows") > 0, pl.col("account").is_in(told.implode()))
     days = taken.sort("hour").group_by("day", "account", maintain_order=True).agg("hour", "rows")
-    return pl.concat([empty(TOUCHED), *(_strangers(*row) for row in days.iter_rows())])
+    return pl.concat([empty(TOUCHED_VALUES), *(_new_subjects(*row) for row in days.iter_rows())])
 
 
-def _strangers(day: date, account: str, hours: list[datetime], rows: list[int]) -> pl.DataFrame:
+def _new_subjects(day: date, account: str, hours: list[datetime], rows: list[int]) -> pl.DataFrame:
     """TOUCHED of an account that reads so many people's records in ``hours`` of a day."""
     random = np.random.default_rng([zlib.crc32(account.encode()), day.toordinal()])
-    draws = [distinct_sketch.drawn(each, random) for each in rows]
+    draws = [distinct_sketch.draw(each, random) for each in rows]
     hashes = np.concatenate(draws)
     at = np.repeat(np.arange(len(hours)), [len(each) for each in draws])
-    stay = distinct_sketch.kept(hashes, at)
-    values = pl.DataFrame({"value": distinct_sketch.texts(hashes[stay])})
+    stay = distinct_sketch.sketch_mask(hashes, at)
+    values = pl.DataFrame({"value": distinct_sketch.encode(hashes[stay])})
     named = values.with_columns(
         pl.Series("first_hour", hours, dtype=TIMESTAMP).gather(at[stay]),
         day=pl.lit(day), account=pl.lit(account), dimension=pl.lit(SUBJECT), statements=0, rows=0,
     )  # fmt: skip
-    return named.select(pl.col(name).cast(kind) for name, kind in TOUCHED.items())
+    return named.select(pl.col(name).cast(kind) for name, kind in TOUCHED_VALUES.items())
 
 
-def added(
+def add_campaign(
     honest_hours: pl.DataFrame, honest_touched: pl.DataFrame, acts: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """HOURS and TOUCHED with the acts in them, sorted as the ledger gives them."""
     keys = ["hour", "account", "action"]
     names = ["day", "account", "dimension", "value"]
     return (
-        merge_hours(pl.concat([honest_hours, hours(acts)])).sort(keys),
-        merge_touched(
-            pl.concat([honest_touched, touched(acts), people(acts, honest_touched)])
+        merge_hourly_sums(pl.concat([honest_hours, hourly_sums(acts)])).sort(keys),
+        merge_touched_values(
+            pl.concat([honest_touched, touched_values(acts), subject_values(acts, honest_touched)])
         ).sort(names),
     )

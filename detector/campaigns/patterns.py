@@ -11,39 +11,39 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.campaigns.ledger_rows import ACTS
-from detector.campaigns.population import World, utc
-from detector.ledger.aggregate import LIST
+from detector.campaigns.ledger_rows import CAMPAIGN_ROWS
+from detector.campaigns.population import Population, utc_hour
+from detector.ledger.aggregate import MIN_LIST_ROWS
 
 #: Entities behind a campaign, as (kind, name).
 Targets: TypeAlias = tuple[tuple[str, str], ...]
 #: So many statements in an hour fill all of its minutes.
-MANY = 1000
+MAX_STATEMENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class Campaign:
     """A campaign on a stage: its ACTS, and the entities behind it."""
 
     name: str
-    acts: pl.DataFrame
+    rows: pl.DataFrame
     targets: Targets
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Scenario:
     """Where and when one campaign is staged. ``taken`` are accounts of other campaigns."""
 
-    world: World
+    population: Population
     random: np.random.Generator
-    taken: set[str]
+    used_accounts: set[str]
 
-    def span(self, days: int, room: float = 0.7) -> tuple[date, date]:
+    def random_span(self, days: int, room: float = 0.7) -> tuple[date, date]:
         """First and last day of a campaign of about ``days`` days, somewhere on the stage.
 
         Never longer than a share ``room`` of the stage, so that where it begins can vary.
         """
-        stage = self.world.days
+        stage = self.population.days
         length = max(1, min(days, int(len(stage) * room)))
         start = int(self.random.integers(0, len(stage) - length + 1))
         return stage[start], stage[start + length - 1]
@@ -53,14 +53,14 @@ class Scene:
         days = (first + timedelta(days=n) for n in range((last - first).days + 1))
         return [day for day in days if day.isoweekday() <= 5]
 
-    def address(self) -> str:
+    def random_address(self) -> str:
         """An address of a network kept for documentation (RFC 5737): nobody's."""
         block = ("192.0.2", "198.51.100", "203.0.113")[int(self.random.integers(0, 3))]
         return f"{block}.{int(self.random.integers(1, 255))}"
 
 
-def again(
-    scene: Scene,
+def repeat_reading(
+    scene: Scenario,
     accounts: Sequence[str],
     span: tuple[date, date],
     factor: Callable[[date], float],
@@ -74,8 +74,8 @@ def again(
     ``longer`` makes no more statements but longer lists. ``address`` and ``table`` stand in for the
     account's usual ones.
     """
-    world = scene.world
-    own = world.reading(list(accounts), *span)
+    world = scene.population
+    own = world.select_reads(list(accounts), *span)
     by_day = {day: factor(day) for day in world.days}
     scale = np.array([by_day.get(day, 0.0) for day in own["day"]], dtype=np.float64)
     made = own["statements"].to_numpy()
@@ -88,10 +88,10 @@ def again(
     logs, of_lists = (
         grown if longer else own[name].to_numpy() * share for name in ("log_rows", "log_list_rows")
     )
-    usual = world.usual.select("account", "client_address", "application", "object")
+    usual = world.baselines.select("account", "client_address", "application", "object")
     frame = own.select("account", "day", "hour", "largest").with_columns(
         bytes=pl.Series(np.rint(own["bytes"].to_numpy() * share).astype(np.int64)),
-        minutes=pl.Series(by_chance(extra * (not longer), scene.random)),
+        minutes=pl.Series(random_minutes(extra * (not longer), scene.random)),
         action=pl.lit("read"),
         statements=pl.Series(np.zeros(len(own), dtype=np.int64) if longer else extra),
         rows=pl.Series(np.rint(own["rows"].to_numpy() * share).astype(np.int64)),
@@ -106,7 +106,7 @@ def again(
         frame = frame.with_columns(client_address=pl.lit(address))
     if table is not None:
         frame = frame.with_columns(object=pl.lit(table))
-    return typed(frame)
+    return cast_rows(frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,14 @@ class Paging:
     table: str | None = None
     application: str | None = None
     action: str = "read"
-    known: bool = True
-    scripted: bool = False
+    has_row_counts: bool = True
+    is_scripted: bool = False
 
 
-def pages(scene: Scene, how: Paging) -> pl.DataFrame:
+def page_reads(scene: Scenario, how: Paging) -> pl.DataFrame:
     """ACTS of ``how``: about so many statements an hour, of about so many rows each."""
-    world, random = scene.world, scene.random
-    usual = world.usual.row(by_predicate=pl.col("account") == how.account, named=True)
+    world, random = scene.population, scene.random
+    usual = world.baselines.row(by_predicate=pl.col("account") == how.account, named=True)
     rows = []
     for day in how.days:
         for clock in how.hours:
@@ -144,7 +144,7 @@ def pages(scene: Scene, how: Paging) -> pl.DataFrame:
                 {
                     "account": how.account,
                     "day": day,
-                    "hour": utc(day, clock, world.timezone),
+                    "hour": utc_hour(day, clock, world.timezone),
                     "action": how.action,
                     "client_address": how.address or usual["client_address"],
                     "application": how.application or usual["application"],
@@ -152,33 +152,35 @@ def pages(scene: Scene, how: Paging) -> pl.DataFrame:
                     "statements": made,
                     "rows": int(sizes.sum()),
                     "log_rows": float(np.log1p(sizes).sum()),
-                    "lists": int((sizes >= LIST).sum()),
-                    "log_list_rows": float(np.log1p(sizes[sizes >= LIST]).sum()),
+                    "lists": int((sizes >= MIN_LIST_ROWS).sum()),
+                    "log_list_rows": float(np.log1p(sizes[sizes >= MIN_LIST_ROWS]).sum()),
                     "largest": int(sizes.max()),
                     "bytes": round(float(sizes.sum()) * usual["width"]),
-                    "minutes": evenly(made) if how.scripted else int(by_chance([made], random)[0]),
-                    "known": how.known,
+                    "minutes": even_minutes(made)
+                    if how.is_scripted
+                    else int(random_minutes([made], random)[0]),
+                    "known": how.has_row_counts,
                 }
             )
-    return pl.DataFrame(rows, schema=dict(ACTS))
+    return pl.DataFrame(rows, schema=dict(CAMPAIGN_ROWS))
 
 
-def by_chance(
+def random_minutes(
     statements: Sequence[int] | NDArray[np.int64], random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Minutes (see HOURS) of so many statements an hour, each at any moment of it."""
-    counts = np.minimum(statements, MANY)
+    counts = np.minimum(statements, MAX_STATEMENTS)
     hour = np.repeat(np.arange(len(counts)), counts)
     found = np.zeros(len(counts), dtype=np.int64)
     np.bitwise_or.at(found, hour, np.int64(1) << random.integers(0, 60, len(hour)))
     return found
 
 
-def evenly(statements: int) -> int:
+def even_minutes(statements: int) -> int:
     """Minutes (see HOURS) of so many statements an hour at even steps."""
     return sum(1 << minute for minute in {60 * at // statements for at in range(statements)})
 
 
-def typed(frame: pl.DataFrame) -> pl.DataFrame:
+def cast_rows(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame as ACTS."""
-    return frame.select(pl.col(name).cast(kind) for name, kind in ACTS.items())
+    return frame.select(pl.col(name).cast(kind) for name, kind in CAMPAIGN_ROWS.items())

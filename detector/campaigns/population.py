@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from detector.campaigns.ledger_rows import VALUES
-from detector.core.schema import READING
+from detector.campaigns.ledger_rows import VALUE_DIMENSIONS
+from detector.core.schema import READ_ACTIONS
 from detector.ledger.aggregate import LOG_SCALE
 from detector.ledger.summary import most_used
 
 #: An account with fewer active days is new, or hardly ever there.
-ESTABLISHED = 20
+MIN_ACTIVE_DAYS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Population:
     """The days from ``first`` to ``last`` are the stage; what lies before is the past.
 
     ``own`` has the reading of each account, by hour: account, day, hour, statements, rows,
@@ -32,8 +32,8 @@ class World:
 
     first: date
     last: date
-    own: pl.DataFrame
-    usual: pl.DataFrame
+    hourly_reads: pl.DataFrame
+    baselines: pl.DataFrame
     objects: pl.DataFrame
     timezone: str
 
@@ -44,19 +44,21 @@ class World:
             self.first + timedelta(days=index) for index in range((self.last - self.first).days + 1)
         ]
 
-    def cast(self, wanted: pl.Expr, random: np.random.Generator, taken: set[str]) -> list[str]:
+    def pick_accounts(
+        self, wanted: pl.Expr, random: np.random.Generator, taken: set[str]
+    ) -> list[str]:
         """The accounts that fit, in random order, without those ``taken``."""
-        names = self.usual.filter(wanted, ~pl.col("account").is_in(sorted(taken)))["account"]
+        names = self.baselines.filter(wanted, ~pl.col("account").is_in(sorted(taken)))["account"]
         return [names[int(at)] for at in random.permutation(len(names))]
 
-    def reading(self, accounts: list[str], first: date, last: date) -> pl.DataFrame:
+    def select_reads(self, accounts: list[str], first: date, last: date) -> pl.DataFrame:
         """``own`` of some accounts and days."""
-        return self.own.filter(
+        return self.hourly_reads.filter(
             pl.col("account").is_in(accounts), pl.col("day").is_between(first, last)
         )
 
 
-def world(
+def build_population(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     groups: pl.DataFrame,
@@ -64,11 +66,11 @@ def world(
     first: date,
     last: date,
     timezone: str,
-) -> World:
+) -> Population:
     """The world of a ledger's tables; ``groups`` is (account, group)."""
     local = pl.col("hour").dt.convert_time_zone(timezone)
     own = (
-        hours.filter(pl.col("action").is_in(READING))
+        hours.filter(pl.col("action").is_in(READ_ACTIONS))
         .group_by("account", "hour")
         .agg(
             pl.col("statements", "rows", "lists", "bytes").sum(),
@@ -93,7 +95,7 @@ def world(
         .join(groups, on="account")
         .with_columns(service=pl.col("account").is_in(sorted(services)))
     )
-    for dimension in VALUES:
+    for dimension in VALUE_DIMENSIONS:
         usual = usual.join(most_used(touched, dimension), on="account", how="left")
     objects = (
         touched.filter(pl.col("dimension") == "object")
@@ -101,10 +103,10 @@ def world(
         .group_by("group", "account", object="value")
         .agg(pl.col("statements").sum())
     )
-    return World(first, last, own, usual.sort("account"), objects, timezone)
+    return Population(first, last, own, usual.sort("account"), objects, timezone)
 
 
-def utc(day: date, clock: int, timezone: str) -> datetime:
+def utc_hour(day: date, clock: int, timezone: str) -> datetime:
     """The UTC hour in which an hour of a day's clock begins."""
     moment = datetime.combine(day, time(clock), ZoneInfo(timezone))
     return moment.astimezone(UTC).replace(minute=0)

@@ -25,7 +25,7 @@ from detector.cli.commands.train import train
 from detector.cli.commands.verdict import verdict
 from detector.cli.commands.watch import watch
 from detector.core.errors import DetectorError
-from detector.core.settings import READERS
+from detector.core.settings import READER_UMASKS
 
 app = typer.Typer(
     help="Finds the theft of records in database access logs while it is still small.",
@@ -43,7 +43,7 @@ app.add_typer(sinks, name="sinks")
 app.add_typer(outbox, name="outbox")
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(__version__)  # noqa: T201 - a version is for machines too
         raise typer.Exit
@@ -52,7 +52,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Finds the theft of records in database access logs while it is still small."""
@@ -61,7 +62,7 @@ def options(
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 failure or --fail-on-alert, 2 wrong usage, 3 doubts."""
     # What is written names people: for the owner alone, unless the settings say otherwise.
-    os.umask(READERS["owner"])
+    os.umask(READER_UMASKS["owner"])
     try:
         app()
     except DetectorError as error:

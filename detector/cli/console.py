@@ -21,46 +21,46 @@ from rich.table import Table
 from rich.text import Text
 
 #: Characters of a line or cell that are shown; no error and no reason of our own is longer.
-LONGEST = 2_000
+MAX_CHARACTERS = 2_000
 #: Columns of tables that go to a file or a pipe, where names should not be folded.
-WIDE = 160
+PIPE_WIDTH = 160
 
 
-def console() -> Console:
+def stderr_console() -> Console:
     """A console on stderr. Made anew each time, so that a redirected stderr is honoured."""
     seen = sys.stderr.isatty()
-    width = None if seen else WIDE
+    width = None if seen else PIPE_WIDTH
     return Console(stderr=True, highlight=False, markup=False, soft_wrap=not seen, width=width)
 
 
-def safe(value: object) -> str:
+def escape_controls(value: object) -> str:
     r"""Text from a log with control characters made visible: a log line is hostile.
 
     An account named ``\x1b[2J`` must not clear a terminal, nor one of a megabyte fill it.
     """
     text = str(value)
-    left_out = len(text) - LONGEST
+    left_out = len(text) - MAX_CHARACTERS
     if left_out > 0:
-        return f"{safe(text[:LONGEST])}... ({left_out:,} more characters)"
-    return "".join(char if char.isprintable() else _escaped(ord(char)) for char in text)
+        return f"{escape_controls(text[:MAX_CHARACTERS])}... ({left_out:,} more characters)"
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
 
 
-def _escaped(code: int) -> str:
+def _escape(code: int) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def say(*lines: object) -> None:
     """Lines for people, on stderr."""
-    out = console()
+    out = stderr_console()
     for line in lines:
-        out.print(line if isinstance(line, Table | Text) else Text(safe(line)))
+        out.print(line if isinstance(line, Table | Text) else Text(escape_controls(line)))
 
 
 def warn(*lines: str) -> list[str]:
     """What a person must not miss, on stderr; the lines that are not empty."""
     said = [line for line in lines if line]
     for line in said:
-        say(Text(f"Warning: {safe(line)}", style="bold yellow"))
+        say(Text(f"Warning: {escape_controls(line)}", style="bold yellow"))
     return said
 
 
@@ -70,11 +70,11 @@ def table(title: str, columns: list[str], rows: list[list[object]], numbers: set
     for column in columns:
         grid.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(safe(show(cell))) for cell in row))
+        grid.add_row(*(Text(escape_controls(format_cell(cell))) for cell in row))
     return grid
 
 
-def show(value: object) -> str:
+def format_cell(value: object) -> str:
     """A cell as people write it: 1,430,112; 6 Feb 2024; a dash for what is not known."""
     if value is None:
         return "-"
@@ -94,7 +94,7 @@ def show(value: object) -> str:
 @contextmanager
 def progress(title: str, total: int, unit: str = "bytes") -> Iterator[Any]:
     """A bar to ``total``; yields ``advance(done, words)``. Silent where no one looks."""
-    out = console()
+    out = stderr_console()
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -106,17 +106,19 @@ def progress(title: str, total: int, unit: str = "bytes") -> Iterator[Any]:
     )
     with bar:
         task = bar.add_task(title, total=total)
-        yield lambda done, words=title: bar.update(task, completed=done, description=safe(words))
+        yield lambda done, words=title: bar.update(
+            task, completed=done, description=escape_controls(words)
+        )
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
+def step_progress() -> Iterator[Callable[[str], None]]:
     """Says what is being done while it takes; yields ``step(words)``. Silent where no one looks."""
-    out = console()
+    out = stderr_console()
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), console=out,
         transient=True, disable=not out.is_terminal,
     )  # fmt: skip
     with bar:
         task = bar.add_task("learning", total=None)
-        yield lambda words: bar.update(task, description=safe(f"learning: {words}"))
+        yield lambda words: bar.update(task, description=escape_controls(f"learning: {words}"))

@@ -13,12 +13,12 @@ import typer
 from detector import registry
 from detector.alerts.alert import Alert
 from detector.cli import console, options
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from detector.delivery.outbox.worker import Report
-from detector.delivery.routing import Route, routes
+from detector.delivery.routing import Route, build_routes
 
 SinkUrls: TypeAlias = Annotated[
     list[str] | None,
@@ -31,7 +31,7 @@ SinkUrls: TypeAlias = Annotated[
 OutboxFolder: TypeAlias = Annotated[
     Path, typer.Option("--outbox", help="Folder of the outbox: alerts that wait for sinks.")
 ]
-OutboxBeside: TypeAlias = Annotated[
+OptionalOutboxFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--outbox", help="Folder of the outbox: alerts that wait for sinks; beside the ledger."
@@ -40,29 +40,29 @@ OutboxBeside: TypeAlias = Annotated[
 
 OUTBOX = Path("outbox")
 #: Seconds after which score begins no further batch: what is left waits.
-ONCE = 30.0
+DELIVERY_SECONDS = 30.0
 
 
-def configured(settings: Settings, flags: Sequence[str] | None) -> list[Route]:
+def load_routes(settings: Settings, flags: Sequence[str] | None) -> list[Route]:
     """The sinks of the settings and flags. Raises SettingsError."""
-    return routes(settings.sinks, flags or (), registry.sinks(), registry.formats())
+    return build_routes(settings.sinks, flags or (), registry.sinks(), registry.formats())
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class AlertDelivery:
     """The way out of a detecting command: nothing at all where no sink is configured."""
 
     folder: Path
     routes: list[Route]
 
     @classmethod
-    def of(
+    def from_options(
         cls, settings: Settings, flags: Sequence[str] | None, folder: Path | None, ledger: Path
-    ) -> Outlet:
+    ) -> AlertDelivery:
         """Checked before the work. Raises SettingsError, InputError and OutboxError."""
-        made = cls(folder or ledger.absolute().parent / OUTBOX, configured(settings, flags))
+        made = cls(folder or ledger.absolute().parent / OUTBOX, load_routes(settings, flags))
         if made.routes:
-            options.demand_writable(made.folder, "--outbox")
+            options.check_writable(made.folder, "--outbox")
             with Outbox.open(made.folder):
                 pass
         return made
@@ -76,27 +76,29 @@ class Outlet:
     def send(self) -> None:
         """Tries delivery once and says what became of it."""
         if self.routes:
-            say(deliver(self.folder, self.routes, Patience(ONCE)), self.folder)
+            print_reports(
+                deliver(self.folder, self.routes, DeliveryTimeout(DELIVERY_SECONDS)), self.folder
+            )
 
 
-def say(reports: Sequence[Report] | None, folder: Path) -> bool:
+def print_reports(reports: Sequence[Report] | None, folder: Path) -> bool:
     """One line for each sink; whether all that was for them is delivered."""
     if reports is None:
         console.say(f"another process delivers from {folder}; what is new is for it to send")
         return False
     for report in reports:
-        console.say(f"{report.name}: {_words(report, folder)}")
+        console.say(f"{report.name}: {_report_text(report, folder)}")
     return not any(report.waiting or report.aside for report in reports)
 
 
-def _words(report: Report, folder: Path) -> str:
+def _report_text(report: Report, folder: Path) -> str:
     there = "" if folder.absolute() == OUTBOX.absolute() else f" --outbox {folder}"
-    done = f"{counted(report.delivered, 'alert')} delivered"
+    done = f"{quantity(report.delivered, 'alert')} delivered"
     if report.waiting:
         at = datetime.fromtimestamp(report.next_try, UTC)
         when = f", next try from {at:%Y-%m-%d %H:%M:%S} UTC" if report.next_try else ""
-        done += f", {counted(report.waiting, 'alert')} waiting{when} (detector deliver{there})"
+        done += f", {quantity(report.waiting, 'alert')} waiting{when} (detector deliver{there})"
     if report.aside:
-        aside = counted(report.aside, "alert")
-        done += f", {aside} set aside (detector outbox list{there})"
+        aside = quantity(report.aside, "alert")
+        done += f", {aside} dead letters (detector outbox list{there})"
     return f"{done}: {report.words}" if report.words else done

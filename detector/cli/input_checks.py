@@ -11,10 +11,10 @@ from detector.core.settings import Settings
 from detector.features import peer_groups
 from detector.ledger.store import FILE_NAME
 from detector.model.model import Model
-from detector.readers.object_store import names_store
+from detector.readers.object_store import is_store_url
 
 
-def look(
+def check_against_model(
     learned: Model,
     rules: Settings,
     directory: Path | None,
@@ -26,7 +26,7 @@ def look(
 
     Raises SettingsError where the model's days are others.
     """
-    _look_at_logs(followed, warn)
+    _check_logs(followed, warn)
     was = learned.settings
     if rules.timezone != was.timezone:
         raise SettingsError(
@@ -40,9 +40,9 @@ def look(
             f"times without a zone are taken for those of {rules.log_timezone}, in training for "
             f"those of {was.log_timezone}: the hours of all accounts may be off; set log_timezone"
         )
-    if directory is None and had_directory(learned):
+    if directory is None and has_directory_groups(learned):
         warn(
-            "the model was trained with a directory, and none is named: accounts are held against "
+            "the model was trained with a directory, and none is named: accounts are compared with "
             "groups as they were then; name it with --directory, or directory in the settings"
         )
     if not (ledger / FILE_NAME).exists():
@@ -53,21 +53,21 @@ def look(
         )
 
 
-def _look_at_logs(logs: Sequence[str], warn: Callable[[str], object]) -> None:
+def _check_logs(logs: Sequence[str], warn: Callable[[str], object]) -> None:
     """Says which of the files and folders to be followed are not there."""
     for log in logs:
-        if names_store(log) or any(char in log for char in "*?["):
+        if is_store_url(log) or any(char in log for char in "*?["):
             continue
         if not Path(log).exists():
             warn(f"{log}: nothing is there yet; it is followed once it is, if it is not mistyped")
 
 
-def had_directory(learned: Model) -> bool:
+def has_directory_groups(learned: Model) -> bool:
     """Whether a model's groups are those of a directory, and not by what accounts use."""
-    names = learned.learned.groups["group"].unique()
+    names = learned.baselines.groups["group"].unique()
     by_use = (
         names.str.starts_with("mostly ")
         | names.str.starts_with("by ")
-        | (names == peer_groups.REST)
+        | (names == peer_groups.OTHER_GROUP)
     )
     return not bool(by_use.all())

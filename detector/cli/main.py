@@ -13,7 +13,7 @@ from typing import Final
 ALLOCATOR: Final = ("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
 
 
-def lean() -> None:
+def configure_allocator() -> None:
     """For what runs for months: polars gives back what it frees. Of no use once it is loaded."""
     os.environ.setdefault(*ALLOCATOR)
 
@@ -21,7 +21,7 @@ def lean() -> None:
 def run() -> None:
     """The command ``detector``."""
     if sys.argv[1:2] == ["watch"]:
-        lean()
+        configure_allocator()
         # Who asks a watcher to read its settings anew must not end one that is about to read them.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from detector.cli.app import run as command

@@ -16,7 +16,9 @@ from detector.core.settings import Settings
 from detector.delivery.format import Format
 
 
-def _of_settings(context: typer.Context, option: typer.CallbackParam, value: Path) -> Path:
+def _default_from_settings(
+    context: typer.Context, option: typer.CallbackParam, value: Path
+) -> Path:
     """An option that was not given is as the settings say, where they say it."""
     source = context.get_parameter_source(str(option.name))
     if source is not None and source.name != "DEFAULT":
@@ -38,17 +40,19 @@ DirectoryFile: TypeAlias = Annotated[
     typer.Option(
         "--directory",
         help="CSV of accounts: account, group, role, kind, hired.",
-        callback=_of_settings,
+        callback=_default_from_settings,
     ),
 ]
 LedgerFolder: TypeAlias = Annotated[
     Path,
     typer.Option(
-        "--ledger", help="Folder of the ledger: what is kept of the logs.", callback=_of_settings
+        "--ledger",
+        help="Folder of the ledger: what is kept of the logs.",
+        callback=_default_from_settings,
     ),
 ]
 ModelFolder: TypeAlias = Annotated[
-    Path, typer.Option("--model", help="Folder of the model.", callback=_of_settings)
+    Path, typer.Option("--model", help="Folder of the model.", callback=_default_from_settings)
 ]
 SettingsFile: TypeAlias = Annotated[
     Path | None,
@@ -70,7 +74,7 @@ FormatName: TypeAlias = Annotated[
         help="Shape of alerts.ndjson: ocsf (the default), ecs, native, or an older ocsf.",
     ),
 ]
-Json: TypeAlias = Annotated[
+JsonFlag: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout, for machines.")
 ]
 
@@ -78,7 +82,7 @@ LEDGER = Path("ledger")
 MODEL = Path("model")
 
 
-def demand_writable(folder: Path, flag: str) -> None:
+def check_writable(folder: Path, flag: str) -> None:
     """Raises InputError where ``folder`` cannot be made or written: before the work, not after."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
@@ -104,7 +108,7 @@ def file_format(name: str | None, settings: Settings) -> Format:
     return known[wanted]
 
 
-def settings_of(
+def load_settings(
     path: Path | None, alerts_per_day: float | None = None, base: Settings | None = None
 ) -> Settings:
     """The settings file over ``base``, with the flags over both. Raises SettingsError.
@@ -113,10 +117,10 @@ def settings_of(
     """
     settings = settings_file.load(path, base)
     if settings.readable_by != "owner":  # to which the command begins
-        os.umask(settings_file.READERS[settings.readable_by])
+        os.umask(settings_file.READER_UMASKS[settings.readable_by])
     if alerts_per_day is None:
         return settings
-    if not 0 < alerts_per_day < settings_file.MOST_ALERTS:
+    if not 0 < alerts_per_day < settings_file.MAX_ALERTS_PER_DAY:
         raise SettingsError(
             f"{alerts_per_day!r} must be a positive number", where="--alerts-per-day"
         )

@@ -14,11 +14,11 @@ from typing import Final
 
 #: What Linux's renameat2 is told: the working folder for both names, and to exchange them
 #: (renameat2(2)).
-_HERE: Final = -100
-_EXCHANGE: Final = 2
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
 
 #: Files whose way to the disk is waited for at once: a disk writes many in the time of one.
-AT_ONCE: Final = 16
+SYNC_THREADS: Final = 16
 
 
 def sync(path: Path) -> None:
@@ -34,11 +34,11 @@ def sync_all(files: Iterable[Path]) -> None:
     """Waits until files, their folders' names and those of the folders above are on disk."""
     made = set(files)
     folders = {folder for path in made for folder in (path.parent, path.parent.parent)}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
         list(pool.map(sync, [*made, *folders]))
 
 
-def write(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """A whole file, or the one that was there before: never half of one."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -51,7 +51,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def appending(path: Path) -> Iterator[int]:
+def open_locked_append(path: Path) -> Iterator[int]:
     """The file's handle, for its owner alone, at its end, held against other processes.
 
     When this is left without an error, the file's name is on disk; its data the caller syncs.
@@ -79,7 +79,7 @@ def replace_folder(fresh: Path, path: Path) -> None:
     In one step where the system can exchange two names. Elsewhere the old one is called
     ``.old`` for a moment, where ``standing`` finds it. Raises OSError.
     """
-    old = _old(path)
+    old = _backup_path(path)
     if not path.exists():
         fresh.rename(path)
     elif exchange(fresh, path):
@@ -97,12 +97,12 @@ def replace_folder(fresh: Path, path: Path) -> None:
     sync(path.parent)
 
 
-def standing(path: Path) -> Path:
+def current_folder(path: Path) -> Path:
     """Where the folder ``path`` is to be read: the old one, while it is being replaced."""
-    return path if path.exists() or not _old(path).exists() else _old(path)
+    return path if path.exists() or not _backup_path(path).exists() else _backup_path(path)
 
 
-def _old(path: Path) -> Path:
+def _backup_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.old")
 
 
@@ -112,4 +112,4 @@ def exchange(one: Path, other: Path) -> bool:
     if rename is None:
         return False
     names = (os.fsencode(one), os.fsencode(other))
-    return int(rename(_HERE, names[0], _HERE, names[1], _EXCHANGE)) == 0
+    return int(rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)) == 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def readable(path: str | Path) -> str:
+def path_text(path: str | Path) -> str:
     r"""A file's name as text; bytes in it that are no UTF-8 stand as ``\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -17,13 +17,13 @@ def count(value: float | None) -> str:
     return "unknown" if value is None else f"{round(value):,}"
 
 
-def counted(value: float | None, noun: str) -> str:
+def quantity(value: float | None, noun: str) -> str:
     """A count with its noun, of which the plural takes an s: 1 record, 2 records."""
     number = count(value)
     return f"{number} {noun}" if number == "1" else f"{number} {noun}s"
 
 
-def share(value: float) -> str:
+def percentage(value: float) -> str:
     """A share in per cent; what is not nothing, or not all, is never rounded to it."""
     if 0 < value < 0.001:
         return "under 0.1%"
@@ -32,7 +32,7 @@ def share(value: float) -> str:
     return f"{value:.1%}"
 
 
-def names(values: Sequence[str] | None, most: int = 3) -> str:
+def name_list(values: Sequence[str] | None, most: int = 3) -> str:
     """Some names in a row, the first few of many."""
     shown = list(values or [])
     return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")

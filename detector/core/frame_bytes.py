@@ -8,23 +8,23 @@ import io
 import polars as pl
 
 
-def packed(frame: pl.DataFrame) -> bytes:
+def encode(frame: pl.DataFrame) -> bytes:
     """The frame as Arrow IPC."""
     out = io.BytesIO()
     frame.write_ipc(out, compression="zstd")
     return out.getvalue()
 
 
-def unpacked(data: bytes) -> pl.DataFrame:
+def decode(data: bytes) -> pl.DataFrame:
     """What ``packed`` made. Raises polars' errors, or ValueError, on anything else."""
     return pl.read_ipc(io.BytesIO(data))
 
 
-def text_of(frame: pl.DataFrame) -> str:
+def encode_text(frame: pl.DataFrame) -> str:
     """The frame as text."""
-    return base64.b64encode(packed(frame)).decode()
+    return base64.b64encode(encode(frame)).decode()
 
 
-def frame_of(text: str) -> pl.DataFrame:
+def decode_text(text: str) -> pl.DataFrame:
     """What ``text_of`` made."""
-    return unpacked(base64.b64decode(text))
+    return decode(base64.b64decode(text))

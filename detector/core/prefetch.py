@@ -10,7 +10,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], most: int = 1) -> Iterator[Item]:
+def read_ahead(items: Iterator[Item], most: int = 1) -> Iterator[Item]:
     """``items``, none of which may be None, of which up to ``most`` are made in advance, in a
     thread of their own. What they raise is raised where it would have been.
     """

@@ -40,7 +40,7 @@ ACTIONS: Final = ("read", "write", "export", "schema", "login", "other")
 
 #: Actions that return records. A login or a schema change has no row count to miss, and a
 #: write is not a reading of records, so only these can be of unknown size.
-READING: Final = ("read", "export")
+READ_ACTIONS: Final = ("read", "export")
 
 #: A line of a log that could not become an event. ``line`` counts from 1; for Parquet it is
 #: the row.
@@ -56,7 +56,7 @@ REJECTS: Final[Schema] = {
 #: or more, and their part of ``log_rows``: a look at one record says nothing of how long lists are.
 #: ``unknown_rows`` counts statements whose row count the log does not give.
 #: ``minutes`` has bit k set where a statement was made in minute k of the hour: parts merge by or.
-HOURS: Final[Schema] = {
+HOURLY_SUMS: Final[Schema] = {
     "hour": TIMESTAMP,
     "account": pl.String(),
     "action": pl.String(),
@@ -75,7 +75,7 @@ HOURS: Final[Schema] = {
 #: What each account touched on each day (of the ledger's time zone), one row per value of each
 #: dimension. Of subjects a sample is kept (``ledger.sketch``), and only when each was first read:
 #: their statements and rows are 0.
-TOUCHED: Final[Schema] = {
+TOUCHED_VALUES: Final[Schema] = {
     "day": pl.Date(),
     "account": pl.String(),
     "dimension": pl.String(),
@@ -106,7 +106,7 @@ SCORES: Final[Schema] = {
 #: What ``drill`` writes: one row per staged campaign. ``records`` are those taken on the stage,
 #: ``exposure`` the share of them out before the first alert (1 if there was none), ``days`` from
 #: the first act to the first alert, ``found_by`` the kind of entity that alert was on.
-DRILL: Final[Schema] = {
+DRILL_RESULTS: Final[Schema] = {
     "campaign": pl.String(),
     "kind": pl.String(),
     "entity_kinds": pl.List(pl.String()),

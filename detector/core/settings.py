@@ -22,17 +22,17 @@ from detector.core.schema import EVENTS
 
 FILE_NAME = "detector.toml"
 #: A budget beyond this is a slip of the pen.
-MOST_ALERTS = 1e6
-MOST_RECORDS = 2**53
+MAX_ALERTS_PER_DAY = 1e6
+MAX_RECORDS = 2**53
 #: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
-VARIABLE = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
-SECRET = re.compile(r"[0-9A-Fa-f]{32,}")
+VARIABLE_PATTERN = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
+HEX_KEY_PATTERN = re.compile(r"[0-9A-Fa-f]{32,}")
 #: What timestamp_format may say besides a format: which comes first where it could be either.
 TIME_ORDERS = ("day-first", "month-first")
 #: What [identity] may say.
-IDENTITY = ("accounts", "application", "comment", "session", "role")
+IDENTITY_KEYS = ("accounts", "application", "comment", "session", "role")
 #: What [health] may say, with its defaults: shares from 0 to 1, and whole numbers.
-HEALTH = {
+HEALTH_DEFAULTS = {
     "most_rejects": 0.05,
     "most_new_accounts": 0.2,
     "most_unknown": 0.2,
@@ -42,13 +42,13 @@ HEALTH = {
 #: The whole numbers among them, each with the least and the most that it may be.
 WHOLE_HEALTH = {"exit_status": (0, 255), "new_accounts_judged": (1, 10_000_000)}
 #: What readable_by may say, and the permissions that are withheld then (umask(2)).
-READERS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
+READER_UMASKS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
 #: What grew a hundredfold is not what was accepted.
-MOST_GROWTH = 100.0
+MAX_EXPECTED_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Impact:
+class ImpactBounds:
     """Bounds in records: ``medium``, ``high`` and ``critical`` are records out from which an alert
     has that severity, ``records_a_day`` the records of a day that fire whatever history says. None
     takes the default, which follows the organisation's own volumes.
@@ -106,16 +106,16 @@ class Settings:
     expected_growth: float = 2.0
     planned_work: str | None = None
     identity: dict[str, Any] = field(default_factory=dict)
-    impact: Impact = field(default_factory=Impact)
+    impact: ImpactBounds = field(default_factory=ImpactBounds)
     health: dict[str, float] = field(default_factory=dict)
     directory: str | None = None
     ledger: str | None = None
     model: str | None = None
     readable_by: str = "owner"
 
-    def limit(self, name: str) -> float:
+    def health_limit(self, name: str) -> float:
         """What [health] says of ``name``, or its default."""
-        return self.health.get(name, HEALTH[name])
+        return self.health.get(name, HEALTH_DEFAULTS[name])
 
 
 def load(path: Path | None = None, base: Settings | None = None) -> Settings:
@@ -153,7 +153,7 @@ def from_mapping(
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
     if "impact" in values:
-        values["impact"] = _impact(values["impact"], where)
+        values["impact"] = _parse_impact(values["impact"], where)
     settings = replace(base or Settings(), **values)
     _validate(settings, where)
     return settings
@@ -175,9 +175,9 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
-    _validate_times(settings, where)
+    _validate_timestamp_format(settings, where)
     for name, low, high in (
-        ("minimum_records", 0, MOST_RECORDS),
+        ("minimum_records", 0, MAX_RECORDS),
         ("seed", 0, 2**32 - 1),
     ):
         value = getattr(settings, name)
@@ -188,14 +188,15 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
         refuse("workdays must be a list of numbers from 1 (Monday) to 7 (Sunday)")
     _validate_holidays(settings, where)
     budget = settings.alerts_per_day
-    if budget is not None and not (type(budget) in {int, float} and 0 < budget < MOST_ALERTS):
+    most = MAX_ALERTS_PER_DAY
+    if budget is not None and not (type(budget) in {int, float} and 0 < budget < most):
         refuse(f"alerts_per_day = {budget!r} must be a positive number")
     if not isinstance(settings.format, str) or not settings.format:
         refuse(f"format = {settings.format!r} must be the name of a format", 'such as "ocsf"')
     _validate_tables(settings, where)
     _validate_sinks(settings, where)
     _validate_pseudonyms(settings, where)
-    _validate_expected(settings, where)
+    _validate_suppression(settings, where)
     _validate_identity(settings, where)
     _validate_health(settings, where)
     _validate_paths(settings, where)
@@ -203,8 +204,8 @@ def _validate(settings: Settings, where: str | Path | None) -> None:
 
 def _validate_paths(settings: Settings, where: str | Path | None) -> None:
     """Those that stand for options, and who may read what is written. Raises SettingsError."""
-    if not isinstance(settings.readable_by, str) or settings.readable_by not in READERS:
-        hint = f"it is one of {', '.join(READERS)}"
+    if not isinstance(settings.readable_by, str) or settings.readable_by not in READER_UMASKS:
+        hint = f"it is one of {', '.join(READER_UMASKS)}"
         raise SettingsError(f"readable_by = {settings.readable_by!r}", where=where, hint=hint)
     for name in ("directory", "ledger", "model"):
         path = getattr(settings, name)
@@ -213,23 +214,23 @@ def _validate_paths(settings: Settings, where: str | Path | None) -> None:
             raise SettingsError(f"{name} must be a path", where=where, hint=hint)
 
 
-def _impact(table: object, where: str | Path | None) -> Impact:
+def _parse_impact(table: object, where: str | Path | None) -> ImpactBounds:
     """From ``[impact]``; a bound that is None is not set. Raises SettingsError."""
 
     def refuse(what: str, hint: str = "") -> SettingsError:
         return SettingsError(f"[impact] {what}", where=where, hint=hint)
 
-    if isinstance(table, Impact):
+    if isinstance(table, ImpactBounds):
         return table
     if not isinstance(table, dict):
         raise refuse("must be a table", "such as [impact] and, below it, critical = 100_000")
-    known = [item.name for item in fields(Impact)]
+    known = [item.name for item in fields(ImpactBounds)]
     for name, value in table.items():
         if name not in known:
             raise refuse(f"has no setting {name!r}", f"known are {', '.join(known)}")
-        if value is not None and not (type(value) is int and 1 <= value <= MOST_RECORDS):
+        if value is not None and not (type(value) is int and 1 <= value <= MAX_RECORDS):
             raise refuse(f"{name} = {value!r} must be a whole number of records from 1")
-    made = Impact(**table)
+    made = ImpactBounds(**table)
     bounds = [each for each in (made.medium, made.high, made.critical) if each is not None]
     if bounds != sorted(bounds):
         raise refuse("bounds must rise: medium, high, critical")
@@ -243,7 +244,7 @@ def _validate_holidays(settings: Settings, where: str | Path | None) -> None:
         hint = 'such as "FR", or with a region, "DE-BY"'
         raise SettingsError(f"holidays = {code!r} must name a country", where=where, hint=hint)
     try:
-        public_holidays.among(code, [date(2024, 1, 1)])
+        public_holidays.holidays_among(code, [date(2024, 1, 1)])
     except SettingsError as error:
         raise SettingsError(error.what, where=where, hint=error.hint) from None
 
@@ -265,10 +266,14 @@ def _validate_pseudonyms(settings: Settings, where: str | Path | None) -> None:
     file, variable = settings.pseudonym_key_file, settings.pseudonym_key_env
     if not isinstance(settings.pseudonyms, bool):
         refuse("pseudonyms must be true or false", "the key has settings of its own")
-    if variable is not None and not (isinstance(variable, str) and VARIABLE.fullmatch(variable)):
+    if variable is not None and not (
+        isinstance(variable, str) and VARIABLE_PATTERN.fullmatch(variable)
+    ):
         hint = "such as DETECTOR_PSEUDONYM_KEY; the key itself belongs in no settings file"
         refuse("pseudonym_key_env must name a variable", hint)
-    if file is not None and not (isinstance(file, str) and file and not SECRET.fullmatch(file)):
+    if file is not None and not (
+        isinstance(file, str) and file and not HEX_KEY_PATTERN.fullmatch(file)
+    ):
         hint = "such as /etc/detector/pseudonyms.key; the key itself belongs in no settings file"
         refuse("pseudonym_key_file must name a file", hint)
     if settings.pseudonyms and file is None and variable is None:
@@ -278,7 +283,7 @@ def _validate_pseudonyms(settings: Settings, where: str | Path | None) -> None:
         refuse("reveal_audit must name a file", "such as /var/log/detector/reveal-audit.ndjson")
 
 
-def _validate_expected(settings: Settings, where: str | Path | None) -> None:
+def _validate_suppression(settings: Settings, where: str | Path | None) -> None:
     """What the settings say of expected alerts. Raises SettingsError."""
     path = settings.allow_list
     if path is not None and not (isinstance(path, str) and path):
@@ -289,8 +294,8 @@ def _validate_expected(settings: Settings, where: str | Path | None) -> None:
         hint = 'such as "planned.ics"'
         raise SettingsError("planned_work must be the path of a file", where=where, hint=hint)
     growth = settings.expected_growth
-    if type(growth) not in {int, float} or not 1 <= growth <= MOST_GROWTH:
-        what = f"expected_growth = {growth!r} must be a number from 1 to {MOST_GROWTH:g}"
+    if type(growth) not in {int, float} or not 1 <= growth <= MAX_EXPECTED_GROWTH:
+        what = f"expected_growth = {growth!r} must be a number from 1 to {MAX_EXPECTED_GROWTH:g}"
         raise SettingsError(what, where=where)
 
 
@@ -301,7 +306,7 @@ def _validate_tables(settings: Settings, where: str | Path | None) -> None:
         raise SettingsError("[tables] must map objects to their records", where=where, hint=hint)
     for name, size in settings.tables.items():
         # Without quotes, TOML takes public.person for a table within a table.
-        if not name or type(size) is not int or not 1 <= size <= MOST_RECORDS:
+        if not name or type(size) is not int or not 1 <= size <= MAX_RECORDS:
             what = f"[tables] gives {name!r} the size {size!r}, which is no number of records"
             raise SettingsError(what, where=where, hint=hint)
     names = settings.sensitive
@@ -320,16 +325,14 @@ def _validate_identity(settings: Settings, where: str | Path | None) -> None:
     rules = settings.identity
     if not isinstance(rules, dict):
         refuse("must be a table", 'such as [identity] and, below it, accounts = ["app"]')
-    unknown = next((name for name in rules if name not in IDENTITY), None)
+    unknown = next((name for name in rules if name not in IDENTITY_KEYS), None)
     if unknown is not None:
-        refuse(f"has no setting {unknown!r}", f"known are {', '.join(IDENTITY)}")
+        refuse(f"has no setting {unknown!r}", f"known are {', '.join(IDENTITY_KEYS)}")
     accounts = rules.get("accounts", [])
     if not isinstance(accounts, list) or not all(isinstance(name, str) for name in accounts):
         refuse("accounts must be a list of names", 'such as ["app_rw"]')
     if rules and not (accounts and len(rules) > 1):
-        refuse(
-            "needs accounts, and a rule", 'such as accounts = ["app_rw"] and session = "app.user"'
-        )
+        refuse("needs accounts, and a rule", 'as accounts = ["app_rw"] and session = "app.user"')
     for name in ("application", "comment"):
         if name in rules and not _has_group(rules[name]):
             what = f"{name} must be a regular expression with a group that is the person"
@@ -340,7 +343,7 @@ def _validate_identity(settings: Settings, where: str | Path | None) -> None:
         refuse("role must be true or false", "whether SET ROLE names a person")
 
 
-def _validate_times(settings: Settings, where: str | Path | None) -> None:
+def _validate_timestamp_format(settings: Settings, where: str | Path | None) -> None:
     """That times can be read by ``timestamp_format``. Raises SettingsError."""
     wanted = settings.timestamp_format
     if wanted is not None and wanted not in TIME_ORDERS and not _is_time_format(wanted):
@@ -374,9 +377,9 @@ def _validate_health(settings: Settings, where: str | Path | None) -> None:
         hint = "such as [health] and, below it, most_rejects = 0.05"
         raise SettingsError("[health] must be a table", where=where, hint=hint)
     for name, value in settings.health.items():
-        if name not in HEALTH:
-            what, hint = f"[health] has no setting {name!r}", f"known are {', '.join(HEALTH)}"
-            raise SettingsError(what, where=where, hint=hint)
+        if name not in HEALTH_DEFAULTS:
+            hint = f"known are {', '.join(HEALTH_DEFAULTS)}"
+            raise SettingsError(f"[health] has no setting {name!r}", where=where, hint=hint)
         low, high = WHOLE_HEALTH.get(name, (0, 1))
         kinds = {int} if name in WHOLE_HEALTH else {int, float}
         if type(value) not in kinds or not low <= value <= high:

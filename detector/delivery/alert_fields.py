@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
-from detector.alerts.severity import LADDER
+from detector.alerts.severity import SEVERITY_ORDER
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 PRODUCT: Final = "detector"
@@ -30,9 +30,9 @@ _TITLES: Final = {
     LOG: "Not judged: log",
 }
 #: What a title begins with, by what the message is of its episode.
-_BEFORE: Final = {CREATE: "", UPDATE: "Update: ", CLOSE: "Ended: "}
+_TITLE_PREFIXES: Final = {CREATE: "", UPDATE: "Update: ", CLOSE: "Ended: "}
 #: A name in a title is cut there; its own field has it whole.
-_IN_TITLE: Final = 100
+_MAX_TITLE_NAME: Final = 100
 
 
 def rule_id(alert: Alert) -> str:
@@ -48,11 +48,11 @@ def rule_name(alert: Alert) -> str:
 def title(alert: Alert) -> str:
     """What and who."""
     name = alert["entity"]
-    shown = name if len(name) <= _IN_TITLE else f"{name[:_IN_TITLE]}..."
-    return f"{_BEFORE[alert['activity']]}{_TITLES[alert['entity_kind']]} {shown}"
+    shown = name if len(name) <= _MAX_TITLE_NAME else f"{name[:_MAX_TITLE_NAME]}..."
+    return f"{_TITLE_PREFIXES[alert['activity']]}{_TITLES[alert['entity_kind']]} {shown}"
 
 
-def why(alert: Alert) -> str:
+def reason_text(alert: Alert) -> str:
     """The reasons in one line."""
     return "; ".join(alert["reasons"])
 
@@ -63,10 +63,10 @@ def risk(alert: Alert) -> int:
     The upper end of a quarter is an alert whose odds are a thousand times longer than it takes.
     """
     beyond = min(max(float(alert["surprise"] - alert["threshold"]), 0.0), 3.0) / 3.0
-    return 25 * LADDER.index(alert["severity"]) + round(24 * beyond)
+    return 25 * SEVERITY_ORDER.index(alert["severity"]) + round(24 * beyond)
 
 
-def moment(alert: Alert) -> datetime:
+def fire_time(alert: Alert) -> datetime:
     """When it rang."""
     return datetime.fromisoformat(alert["time"])
 
@@ -77,15 +77,15 @@ def first_seen(alert: Alert) -> datetime:
     An alert names days of the organisation's time zone but not the zone: midnight is UTC's.
     """
     since = datetime.fromisoformat(alert["since"]).replace(tzinfo=UTC)
-    return min(since, moment(alert) - timedelta(hours=1))
+    return min(since, fire_time(alert) - timedelta(hours=1))
 
 
-def millis(time: datetime) -> int:
+def epoch_millis(time: datetime) -> int:
     """Milliseconds since 1970."""
     return round(time.timestamp()) * 1000
 
 
-def address_of(text: str) -> str | None:
+def parse_ip(text: str) -> str | None:
     """``text`` as an IP address without a zone, in its usual writing; None where it is none."""
     try:
         found = ipaddress.ip_address(text)
@@ -116,9 +116,9 @@ def objects(alert: Alert) -> list[str]:
 
 def _names(alert: Alert, kind: str, key: str) -> list[str]:
     own = [alert["entity"]] if alert["entity_kind"] == kind else []
-    return distinct([*own, *(each["name"] for each in alert[key])])
+    return deduplicate([*own, *(each["name"] for each in alert[key])])
 
 
-def distinct(names: Iterable[str]) -> list[str]:
+def deduplicate(names: Iterable[str]) -> list[str]:
     """Each once, in order."""
     return list(dict.fromkeys(names))

@@ -25,21 +25,21 @@ TACTICS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class AttackEntry:
     """An id and a name of the framework, and its page."""
 
     id: str
     name: str
-    page: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
     """A technique an alert shows. ``tactic`` is None for one this version does not know."""
 
-    technique: Named
-    sub_technique: Named | None = None
-    tactic: Named | None = None
+    technique: AttackEntry
+    sub_technique: AttackEntry | None = None
+    tactic: AttackEntry | None = None
 
 
 def attacks(alert: Alert) -> list[Attack]:
@@ -55,9 +55,11 @@ def _attack(own: str, name: str) -> Attack:
     tactic = None
     if parent in TACTICS:
         tactic_id, tactic_name = TACTICS[parent]
-        tactic = Named(tactic_id, tactic_name, f"https://attack.mitre.org/tactics/{tactic_id}/")
+        tactic = AttackEntry(
+            tactic_id, tactic_name, f"https://attack.mitre.org/tactics/{tactic_id}/"
+        )
     return Attack(
-        Named(parent, above, page),
-        Named(own, below or name, f"{page}{sub}/") if sub else None,
+        AttackEntry(parent, above, page),
+        AttackEntry(own, below or name, f"{page}{sub}/") if sub else None,
         tactic,
     )

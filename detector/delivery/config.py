@@ -10,23 +10,23 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
-from detector.alerts.severity import LADDER
+from detector.alerts.severity import SEVERITY_ORDER
 from detector.core.errors import SettingsError
 
 MIB: Final = 1 << 20
 #: Settings that every sink has; each sink names its others.
-COMMON: Final = frozenset(
+COMMON_KEYS: Final = frozenset(
     {"url", "name", "format", "minimum_severity", "batch", "refusals", "timeout"}
 )
 #: Keys of the settings that are no good names here.
-KEYS: Final = {"from": "sender", "to": "recipients"}
-MOST_BATCH: Final = 10_000
-MOST_SECONDS: Final = 3600
-MOST_BYTES: Final = 2**53
+FIELD_BY_KEY: Final = {"from": "sender", "to": "recipients"}
+MAX_BATCH: Final = 10_000
+MAX_SECONDS: Final = 3600
+MAX_BYTES: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class SinkConfig:
     """What a sink is told; empty or 0 means its own default. See docs/sinks.md.
 
     ``refusals`` is how often an alert is refused before it is set aside, ``timeout`` the seconds
@@ -79,7 +79,7 @@ class Target:
         return urlsplit(self.url).port or default
 
     @property
-    def loopback(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether nothing leaves this machine."""
         try:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
@@ -87,9 +87,9 @@ class Target:
             return False
 
 
-def target(table: Mapping[str, Any], where: str) -> Target:
+def parse_table(table: Mapping[str, Any], where: str) -> SinkConfig:
     """From a table of ``[[sinks]]``. Raises SettingsError; ``where`` never holds a secret."""
-    known = {KEYS_OF.get(item.name, item.name): item for item in fields(Target)}
+    known = {KEY_BY_FIELD.get(item.name, item.name): item for item in fields(SinkConfig)}
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -101,19 +101,19 @@ def target(table: Mapping[str, Any], where: str) -> Target:
         if key == "to":
             value = (value,) if isinstance(value, str) else value  # noqa: PLW2901
             value = tuple(value) if isinstance(value, list) else value  # noqa: PLW2901
-        values[KEYS.get(key, key)] = value
+        values[FIELD_BY_KEY.get(key, key)] = value
     if not isinstance(values.get("url"), str) or "://" not in values["url"]:
         raise SettingsError("a sink needs a url", where=where, hint='such as "file:///var/a.log"')
-    made = Target(**values)
+    made = SinkConfig(**values)
     _check_types(made, where)
     _check_url(made, where)
     return made
 
 
-KEYS_OF: Final = {name: key for key, name in KEYS.items()}
+KEY_BY_FIELD: Final = {name: key for key, name in FIELD_BY_KEY.items()}
 
 
-def of_flag(text: str) -> Target:
+def parse_flag(text: str) -> SinkConfig:
     """From ``--sink URL#key=value&key=value``. Raises SettingsError.
 
     Settings stand in the fragment, which no client ever sends: the query is the receiver's.
@@ -121,12 +121,12 @@ def of_flag(text: str) -> Target:
     url, _, fragment = text.partition("#")
     table: dict[str, Any] = {"url": url}
     for key, value in parse_qsl(fragment, keep_blank_values=True):
-        kind = next((f.type for f in fields(Target) if f.name == key), "str")
-        table[key] = _converted(key, value, str(kind))
-    return target(table, "--sink")
+        kind = next((f.type for f in fields(SinkConfig) if f.name == key), "str")
+        table[key] = _convert(key, value, str(kind))
+    return parse_table(table, "--sink")
 
 
-def _converted(key: str, value: str, kind: str) -> object:
+def _convert(key: str, value: str, kind: str) -> object:
     if key == "to":
         return value.split(",")
     try:
@@ -137,30 +137,30 @@ def _converted(key: str, value: str, kind: str) -> object:
         raise SettingsError(f"{key} = {value!r} makes no sense", where="--sink") from None
 
 
-def _check_types(made: Target, where: str) -> None:
+def _check_types(made: SinkConfig, where: str) -> None:
     def refuse(key: str, what: str) -> None:
-        value = getattr(made, KEYS.get(key, key))
+        value = getattr(made, FIELD_BY_KEY.get(key, key))
         raise SettingsError(f"{key} = {value!r} must be {what}", where=where)
 
     for key, least, most in (
-        ("batch", 0, MOST_BATCH),
+        ("batch", 0, MAX_BATCH),
         ("refusals", 1, 1000),
-        ("rotate_bytes", 0, MOST_BYTES),
+        ("rotate_bytes", 0, MAX_BYTES),
     ):
         value = getattr(made, key)
         if type(value) is not int or not least <= value <= most:
             refuse(key, f"a whole number from {least} to {most:,}")
-    if type(made.timeout) not in {int, float} or not 0 < made.timeout <= MOST_SECONDS:
-        refuse("timeout", f"a number of seconds up to {MOST_SECONDS:,}")
+    if type(made.timeout) not in {int, float} or not 0 < made.timeout <= MAX_SECONDS:
+        refuse("timeout", f"a number of seconds up to {MAX_SECONDS:,}")
     if type(made.rotate_daily) is not bool:
         refuse("rotate_daily", "true or false")
-    if not isinstance(made.recipients, tuple) or not _texts(made.recipients):
+    if not isinstance(made.recipients, tuple) or not _has_only_texts(made.recipients):
         refuse("to", "a list of addresses")
-    for item in fields(Target):
+    for item in fields(SinkConfig):
         if item.type == "str" and not isinstance(getattr(made, item.name), str):
-            refuse(KEYS_OF.get(item.name, item.name), "a text in quotes")
-    if made.minimum_severity not in LADDER:
-        refuse("minimum_severity", f"one of {', '.join(LADDER)}")
+            refuse(KEY_BY_FIELD.get(item.name, item.name), "a text in quotes")
+    if made.minimum_severity not in SEVERITY_ORDER:
+        refuse("minimum_severity", f"one of {', '.join(SEVERITY_ORDER)}")
     if made.token_env and made.token_file:
         what = "token_env and token_file are both set"
         raise SettingsError(what, where=where, hint="keep the secret in one place")
@@ -168,11 +168,11 @@ def _check_types(made: Target, where: str) -> None:
         raise SettingsError("key is set without cert", where=where, hint="name both")
 
 
-def _texts(values: Sequence[object]) -> bool:
+def _has_only_texts(values: Sequence[object]) -> bool:
     return all(isinstance(value, str) and value for value in values)
 
 
-def _check_url(made: Target, where: str) -> None:
+def _check_url(made: SinkConfig, where: str) -> None:
     """No message repeats the URL: it may hold the secret that it should not."""
     try:
         parts = urlsplit(made.url)
@@ -185,7 +185,7 @@ def _check_url(made: Target, where: str) -> None:
         raise SettingsError("a sink's url has a fragment", where=where, hint="give it as settings")
 
 
-def shown(made: Target) -> str:
+def display_name(made: SinkConfig) -> str:
     """The name, or the URL without what only the receiver should see: its path may be a secret."""
     if made.name:
         return made.name

@@ -29,7 +29,7 @@ _UNSAFE = re.compile(f"{_AMBIGUOUS}|[{_HIDDEN}]")
 COMMA = ","
 
 
-def visible(text: str, also: str = "") -> str:
+def escape_hidden(text: str, also: str = "") -> str:
     r"""``text`` on one line, with hidden characters, and those in ``also``, as ``\u001b``.
 
     Reversible: replacing each ``\uXXXX`` and ``\UXXXXXXXX`` by its character, from left to right,
@@ -40,17 +40,17 @@ def visible(text: str, also: str = "") -> str:
     inner = text.lstrip()
     before, inner = text[: len(text) - len(inner)], inner.rstrip()
     after = text[len(before) + len(inner) :]
-    middle = pattern.sub(lambda found: _escaped(found.group()), inner)
-    return _escaped(before) + middle + _escaped(after)
+    middle = pattern.sub(lambda found: _escape(found.group()), inner)
+    return _escape(before) + middle + _escape(after)
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(
         f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}" for char in text
     )
 
 
-def fitted(text: str, most: int, escape: Callable[[str], str] = visible) -> str:
+def fit_text(text: str, most: int, escape: Callable[[str], str] = escape_hidden) -> str:
     """``escape(text)``, of at most ``most`` bytes of UTF-8; what is cut off is counted at its end.
 
     Raises ValueError where ``most`` has no room for the note.
@@ -60,21 +60,21 @@ def fitted(text: str, most: int, escape: Callable[[str], str] = visible) -> str:
     low, high = 0, min(len(text), most)
     while low < high:
         middle = (low + high + 1) // 2
-        if len(_shortened(text, middle, escape).encode()) <= most:
+        if len(_shorten(text, middle, escape).encode()) <= most:
             low = middle
         else:
             high = middle - 1
-    short = _shortened(text, low, escape)
+    short = _shorten(text, low, escape)
     if len(short.encode()) > most:
         raise ValueError(f"{most} bytes have no room for what says that text was cut")
     return short
 
 
-def _shortened(text: str, kept: int, escape: Callable[[str], str]) -> str:
+def _shorten(text: str, kept: int, escape: Callable[[str], str]) -> str:
     return escape(text[:kept]) + f"...({len(text) - kept:,} more)"
 
 
-def listed(names: Iterable[str], most: int, escape: Callable[[str], str] = str) -> str:
+def join_names(names: Iterable[str], most: int, escape: Callable[[str], str] = str) -> str:
     r"""Names between commas, as many as fit ``most`` bytes; a comma in one is ``\u002c``.
 
     ``escape`` is what the format adds on top.
@@ -83,7 +83,7 @@ def listed(names: Iterable[str], most: int, escape: Callable[[str], str] = str) 
     written: list[str] = []
     size = 0
     for name in whole:  # of thousands, no more than fit are looked at
-        written.append(escape(visible(name, also=COMMA)))
+        written.append(escape(escape_hidden(name, also=COMMA)))
         size += len(written[-1].encode()) + len(COMMA)
         if size - len(COMMA) > most:
             break
@@ -99,15 +99,15 @@ def listed(names: Iterable[str], most: int, escape: Callable[[str], str] = str) 
 def json_line(document: Any) -> bytes:
     """One line of JSON, ASCII only. What is no number (an infinity) becomes null."""
     return json.dumps(
-        _finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+        _replace_nonfinite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     ).encode("ascii")
 
 
-def _finite(value: Any) -> Any:
+def _replace_nonfinite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _replace_nonfinite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_replace_nonfinite(each) for each in value]
     return value

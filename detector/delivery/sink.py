@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from detector.alerts.alert import Alert
-from detector.delivery.config import Target
+from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
 
 #: Characters of a server's words that are kept: enough to know what it meant.
-WORDS = 500
+MAX_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +24,28 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivery:
     """The receiver has it. ``words``: what people should know all the same."""
 
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refusal:
     """The receiver will not have this one, in the server's ``words``; others may pass."""
 
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class Deferral:
     """Not now. ``retry_after``: seconds that the server asked for, if it did."""
 
-    words: str
+    message: str
     retry_after: float | None = None
 
 
-Outcome: TypeAlias = Delivered | Refused | Later
+Outcome: TypeAlias = Delivery | Refusal | Deferral
 #: Sends a batch; one outcome for each item, in order.
 Send: TypeAlias = Callable[[Sequence[Item]], list[Outcome]]
 
@@ -55,7 +55,7 @@ class Unreachable(Exception):  # noqa: N818 - what the sink is
 
     def __init__(self, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
-        self.later = Later(words, retry_after)
+        self.later = Deferral(words, retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,16 @@ class Sink:
     name: str
     title: str
     schemes: tuple[str, ...]
-    open: Callable[[Target, Format], AbstractContextManager[Send]]
-    check: Callable[[Target, Format], None]
+    open: Callable[[SinkConfig, Format], AbstractContextManager[Send]]
+    check: Callable[[SinkConfig, Format], None]
     format: str
     keys: frozenset[str] = frozenset()
-    in_clear: frozenset[str] = frozenset()
+    plaintext_schemes: frozenset[str] = frozenset()
     batch: int = 100
-    apart: bool = False
-    needs: str = ""
+    has_item_outcomes: bool = False
+    required_module: str = ""
 
 
-def all_of(items: Sequence[Item], outcome: Outcome) -> list[Outcome]:
+def repeat_outcome(items: Sequence[Item], outcome: Outcome) -> list[Outcome]:
     """The same outcome for each."""
     return [outcome] * len(items)

@@ -26,34 +26,34 @@ _SEVERITIES: Final = {"critical": 2, "high": 3, "medium": 4, "low": 5}
 MESSAGE_ID: Final = "alert"
 NIL: Final = "-"
 #: 6.2.4: a host name of at most 255 printable ASCII characters.
-_NO_HOST: Final = re.compile(r"[^!-~]")
-_LONGEST_HOST: Final = 255
+_INVALID_HOST_CHARS: Final = re.compile(r"[^!-~]")
+_MAX_HOST_LENGTH: Final = 255
 
 
 @cache
-def this_host() -> str:
+def local_host_name() -> str:
     """The name of this machine, as the header takes it."""
-    return host_name(socket.gethostname())
+    return sanitize_host(socket.gethostname())
 
 
-def host_name(name: str) -> str:
+def sanitize_host(name: str) -> str:
     """``name`` with what a header cannot hold replaced by a hyphen; ``-`` where it is empty."""
-    return _NO_HOST.sub("-", name)[:_LONGEST_HOST] or NIL
+    return _INVALID_HOST_CHARS.sub("-", name)[:_MAX_HOST_LENGTH] or NIL
 
 
-def header(alert: Alert, facility: str = FACILITY, host: str | None = None) -> str:
+def format_header(alert: Alert, facility: str = FACILITY, host: str | None = None) -> str:
     """All before the structured data: priority, version, time, host, program, message id.
 
     The time is that of the alert, so that the same alert gives the same bytes. ``facility`` is one
     of FACILITIES, ``host`` this machine's name when not given.
     """
     priority = FACILITIES[facility] * 8 + _SEVERITIES[alert["severity"]]
-    sender = this_host() if host is None else host_name(host)
-    at = alert_fields.moment(alert).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    sender = local_host_name() if host is None else sanitize_host(host)
+    at = alert_fields.fire_time(alert).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return f"<{priority}>1 {at} {sender} {alert_fields.PRODUCT} {NIL} {MESSAGE_ID}"
 
 
-def framed(
+def wrap_record(
     payload: bytes, alert: Alert, facility: str = FACILITY, host: str | None = None
 ) -> bytes:
     """A record of another format as the message of a syslog line, without structured data.
@@ -61,4 +61,4 @@ def framed(
     No byte order mark before it: receivers look for ``CEF:`` and ``LEEF:`` there, and MSG-ANY
     needs none (6.4).
     """
-    return f"{header(alert, facility, host)} {NIL} ".encode("ascii") + payload
+    return f"{format_header(alert, facility, host)} {NIL} ".encode("ascii") + payload

@@ -13,8 +13,8 @@ from typing import Final
 
 #: ``tcpi_state`` of a connection that is over (linux/tcp_states.h).
 TCP_CLOSE: Final = 7
-MOMENT: Final = 0.002
-BLOCK: Final = 1 << 16
+POLL_SECONDS: Final = 0.002
+BLOCK_SIZE: Final = 1 << 16
 
 
 def deliver(
@@ -29,19 +29,19 @@ def deliver(
             line.sendall(data)
             _close(line, timeout)
             return
-        tunnel = Tunnel(line, secured, address[0])
+        tunnel = TlsStream(line, secured, address[0])
         tunnel.handshake()
         try:
             tunnel.send(data)
-            tunnel.say_goodbye()
+            tunnel.send_close_notify()
             said = _close(line, timeout)
         except ConnectionError:
-            tunnel.hear(_last_words(line))  # such as that it wants a certificate
+            tunnel.check_reply(_read_pending(line))  # such as that it wants a certificate
             raise
-        tunnel.hear(said)
+        tunnel.check_reply(said)
 
 
-class Tunnel:
+class TlsStream:
     """TLS over a socket that stays ours: Python's own wraps errors of the connection away."""
 
     def __init__(self, line: socket.socket, context: ssl.SSLContext, host: str) -> None:
@@ -64,18 +64,18 @@ class Tunnel:
 
     def send(self, data: bytes) -> None:
         """Raises OSError. The answers of servers that have none, such as tickets, wait."""
-        for start in range(0, len(data), BLOCK):
-            self._tls.write(data[start : start + BLOCK])
+        for start in range(0, len(data), BLOCK_SIZE):
+            self._tls.write(data[start : start + BLOCK_SIZE])
             self._flush()
 
-    def say_goodbye(self) -> None:
+    def send_close_notify(self) -> None:
         """Sends a close_notify (RFC 8446, section 6.1), so that nobody else can end the stream."""
         try:
             self._tls.unwrap()
         except ssl.SSLWantReadError:
             self._flush()
 
-    def hear(self, data: bytes) -> None:
+    def check_reply(self, data: bytes) -> None:
         """The server's last words. Raises ssl.SSLError where it complains.
 
         Some answer with a close_notify; some, such as rsyslog, with nothing.
@@ -83,13 +83,13 @@ class Tunnel:
         self._in.write(data)
         self._in.write_eof()
         try:
-            while self._tls.read(BLOCK):
+            while self._tls.read(BLOCK_SIZE):
                 pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             pass
 
     def _read(self) -> None:
-        data = self._line.recv(BLOCK)
+        data = self._line.recv(BLOCK_SIZE)
         if not data:
             raise ConnectionResetError(104, "the server closed during the handshake")
         self._in.write(data)
@@ -98,10 +98,10 @@ class Tunnel:
         self._line.sendall(self._out.read())
 
 
-def _last_words(line: socket.socket) -> bytes:
+def _read_pending(line: socket.socket) -> bytes:
     """What arrived before the connection broke."""
     try:
-        return line.recv(BLOCK, socket.MSG_DONTWAIT)
+        return line.recv(BLOCK_SIZE, socket.MSG_DONTWAIT)
     except OSError:
         return b""
 
@@ -115,14 +115,14 @@ def _close(line: socket.socket, timeout: float) -> bytes:
     line.shutdown(socket.SHUT_WR)
     until = time.monotonic() + timeout
     said = b""
-    while part := line.recv(BLOCK):
+    while part := line.recv(BLOCK_SIZE):
         said += part
-        if time.monotonic() > until or len(said) > BLOCK:
+        if time.monotonic() > until or len(said) > BLOCK_SIZE:
             raise TimeoutError
     while line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_CLOSE:
         if time.monotonic() > until:
             raise TimeoutError
-        time.sleep(MOMENT)
+        time.sleep(POLL_SECONDS)
     if error := line.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise ConnectionResetError(error, "the server closed before it had read all")
     return said

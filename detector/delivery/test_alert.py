@@ -8,13 +8,13 @@ from typing import Final
 
 from detector.alerts.alert import CREATE, Alert
 from detector.delivery.routing import Route
-from detector.delivery.sink import Delivered, Item, Refused, Unreachable
+from detector.delivery.sink import Delivery, Item, Refusal, Unreachable
 
-MARK: Final = "test alert of detector"
+TEST_MARK: Final = "test alert of detector"
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class SinkCheck:
     """Of one sink; ``words`` say what happened."""
 
     name: str
@@ -22,7 +22,7 @@ class Tried:
     words: str
 
 
-def trial(moment: datetime) -> Alert:
+def build_test_alert(moment: datetime) -> Alert:
     """An alert with every key of a real one, of an entity that is none.
 
     The id is of the moment, so that a receiver that knows ids takes each trial for a new one.
@@ -40,8 +40,8 @@ def trial(moment: datetime) -> Alert:
         "time": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
         "date": f"{moment:%Y-%m-%d}",
         "entity_kind": "account",
-        "entity": MARK,
-        "group": MARK,
+        "entity": TEST_MARK,
+        "group": TEST_MARK,
         "severity": "low",
         "techniques": [
             {"id": "T1213.006", "name": "Data from Information Repositories: Databases"}
@@ -62,21 +62,21 @@ def trial(moment: datetime) -> Alert:
         "top_accounts": [],
         "new_client_addresses": [],
         "new_objects": [],
-        "reasons": [f"{MARK}: nothing happened, someone ran detector sinks test"],
+        "reasons": [f"{TEST_MARK}: nothing happened, someone ran detector sinks test"],
         "features": {},
         "model": "test",
     }
 
 
-def tried(route: Route, alert: Alert) -> Tried:
+def send_test_alert(route: Route, alert: Alert) -> SinkCheck:
     """Sends it once, past any outbox, whatever the sink's minimum severity."""
     try:
-        with route.sink.open(route.target, route.format) as send:
+        with route.sink.open(route.config, route.format) as send:
             (outcome,) = send([Item(alert, route.format.encode(alert))])
     except Unreachable as error:
-        return Tried(route.name, delivered=False, words=f"not reached: {error.later.words}")
-    if isinstance(outcome, Delivered):
-        more = f": {outcome.words}" if outcome.words else ""
-        return Tried(route.name, delivered=True, words=f"test alert delivered{more}")
-    refused = "refused" if isinstance(outcome, Refused) else "not taken now"
-    return Tried(route.name, delivered=False, words=f"{refused}: {outcome.words}")
+        return SinkCheck(route.name, delivered=False, words=f"not reached: {error.later.message}")
+    if isinstance(outcome, Delivery):
+        more = f": {outcome.message}" if outcome.message else ""
+        return SinkCheck(route.name, delivered=True, words=f"test alert delivered{more}")
+    refused = "refused" if isinstance(outcome, Refusal) else "not taken now"
+    return SinkCheck(route.name, delivered=False, words=f"{refused}: {outcome.message}")

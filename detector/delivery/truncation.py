@@ -20,7 +20,7 @@ SYSLOG_BYTES: Final = 8_000
 UDP_BYTES: Final = 4_096
 
 
-class Level(NamedTuple):
+class Limits(NamedTuple):
     """The most of a list, of a text in bytes of JSON, and of features."""
 
     items: int
@@ -29,55 +29,59 @@ class Level(NamedTuple):
 
 
 #: One after the other until a record fits.
-LEVELS: Final = (
-    Level(50, 4000, 1000),
-    Level(20, 1000, 1000),
-    Level(10, 500, 40),
-    Level(5, 250, 20),
-    Level(3, 150, 10),
-    Level(1, 100, 5),
-    Level(0, 60, 0),
+LIMIT_STEPS: Final = (
+    Limits(50, 4000, 1000),
+    Limits(20, 1000, 1000),
+    Limits(10, 500, 40),
+    Limits(5, 250, 20),
+    Limits(3, 150, 10),
+    Limits(1, 100, 5),
+    Limits(0, 60, 0),
 )
 #: Lists whose latest items stand last, and are kept.
-_LATEST_LAST: Final = frozenset({"related", "verdicts", "triggers"})
+_NEWEST_LAST_KEYS: Final = frozenset({"related", "verdicts", "triggers"})
 #: Names of which the strongest are known by the figures beside them.
-_RANKED: Final = {"new_objects": "top_objects", "new_client_addresses": "top_client_addresses"}
+_RANKING_KEYS: Final = {
+    "new_objects": "top_objects",
+    "new_client_addresses": "top_client_addresses",
+}
 
 
-def fitted(alert: Alert, encode: Callable[[Alert], bytes], most: int = JSON_BYTES) -> bytes:
+def fit_record(alert: Alert, encode: Callable[[Alert], bytes], most: int = JSON_BYTES) -> bytes:
     """The record of ``alert``, cut so that it has at most ``most`` bytes, as far as that goes."""
     record = b""
-    for level in LEVELS:
-        record = encode(capped(alert, level))
+    for level in LIMIT_STEPS:
+        record = encode(apply_limits(alert, level))
         if len(record) <= most:
             break
     return record
 
 
-def capped(alert: Alert, level: Level = LEVELS[0]) -> Alert:
+def apply_limits(alert: Alert, level: Limits = LIMIT_STEPS[0]) -> Alert:
     """``alert`` with shorter lists and texts; itself where nothing is too long.
 
     ``cut`` has the key of each that was cut, and how many items or characters it had.
     """
     cut: dict[str, int] = {}
-    told = {key: _value(key, value, alert, level, cut) for key, value in alert.items()}
+    told = {key: _limit_value(key, value, alert, level, cut) for key, value in alert.items()}
     return {**told, "cut": {**alert.get("cut", {}), **cut}} if cut else alert
 
 
-def _value(key: str, value: Any, alert: Alert, level: Level, cut: dict[str, int]) -> Any:
+def _limit_value(key: str, value: Any, alert: Alert, level: Limits, cut: dict[str, int]) -> Any:
     if key == "features":
-        return _features(value, level, cut)
+        return _limit_features(value, level, cut)
     if isinstance(value, list) and len(value) > level.items:
         cut[key] = len(value)
-        value = _strongest(key, value, alert, level.items)
-    return _short(value, level.text, key, cut)
+        value = _select_items(key, value, alert, level.items)
+    return _limit_text(value, level.text, key, cut)
 
 
-def _strongest(key: str, items: list[Any], alert: Alert, most: int) -> list[Any]:
-    if key in _LATEST_LAST:
+def _select_items(key: str, items: list[Any], alert: Alert, most: int) -> list[Any]:
+    if key in _NEWEST_LAST_KEYS:
         return items[len(items) - most :]
     known = {
-        each["name"]: place for place, each in enumerate(alert.get(_RANKED.get(key, "")) or [])
+        each["name"]: place
+        for place, each in enumerate(alert.get(_RANKING_KEYS.get(key, "")) or [])
     }
     return (
         sorted(items, key=lambda item: known.get(item, len(known)))[:most]
@@ -86,7 +90,9 @@ def _strongest(key: str, items: list[Any], alert: Alert, most: int) -> list[Any]
     )
 
 
-def _features(features: Mapping[str, Any], level: Level, cut: dict[str, int]) -> dict[str, Any]:
+def _limit_features(
+    features: Mapping[str, Any], level: Limits, cut: dict[str, int]
+) -> dict[str, Any]:
     """The oddest."""
     if len(features) <= level.features:
         return dict(features)
@@ -96,29 +102,31 @@ def _features(features: Mapping[str, Any], level: Level, cut: dict[str, int]) ->
     return {name: value for name, value in features.items() if name in chosen}
 
 
-def _short(value: Any, most: int, key: str, cut: dict[str, int]) -> Any:
+def _limit_text(value: Any, most: int, key: str, cut: dict[str, int]) -> Any:
     """Texts of at most ``most`` bytes of JSON, also within lists and objects."""
     if isinstance(value, str):
-        if _size(value) <= most:
+        if _json_size(value) <= most:
             return value
         cut.setdefault(key, len(value))
         low, high = 0, min(len(value), most)
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (
-                (middle, high) if _size(_noted(value, middle)) <= most else (low, middle - 1)
+                (middle, high)
+                if _json_size(_cut_text(value, middle)) <= most
+                else (low, middle - 1)
             )
-        return _noted(value, low)
+        return _cut_text(value, low)
     if isinstance(value, list):
-        return [_short(each, most, key, cut) for each in value]
+        return [_limit_text(each, most, key, cut) for each in value]
     if isinstance(value, dict):
-        return {name: _short(each, most, f"{key}.{name}", cut) for name, each in value.items()}
+        return {name: _limit_text(each, most, f"{key}.{name}", cut) for name, each in value.items()}
     return value
 
 
-def _noted(text: str, kept: int) -> str:
+def _cut_text(text: str, kept: int) -> str:
     return f"{text[:kept]}...({len(text) - kept:,} more)"
 
 
-def _size(text: str) -> int:
+def _json_size(text: str) -> int:
     return len(text) if text.isascii() and text.isprintable() else len(json.dumps(text)) - 2

@@ -14,11 +14,16 @@ from typing import Final
 
 import polars as pl
 
-from detector.core.formatting import counted
-from detector.detection.pipeline import Judging, Tables
+from detector.core.formatting import quantity
+from detector.detection.pipeline import LedgerTables, Pipeline
 from detector.features.peer_groups import OTHERS
-from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
-from detector.model.scoring import LOOKBACK
+from detector.ledger.aggregate import (
+    HOUR_KEYS,
+    TOUCHED_KEYS,
+    merge_hourly_sums,
+    merge_touched_values,
+)
+from detector.model.scoring import LOOKBACK_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Folding:
         if self.names.is_empty():
             return hours, touched
         return (
-            self._joined(hours, merge_hours(self._renamed(hours))),
-            self._joined(touched, merge_touched(self._renamed(touched))),
+            self._joined(hours, merge_hourly_sums(self._renamed(hours))),
+            self._joined(touched, merge_touched_values(self._renamed(touched))),
         )
 
     def of(self, accounts: Iterable[str]) -> set[str]:
@@ -69,7 +74,7 @@ NOBODY: Final = Folding(pl.Series("account", [], pl.String))
 class FoldedTables:
     """``tables`` as they are where some accounts are one (see ``judging.Tables``)."""
 
-    tables: Tables
+    tables: LedgerTables
     folding: Folding
 
     def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
@@ -79,7 +84,7 @@ class FoldedTables:
         if _is_of_others(accounts):
             for day in _days(since, until):
                 theirs = self.tables.hours(day, day, self.folding.is_folded())
-                parts.append(merge_hours(theirs.with_columns(account=pl.lit(OTHERS))))
+                parts.append(merge_hourly_sums(theirs.with_columns(account=pl.lit(OTHERS))))
         return pl.concat(parts).sort(HOUR_KEYS)
 
     def touched(
@@ -95,7 +100,7 @@ class FoldedTables:
         if _is_of_others(accounts):
             for day in _days(since, until):
                 theirs = self.tables.touched(day, day, dimensions, self.folding.is_folded())
-                parts.append(merge_touched(theirs.with_columns(account=pl.lit(OTHERS))))
+                parts.append(merge_touched_values(theirs.with_columns(account=pl.lit(OTHERS))))
         return pl.concat(parts).sort(TOUCHED_KEYS)
 
     def accounts(self, since: date, until: date) -> pl.Series:
@@ -109,12 +114,14 @@ class FoldedTables:
         return rest if accounts is None else accounts & rest
 
 
-def folded(tables: Tables, folding: Folding) -> Tables:
+def folded(tables: LedgerTables, folding: Folding) -> LedgerTables:
     """``tables`` with some accounts as one; as they are where nobody is folded."""
     return FoldedTables(tables, folding) if folding else tables
 
 
-def bounded(judging: Judging, tables: Tables, day: date, until: date | None = None) -> Folding:
+def bounded(
+    judging: Pipeline, tables: LedgerTables, day: date, until: date | None = None
+) -> Folding:
     """Whom to fold where the days from ``day`` to ``until`` are scored.
 
     Of the accounts that neither the model nor the directory knows, so many as the settings say are
@@ -123,8 +130,8 @@ def bounded(judging: Judging, tables: Tables, day: date, until: date | None = No
     before it: who was invented yesterday counts today too.
     """
     until = until or day
-    since = day - timedelta(days=LOOKBACK)
-    most = int(judging.settings.limit("new_accounts_judged"))
+    since = day - timedelta(days=LOOKBACK_DAYS)
+    most = int(judging.settings.health_limit("new_accounts_judged"))
     unknown = _unknown(judging, tables.accounts(since, until))
     if len(unknown) <= most:
         return NOBODY
@@ -151,7 +158,7 @@ def words(folded: int, day: date | None = None) -> str:
     if not folded:
         return ""
     of = "" if day is None else f" of {day}"
-    many = counted(folded, "account")
+    many = quantity(folded, "account")
     return (
         f"{many}{of} that nobody knows are judged as one, {OTHERS!r}, since there are too many: "
         "a new system, or invented names; [health] new_accounts_judged sets how many are judged "
@@ -159,15 +166,15 @@ def words(folded: int, day: date | None = None) -> str:
     )
 
 
-def _unknown(judging: Judging, names: pl.Series) -> pl.Series:
-    known = [judging.model.learned.groups["account"]]
-    if judging.people is not None:
-        known.append(judging.people["account"])
+def _unknown(judging: Pipeline, names: pl.Series) -> pl.Series:
+    known = [judging.model.baselines.groups["account"]]
+    if judging.directory is not None:
+        known.append(judging.directory["account"])
     rest = names.rename("account").filter(~names.is_in(pl.concat(known).implode()))
     return rest.filter(rest != OTHERS)
 
 
-def _sums(tables: Tables, since: date, until: date, unknown: Folding) -> pl.DataFrame:
+def _sums(tables: LedgerTables, since: date, until: date, unknown: Folding) -> pl.DataFrame:
     """account, rows, unknown_rows, and the first day of each, read a day after the other."""
     found = pl.DataFrame(
         schema={"account": pl.String, "rows": pl.Int64, "unknown_rows": pl.Int64, "first": pl.Date}

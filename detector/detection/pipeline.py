@@ -10,17 +10,17 @@ from typing import Protocol
 import polars as pl
 
 from detector.alerts.alert import UPDATE, Alert
-from detector.alerts.episode_history import Memory
-from detector.alerts.episodes import MOST_UPDATES
-from detector.alerts.incidents import Joiner, by_time
+from detector.alerts.episode_history import EpisodeHistory
+from detector.alerts.episodes import MAX_UPDATES
+from detector.alerts.incidents import Joiner, sort_by_time
 from detector.core.settings import Settings
-from detector.detection.results import Hush
+from detector.detection.results import Suppression
 from detector.features.feature import Family
 from detector.model.model import Model
 from detector.model.scoring import Scorer
 
 
-class Tables(Protocol):
+class LedgerTables(Protocol):
     """What is scored: a ledger, or one with what a watcher has not put there yet."""
 
     def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
@@ -39,39 +39,39 @@ class Tables(Protocol):
         """See ``Ledger.accounts``."""
 
 
-def as_they_are(alerts: Sequence[Alert]) -> list[Alert]:
+def copy_alerts(alerts: Sequence[Alert]) -> list[Alert]:
     """Nothing was said of any alert."""
     return list(alerts)
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class Pipeline:
     """What days are judged by. ``explained`` and ``stand`` add what people said of alerts before
     and after they are joined into incidents; ``hush`` is what is expected.
     """
 
     model: Model
-    people: pl.DataFrame | None
+    directory: pl.DataFrame | None
     settings: Settings
     families: Sequence[Family]
-    hush: Hush | None = None
-    explained: Callable[[Sequence[Alert]], list[Alert]] = as_they_are
-    stand: Callable[[Sequence[Alert]], list[Alert]] = as_they_are
-    memory: Memory | None = None
+    suppression: Suppression | None = None
+    add_objections: Callable[[Sequence[Alert]], list[Alert]] = copy_alerts
+    add_verdicts: Callable[[Sequence[Alert]], list[Alert]] = copy_alerts
+    history: EpisodeHistory | None = None
 
     @property
     def scorer(self) -> Scorer:
         """The same that batch scoring makes."""
-        covers = self.hush.covers if self.hush else None
-        return Scorer(self.model, self.people, self.settings, self.families, covers)
+        covers = self.suppression.covers if self.suppression else None
+        return Scorer(self.model, self.directory, self.settings, self.families, covers)
 
-    def scorer_of(self, day: date) -> Scorer:
+    def scorer_for(self, day: date) -> Scorer:
         """``scorer``, with the threshold of a day."""
-        if self.memory is None:
+        if self.history is None:
             return self.scorer
-        return replace(self.scorer, model=self.memory.of_day(self.model, day))
+        return replace(self.scorer, model=self.history.model_for_day(self.model, day))
 
-    def raised(
+    def new_alerts(
         self, found: Sequence[Alert], before: Sequence[Alert], known: set[str], now: float
     ) -> list[Alert]:
         """Those of ``found`` that are not ``known``, joined with those raised ``before``.
@@ -79,29 +79,31 @@ class Judging:
         An alert that was raised stays as it was; ``raised`` is the wall clock's time. Of updates
         only those that tell something new of their day.
         """
-        new = self.explained(_unsaid([each for each in found if each["id"] not in known], before))
+        new = self.add_objections(
+            _drop_repeated_updates([each for each in found if each["id"] not in known], before)
+        )
         if not new:
             return []
         at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         fresh = {alert["id"] for alert in new}
         joiner, mine = Joiner(), list[Alert]()
-        for alert in by_time([*before, *new]):
+        for alert in sort_by_time([*before, *new]):
             if alert["id"] not in fresh:
-                joiner.keep(alert)
+                joiner.add_known(alert)
                 continue
             some = [joiner.add(alert)]
-            if self.memory is not None:
-                self.memory.note(some[0], ())
-                if update := self.memory.joins(some[0], [*before, *mine]):
+            if self.history is not None:
+                self.history.record_message(some[0], ())
+                if update := self.history.incident_update(some[0], [*before, *mine]):
                     some += [joiner.add(update)] if update["id"] not in known else []
             for each in some[1:]:
-                assert self.memory is not None
-                self.memory.note(each, ())
+                assert self.history is not None
+                self.history.record_message(each, ())
             mine += some
-        return self.stand([{**alert, "raised": at} for alert in mine])
+        return self.add_verdicts([{**alert, "raised": at} for alert in mine])
 
 
-def _unsaid(found: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
+def _drop_repeated_updates(found: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
     """Without updates whose triggers were all told while the day ran, and without those that are
     more than a day may have.
     """
@@ -115,7 +117,7 @@ def _unsaid(found: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
         said = {words for other in same for words in other["triggers"]}
         fresh = [words for words in alert["triggers"] if words not in said]
         risen = any(words.startswith("severity ") for words in fresh)
-        if alert["activity"] != UPDATE or (fresh and (risen or len(same) < MOST_UPDATES)):
+        if alert["activity"] != UPDATE or (fresh and (risen or len(same) < MAX_UPDATES)):
             left.append(alert)
             if alert["activity"] == UPDATE:
                 told.setdefault((alert["alert"], alert["date"]), []).append(alert)

@@ -12,96 +12,97 @@ from detector.alerts import alert, feature_drift
 from detector.alerts.alert import Alert
 from detector.core.schema import SCORES, empty
 from detector.detection import day_context
-from detector.detection.day_context import KEYS, by_kind, slim
-from detector.detection.day_state import Running
-from detector.detection.pipeline import Judging, Tables
-from detector.detection.results import Scored
+from detector.detection.day_context import ENTITY_KEYS, names_by_kind, select_firing_columns
+from detector.detection.day_state import PartialDay
+from detector.detection.pipeline import LedgerTables, Pipeline
+from detector.detection.results import DetectionResult
 from detector.features import feature_table as tables
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.baseline_training import Shard
-from detector.features.history import Past
-from detector.features.incremental import span
+from detector.features.history import PastData
+from detector.features.incremental import matrix_span
 
 #: Accounts or groups whose hours of the day are judged at a time, for each whose past is held.
-TOGETHER: Final = 2
+SHARDS_TOGETHER: Final = 2
 #: What SCORES are made of, beside what tells whether an hour rings.
-TOLD: Final = ("hour_rows", "rows_usual", "hours_usual", "others", "others_usual")
+SCORE_COLUMNS: Final = ("hour_rows", "rows_usual", "hours_usual", "others", "others_usual")
 
 
-def score(judging: Judging, ledger: Tables, day: date, many: int) -> Scored:
+def score(judging: Pipeline, ledger: LedgerTables, day: date, many: int) -> DetectionResult:
     """The final word on ``day``, with the past of ``many`` accounts at a time."""
-    nobody = Scored([day], empty(SCORES), [], [])
-    past = day_context.gathered(judging, ledger, day, many)
+    nobody = DetectionResult([day], empty(SCORES), [], [])
+    past = day_context.gather_past(judging, ledger, day, many)
     if past is None:
         return nobody
-    scorer, values, size = judging.scorer, _values(judging, past), TOGETHER * many
-    before = day_context.ready_of(judging, ledger, past)
+    scorer, values, size = judging.scorer, _judge_values(judging, past), SHARDS_TOGETHER * many
+    before = day_context.build_context(judging, ledger, past)
     del past
     if before is None:
         return nobody
-    so_far = ledger.hours(day, day), ledger.touched(day, day, tables.DIMENSIONS)
-    running = Running.of(before.today, so_far)
+    so_far = ledger.hours(day, day), ledger.touched(day, day, tables.FEATURE_DIMENSIONS)
+    running = PartialDay.from_day(before.today, so_far)
     today = running.today
     everyone = {ACCOUNT: today.members, GROUP: today.accounts["group"].unique()}
-    parts = [_brief(_judged(judging, running, names)) for names in _handfuls(everyone, size)]
-    brief = _joined([*parts, _brief(values)])
+    judged = (_judge_names(judging, running, names) for names in _name_batches(everyone, size))
+    brief = _concat_entities([*map(_select_columns, judged), _select_columns(values)])
     if brief.is_empty():
         return nobody
-    counts = feature_drift.counted(brief, scorer.model)
-    if judging.memory is None:
-        brief = scorer.ring(brief, before.earlier)
-        rings = brief.filter(pl.col("alarming") | pl.col("held")).select(KEYS).unique()
+    counts = feature_drift.exceedance_counts(brief, scorer.model)
+    if judging.history is None:
+        brief = scorer.add_alarming(brief, before.prior_anomalies)
+        rings = brief.filter(pl.col("alarming") | pl.col("held")).select(ENTITY_KEYS).unique()
     else:
-        loud = judging.scorer_of(day).anomalous(brief).filter("anomalous")
-        rings = loud.select(KEYS).unique()
+        loud = judging.scorer_for(day).add_anomalous(brief).filter("anomalous")
+        rings = loud.select(ENTITY_KEYS).unique()
     if rings.is_empty():
-        return Scored([day], alert.scores(brief, []), [], [], counts)
+        return DetectionResult([day], alert.score_table(brief, []), [], [], counts)
     some = [
-        before.told(judging, judged.join(rings, on=KEYS, how="semi"), _of(so_far, members), members)
-        for judged, members in _ringing(judging, running, rings, values, size)
+        before.day_result(judging, hours, _member_rows(so_far, members), members)
+        for hours, members in _firing_entities(judging, running, rings, values, size)
     ]
-    found = sorted((one for each in some for one in each.alerts), key=_in_order)
-    held = sorted((one for each in some for one in each.held), key=_in_order)
-    return Scored([day], alert.scores(brief, found), found, held, counts)
+    found = sorted((one for each in some for one in each.alerts), key=_firing_order)
+    held = sorted((one for each in some for one in each.suppressed), key=_firing_order)
+    return DetectionResult([day], alert.score_table(brief, found), found, held, counts)
 
 
-def _ringing(
-    judging: Judging, running: Running, rings: pl.DataFrame, values: pl.DataFrame, size: int
+def _firing_entities(
+    judging: Pipeline, running: PartialDay, rings: pl.DataFrame, values: pl.DataFrame, size: int
 ) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
     """All hours of what ``rings``, judged, and the accounts that tell of it (None: all of them).
 
     Some after the others: of a day on which all ring, the whole is more than memory should hold.
     """
-    ringing = by_kind(rings.iter_rows())
-    for names in _handfuls(ringing, size):
-        yield _judged(judging, running, names), running.today.members_of(names)
+    ringing = names_by_kind(rings.iter_rows())
+    for names in _name_batches(ringing, size):
+        judged = _judge_names(judging, running, names)
+        yield judged.join(rings, on=ENTITY_KEYS, how="semi"), running.today.group_accounts(names)
     if ringing.keys() - {ACCOUNT, GROUP}:
-        yield values, None
+        yield values.join(rings, on=ENTITY_KEYS, how="semi"), None
 
 
-def _of(day: Shard, members: pl.Series | None) -> Shard:
+def _member_rows(day: Shard, members: pl.Series | None) -> Shard:
     if members is None:
         return day
     theirs = pl.col("account").is_in(members.implode())
     return day[0].filter(theirs), day[1].filter(theirs)
 
 
-def _in_order(found: Alert) -> tuple[str, str, str]:
+def _firing_order(found: Alert) -> tuple[str, str, str]:
     """As batch tells them."""
     return found["time"], found["entity_kind"], found["entity"]
 
 
-def _values(judging: Judging, past: Past) -> pl.DataFrame:
+def _judge_values(judging: Pipeline, past: PastData) -> pl.DataFrame:
     """The judged addresses and tables of the day: it has but one hour of each."""
-    kinds = past.kinds(span(past.day), (ADDRESS, OBJECT))
-    return judging.scorer.judge(
-        tables.of_parts(
+    kinds = past.kind_parts(matrix_span(past.day), (ADDRESS, OBJECT))
+    return judging.scorer.score_table(
+        tables.build_from_parts(
             kinds, [past.day], past.learned, past.settings, judging.families, ends=False
         )
     )
 
 
-def _handfuls(names: Mapping[str, Iterable[str]], size: int) -> Iterator[dict[str, set[str]]]:
+def _name_batches(names: Mapping[str, Iterable[str]], size: int) -> Iterator[dict[str, set[str]]]:
     """Some of the accounts among ``names`` by kind after the others, then of the groups."""
     for kind in (ACCOUNT, GROUP):
         some = sorted(names.get(kind, ()))
@@ -109,22 +110,24 @@ def _handfuls(names: Mapping[str, Iterable[str]], size: int) -> Iterator[dict[st
             yield {kind: set(some[start : start + size])}
 
 
-def _judged(judging: Judging, running: Running, names: Mapping[str, set[str]]) -> pl.DataFrame:
+def _judge_names(
+    judging: Pipeline, running: PartialDay, names: Mapping[str, set[str]]
+) -> pl.DataFrame:
     """All hours of some accounts and groups."""
-    frame = running.today.table(running.each, running.new, names, ends=False)
-    return judging.scorer.judge(frame)
+    frame = running.today.table(running.hourly, running.new_values, names, ends=False)
+    return judging.scorer.score_table(frame)
 
 
-def _brief(judged: pl.DataFrame) -> pl.DataFrame:
+def _select_columns(judged: pl.DataFrame) -> pl.DataFrame:
     """Of judged hours, what tells which ring, and what SCORES are made of."""
     if judged.is_empty():
         return judged
-    kept = slim(judged)
-    more = [name for name in TOLD if name in judged.columns and name not in kept.columns]
+    kept = select_firing_columns(judged)
+    more = [name for name in SCORE_COLUMNS if name in judged.columns and name not in kept.columns]
     return pl.concat([kept, judged.select(more)], how="horizontal")
 
 
-def _joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _concat_entities(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Of other entities each, as one; what some lack is null."""
     some = [part for part in parts if not part.is_empty()]
     return pl.concat(some, how="diagonal") if some else pl.DataFrame()

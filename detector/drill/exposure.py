@@ -23,12 +23,12 @@ SUSPECTS: Schema = {
     "until": TIMESTAMP,
 }
 #: What was taken for which campaign in the hour that begins at ``hour``.
-TAKEN: Schema = {"campaign": pl.String(), "hour": TIMESTAMP, "rows": pl.Int64()}
+RECORDS_TAKEN: Schema = {"campaign": pl.String(), "hour": TIMESTAMP, "rows": pl.Int64()}
 #: ``time`` is when an alert rings: the end of its hour.
-RINGS: Schema = {"entity_kind": pl.String(), "entity": pl.String(), "time": TIMESTAMP}
+ALERT_TIMES: Schema = {"entity_kind": pl.String(), "entity": pl.String(), "time": TIMESTAMP}
 
 
-def measured(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -> pl.DataFrame:
+def measure(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -> pl.DataFrame:
     """One row per campaign of TAKEN, by name.
 
     Columns: campaign, first_act, first_alert, found_by, records, days, exposure.
@@ -64,7 +64,7 @@ def measured(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -
     )
 
 
-def by_kind(campaigns: pl.DataFrame) -> pl.DataFrame:
+def summarize_by_kind(campaigns: pl.DataFrame) -> pl.DataFrame:
     """By ``kind`` of campaign, in their order: staged, found, median days, mean exposure."""
     return campaigns.group_by("kind", maintain_order=True).agg(
         staged=pl.len(),

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.drill.exposure import by_kind
+from detector.drill.exposure import summarize_by_kind
 
 FORMATS: Final = (".png", ".svg")
 FOUND, MISSED, MEAN = "#1f4e79", "#b3261e", "#c9d8e6"
@@ -22,7 +22,7 @@ def draw(campaigns: pl.DataFrame, title: str, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    kinds = by_kind(campaigns)
+    kinds = summarize_by_kind(campaigns)
     names = kinds["kind"].to_list()
     place = {name: at for at, name in enumerate(names)}
     figure = Figure(figsize=(8, 1.4 + 0.32 * max(1, len(names))), layout="constrained")

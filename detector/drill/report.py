@@ -6,20 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 from detector.campaigns.kinds import KINDS
-from detector.core.formatting import counted, share
+from detector.core.formatting import percentage, quantity
 from detector.drill import exposure
-from detector.drill.run import Drilled
-from detector.drill.schedule import asked
-from detector.drill.window import Stage
+from detector.drill.run import DrillResult
+from detector.drill.schedule import campaign_quota
+from detector.drill.window import DrillWindow
 from detector.model.model import Model
 
 
 def summary(
-    found: Drilled, stage: Stage, model: Model, instances: int, seed: int
+    found: DrillResult, stage: DrillWindow, model: Model, instances: int, seed: int
 ) -> dict[str, Any]:
     """Plain JSON; its keys are described in docs/drill.md."""
-    chance = exposure.by_kind(found.by_chance).select("kind", by_chance="exposure")
-    kinds = exposure.by_kind(found.campaigns)
+    chance = exposure.summarize_by_kind(found.chance_campaigns).select("kind", by_chance="exposure")
+    kinds = exposure.summarize_by_kind(found.campaigns)
     kinds = kinds.join(chance, on="kind", how="left", maintain_order="left")
     staged = dict(kinds.select("kind", "staged").iter_rows())
     campaigns = found.campaigns.drop("benign_alerts_a_day")
@@ -33,14 +33,14 @@ def summary(
         "within_training": model.last_day >= stage.first,
         "mean_exposure": kinds["exposure"].mean(),
         "mean_exposure_by_chance": kinds["by_chance"].mean(),
-        "benign_alerts_a_day": found.benign_a_day,
-        "honest_alerts_a_day": found.honest_a_day,
+        "benign_alerts_a_day": found.benign_alerts_per_day,
+        "honest_alerts_a_day": found.honest_alerts_per_day,
         "budget": model.alerts_per_day,
         "kinds": kinds.to_dicts(),
         "short": {
-            kind.name: asked(kind.name, instances) - staged.get(kind.name, 0)
+            kind.name: campaign_quota(kind.name, instances) - staged.get(kind.name, 0)
             for kind in KINDS
-            if staged.get(kind.name, 0) < asked(kind.name, instances)
+            if staged.get(kind.name, 0) < campaign_quota(kind.name, instances)
         },
         "campaigns": [
             {
@@ -56,7 +56,7 @@ def _iso(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
+def sentences(facts: dict[str, Any], stage: DrillWindow, model: Model) -> list[str]:
     """What the figures of ``summary`` mean."""
     if facts["mean_exposure"] is None:
         return ["no campaign could be staged: no account of this ledger fits any kind"]
@@ -64,9 +64,9 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
     found = sum(row["found"] for row in facts["kinds"])
     mean, chance = facts["mean_exposure"], facts["mean_exposure_by_chance"]
     first = (
-        f"mean exposure over {counted(len(facts['kinds']), 'kind')}: {mean:.3f}; on average "
-        f"{share(mean)} of what a campaign takes is out before the first alert "
-        f"({found} of {counted(staged, 'campaign')} found)"
+        f"mean exposure over {quantity(len(facts['kinds']), 'kind')}: {mean:.3f}; on average "
+        f"{percentage(mean)} of what a campaign takes is out before the first alert "
+        f"({found} of {quantity(staged, 'campaign')} found)"
     )
     second = (
         f"by chance it would be {chance:.3f}: what the alerts of the stage without campaigns "
@@ -80,7 +80,7 @@ def says(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
     return [first, second, third, *_caveats(facts, stage, model)]
 
 
-def _caveats(facts: dict[str, Any], stage: Stage, model: Model) -> list[str]:
+def _caveats(facts: dict[str, Any], stage: DrillWindow, model: Model) -> list[str]:
     """What the figures leave out."""
     said = []
     missed = [row["kind"] for row in facts["kinds"] if not row["found"]]

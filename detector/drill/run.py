@@ -8,31 +8,31 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from detector.campaigns.patterns import Staged
-from detector.core.schema import DRILL, check, empty
+from detector.campaigns.patterns import Campaign
+from detector.core.schema import DRILL_RESULTS, check, empty
 from detector.drill import exposure, schedule
-from detector.drill.window import Stage
+from detector.drill.window import DrillWindow
 from detector.features import feature_table as features
 from detector.features.aggregates import local_day
-from detector.features.baseline_training import learn_until
+from detector.features.baseline_training import train_until
 from detector.features.feature import Family
-from detector.model.lookback import kept_honest
+from detector.model.lookback import restrict_suspects
 from detector.model.model import Model
-from detector.model.scoring import LOOKBACK, Scorer
-from detector.model.threshold import RUN_DAYS
-from detector.model.training_data import FEWEST_DAYS
+from detector.model.scoring import LOOKBACK_DAYS, Scorer
+from detector.model.threshold import EPISODE_DAYS
+from detector.model.training_data import MIN_DAYS
 
 #: Days scored together. More share the reading of the past, fewer need less memory.
-TOGETHER = 14
+DAYS_PER_BATCH = 14
 #: An alert so long after a campaign's last act is no longer about it.
-AFTER = timedelta(days=RUN_DAYS)
+ALERT_GRACE = timedelta(days=EPISODE_DAYS)
 
 #: Told what share of the work is done, and in words what is being done.
 Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Drilled:
+class DrillResult:
     """``campaigns`` (DRILL) in the order of their kinds; alerts a day on whom none of them touched.
 
     ``honest_a_day`` are the alerts on the stage without any campaign; ``by_chance`` is what these
@@ -41,143 +41,151 @@ class Drilled:
     """
 
     campaigns: pl.DataFrame
-    by_chance: pl.DataFrame
-    benign_a_day: float
-    honest_a_day: float
+    chance_campaigns: pl.DataFrame
+    benign_alerts_per_day: float
+    honest_alerts_per_day: float
     rounds: int
 
 
 def drill(
-    stage: Stage,
+    stage: DrillWindow,
     model: Model,
     families: Sequence[Family],
     instances: int,
     seed: int,
     progress: Progress = lambda _share, _words: None,
-) -> Drilled:
+) -> DrillResult:
     """Campaigns of all kinds, scored at the model's threshold; the same for the same ``seed``."""
-    staged = schedule.cast(stage.world(model), seed, instances)
-    people = stage.people(model)
+    staged = schedule.stage_campaigns(stage.population(model), seed, instances)
+    people = stage.peer_groups(model)
     rounds = schedule.rounds(staged, len(people))
     passes = len(rounds) + 1
-    honest = rung(stage, [], model, families, _part(progress, 0.0, passes))
+    honest = alert_times(stage, [], model, families, _partial_progress(progress, 0.0, passes))
     parts, benign = [], 0
     for number, some in enumerate(rounds, start=1):
-        told = _part(progress, number / passes, passes)
-        rings = rung(stage.robbed(some), some, model, families, told)
+        told = _partial_progress(progress, number / passes, passes)
+        rings = alert_times(stage.with_campaigns(some), some, model, families, told)
         parts.append(outcomes(some, rings, stage))
-        benign += len(untouched(rings, some, people))
+        benign += len(benign_alerts(rings, some, people))
     a_day = benign / (len(stage.days) * max(1, len(rounds)))
-    return Drilled(
-        _joined(parts, staged, a_day),
-        _joined([outcomes(staged, honest, stage)] if staged else [], staged, a_day),
+    return DrillResult(
+        _concat_outcomes(parts, staged, a_day),
+        _concat_outcomes([outcomes(staged, honest, stage)] if staged else [], staged, a_day),
         a_day,
         len(honest) / len(stage.days),
         len(rounds),
     )
 
 
-def _joined(parts: list[pl.DataFrame], staged: Sequence[Staged], a_day: float) -> pl.DataFrame:
+def _concat_outcomes(
+    parts: list[pl.DataFrame], staged: Sequence[Campaign], a_day: float
+) -> pl.DataFrame:
     """DRILL of some rounds' outcomes, in the order in which campaigns were cast."""
     order = {each.name: place for place, each in enumerate(staged)}
     found = (
-        pl.concat([empty(DRILL).drop("benign_alerts_a_day"), *parts])
+        pl.concat([empty(DRILL_RESULTS).drop("benign_alerts_a_day"), *parts])
         .sort(pl.col("campaign").replace_strict(order, return_dtype=pl.Int64))
         .with_columns(benign_alerts_a_day=pl.lit(a_day))
     )
-    return check(found.select(list(DRILL)), DRILL, "drill")
+    return check(found.select(list(DRILL_RESULTS)), DRILL_RESULTS, "drill")
 
 
-def _part(progress: Progress, done: float, parts: int) -> Progress:
+def _partial_progress(progress: Progress, done: float, parts: int) -> Progress:
     return lambda share, words: progress(done + share / parts, words)
 
 
-def rung(
-    robbed: Stage,
-    staged: Sequence[Staged],
+def alert_times(
+    robbed: DrillWindow,
+    staged: Sequence[Campaign],
     model: Model,
     families: Sequence[Family],
     progress: Progress = lambda _share, _words: None,
 ) -> pl.DataFrame:
     """The alerts (RINGS) that the model raises on a stage with the acts of ``staged`` in it."""
-    progress(0.0, "learning what is usual")
-    model = replace(model, learned=_learned(robbed, staged, model))
+    progress(0.0, "learning baselines")
+    model = replace(model, baselines=_stage_baselines(robbed, staged, model))
     scorer = Scorer(model, robbed.directory, robbed.settings, families)
     found = []
-    for start in range(0, len(robbed.days), TOGETHER):
-        days = robbed.days[start : start + TOGETHER]
+    for start in range(0, len(robbed.days), DAYS_PER_BATCH):
+        days = robbed.days[start : start + DAYS_PER_BATCH]
         progress(start / len(robbed.days), f"scoring {days[0]} to {days[-1]}")
-        since = days[0] - timedelta(days=LOOKBACK)
+        since = days[0] - timedelta(days=LOOKBACK_DAYS)
         hours = robbed.hours.filter(local_day("hour", robbed.settings).is_between(since, days[-1]))
         touched = robbed.touched.filter(pl.col("day").is_between(since, days[-1]))
         if not touched["day"].is_in(days).any():
             continue  # a hole in the log
         scored = scorer.score(hours, touched, days)
         ringing = scored.filter("alarming").with_columns(time=pl.col("hour") + exposure.HOUR)
-        found.append(ringing.select(list(exposure.RINGS)))
-    return pl.concat([empty(exposure.RINGS), *found]).sort("time", "entity_kind", "entity")
+        found.append(ringing.select(list(exposure.ALERT_TIMES)))
+    return pl.concat([empty(exposure.ALERT_TIMES), *found]).sort("time", "entity_kind", "entity")
 
 
-def _learned(robbed: Stage, staged: Sequence[Staged], model: Model) -> features.Learned:
+def _stage_baselines(
+    robbed: DrillWindow, staged: Sequence[Campaign], model: Model
+) -> features.TrainedBaselines:
     """What is usual to the model, without the stage and with the acts that were done before it.
 
     The model's own, where it was trained before the stage and nobody acted yet.
     """
-    acted = any((each.acts["day"] < robbed.first).any() for each in staged)
+    acted = any((each.rows["day"] < robbed.first).any() for each in staged)
     before = robbed.first - timedelta(days=1)
     if model.last_day <= before and not acted:
-        return model.learned
+        return model.baselines
     until = min(model.last_day, before)
     begins = robbed.touched["day"].min()
-    if not isinstance(begins, date) or (until - begins).days < FEWEST_DAYS:
-        return model.learned  # the ledger no longer holds what the model was trained on
-    learned = learn_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
-    return kept_honest(learned, pl.Series(model.suspects, dtype=pl.String))
+    if not isinstance(begins, date) or (until - begins).days < MIN_DAYS:
+        return model.baselines  # the ledger no longer holds what the model was trained on
+    learned = train_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
+    return restrict_suspects(learned, pl.Series(model.suspects, dtype=pl.String))
 
 
-def outcomes(staged: Sequence[Staged], rings: pl.DataFrame, stage: Stage) -> pl.DataFrame:
+def outcomes(staged: Sequence[Campaign], rings: pl.DataFrame, stage: DrillWindow) -> pl.DataFrame:
     """What became of each campaign, by its acts on the stage: DRILL but for benign alerts."""
     on_stage = [
-        replace(each, acts=each.acts.filter(pl.col("day") >= stage.first)) for each in staged
+        replace(each, rows=each.rows.filter(pl.col("day") >= stage.first)) for each in staged
     ]
     taken = pl.concat(
-        each.acts.select(pl.lit(each.name).alias("campaign"), "hour", "rows") for each in on_stage
+        each.rows.select(pl.lit(each.name).alias("campaign"), "hour", "rows") for each in on_stage
     )
     suspects = [
-        (each.name, kind, entity, each.acts["hour"].min(), _until(each))
+        (each.name, kind, entity, each.rows["hour"].min(), _last_alert_time(each))
         for each in on_stage
         for kind, entity in each.targets
-        if not each.acts.is_empty()
+        if not each.rows.is_empty()
     ]
     who = pl.DataFrame(suspects, schema=dict(exposure.SUSPECTS), orient="row")
     facts = pl.DataFrame(
         [
             (
                 each.name,
-                schedule.kind_of(each.name),
+                schedule.campaign_kind(each.name),
                 sorted({kind for kind, _ in each.targets}),
                 len(schedule.thieves(each)),
             )
             for each in on_stage
         ],
-        schema={name: DRILL[name] for name in ("campaign", "kind", "entity_kinds", "accounts")},
+        schema={
+            name: DRILL_RESULTS[name] for name in ("campaign", "kind", "entity_kinds", "accounts")
+        },
         orient="row",
     )
-    found = facts.join(exposure.measured(who, taken, rings), on="campaign", maintain_order="left")
-    return found.select(name for name in DRILL if name != "benign_alerts_a_day")
+    found = facts.join(exposure.measure(who, taken, rings), on="campaign", maintain_order="left")
+    return found.select(name for name in DRILL_RESULTS if name != "benign_alerts_a_day")
 
 
-def _until(staged: Staged) -> object:
-    return staged.acts.select(pl.col("hour").max() + exposure.HOUR + AFTER).item()
+def _last_alert_time(staged: Campaign) -> object:
+    return staged.rows.select(pl.col("hour").max() + exposure.HOUR + ALERT_GRACE).item()
 
 
-def untouched(rings: pl.DataFrame, staged: Sequence[Staged], people: pl.DataFrame) -> pl.DataFrame:
+def benign_alerts(
+    rings: pl.DataFrame, staged: Sequence[Campaign], people: pl.DataFrame
+) -> pl.DataFrame:
     """The alerts on entities that no campaign touched: benign, as far as the ledger is honest.
 
     Touched are the campaigns' accounts, their groups (``people`` has account, group), and the
     addresses and objects of their acts.
     """
-    acts = pl.concat([each.acts for each in staged]).join(people, on="account", how="left")
+    acts = pl.concat([each.rows for each in staged]).join(people, on="account", how="left")
     targets = sorted({target for each in staged for target in each.targets})
     kinds = {"entity_kind": pl.String, "entity": pl.String}
     used = [

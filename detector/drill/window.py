@@ -9,24 +9,24 @@ from datetime import date, timedelta
 import polars as pl
 
 from detector.campaigns import ledger_rows
-from detector.campaigns.patterns import Staged
-from detector.campaigns.population import World, world
+from detector.campaigns.patterns import Campaign
+from detector.campaigns.population import Population, build_population
 from detector.core.errors import NotEnoughHistory
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.features.peer_groups import groups
+from detector.features.peer_groups import assign_groups
 from detector.model.model import Model
-from detector.model.scoring import LOOKBACK
-from detector.model.synthetic_positives import services
+from detector.model.scoring import LOOKBACK_DAYS
+from detector.model.synthetic_positives import service_accounts
 
 #: Days of the stage where nothing else is asked for: the longest campaigns take five weeks.
-DAYS = 42
+DEFAULT_DAYS = 42
 #: On fewer, campaigns of weeks would be squeezed into days.
-FEWEST = 14
+MIN_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DrillWindow:
     """HOURS and TOUCHED of a ledger's days to ``last``; campaigns act from ``first`` on."""
 
     hours: pl.DataFrame
@@ -41,30 +41,30 @@ class Stage:
         """All days of the stage, also those without data."""
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
-    def people(self, model: Model) -> pl.DataFrame:
+    def peer_groups(self, model: Model) -> pl.DataFrame:
         """account, group: the groups in which the model sees them."""
-        return groups(self.hours["account"], self.directory, model.learned.groups)
+        return assign_groups(self.hours["account"], self.directory, model.baselines.groups)
 
-    def world(self, model: Model) -> World:
+    def population(self, model: Model) -> Population:
         """What campaigns need to know of its people."""
-        return world(
+        return build_population(
             self.hours,
             self.touched,
-            self.people(model),
-            services(self.directory),
+            self.peer_groups(model),
+            service_accounts(self.directory),
             self.first,
             self.last,
             self.settings.timezone,
         )
 
-    def robbed(self, staged: Sequence[Staged]) -> Stage:
+    def with_campaigns(self, staged: Sequence[Campaign]) -> DrillWindow:
         """The same with the campaigns' acts in it."""
-        acts = pl.concat([each.acts for each in staged])
-        hours, touched = ledger_rows.added(self.hours, self.touched, acts)
-        return Stage(hours, touched, self.directory, self.settings, self.first, self.last)
+        acts = pl.concat([each.rows for each in staged])
+        hours, touched = ledger_rows.add_campaign(self.hours, self.touched, acts)
+        return DrillWindow(hours, touched, self.directory, self.settings, self.first, self.last)
 
 
-def span(days: Sequence[date], wanted: int | None) -> tuple[date, date]:
+def day_range(days: Sequence[date], wanted: int | None) -> tuple[date, date]:
     """First and last day of the stage among a ledger's ``days`` with data.
 
     ``wanted`` last days, or DAYS, or as many as follow LOOKBACK days of history. Raises
@@ -72,14 +72,14 @@ def span(days: Sequence[date], wanted: int | None) -> tuple[date, date]:
     """
     if not days:
         raise NotEnoughHistory("the ledger holds no day with data", hint="detector train fills it")
-    first, last = days[0] + timedelta(days=LOOKBACK), days[-1]
+    first, last = days[0] + timedelta(days=LOOKBACK_DAYS), days[-1]
     room = (last - first).days + 1
-    if room < (wanted or FEWEST):
-        covers = counted((last - days[0]).days + 1, "day")
-        longest = f"; or ask for --days {room} or fewer" if wanted and room >= FEWEST else ""
+    if room < (wanted or MIN_DAYS):
+        covers = quantity((last - days[0]).days + 1, "day")
+        longest = f"; or ask for --days {room} or fewer" if wanted and room >= MIN_DAYS else ""
         raise NotEnoughHistory(
             f"the ledger covers {covers}, {days[0]} to {last}: too few for a drill",
-            hint=f"it needs {LOOKBACK} days of history and then the stage, at least "
-            f"{LOOKBACK + (wanted or FEWEST)} days in all{longest}",
+            hint=f"it needs {LOOKBACK_DAYS} days of history and then the stage, at least "
+            f"{LOOKBACK_DAYS + (wanted or MIN_DAYS)} days in all{longest}",
         )
-    return last - timedelta(days=min(wanted or DAYS, room) - 1), last
+    return last - timedelta(days=min(wanted or DEFAULT_DAYS, room) - 1), last

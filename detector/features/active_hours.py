@@ -10,8 +10,8 @@ import polars as pl
 
 from detector.features import clock_shift
 from detector.features.aggregates import SLOTS
-from detector.features.daily_matrix import Panel
-from detector.features.expectation import LATELY, RECENT
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.expectation import NOVELTY_DAYS, RECENT_DAYS
 from detector.features.robust_stats import Floats, Integers
 
 #: Own days weigh against the group's habits, as if those were this many days.
@@ -19,9 +19,9 @@ PRIOR_DAYS = 3.0
 #: And the group's against what nobody does, as if that were so many days.
 NEVER, NEVER_DAYS = 0.002, 10
 #: An hour that one day in so many has is not strange.
-USUAL = 0.1
+COMMON_SHARE = 0.1
 
-SEEN = {
+HOUR_SCHEMA = {
     "entity": pl.String(),
     "off": pl.Boolean(),
     "slot": pl.Int64(),
@@ -29,13 +29,13 @@ SEEN = {
 }
 
 
-def learn(panel: Panel) -> pl.DataFrame:
+def count_days(panel: DailyMatrix) -> pl.DataFrame:
     """SEEN: on how many days, of work or off, an entity was active in each hour.
 
     Slot SLOTS counts the days there were: those worked, or all days off since the first activity.
     """
     parts = []
-    here = panel.present()
+    here = panel.active_days()
     begun = np.maximum.accumulate(here, axis=1)
     for off in (False, True):
         active = panel.active[:, panel.off == off]
@@ -50,13 +50,13 @@ def learn(panel: Panel) -> pl.DataFrame:
                     "slot": slot.astype(np.int64),
                     "days": days[entity, slot].astype(np.int64),
                 },
-                schema=SEEN,
+                schema=HOUR_SCHEMA,
             )
         )
     return pl.concat(parts)
 
 
-def dense(seen: pl.DataFrame, entities: list[str] | list[str | None]) -> Floats:
+def to_array(seen: pl.DataFrame, entities: list[str] | list[str | None]) -> Floats:
     """SEEN as (off or not, entities, SLOTS + 1)."""
     found = np.zeros((2, len(entities), SLOTS + 1))
     order = pl.DataFrame({"entity": entities}, schema={"entity": pl.String}).with_row_index("at")
@@ -65,7 +65,7 @@ def dense(seen: pl.DataFrame, entities: list[str] | list[str | None]) -> Floats:
     return found
 
 
-def habits(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+def group_habits(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """SEEN of groups (null: all accounts), from that of accounts and (account, group)."""
     keys = ["entity", "off", "slot"]
     theirs = seen.join(groups.rename({"account": "entity"}), on="entity", how="left")
@@ -75,12 +75,12 @@ def habits(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
         .rename({"group": "entity"})
         .group_by(keys)
         .agg(pl.col("days").sum())
-        .select(*SEEN)
+        .select(*HOUR_SCHEMA)
         .sort(keys, nulls_last=True)
     )
 
 
-def shares(theirs: Floats) -> Floats:
+def activity_shares(theirs: Floats) -> Floats:
     """From days (``dense``) to the share of days with activity in each hour, never quite 0."""
     found: Floats = (theirs[:, :, :SLOTS] + NEVER * NEVER_DAYS) / (
         theirs[:, :, SLOTS:] + NEVER_DAYS
@@ -89,7 +89,7 @@ def shares(theirs: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Strange:
+class HourSurprise:
     """How strange activity is in each hour of a day, in factors of ten: (entities, SLOTS) each.
 
     ``still`` is by the hours of past days as they were; ``moved`` by those hours as they would have
@@ -97,56 +97,62 @@ class Strange:
     move of the days before, ``awaited`` see ``clock.awaited``.
     """
 
-    still: Floats
-    moved: Floats
-    known: int
-    awaited: Floats
+    unshifted: Floats
+    shifted: Floats
+    known_shift: int
+    expected_counts: Floats
 
-    def seen(self, counts: Floats) -> Floats:
+    def with_shift(self, counts: Floats) -> Floats:
         """With the organisation's move so far, told by how many accounts are active in each hour.
 
         ``counts`` is (SLOTS,). An hour is strange if it is so by both clocks: a job may keep the
         log's, while people keep theirs.
         """
-        found, hours = self.still.copy(), np.arange(clock_shift.HOURS)
+        found, hours = self.unshifted.copy(), np.arange(clock_shift.HOURS)
         for move in (
-            np.full(clock_shift.HOURS, self.known),
-            clock_shift.moves(counts[hours], self.awaited),
+            np.full(clock_shift.HOURS, self.known_shift),
+            clock_shift.hourly_shifts(counts[hours], self.expected_counts),
         ):
-            if move.any() or self.moved is not self.still:
+            if move.any() or self.shifted is not self.unshifted:
                 at = (hours - move) % clock_shift.HOURS
-                found[:, hours] = np.fmin(found[:, hours], self.moved[:, at])
+                found[:, hours] = np.fmin(found[:, hours], self.shifted[:, at])
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class ActivityProfile:
     """The hours that the entities of a panel keep: what ``strangeness`` needs.
 
     ``seen`` (``dense``) is of training; ``habit`` (``shares``) is of the entities' groups;
     ``moves`` and ``awaited`` (``clock.by_day``) are the organisation's, by day of the panel.
     """
 
-    seen: Floats
-    habit: Floats
-    moves: Integers
-    awaited: Floats
+    day_counts: Floats
+    group_shares: Floats
+    shifts: Integers
+    expected_counts: Floats
 
     @classmethod
-    def of(cls, seen: Floats, habit: Floats, habits: pl.DataFrame, panel: Panel) -> Rhythm:
+    def from_habits(
+        cls, seen: Floats, habit: Floats, habits: pl.DataFrame, panel: DailyMatrix
+    ) -> ActivityProfile:
         """``habits`` is SEEN of groups. The panel holds the whole organisation."""
-        return cls(seen, habit, *clock_shift.by_day(clock_shift.usual(habits), panel))
+        return cls(
+            seen, habit, *clock_shift.daily_shifts(clock_shift.training_profile(habits), panel)
+        )
 
-    def strange(self, panel: Panel, day: date) -> Strange:
+    def hour_surprise(self, panel: DailyMatrix, day: date) -> HourSurprise:
         """How strange activity is in each hour of ``day``, by the days before it."""
-        at = panel.place(day)
-        still = _strangeness(self, panel, at, np.zeros_like(self.moves))
-        past = self.moves[max(0, at - RECENT) : at]
-        moved = _strangeness(self, panel, at, self.moves) if past.any() else still
-        return Strange(still, moved, int(past[-1]) if len(past) else 0, self.awaited[at])
+        at = panel.column(day)
+        still = _hour_surprise(self, panel, at, np.zeros_like(self.shifts))
+        past = self.shifts[max(0, at - RECENT_DAYS) : at]
+        moved = _hour_surprise(self, panel, at, self.shifts) if past.any() else still
+        return HourSurprise(
+            still, moved, int(past[-1]) if len(past) else 0, self.expected_counts[at]
+        )
 
 
-def _strangeness(rhythm: Rhythm, panel: Panel, at: int, moves: Integers) -> Floats:
+def _hour_surprise(rhythm: ActivityProfile, panel: DailyMatrix, at: int, moves: Integers) -> Floats:
     """-log10 of the share of past days, of the same kind, with activity in each hour, as far as
     that is below USUAL: (entities, SLOTS).
 
@@ -154,21 +160,21 @@ def _strangeness(rhythm: Rhythm, panel: Panel, at: int, moves: Integers) -> Floa
     the last LATELY of them: a thief's second night would be usual after the first.
     """
     off = int(panel.off[at])
-    first = max(0, at - RECENT)
+    first = max(0, at - RECENT_DAYS)
     day = panel.days[at]
-    old = panel.weekdays_like(day, first, max(first, at - LATELY))
-    fresh = panel.weekdays_like(day, max(first, at - LATELY), at)
-    there = rhythm.seen[off, :, SLOTS] + _days(panel, old, off=off)
-    new = there <= LATELY
-    hours = rhythm.seen[off, :, :SLOTS] + _active(panel, old, moves)
-    hours = hours + new[:, None] * _active(panel, fresh, moves)
-    days = there + new * _days(panel, fresh, off=off)
-    share = (hours + PRIOR_DAYS * rhythm.habit[off]) / (days[:, None] + PRIOR_DAYS)
-    found: Floats = np.fmax(np.log10(USUAL) - np.log10(np.clip(share, 1e-9, 1.0)), 0.0)
+    old = panel.same_kind_days(day, first, max(first, at - NOVELTY_DAYS))
+    fresh = panel.same_kind_days(day, max(first, at - NOVELTY_DAYS), at)
+    there = rhythm.day_counts[off, :, SLOTS] + _observed_days(panel, old, off=off)
+    new = there <= NOVELTY_DAYS
+    hours = rhythm.day_counts[off, :, :SLOTS] + _active_day_counts(panel, old, moves)
+    hours = hours + new[:, None] * _active_day_counts(panel, fresh, moves)
+    days = there + new * _observed_days(panel, fresh, off=off)
+    share = (hours + PRIOR_DAYS * rhythm.group_shares[off]) / (days[:, None] + PRIOR_DAYS)
+    found: Floats = np.fmax(np.log10(COMMON_SHARE) - np.log10(np.clip(share, 1e-9, 1.0)), 0.0)
     return found
 
 
-def _active(panel: Panel, columns: Integers, moves: Integers) -> Floats:
+def _active_day_counts(panel: DailyMatrix, columns: Integers, moves: Integers) -> Floats:
     """On how many days each entity was active in each hour, without what the day had moved."""
     found = np.zeros((len(panel.entities), SLOTS))
     for move in np.unique(moves[columns]):
@@ -178,7 +184,7 @@ def _active(panel: Panel, columns: Integers, moves: Integers) -> Floats:
     return found
 
 
-def _days(panel: Panel, columns: Integers, *, off: int) -> Floats:
+def _observed_days(panel: DailyMatrix, columns: Integers, *, off: int) -> Floats:
     """Who never works on Sundays has no habit of Sunday hours, so all past Sundays count."""
     if off:
         return np.full(len(panel.entities), float(len(columns)))
@@ -186,14 +192,14 @@ def _days(panel: Panel, columns: Integers, *, off: int) -> Floats:
     return worked
 
 
-def by_day(rhythm: Rhythm, panel: Panel) -> Floats:
+def daily_surprise(rhythm: ActivityProfile, panel: DailyMatrix) -> Floats:
     """The strangeness of all hours of each day together: (entities, days).
 
     0 on the first RECENT days of the panel, of which too little of the past is known.
     """
     found = np.zeros((len(panel.entities), len(panel.days)))
-    for at in range(RECENT, len(panel.days)):
+    for at in range(RECENT_DAYS, len(panel.days)):
         active = panel.active[:, at]
-        strange = rhythm.strange(panel, panel.days[at]).seen(active.sum(axis=0))
+        strange = rhythm.hour_surprise(panel, panel.days[at]).with_shift(active.sum(axis=0))
         found[:, at] = (strange * active).sum(axis=1)
     return found

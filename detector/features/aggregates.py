@@ -12,14 +12,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.core.schema import READING
+from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
 from detector.features import distinct_subjects
-from detector.features.distinct_subjects import Month
-from detector.features.minute_aggregates import THOUSANDTHS, shape
+from detector.features.distinct_subjects import MonthHistory
+from detector.features.minute_aggregates import THOUSANDTHS, minute_pattern
 from detector.features.robust_stats import Floats
 
-ACCOUNT, ADDRESS, GROUP, OBJECT = KINDS = ("account", "client_address", "group", "object")
+ACCOUNT, ADDRESS, GROUP, OBJECT = ENTITY_KINDS = ("account", "client_address", "group", "object")
 #: Hours of the longest day.
 SLOTS: Final = 25
 
@@ -30,7 +30,7 @@ SLOTS: Final = 25
 #: statement in each and ``even`` how alike the steps between minutes are (``minutes.shape``),
 #: ``others`` are the tables an account touched, or the accounts behind another entity,
 #: ``departure`` is how far a group's members lie above what is usual of each (``departures``).
-MEASURES: Final = (
+AGGREGATE_COLUMNS: Final = (
     "statements",
     "rows",
     "log_rows",
@@ -47,55 +47,55 @@ MEASURES: Final = (
     "departure",
 )
 #: And what follows from lists (see HOURS): log1p(rows) of a mean one.
-LENGTH: Final = "length"
-LISTS: Final = ("lists", "log_list_rows")
-ALL: Final = (*MEASURES, LENGTH)
+MEAN_LENGTH: Final = "length"
+LIST_COLUMNS: Final = ("lists", "log_list_rows")
+ALL_AGGREGATES: Final = (*AGGREGATE_COLUMNS, MEAN_LENGTH)
 #: What only accounts have, and only where the log says whose records they read (``subjects``): how
 #: many different people's, on the day and in the four weeks that end with it. Of other logs no
 #: frame has these columns.
-MONTHLY: Final = "month_subjects"
-SUBJECTS: Final = ("subjects", MONTHLY)
+MONTH_SUBJECTS: Final = "month_subjects"
+SUBJECT_COLUMNS: Final = ("subjects", MONTH_SUBJECTS)
 #: What is added up over the hours of a day, or the largest taken.
-SUMMED: Final = (*MEASURES, *LISTS)
+HOURLY_COLUMNS: Final = (*AGGREGATE_COLUMNS, *LIST_COLUMNS)
 #: Floats that are kept as whole numbers, since sums of those do not depend on their order.
 MILLIONTHS: Final = 1e6
 #: What one of a measure's units is divided by before its logarithm is taken.
 UNITS: Final = {"log_rows": MILLIONTHS, "even": THOUSANDTHS}
 #: What a group's members add up to.
-PER_HEAD: Final = ("statements", "rows", "log_rows", "bytes")
+PER_MEMBER: Final = ("statements", "rows", "log_rows", "bytes")
 #: What is added up of the members of a group but the busiest, and of all of them.
-WITHOUT_MOST: Final = (*PER_HEAD, *LISTS, "unknown", "exports", "departure")
-GROUP_SUMS: Final = (*WITHOUT_MOST, "others")
+EXCLUDING_LARGEST: Final = (*PER_MEMBER, *LIST_COLUMNS, "unknown", "exports", "departure")
+GROUP_SUMS: Final = (*EXCLUDING_LARGEST, "others")
 #: What is added up of those who touched an address or a table.
 VALUE_SUMS: Final = ("statements", "rows")
 #: Of which a day has the largest hour; of the others it has the sum.
-LARGEST: Final = ("largest", "peak", "unbroken")
+MAX_COLUMNS: Final = ("largest", "peak", "unbroken")
 
-HOURLY: Final = {
+HOURLY_AGGREGATES: Final = {
     "entity": pl.String(),
     "day": pl.Date(),
     "slot": pl.Int64(),
-    **{name: pl.Float64() for name in SUMMED},
+    **{name: pl.Float64() for name in HOURLY_COLUMNS},
 }
 
 
-def logged(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict[str, Floats]:
+def log_scale(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict[str, Floats]:
     """log1p of each measure, in its unit, and LENGTH.
 
     ``heads``, of a group, are its members at work, by which its sums are divided: how many there
     are is no sign of theft.
     """
     each = 1.0 if heads is None else np.maximum(heads, 1.0)
-    shared = {name: each if name in PER_HEAD else 1.0 for name in totals}
+    shared = {name: each if name in PER_MEMBER else 1.0 for name in totals}
     logs = {
         name: np.log1p(totals[name] / shared[name] / UNITS.get(name, 1.0))
         for name in totals
-        if name != "departure" and name not in LISTS
+        if name != "departure" and name not in LIST_COLUMNS
     }
     # The sum of so many independent departures varies by the root of their number.
     logs["departure"] = totals["departure"] / MILLIONTHS / np.sqrt(each)
     lists = np.where(totals["lists"] > 0, totals["lists"], np.nan)
-    return {**logs, LENGTH: totals["log_list_rows"] / MILLIONTHS / lists}
+    return {**logs, MEAN_LENGTH: totals["log_list_rows"] / MILLIONTHS / lists}
 
 
 def local_day(column: str, settings: Settings) -> pl.Expr:
@@ -115,7 +115,7 @@ def midnight(day: pl.Expr, settings: Settings) -> pl.Expr:
     return pl.coalesce(local, later).dt.convert_time_zone("UTC")
 
 
-def with_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataFrame:
+def add_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataFrame:
     """Adds ``day`` and ``slot`` of the UTC hour in ``column``. Each hour is converted once."""
     hours = frame.select(pl.col(column).unique()).with_columns(day=local_day(column, settings))
     hours = hours.with_columns(
@@ -124,23 +124,26 @@ def with_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataF
     return frame.drop("day", strict=False).join(hours, on=column, how="left")
 
 
-def measured(hourly: pl.DataFrame) -> tuple[str, ...]:
+def hourly_columns(hourly: pl.DataFrame) -> tuple[str, ...]:
     """SUMMED, and those of SUBJECTS that are there."""
-    return (*SUMMED, *(name for name in SUBJECTS if name in hourly.columns))
+    return (*HOURLY_COLUMNS, *(name for name in SUBJECT_COLUMNS if name in hourly.columns))
 
 
-def of_accounts(
-    hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: Month | None = None
+def hourly_by_account(
+    hours: pl.DataFrame, touched: pl.DataFrame, settings: Settings, past: MonthHistory | None = None
 ) -> pl.DataFrame:
     """HOURLY of accounts, from HOURS and TOUCHED, and SUBJECTS; ``past`` see ``subjects.added``."""
     # What does not count is 0 before it is summed: to filter each group takes longer.
-    read = pl.when(pl.col("action").is_in(READING))
+    read = pl.when(pl.col("action").is_in(READ_ACTIONS))
     exported, used = pl.when(pl.col("action") == "export"), pl.when(pl.col("action") != "login")
     sums = (
         hours.select(
             "account",
             "hour",
-            *(read.then(name).otherwise(0) for name in ("rows", "log_rows", *LISTS, "bytes")),
+            *(
+                read.then(name).otherwise(0)
+                for name in ("rows", "log_rows", *LIST_COLUMNS, "bytes")
+            ),
             *(used.then(name).otherwise(0) for name in ("statements", "minutes")),
             largest=read.then("largest").otherwise(0),
             unknown="unknown_rows",
@@ -153,8 +156,8 @@ def of_accounts(
             pl.col("minutes").bitwise_or(),
         )
     )
-    sums = sums.join(shape(sums["minutes"]), on="minutes", how="left")
-    frame = with_slots(sums, "hour", settings)
+    sums = sums.join(minute_pattern(sums["minutes"]), on="minutes", how="left")
+    frame = add_slots(sums, "hour", settings)
     dimension = pl.col("dimension")
     first = (
         touched.filter(dimension.is_in([OBJECT, ADDRESS]))
@@ -162,21 +165,21 @@ def of_accounts(
         .agg(others=(dimension == OBJECT).sum(), addresses=(dimension == ADDRESS).sum())
     )
     frame = frame.join(first, on=["account", "hour"], how="left")
-    frame = distinct_subjects.added(frame, touched, past)
-    return _typed(
+    frame = distinct_subjects.add_counts(frame, touched, past)
+    return _cast(
         frame.rename({"account": "entity"}).with_columns(
             pl.col("others", "addresses").fill_null(0), peak="statements", hours=1, departure=None
         )
     )
 
 
-def of_groups(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+def hourly_by_group(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from that of accounts and their groups (account, group).
 
     The most that any one member did so far that day is left out of each measure: that is judged
     there, and would be told twice.
     """
-    return joined_groups(group_sums(accounts, groups))
+    return merge_group_sums(group_sums(accounts, groups))
 
 
 def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
@@ -186,7 +189,8 @@ def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     )
     first = pl.struct("entity", "day").is_first_distinct()
     so_far = (
-        pl.col(name).cum_sum().over("entity", "day").alias(f"most_{name}") for name in WITHOUT_MOST
+        pl.col(name).cum_sum().over("entity", "day").alias(f"most_{name}")
+        for name in EXCLUDING_LARGEST
     )
     return (
         grouped.with_columns(*so_far, others=first.cast(pl.Float64))
@@ -195,7 +199,7 @@ def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def joined_groups(sums: pl.DataFrame) -> pl.DataFrame:
+def merge_group_sums(sums: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of peer groups, from the ``group_sums`` of all their accounts."""
     day = ["group", "day"]
     whole = (
@@ -205,22 +209,22 @@ def joined_groups(sums: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("^most_.*$").cum_max().over(day).fill_null(0.0))
         .with_columns(
             pl.col(name) - pl.col(f"most_{name}").diff().over(day).fill_null(pl.col(f"most_{name}"))
-            for name in WITHOUT_MOST
+            for name in EXCLUDING_LARGEST
         )
         # An hour in which one member was alone is that member's.
         .with_columns(hours=pl.col("at_work") > 1)
     )
     missing = dict.fromkeys(["addresses", "largest", "unbroken", "even"])
-    return _typed(whole.rename({"group": "entity"}).with_columns(peak="statements", **missing))
+    return _cast(whole.rename({"group": "entity"}).with_columns(peak="statements", **missing))
 
 
-def of_values(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFrame:
+def hourly_by_value(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.DataFrame:
     """HOURLY of addresses or objects, from TOUCHED, which sums by the day.
 
     All of a day stands in the day's last hour: before it is over, nobody can say how much it was.
     What the largest of its accounts did is left out: that is judged there, and would be told twice.
     """
-    return joined_values(value_sums(touched, kind), settings)
+    return merge_value_sums(value_sums(touched, kind), settings)
 
 
 def value_sums(touched: pl.DataFrame, kind: str) -> pl.DataFrame:
@@ -236,7 +240,7 @@ def value_sums(touched: pl.DataFrame, kind: str) -> pl.DataFrame:
     )
 
 
-def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def merge_value_sums(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """HOURLY of addresses or objects, from the ``value_sums`` of all their accounts."""
     sums = sums.with_columns(pl.col(name) - pl.col(f"most_{name}") for name in VALUE_SUMS)
     days = sums.select(pl.col("day").unique())
@@ -244,15 +248,15 @@ def joined_values(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     days = days.with_columns(
         slot=(last - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
     )
-    missing = [name for name in SUMMED if name not in ("statements", "rows", "others")]
-    return _typed(
+    missing = [name for name in HOURLY_COLUMNS if name not in ("statements", "rows", "others")]
+    return _cast(
         sums.join(days, on="day")
         .with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)
         .rename({"value": "entity"})
     )
 
 
-class Sums:
+class SumAccumulator:
     """What some accounts after the others add up to: their groups, addresses and objects.
 
     Some thousand accounts have members in most groups: kept apart until the last, their sums would
@@ -268,15 +272,15 @@ class Sums:
             more = group_sums(accounts, groups) if kind == GROUP else value_sums(touched, kind)
             parts.append(more)
             if sum(part.height for part in parts[1:]) > parts[0].height:
-                parts[:] = [_added(parts)]
+                parts[:] = [_add_parts(parts)]
 
     def hourly(self, kind: str, settings: Settings) -> pl.DataFrame:
         """HOURLY of all of one kind."""
-        whole = _added(self._parts[kind])
-        return joined_groups(whole) if kind == GROUP else joined_values(whole, settings)
+        whole = _add_parts(self._parts[kind])
+        return merge_group_sums(whole) if kind == GROUP else merge_value_sums(whole, settings)
 
 
-def _added(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _add_parts(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if len(parts) == 1:
         return parts[0]
     every = pl.concat(parts)
@@ -286,13 +290,13 @@ def _added(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return whole.select(every.columns)
 
 
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    rest = dict.fromkeys(measured(frame)[len(SUMMED) :], pl.Float64())
-    kinds = {**HOURLY, **rest}
-    return ordered(frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()))
+def _cast(frame: pl.DataFrame) -> pl.DataFrame:
+    rest = dict.fromkeys(hourly_columns(frame)[len(HOURLY_COLUMNS) :], pl.Float64())
+    kinds = {**HOURLY_AGGREGATES, **rest}
+    return sort_hourly(frame.select(pl.col(name).cast(kind) for name, kind in kinds.items()))
 
 
-def ordered(hourly: pl.DataFrame) -> pl.DataFrame:
+def sort_hourly(hourly: pl.DataFrame) -> pl.DataFrame:
     """Sorted by entity, day and slot, by a number of each: to sort by strings takes far longer."""
     names = pl.Enum(hourly["entity"].unique().sort())
     number = pl.col("entity").cast(names).to_physical().cast(pl.Int64)

@@ -17,9 +17,9 @@ from detector.core.settings import Settings
 from detector.features import active_hours, aggregates, baselines, group_deviation, novelty
 from detector.features import daily_matrix as panels
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
-from detector.features.feature_table import Kind, Learned, shared
-from detector.features.peer_groups import by_dominant, dominant, group_of
-from detector.features.peer_groups import groups as peer_groups
+from detector.features.feature_table import EntityKind, TrainedBaselines, drop_small_addresses
+from detector.features.peer_groups import assign_groups as peer_groups
+from detector.features.peer_groups import groups_by_account, groups_by_main_usage, main_usage
 
 #: HOURS and TOUCHED of some accounts, all their days.
 Shard: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
@@ -28,40 +28,40 @@ Shards: TypeAlias = Callable[[], Iterator[Shard]]
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class ShardSummary:
     """What is kept of all shards. ``sums`` are what their accounts add up to."""
 
-    panel: panels.Panel
-    sums: aggregates.Sums
-    known: pl.DataFrame
-    used: pl.DataFrame
+    panel: panels.DailyMatrix
+    sums: aggregates.SumAccumulator
+    known_values: pl.DataFrame
+    group_usage: pl.DataFrame
 
 
-def learn(
+def train_baselines(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     directory: pl.DataFrame | None,
     settings: Settings,
     hourly: pl.DataFrame | None = None,
-) -> Learned:
+) -> TrainedBaselines:
     """The frozen baselines of a training span (HOURS and TOUCHED of all its days). ``hourly`` is
     ``measures.of_accounts`` of both, where that is at hand.
     """
     if hourly is None:
-        hourly = aggregates.of_accounts(hours, touched, settings)
-    return _learned(lambda: iter([(hours, touched)]), [(hourly, touched)], directory, settings)
+        hourly = aggregates.hourly_by_account(hours, touched, settings)
+    return _train(lambda: iter([(hours, touched)]), [(hourly, touched)], directory, settings)
 
 
-def learn_until(
+def train_until(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     day: date,
     directory: pl.DataFrame | None,
     settings: Settings,
     hourly: pl.DataFrame | None = None,
-) -> Learned:
+) -> TrainedBaselines:
     """``learn`` from the days up to ``day`` of tables that go on."""
-    return learn(
+    return train_baselines(
         hours.filter(aggregates.local_day("hour", settings) <= day),
         touched.filter(pl.col("day") <= day),
         directory,
@@ -70,57 +70,59 @@ def learn_until(
     )
 
 
-def learn_shards(shards: Shards, directory: pl.DataFrame | None, settings: Settings) -> Learned:
+def train_shards(
+    shards: Shards, directory: pl.DataFrame | None, settings: Settings
+) -> TrainedBaselines:
     """The frozen baselines of a training span that comes in ``shards``. As ``learn``, to the last
     digit.
     """
-    summed = ((aggregates.of_accounts(*shard, settings), shard[1]) for shard in shards())
-    return _learned(shards, summed, directory, settings)
+    summed = ((aggregates.hourly_by_account(*shard, settings), shard[1]) for shard in shards())
+    return _train(shards, summed, directory, settings)
 
 
-def _learned(
+def _train(
     shards: Shards, summed: Iterable[Shard], directory: pl.DataFrame | None, settings: Settings
-) -> Learned:
+) -> TrainedBaselines:
     """``summed`` has HOURLY and TOUCHED of each shard."""
-    since, until, uses, names = _looked_over(shards, settings)
-    by_usage = by_dominant(uses)
+    since, until, uses, names = _scan_shards(shards, settings)
+    by_usage = groups_by_main_usage(uses)
     groups = peer_groups(names, directory, by_usage)
-    found = _gathered(summed, groups, (since, until), settings)
+    found = _summarize_shards(summed, groups, (since, until), settings)
     own: list[pl.DataFrame] = []
     peers: list[pl.DataFrame] = []
-    for name, panel, theirs in _panels(found, groups, (since, until), settings):
+    for name, panel, theirs in _kind_matrices(found, groups, (since, until), settings):
         if name == GROUP:
             # Accounts came first: what is usual of each is known.
-            panel = group_deviation.of_groups(  # noqa: PLW2901 - the panel, complete
-                panel, found.panel, group_of(groups), own[0]
+            panel = group_deviation.add_group_deviation(  # noqa: PLW2901 - the panel, complete
+                panel, found.panel, groups_by_account(groups), own[0]
             )
-        entities, shared_levels = baselines.learn(panel, theirs, baselines.floor(name))
+        entities, shared_levels = baselines.fit(panel, theirs, baselines.min_spread(name))
         own.append(entities.with_columns(entity_kind=pl.lit(name)))
         peers.append(shared_levels.with_columns(entity_kind=pl.lit(name)))
-    seen = active_hours.learn(found.panel)
-    return Learned(
-        levels=_together(own),
-        peers=_together(peers),
+    seen = active_hours.count_days(found.panel)
+    return TrainedBaselines(
+        levels=_concat_kinds(own),
+        peers=_concat_kinds(peers),
         seen=seen,
-        habits=active_hours.habits(seen, groups),
-        known=found.known,
-        used=found.used,
+        habits=active_hours.group_habits(seen, groups),
+        known=found.known_values,
+        used=found.group_usage,
         groups=by_usage,
     )
 
 
-def _together(parts: list[pl.DataFrame]) -> pl.DataFrame:
+def _concat_kinds(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The levels of all kinds; NaN of what only accounts have."""
     whole = pl.concat(parts, how="diagonal")
     return whole.with_columns(pl.col(pl.Float64).fill_null(float("nan")))
 
 
-def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.DataFrame, pl.Series]:
+def _scan_shards(shards: Shards, settings: Settings) -> tuple[date, date, pl.DataFrame, pl.Series]:
     """The first and the last day, what each account uses most, and the accounts."""
     days, uses, names = [], [], []
     for hours, touched in shards():
         days.append(hours.select(aggregates.local_day("hour", settings).unique()).to_series())
-        uses.append(dominant(touched))
+        uses.append(main_usage(touched))
         names.append(hours["account"].unique())
     each = pl.concat(days)
     since, until = each.min(), each.max()
@@ -129,31 +131,31 @@ def _looked_over(shards: Shards, settings: Settings) -> tuple[date, date, pl.Dat
     return since, until, pl.concat(uses).sort("account"), pl.concat(names)
 
 
-def _gathered(
+def _summarize_shards(
     summed: Iterable[Shard], groups: pl.DataFrame, span: tuple[date, date], settings: Settings
-) -> Gathered:
+) -> ShardSummary:
     accounts, known, used = [], [], []
-    sums = aggregates.Sums()
+    sums = aggregates.SumAccumulator()
     for each, touched in summed:
-        accounts.append(Kind(ACCOUNT, each).panel(*span, settings))
+        accounts.append(EntityKind(ACCOUNT, each).matrix(*span, settings))
         sums.add(each, groups, touched)
-        known.append(novelty.known(novelty.with_networks(touched), span[1]))
-        used.append(novelty.used(touched, groups))
-    return Gathered(
-        panels.joined(accounts),
+        known.append(novelty.known_values(novelty.add_networks(touched), span[1]))
+        used.append(novelty.group_usage(touched, groups))
+    return ShardSummary(
+        panels.concat_entities(accounts),
         sums,
         pl.concat(known).sort("account", "dimension", "value"),
-        novelty.joined_used(pl.concat(used)),
+        novelty.merge_usage(pl.concat(used)),
     )
 
 
-def _panels(
-    found: Gathered, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
-) -> Iterator[tuple[str, panels.Panel, list[str]]]:
+def _kind_matrices(
+    found: ShardSummary, groups: pl.DataFrame, span: tuple[date, date], settings: Settings
+) -> Iterator[tuple[str, panels.DailyMatrix, list[str]]]:
     """Each kind of entity: its name, its days, and the group of each entity."""
-    accounts = Kind.of_accounts(pl.DataFrame(), groups)
-    yield ACCOUNT, found.panel, accounts.groups(found.panel.entities)
+    accounts = EntityKind.from_accounts(pl.DataFrame(), groups)
+    yield ACCOUNT, found.panel, accounts.entity_groups(found.panel.entities)
     for name in (GROUP, ADDRESS, OBJECT):
-        kind = Kind(name, shared(name, found.sums.hourly(name, settings)))
-        panel = kind.panel(*span, settings)
-        yield name, panel, kind.groups(panel.entities)
+        kind = EntityKind(name, drop_small_addresses(name, found.sums.hourly(name, settings)))
+        panel = kind.matrix(*span, settings)
+        yield name, panel, kind.entity_groups(panel.entities)

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 
 from detector.features import robust_stats
-from detector.features.aggregates import ACCOUNT, ALL, MONTHLY, SUBJECTS
-from detector.features.daily_matrix import Panel
-from detector.features.distinct_subjects import MONTH
-from detector.features.peer_movement import Peers
+from detector.features.aggregates import ACCOUNT, ALL_AGGREGATES, MONTH_SUBJECTS, SUBJECT_COLUMNS
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.distinct_subjects import MONTH_DAYS
+from detector.features.peer_movement import PeerGroups
 from detector.features.robust_stats import Floats, Integers
 
 #: An entity's own days weigh against a prior of this many days.
@@ -29,21 +29,24 @@ FLOOR, FLOOR_OF_MANY = 0.3, 0.2
 #: Days of a block, and of those active without which it has no level.
 BLOCK, BLOCK_ACTIVE = 28, 8
 
-ENTITY = ("centre", "off_centre", "spread", "floor")
-PEERS = ("group_centre", "group_spread", "group_within", "group_largest")
+ENTITY_LEVELS = ("centre", "off_centre", "spread", "floor")
+PEER_LEVELS = ("group_centre", "group_spread", "group_within", "group_largest")
 
 
-def measured(levels: Collection[str]) -> tuple[str, ...]:
+def baseline_aggregates(levels: Collection[str]) -> tuple[str, ...]:
     """The measures of which there are levels, by column."""
-    return (*ALL, *(name for name in SUBJECTS if f"{name}_group_centre" in levels))
+    return (
+        *ALL_AGGREGATES,
+        *(name for name in SUBJECT_COLUMNS if f"{name}_group_centre" in levels),
+    )
 
 
-def floor(kind: str) -> float:
+def min_spread(kind: str) -> float:
     """The least spread of a kind of entity."""
     return FLOOR if kind == ACCOUNT else FLOOR_OF_MANY
 
 
-def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, pl.DataFrame]:
+def fit(panel: DailyMatrix, groups: list[str], least: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Levels of entities and of their groups (``groups``: the group of each entity).
 
     ``least`` is the least spread (``floor``).
@@ -53,8 +56,8 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
     """
     names = sorted(set(groups))
     codes = np.searchsorted(names, groups).astype(np.int64)
-    places = [*robust_stats.members(codes, len(names)), np.arange(len(groups))]
-    seen = panel.present()
+    places = [*robust_stats.group_members(codes, len(names)), np.arange(len(groups))]
+    seen = panel.active_days()
     entity: dict[str, object] = {
         "entity": panel.entities,
         "group": groups,
@@ -68,10 +71,10 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
         "group": [*names, None],
         "entities": [len(members) for members in places],
     }
-    peers_of = Peers(codes, places[:-1])
+    peers_of = PeerGroups(codes, places[:-1])
     for name, logs in panel.logs.items():
-        own, theirs = _measure(
-            _unmoved(_whole(name, logs), peers_of), panel.off, codes, places, least
+        own, theirs = _fit_aggregate(
+            _remove_movement(_complete_days(name, logs), peers_of), panel.off, codes, places, least
         )
         entity |= {f"{name}_{what}": values for what, values in own.items()}
         peers |= {f"{name}_{what}": values for what, values in theirs.items()}
@@ -81,46 +84,52 @@ def learn(panel: Panel, groups: list[str], least: float) -> tuple[pl.DataFrame, 
     )
 
 
-def _whole(name: str, logs: Floats) -> Floats:
+def _complete_days(name: str, logs: Floats) -> Floats:
     """``logs`` of days before which there is all that they sum over."""
-    return np.where(np.arange(logs.shape[1]) < MONTH - 1, np.nan, logs) if name == MONTHLY else logs
+    return (
+        np.where(np.arange(logs.shape[1]) < MONTH_DAYS - 1, np.nan, logs)
+        if name == MONTH_SUBJECTS
+        else logs
+    )
 
 
-def _unmoved(logs: Floats, peers: Peers) -> Floats:
+def _remove_movement(logs: Floats, peers: PeerGroups) -> Floats:
     """``logs`` without what whole groups did more or less of on each day."""
     return logs - peers.movement(logs - robust_stats.median(logs)[:, None])
 
 
-def _measure(
+def _fit_aggregate(
     logs: Floats, off: np.ndarray, codes: Integers, places: list[Integers], least: float
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     work = logs[:, ~off]
     middle = robust_stats.median(work)
     middle = np.where(np.isnan(middle), robust_stats.median(logs), middle)
     apart = robust_stats.spread(logs - middle[:, None], least)
-    middle = _level(work, apart, otherwise=robust_stats.centre(logs, apart))
-    peers = _peers(logs, middle, places, least)
+    middle = _central_level(work, apart, otherwise=robust_stats.huber_mean(logs, apart))
+    peers = _peer_levels(logs, middle, places, least)
     prior, within = peers["group_centre"][codes], peers["group_within"][codes]
     days = robust_stats.counts(logs)
-    centre = robust_stats.shrunk(days, middle, prior, PRIOR_DAYS)
-    variance = robust_stats.shrunk(days, apart**2, within**2, PRIOR_DAYS)
+    centre = robust_stats.shrink(days, middle, prior, PRIOR_DAYS)
+    variance = robust_stats.shrink(days, apart**2, within**2, PRIOR_DAYS)
     weekend = logs[:, off]
-    off_centre = robust_stats.shrunk(
-        robust_stats.counts(weekend), robust_stats.centre(weekend, apart), centre, PRIOR_DAYS
+    off_centre = robust_stats.shrink(
+        robust_stats.counts(weekend), robust_stats.huber_mean(weekend, apart), centre, PRIOR_DAYS
     )
     own = {
         "centre": centre,
         "off_centre": off_centre,
         "spread": np.sqrt(variance),
         "floor": np.fmin(
-            robust_stats.shrunk(days, _lowest(logs, middle, apart), prior, PRIOR_DAYS), centre
+            robust_stats.shrink(days, _lowest_level(logs, middle, apart), prior, PRIOR_DAYS), centre
         ),
     }
     return own, peers
 
 
-def _peers(logs: Floats, middle: Floats, places: list[Integers], least: float) -> dict[str, Floats]:
-    found = {name: np.full(len(places), np.nan) for name in PEERS}
+def _peer_levels(
+    logs: Floats, middle: Floats, places: list[Integers], least: float
+) -> dict[str, Floats]:
+    found = {name: np.full(len(places), np.nan) for name in PEER_LEVELS}
     for at, members in enumerate(places):
         each = logs[members].ravel()
         if not (~np.isnan(each)).any():
@@ -134,12 +143,12 @@ def _peers(logs: Floats, middle: Floats, places: list[Integers], least: float) -
     return {name: np.where(np.isnan(each), each[-1], each) for name, each in found.items()}
 
 
-def _level(logs: Floats, apart: Floats, *, otherwise: Floats) -> Floats:
-    found = robust_stats.centre(logs, apart)
+def _central_level(logs: Floats, apart: Floats, *, otherwise: Floats) -> Floats:
+    found = robust_stats.huber_mean(logs, apart)
     return np.where(np.isnan(found), otherwise, found)
 
 
-def _lowest(logs: Floats, middle: Floats, apart: Floats) -> Floats:
+def _lowest_level(logs: Floats, middle: Floats, apart: Floats) -> Floats:
     """The level of the lowest block; ``middle`` where no block has days enough.
 
     The lowest of many is low by chance alone: by as much as the lowest of so many normal means is
@@ -152,7 +161,7 @@ def _lowest(logs: Floats, middle: Floats, apart: Floats) -> Floats:
         block = logs[:, start : start + BLOCK]
         count = robust_stats.counts(block)
         enough = count >= BLOCK_ACTIVE
-        lowest = np.fmin(lowest, np.where(enough, robust_stats.centre(block, apart), np.nan))
+        lowest = np.fmin(lowest, np.where(enough, robust_stats.huber_mean(block, apart), np.nan))
         known, days = known + enough, days + np.where(enough, count, 0)
     normal = NormalDist()
     low_by = np.array(
@@ -162,8 +171,8 @@ def _lowest(logs: Floats, middle: Floats, apart: Floats) -> Floats:
     return np.where(np.isnan(lowest), middle, lowest + low_by[known] * error)
 
 
-def of(
-    panel: Panel, groups: list[str], entities: pl.DataFrame, peers: pl.DataFrame
+def lookup(
+    panel: DailyMatrix, groups: list[str], entities: pl.DataFrame, peers: pl.DataFrame
 ) -> dict[str, Floats]:
     """The levels of each entity of ``panel``, by column: the group's for one not learned.
 
@@ -188,10 +197,10 @@ def of(
         if name not in ("entity", "group", "first_day", "last_day")
     }
     new = frame["days"].to_numpy() == 0
-    for m in measured(found):
+    for m in baseline_aggregates(found):
         centre, apart = found[f"{m}_group_centre"], found[f"{m}_group_spread"]
         wide = np.fmax(apart, found[f"{m}_group_within"])
         # An entity the model never saw may lie anywhere in its group.
-        for what, prior in zip(ENTITY, (centre, centre, wide, centre), strict=True):
+        for what, prior in zip(ENTITY_LEVELS, (centre, centre, wide, centre), strict=True):
             found[f"{m}_{what}"] = np.where(new, prior, found[f"{m}_{what}"])
     return found

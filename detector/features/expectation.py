@@ -18,33 +18,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import robust_stats
-from detector.features.aggregates import LENGTH, MONTHLY
-from detector.features.baselines import PRIOR_DAYS, measured
-from detector.features.daily_matrix import Panel
-from detector.features.peer_movement import Peers
+from detector.features.aggregates import MEAN_LENGTH, MONTH_SUBJECTS
+from detector.features.baselines import PRIOR_DAYS, baseline_aggregates
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.peer_movement import PeerGroups
 from detector.features.population import Population
 from detector.features.robust_stats import Floats, Integers
 
 #: Days of recent past that make the own level. Four weeks hold four of each weekday.
-RECENT = 28
+RECENT_DAYS = 28
 #: Days that running sums reach back.
-REACH = 42
+CUSUM_DAYS = 42
 #: What was new, or came back, so many days ago or less is still remembered.
-LATELY = 14
+NOVELTY_DAYS = 14
 #: A past day counts for at most this many spreads above the frozen centre.
-CLIP = 3.0
+MAX_SPREADS = 3.0
 #: Measures whose excess is summed over days.
-RUNNING = ("statements", "rows", "log_rows", "length", "departure")
+CUSUM_AGGREGATES = ("statements", "rows", "log_rows", "length", "departure")
 #: Allowance of a CUSUM, in spreads a day (Page 1954). Each finds a shift of twice as much soonest:
 #: 3, 2 and 1.4 times the usual, of a person whose days vary by half.
-SPEEDS = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
+CUSUM_ALLOWANCES = {"fast": 1.0, "medium": 0.65, "slow": 0.35}
 #: Variance of an honest level over months, in squared spreads, that no number of days averages
 #: away; without it a long window would make every small drift significant.
-DRIFT = 0.05
+DRIFT_VARIANCE = 0.05
 #: Days of the windows of which the mean excess is asked.
-WINDOWS = (3, 7, 14, 21, 42)
+WINDOW_DAYS = (3, 7, 14, 21, 42)
 #: Entities times measures that are worked on at once: calls are dear, and so is memory.
-MANY: Final = 30_000
+BATCH_CELLS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +57,20 @@ class History:
     NaN where that is not known. ``service`` says which accounts are services, None of other kinds.
     """
 
-    panel: Panel
+    panel: DailyMatrix
     groups: list[str]
     levels: dict[str, Floats]
-    peers: Peers
-    least: float
-    begins: Floats
+    peers: PeerGroups
+    min_spread: float
+    start_columns: Floats
     logs: dict[str, Floats]
     excess: dict[str, Floats]
     service: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(
+    def from_matrix(
         cls,
-        panel: Panel,
+        panel: DailyMatrix,
         levels: dict[str, Floats],
         groups: list[str],
         least: float,
@@ -78,11 +78,11 @@ class History:
         service: NDArray[np.bool_] | None = None,
     ) -> History:
         """Computes the excess of all days of the panel."""
-        peers = Peers.of(groups)
+        peers = PeerGroups.from_groups(groups)
         logs: dict[str, Floats] = {}
         excess: dict[str, Floats] = {}
-        for m in _known(panel, levels):
-            if m == MONTHLY:
+        for m in _known_aggregates(panel, levels):
+            if m == MONTH_SUBJECTS:
                 # It sums over four weeks: days that look back less far say nothing of it.
                 logs[m] = np.full_like(panel.logs[m], np.nan)
                 continue
@@ -92,10 +92,12 @@ class History:
                 levels[f"{m}_centre"][:, None],
             )
             residual = panel.logs[m] - centre
-            if m == LENGTH:
-                residual = residual * trust(panel.logs["statements"], levels["statements_centre"])
+            if m == MEAN_LENGTH:
+                residual = residual * completeness(
+                    panel.logs["statements"], levels["statements_centre"]
+                )
             moved = peers.movement(residual)
-            if m not in RUNNING:
+            if m not in CUSUM_AGGREGATES:
                 # Half a day that the log missed must not lower what is usual.
                 logs[m] = panel.logs[m] - np.fmin(moved, 0.0)
                 continue
@@ -103,7 +105,7 @@ class History:
             excess[m] = (residual - moved) / levels[f"{m}_spread"][:, None]
         return cls(panel, groups, levels, peers, least, begins, logs, excess, service)
 
-    def bare(self) -> History:
+    def without_days(self) -> History:
         """Without its days: all that is asked of it where ``expected`` of the day is at hand."""
         panel = replace(self.panel, logs={}, active=self.panel.active[:, :0].copy())
         return replace(self, panel=panel, logs={}, excess={})
@@ -112,60 +114,66 @@ class History:
         """How accounts stood among each other before ``day``; None of other kinds of entity."""
         if self.service is None:
             return None
-        return Population.of(self.panel, day, self.peers, self.service)
+        return Population.from_matrix(self.panel, day, self.peers, self.service)
 
-    def expected(self, day: date) -> dict[str, Floats]:
+    def expectation(self, day: date) -> dict[str, Floats]:
         """By column, what each entity is expected to do on ``day``, and its running sums before it.
 
         <measure>_centre, _spread, and for running measures <measure>_<speed>_before, the sums and
         days of WINDOWS that end with it, without it, and _month_before.
         """
-        at = self.panel.place(day)
+        at = self.panel.column(day)
         found: dict[str, Floats] = {}
-        recent = self.panel.weekdays_like(day, max(0, at - RECENT), at)
+        recent = self.panel.same_kind_days(day, max(0, at - RECENT_DAYS), at)
         entities = len(self.panel.entities)
-        for some in together(list(self.logs), entities):
-            found |= self._own(some, recent, off=bool(self.panel.off[at]))
-        for some in together(RUNNING, entities):
-            found |= self._running(some, at)
-        start = max(0, at - REACH)
-        seen = self.panel.present()[:, start:at]
+        for some in batches(list(self.logs), entities):
+            found |= self._own_levels(some, recent, off=bool(self.panel.off[at]))
+        for some in batches(CUSUM_AGGREGATES, entities):
+            found |= self._running_sums(some, at)
+        start = max(0, at - CUSUM_DAYS)
+        seen = self.panel.active_days()[:, start:at]
         found["past_days"] = seen.sum(axis=1).astype(np.float64)
         # A day on which nobody read anything is an outage of the log, or a holiday: nobody's rest.
         open_days = seen.any(axis=0)
-        place = np.clip(np.nan_to_num(self.begins) - start, 0, at - start).astype(np.int64)
-        idle = _idle(seen[:, open_days], np.insert(open_days.cumsum(), 0, 0)[place])
-        known = (self.levels["days"] > 0) | ~np.isnan(self.begins)
+        place = np.clip(np.nan_to_num(self.start_columns) - start, 0, at - start).astype(np.int64)
+        idle = _idle_days(seen[:, open_days], np.insert(open_days.cumsum(), 0, 0)[place])
+        known = (self.levels["days"] > 0) | ~np.isnan(self.start_columns)
         return found | {name: np.where(known, days, np.nan) for name, days in idle.items()}
 
-    def _own(self, names: Sequence[str], recent: Integers, *, off: bool) -> dict[str, Floats]:
+    def _own_levels(
+        self, names: Sequence[str], recent: Integers, *, off: bool
+    ) -> dict[str, Floats]:
         frozen = np.stack([self.levels[f"{m}_off_centre" if off else f"{m}_centre"] for m in names])
         apart = np.stack([self.levels[f"{m}_spread"] for m in names])
         logs = np.stack([self.logs[m][:, recent] for m in names])
-        most = (frozen + CLIP * apart)[..., None]
+        most = (frozen + MAX_SPREADS * apart)[..., None]
         past = np.where(np.isnan(logs), np.nan, np.fmin(logs, most))
         days = robust_stats.counts(past)
-        own = robust_stats.spread(past, self.least)
+        own = robust_stats.spread(past, self.min_spread)
         found = {
-            "centre": robust_stats.shrunk(days, robust_stats.centre(past, own), frozen, PRIOR_DAYS),
-            "spread": np.sqrt(robust_stats.shrunk(days, own**2, apart**2, PRIOR_DAYS)),
+            "centre": robust_stats.shrink(
+                days, robust_stats.huber_mean(past, own), frozen, PRIOR_DAYS
+            ),
+            "spread": np.sqrt(robust_stats.shrink(days, own**2, apart**2, PRIOR_DAYS)),
             "frozen_centre": frozen,
             "frozen_spread": apart,
         }
         return {f"{m}_{name}": found[name][at] for at, m in enumerate(names) for name in found}
 
-    def _running(self, names: Sequence[str], at: int) -> dict[str, Floats]:
-        start = max(0, at - REACH)
-        past = np.stack([np.clip(self.excess[m][:, start:at], -CLIP, CLIP) for m in names])
+    def _running_sums(self, names: Sequence[str], at: int) -> dict[str, Floats]:
+        start = max(0, at - CUSUM_DAYS)
+        past = np.stack(
+            [np.clip(self.excess[m][:, start:at], -MAX_SPREADS, MAX_SPREADS) for m in names]
+        )
         here = ~np.isnan(past)
-        allowance = np.array(list(SPEEDS.values()))[:, None, None]
-        total = np.zeros((len(SPEEDS), *past.shape[:2]))
+        allowance = np.array(list(CUSUM_ALLOWANCES.values()))[:, None, None]
+        total = np.zeros((len(CUSUM_ALLOWANCES), *past.shape[:2]))
         for day in range(past.shape[-1]):
             # A day without work neither adds nor forgives.
             more = np.fmax(total + past[..., day] - allowance, 0.0)
             total = np.where(here[..., day], more, total)
-        found = {f"{speed}_before": total[place] for place, speed in enumerate(SPEEDS)}
-        for days in WINDOWS:
+        found = {f"{speed}_before": total[place] for place, speed in enumerate(CUSUM_ALLOWANCES)}
+        for days in WINDOW_DAYS:
             first = max(0, past.shape[-1] - days + 1)
             found[f"window_{days}"] = np.nansum(past[..., first:], axis=-1)
             found[f"window_{days}_days"] = here[..., first:].sum(axis=-1).astype(np.float64)
@@ -174,25 +182,25 @@ class History:
             for level in ("floor", "centre", "spread")
         )
         found["floor_raised"] = (centre - floor) / apart
-        found["month_before"] = np.nansum(past[..., -RECENT + 1 :], axis=-1)
-        found["month_days"] = here[..., -RECENT + 1 :].sum(axis=-1).astype(np.float64)
+        found["month_before"] = np.nansum(past[..., -RECENT_DAYS + 1 :], axis=-1)
+        found["month_days"] = here[..., -RECENT_DAYS + 1 :].sum(axis=-1).astype(np.float64)
         return {
             f"{m}_{name}": found[name][place] for place, m in enumerate(names) for name in found
         }
 
 
-def together(measures: Sequence[str], entities: int) -> Iterator[Sequence[str]]:
+def batches(measures: Sequence[str], entities: int) -> Iterator[Sequence[str]]:
     """Measures by the handful: of few entities many at once, of many one by one."""
-    many = max(1, MANY // max(1, entities))
+    many = max(1, BATCH_CELLS // max(1, entities))
     return (measures[first : first + many] for first in range(0, len(measures), many))
 
 
-def _known(panel: Panel, levels: dict[str, Floats]) -> list[str]:
+def _known_aggregates(panel: DailyMatrix, levels: dict[str, Floats]) -> list[str]:
     """What is measured, and has levels."""
-    return [m for m in measured(levels) if m in panel.logs]
+    return [m for m in baseline_aggregates(levels) if m in panel.logs]
 
 
-def trust(statements: Floats, usual: Floats) -> Floats:
+def completeness(statements: Floats, usual: Floats) -> Floats:
     """How far a mean over the statements of a day (so far) is worth a full day's: up to 1.
 
     Both in log1p: (entities, columns) and (entities,). It is the share of a full day that they
@@ -203,7 +211,7 @@ def trust(statements: Floats, usual: Floats) -> Floats:
     return found
 
 
-def _idle(seen: np.ndarray, begins: Integers) -> dict[str, Floats]:
+def _idle_days(seen: np.ndarray, begins: Integers) -> dict[str, Floats]:
     """Days without activity before today, and in the longest such gap that ended lately.
 
     ``seen`` says on which of the days before today each entity was active, (entities, days);
@@ -216,7 +224,7 @@ def _idle(seen: np.ndarray, begins: Integers) -> dict[str, Floats]:
     last = np.maximum.accumulate(np.concatenate([start, place], axis=1), axis=1)
     gaps = np.where(seen, np.arange(days)[None, :] - last[:, :-1] - 1, 0)
     idle = days - 1 - last[:, -1]
-    lately = gaps[:, -LATELY:].max(axis=1, initial=0)
+    lately = gaps[:, -NOVELTY_DAYS:].max(axis=1, initial=0)
     return {
         "idle_so_far": idle.astype(np.float64),
         "idle_lately_days": np.maximum(idle, lately).astype(np.float64),

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from detector.features.expectation import RUNNING
+from detector.features.expectation import CUSUM_AGGREGATES
 
 #: One row of the feature table, by column name.
-Figures: TypeAlias = Mapping[str, Any]
+FigureRow: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Feature:
     unit: str
     meaning: str
     expression: pl.Expr
-    says: Callable[[Figures], str]
-    rare: bool = False
-    alone: bool = False
+    describe: Callable[[FigureRow], str]
+    is_rare: bool = False
+    is_sufficient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +42,31 @@ class Family:
     features: tuple[Feature, ...]
 
 
-def heard(families: Sequence[Family], names: Collection[str]) -> tuple[Family, ...]:
+def available_families(families: Sequence[Family], names: Collection[str]) -> tuple[Family, ...]:
     """``families`` without rare features that are not among ``names``."""
     return tuple(
         replace(
             family,
-            features=tuple(each for each in family.features if not each.rare or each.name in names),
+            features=tuple(
+                each for each in family.features if not each.is_rare or each.name in names
+            ),
         )
         for family in families
     )
 
 
-def standardised(measure: str) -> pl.Expr:
+def z_score(measure: str) -> pl.Expr:
     """How far the day so far lies above the own usual full day, in spreads.
 
     In log1p, since what people read in a day is log-normal to a good approximation and a theft
     multiplies. What the group does more of on that day is taken out.
     """
-    moved = pl.col(f"{measure}_moved") if measure in RUNNING else pl.lit(0.0)
+    moved = pl.col(f"{measure}_moved") if measure in CUSUM_AGGREGATES else pl.lit(0.0)
     return (pl.col(f"{measure}_log") - pl.col(f"{measure}_centre") - moved) / pl.col(
         f"{measure}_spread"
     )
 
 
-def plain(measure: str, level: str) -> pl.Expr:
+def to_count(measure: str, level: str) -> pl.Expr:
     """A level of log1p as a plain count."""
     return pl.col(f"{measure}_{level}").exp().sub(1).clip(0)

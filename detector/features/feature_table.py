@@ -17,19 +17,19 @@ from detector.core.schema import SUBJECT
 from detector.core.settings import Settings
 from detector.features import aggregates, baselines, expectation, group_deviation, intraday, novelty
 from detector.features import daily_matrix as panels
-from detector.features.account_signals import Signs, signs_of
-from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, KINDS
+from detector.features.account_signals import AccountSignals, compute_signals
+from detector.features.aggregates import ACCOUNT, ADDRESS, ENTITY_KINDS, GROUP
 from detector.features.expectation import History
-from detector.features.feature import Family, Feature, plain
-from detector.features.peer_groups import group_of
-from detector.features.peer_groups import groups as peer_groups
+from detector.features.feature import Family, Feature, to_count
+from detector.features.peer_groups import assign_groups as peer_groups
+from detector.features.peer_groups import groups_by_account
 
 #: What precedes the first scored day and is needed to score it.
-LOOKBACK = expectation.REACH
+LOOKBACK_DAYS = expectation.CUSUM_DAYS
 #: The dimensions of TOUCHED that features use.
-DIMENSIONS = ("client_address", "object", "application", SUBJECT)
+FEATURE_DIMENSIONS = ("client_address", "object", "application", SUBJECT)
 #: Levels that are told to people as counts.
-PLAIN = {
+COUNT_COLUMNS = {
     "centre": "usual",
     "frozen_centre": "frozen_usual",
     "group_largest": "group_largest",
@@ -38,11 +38,11 @@ PLAIN = {
 DECIMALS = 9
 #: An address with fewer accounts in a day, or a group with fewer in training, is judged through its
 #: accounts: it would only repeat them.
-SHARED = 3
+MIN_MEMBERS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class TrainedBaselines:
     """The frozen part of what is expected.
 
     ``levels`` and ``peers`` (see ``levels.learn``) have a column ``entity_kind``. ``seen`` and
@@ -60,7 +60,7 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EntityKind:
     """One kind of entity over some days: HOURLY, and the group of each entity (by name).
 
     ``hired`` is the day from which an account could have read, where the directory says; and it
@@ -69,73 +69,76 @@ class Kind:
 
     name: str
     hourly: pl.DataFrame
-    group_of: dict[str, str] = field(default_factory=dict)
-    hired: dict[str, date] = field(default_factory=dict)
+    groups_by_entity: dict[str, str] = field(default_factory=dict)
+    hire_dates: dict[str, date] = field(default_factory=dict)
     services: frozenset[str] | None = None
 
     @classmethod
-    def of_accounts(cls, hourly: pl.DataFrame, accounts: pl.DataFrame) -> Kind:
+    def from_accounts(cls, hourly: pl.DataFrame, accounts: pl.DataFrame) -> EntityKind:
         """The accounts; ``accounts`` is ``groups.groups`` of them."""
         hired = accounts.filter(pl.col("hired").is_not_null())
         return cls(
             ACCOUNT,
             hourly,
-            group_of(accounts),
+            groups_by_account(accounts),
             dict(hired.select("account", "hired").iter_rows()),
             frozenset(accounts.filter(pl.col("service"))["account"]),
         )
 
-    def panel(self, since: date, until: date, settings: Settings) -> panels.Panel:
+    def matrix(self, since: date, until: date, settings: Settings) -> panels.DailyMatrix:
         """Its days from ``since`` to ``until``, as arrays."""
-        return panels.panel(self.hourly, since, until, settings, per_head=self.name == GROUP)
+        return panels.build_matrix(self.hourly, since, until, settings, per_head=self.name == GROUP)
 
-    def groups(self, entities: list[str]) -> list[str]:
+    def entity_groups(self, entities: list[str]) -> list[str]:
         """The group of each entity; kinds without groups are one."""
-        return [self.group_of.get(entity, f"all {self.name}s") for entity in entities]
+        return [self.groups_by_entity.get(entity, f"all {self.name}s") for entity in entities]
 
 
 #: A kind of entity with its days, and what only accounts have.
-Part: TypeAlias = tuple[Kind, panels.Panel, Signs | None]
+KindPart: TypeAlias = tuple[EntityKind, panels.DailyMatrix, AccountSignals | None]
 
 
-def kinds_of(
+def entity_kinds(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     accounts: pl.DataFrame,
-    learned: Learned,
+    learned: TrainedBaselines,
     settings: Settings,
     hourly: pl.DataFrame | None,
-) -> Iterator[Kind]:
+) -> Iterator[EntityKind]:
     """Each kind of entity in the ledger's tables; ``accounts`` is ``groups.groups`` of them."""
-    each = aggregates.of_accounts(hours, touched, settings) if hourly is None else hourly
-    usual = group_deviation.usual(accounts, learned.levels, learned.peers)
-    for name in KINDS:
+    each = aggregates.hourly_by_account(hours, touched, settings) if hourly is None else hourly
+    usual = group_deviation.account_levels(accounts, learned.levels, learned.peers)
+    for name in ENTITY_KINDS:
         if name == ACCOUNT:
-            yield Kind.of_accounts(each, accounts)
+            yield EntityKind.from_accounts(each, accounts)
         elif name == GROUP:
-            yield grouped(each, accounts, usual, settings)
+            yield group_kind(each, accounts, usual, settings)
         else:
-            yield Kind(name, shared(name, aggregates.of_values(touched, name, settings)))
+            yield EntityKind(
+                name,
+                drop_small_addresses(name, aggregates.hourly_by_value(touched, name, settings)),
+            )
 
 
-def grouped(
+def group_kind(
     each: pl.DataFrame, accounts: pl.DataFrame, usual: pl.DataFrame, settings: Settings
-) -> Kind:
+) -> EntityKind:
     """The groups, from HOURLY of their accounts and what is ``usual`` of each (``departures``)."""
-    departing = group_deviation.departing(each, usual, settings)
-    return Kind(GROUP, aggregates.of_groups(departing, accounts))
+    departing = group_deviation.add_deviation(each, usual, settings)
+    return EntityKind(GROUP, aggregates.hourly_by_group(departing, accounts))
 
 
-def shared(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
+def drop_small_addresses(name: str, hourly: pl.DataFrame) -> pl.DataFrame:
     """HOURLY of a kind without the addresses that are judged through their accounts."""
-    return hourly.filter(pl.col("others") >= SHARED) if name == ADDRESS else hourly
+    return hourly.filter(pl.col("others") >= MIN_MEMBERS) if name == ADDRESS else hourly
 
 
-def table(
+def build_table(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     scored: Sequence[date],
-    learned: Learned,
+    learned: TrainedBaselines,
     directory: pl.DataFrame | None,
     settings: Settings,
     families: Sequence[Family],
@@ -154,24 +157,24 @@ def table(
     on the scored days, a frame without columns.
     """
     accounts = peer_groups(hours["account"], directory, learned.groups)
-    since, until = min(scored) - timedelta(days=LOOKBACK), max(scored)
+    since, until = min(scored) - timedelta(days=LOOKBACK_DAYS), max(scored)
 
-    def parts() -> Iterator[Part]:
-        for each in kinds_of(hours, touched, accounts, learned, settings, hourly):
-            kind = scorable(each, learned)
-            panel = kind.panel(since, until, settings)
+    def parts() -> Iterator[KindPart]:
+        for each in entity_kinds(hours, touched, accounts, learned, settings, hourly):
+            kind = drop_small_groups(each, learned)
+            panel = kind.matrix(since, until, settings)
             if panel.entities and kind.name == ACCOUNT:
-                yield kind, panel, signs_of(panel, touched, learned, accounts, settings)
+                yield kind, panel, compute_signals(panel, touched, learned, accounts, settings)
             elif panel.entities:
                 yield kind, panel, None
 
-    return of_parts(parts(), scored, learned, settings, families, ends=ends, only=only)
+    return build_from_parts(parts(), scored, learned, settings, families, ends=ends, only=only)
 
 
-def of_parts(
-    kinds: Iterable[Part],
+def build_from_parts(
+    kinds: Iterable[KindPart],
     scored: Sequence[date],
-    learned: Learned,
+    learned: TrainedBaselines,
     settings: Settings,
     families: Sequence[Family],
     *,
@@ -189,14 +192,14 @@ def of_parts(
         parted = of_days.partition_by("day", as_dict=True)
         by_day = {day: parted[(day,)] for day in sorted(scored) if (day,) in parted}
         if by_day:
-            history = history_of(kind, panel, learned)
+            history = kind_history(kind, panel, learned)
             figures = intraday.figures(by_day, history, signs, ends=ends, only=asked)
             parts.append(figures.with_columns(entity_kind=pl.lit(kind.name)))
             if signs is not None:
-                new = signs.new
+                new = signs.new_values
     if not parts:
         return pl.DataFrame()
-    return with_features(finished(pl.concat(parts, how="diagonal"), new, settings), families)
+    return add_features(complete_figures(pl.concat(parts, how="diagonal"), new, settings), families)
 
 
 def _asked_for(
@@ -210,26 +213,31 @@ def _asked_for(
     return found.filter(pl.col("day").is_in(theirs["day"].implode()))
 
 
-def history_of(kind: Kind, panel: panels.Panel, learned: Learned) -> History:
+def kind_history(kind: EntityKind, panel: panels.DailyMatrix, learned: TrainedBaselines) -> History:
     """The past of a kind of entity, beside what was learned of it."""
-    groups = kind.groups(panel.entities)
+    groups = kind.entity_groups(panel.entities)
     of_kind = pl.col("entity_kind") == kind.name
-    frozen = baselines.of(
+    frozen = baselines.lookup(
         panel,
         groups,
         learned.levels.filter(of_kind).drop("entity_kind"),
         learned.peers.filter(of_kind).drop("entity_kind"),
     )
     begins = np.array(
-        [panel.place(kind.hired[name]) if name in kind.hired else np.nan for name in panel.entities]
+        [
+            panel.column(kind.hire_dates[name]) if name in kind.hire_dates else np.nan
+            for name in panel.entities
+        ]
     )
     service = None
     if kind.services is not None:
         service = np.array([name in kind.services for name in panel.entities], dtype=bool)
-    return History.of(panel, frozen, groups, baselines.floor(kind.name), begins, service)
+    return History.from_matrix(
+        panel, frozen, groups, baselines.min_spread(kind.name), begins, service
+    )
 
 
-def finished(
+def complete_figures(
     frame: pl.DataFrame, new: dict[date, pl.DataFrame], settings: Settings
 ) -> pl.DataFrame:
     """Adds the UTC hour, the names of what is new in it, and levels as plain counts."""
@@ -238,7 +246,7 @@ def finished(
     hour = (begins + pl.duration(hours=pl.col("slot"))).dt.truncate("1h")
     frame = frame.with_columns(hour=hour)
     firsts = pl.concat(new.values()) if new else None
-    for dimension, what in novelty.NAMES.items():
+    for dimension, what in novelty.DIMENSION_NAMES.items():
         column = f"new_{what}_names"
         if firsts is None:
             frame = frame.with_columns(pl.lit(None, pl.List(pl.String)).alias(column))
@@ -251,28 +259,28 @@ def finished(
         of_kind = names.with_columns(entity_kind=pl.lit(ACCOUNT))
         frame = frame.join(of_kind, on=["entity_kind", "entity", "hour"], how="left")
     usual = [
-        plain(m, level).alias(f"{m}_{name}")
-        for m in (*aggregates.MEASURES, *aggregates.SUBJECTS)
-        for level, name in PLAIN.items()
+        to_count(m, level).alias(f"{m}_{name}")
+        for m in (*aggregates.AGGREGATE_COLUMNS, *aggregates.SUBJECT_COLUMNS)
+        for level, name in COUNT_COLUMNS.items()
         if f"{m}_{level}" in frame.columns
     ]
     return frame.with_columns(usual).sort("entity_kind", "entity", "hour")
 
 
-def scorable(kind: Kind, learned: Learned) -> Kind:
+def drop_small_groups(kind: EntityKind, learned: TrainedBaselines) -> EntityKind:
     """The kind without groups too small in training to be judged by themselves."""
     if kind.name != GROUP:
         return kind
     large = learned.peers.filter(
         pl.col("entity_kind") == ACCOUNT,
-        pl.col("entities") >= SHARED,
+        pl.col("entities") >= MIN_MEMBERS,
         pl.col("group").is_not_null(),
     )
     kept = kind.hourly.filter(pl.col("entity").is_in(large["group"].implode()))
     return replace(kind, hourly=kept)
 
 
-def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
+def add_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFrame:
     """Adds the features."""
     # Rounded: an engine may divide by a constant column in another way than by a varying one,
     # and the last bit must not decide in which leaf of a tree a point falls.
@@ -289,5 +297,5 @@ def with_features(frame: pl.DataFrame, families: Sequence[Family]) -> pl.DataFra
 
 def _expression(feature: Feature, frame: pl.DataFrame) -> pl.Expr:
     """Null where it is rare, and the log has nothing to make it of."""
-    lacks = feature.rare and not set(feature.expression.meta.root_names()) <= set(frame.columns)
+    lacks = feature.is_rare and not set(feature.expression.meta.root_names()) <= set(frame.columns)
     return pl.lit(None) if lacks else feature.expression

@@ -15,29 +15,31 @@ import polars as pl
 
 from detector.core.settings import Settings
 from detector.features.aggregates import ACCOUNT, MILLIONTHS
-from detector.features.daily_matrix import Panel
-from detector.features.robust_stats import Floats, members
-from detector.features.workdays import is_work
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.robust_stats import Floats, group_members
+from detector.features.workdays import is_workday
 
 #: Of what a day's departure is told, and the spreads for which one member counts at most.
-OF = "log_rows"
-MOST = 3.0
-LEVELS = ("centre", "off_centre", "spread")
+DEVIATION_AGGREGATE = "log_rows"
+MAX_SPREADS = 3.0
+LEVEL_NAMES = ("centre", "off_centre", "spread")
 
 
-def usual(groups: pl.DataFrame, levels: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
+def account_levels(groups: pl.DataFrame, levels: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
     """entity, and LEVELS of OF: of the accounts of ``groups`` (account, group).
 
     An account that was not learned (``levels`` and ``peers`` of ``Learned``) is given its group's.
     """
     of_accounts = pl.col("entity_kind") == ACCOUNT
     own = levels.filter(of_accounts).select(
-        "entity", *(pl.col(f"{OF}_{what}").alias(what) for what in LEVELS)
+        "entity", *(pl.col(f"{DEVIATION_AGGREGATE}_{what}").alias(what) for what in LEVEL_NAMES)
     )
     theirs = peers.filter(of_accounts).select(
         "group",
-        middle=f"{OF}_group_centre",
-        wide=pl.max_horizontal(f"{OF}_group_spread", f"{OF}_group_within"),
+        middle=f"{DEVIATION_AGGREGATE}_group_centre",
+        wide=pl.max_horizontal(
+            f"{DEVIATION_AGGREGATE}_group_spread", f"{DEVIATION_AGGREGATE}_group_within"
+        ),
     )
     everyone = theirs.filter(pl.col("group").is_null()).row(0, named=True)
     middle, wide = (pl.col(name).fill_null(everyone[name]) for name in ("middle", "wide"))
@@ -53,15 +55,17 @@ def usual(groups: pl.DataFrame, levels: pl.DataFrame, peers: pl.DataFrame) -> pl
     )
 
 
-def departing(hourly: pl.DataFrame, usual: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+def add_deviation(hourly: pl.DataFrame, usual: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """HOURLY of accounts with ``departure``: what each hour adds to that of the day, in
     MILLIONTHS of a spread.
     """
     day = ["entity", "day"]
-    centre = pl.when(is_work(hourly, "day", settings)).then("centre").otherwise("off_centre")
-    so_far = (pl.col(OF).cum_sum().over(day, order_by="slot") / MILLIONTHS).log1p()
+    centre = pl.when(is_workday(hourly, "day", settings)).then("centre").otherwise("off_centre")
+    so_far = (pl.col(DEVIATION_AGGREGATE).cum_sum().over(day, order_by="slot") / MILLIONTHS).log1p()
     before = pl.col("departure").shift(fill_value=0.0).over(day, order_by="slot")
-    whole = (((so_far - centre) / pl.col("spread")).clip(-MOST, MOST) * MILLIONTHS).round()
+    whole = (
+        ((so_far - centre) / pl.col("spread")).clip(-MAX_SPREADS, MAX_SPREADS) * MILLIONTHS
+    ).round()
     return (
         hourly.join(usual, on="entity", how="left", maintain_order="left")
         .with_columns(departure=whole)
@@ -70,9 +74,9 @@ def departing(hourly: pl.DataFrame, usual: pl.DataFrame, settings: Settings) -> 
     )
 
 
-def of_groups(
-    panel: Panel, accounts: Panel, group_of: dict[str, str], levels: pl.DataFrame
-) -> Panel:
+def add_group_deviation(
+    panel: DailyMatrix, accounts: DailyMatrix, group_of: dict[str, str], levels: pl.DataFrame
+) -> DailyMatrix:
     """The panel of groups with the logs of ``departure``; as ``departing`` makes them of hours.
 
     ``accounts`` has the same days, ``group_of`` gives its entities' groups, ``levels`` theirs.
@@ -80,19 +84,24 @@ def of_groups(
     known = pl.DataFrame({"entity": accounts.entities}).join(
         levels, on="entity", how="left", maintain_order="left"
     )
-    centre, off_centre, spread = (known[f"{OF}_{what}"].to_numpy()[:, None] for what in LEVELS)
+    centre, off_centre, spread = (
+        known[f"{DEVIATION_AGGREGATE}_{what}"].to_numpy()[:, None] for what in LEVEL_NAMES
+    )
     middle = np.where(accounts.off[None, :], off_centre, centre)
-    each = np.rint(np.clip((accounts.logs[OF] - middle) / spread, -MOST, MOST) * MILLIONTHS)
+    each = np.rint(
+        np.clip((accounts.logs[DEVIATION_AGGREGATE] - middle) / spread, -MAX_SPREADS, MAX_SPREADS)
+        * MILLIONTHS
+    )
     names = [group_of[name] for name in accounts.entities]
     codes = np.searchsorted(panel.entities, names).astype(np.int64)
     return replace(
-        panel, logs=panel.logs | {"departure": _summed(each, codes, len(panel.entities))}
+        panel, logs=panel.logs | {"departure": _sum_deviations(each, codes, len(panel.entities))}
     )
 
 
-def _summed(each: Floats, codes: np.ndarray, groups: int) -> Floats:
+def _sum_deviations(each: Floats, codes: np.ndarray, groups: int) -> Floats:
     found = np.full((groups, each.shape[1]), np.nan)
-    for code, places in enumerate(members(codes, groups)):
+    for code, places in enumerate(group_members(codes, groups)):
         here = (~np.isnan(each[places])).sum(axis=0)
         furthest = np.nan_to_num(np.fmax.reduce(each[places], axis=0))
         total = (np.nansum(each[places], axis=0) - furthest) / MILLIONTHS

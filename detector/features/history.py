@@ -18,22 +18,22 @@ from detector.core.settings import Settings
 from detector.features import aggregates, group_deviation, novelty
 from detector.features import daily_matrix as panels
 from detector.features import feature_table as tables
-from detector.features.account_signals import Signs, signs_from
-from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, SUBJECTS
+from detector.features.account_signals import AccountSignals, signals_from_firsts
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, SUBJECT_COLUMNS
 from detector.features.baseline_training import Shard
-from detector.features.daily_matrix import Panel
-from detector.features.distinct_subjects import Month
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.distinct_subjects import MonthHistory
 from detector.features.feature import Family
-from detector.features.feature_table import Kind, Learned
-from detector.features.peer_groups import groups as peer_groups
+from detector.features.feature_table import EntityKind, TrainedBaselines
+from detector.features.peer_groups import assign_groups as peer_groups
 
 #: The first and the last day of a panel.
 Span: TypeAlias = tuple[date, date]
-NETWORKED = ("client_address", "network")
+NETWORK_DIMENSIONS = ("client_address", "network")
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastData:
     """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``hourly`` is HOURLY of
     accounts from ``kept`` on, and of all days of the other kinds. ``networked`` are the addresses
     and networks of all days. ``known`` is when each account last touched each value before the
@@ -41,55 +41,61 @@ class Past:
     """
 
     day: date
-    learned: Learned
+    learned: TrainedBaselines
     settings: Settings
     accounts: pl.DataFrame
     usual: pl.DataFrame
-    panels: dict[Span, Panel]
+    panels: dict[Span, DailyMatrix]
     hourly: dict[str, pl.DataFrame]
     firsts: pl.DataFrame
     networked: pl.DataFrame
     known: pl.DataFrame
-    subjects: Month | None
+    subjects: MonthHistory | None
 
-    def kinds(self, span: Span, names: Sequence[str]) -> Iterator[tables.Part]:
+    def kind_parts(self, span: Span, names: Sequence[str]) -> Iterator[tables.KindPart]:
         """Each kind of entity with its panel over one of the spans."""
         for name in names:
             mine, hourly = name == ACCOUNT, self.hourly[name]
-            every = Kind.of_accounts(hourly, self.accounts) if mine else Kind(name, hourly)
-            kind = tables.scorable(every, self.learned)
-            panel = self.panels[span] if mine else kind.panel(*span, self.settings)
+            every = (
+                EntityKind.from_accounts(hourly, self.accounts)
+                if mine
+                else EntityKind(name, hourly)
+            )
+            kind = tables.drop_small_groups(every, self.learned)
+            panel = self.panels[span] if mine else kind.matrix(*span, self.settings)
             if panel.entities:
-                yield kind, panel, self._signs(panel) if mine else None
+                yield kind, panel, self._account_signals(panel) if mine else None
 
-    def tables(
+    def day_tables(
         self, span: Span, scored: Sequence[date], families: Sequence[Family]
     ) -> Iterator[pl.DataFrame]:
         """``table.table`` of the ends of each of ``scored``, days that were kept: a day after the
         other, since a table of all would be most of what a watcher holds.
         """
-        kinds = list(self.kinds(span, aggregates.KINDS))
+        kinds = list(self.kind_parts(span, aggregates.ENTITY_KINDS))
         for day in scored:
-            yield tables.of_parts(kinds, [day], self.learned, self.settings, families, ends=True)
+            yield tables.build_from_parts(
+                kinds, [day], self.learned, self.settings, families, ends=True
+            )
 
-    def _signs(self, panel: Panel) -> Signs:
-        return signs_from(
+    def _account_signals(self, panel: DailyMatrix) -> AccountSignals:
+        return signals_from_firsts(
             panel, self.firsts, self.networked, self.learned, self.accounts, self.settings
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _ShardData:
     """What is kept of one shard."""
 
     accounts: pl.DataFrame
     usual: pl.DataFrame
-    panels: list[Panel]
+    panels: list[DailyMatrix]
     hourly: pl.DataFrame
     firsts: pl.DataFrame
     networked: pl.DataFrame
     known: pl.DataFrame
-    subjects: Month | None
+    subjects: MonthHistory | None
 
 
 def gather(
@@ -97,17 +103,17 @@ def gather(
     spans: Sequence[Span],
     kept: date,
     day: date,
-    learned: Learned,
+    learned: TrainedBaselines,
     directory: pl.DataFrame | None,
     settings: Settings,
-) -> Past | None:
+) -> PastData | None:
     """From HOURS and TOUCHED up to ``day``, each account in one shard; None where there is none.
 
     They reach as far back as all at once would: what was new is told from what came before it.
     """
-    sums = aggregates.Sums()
+    sums = aggregates.SumAccumulator()
     pieces = [
-        _piece(shard, spans, kept, day, learned, directory, settings, sums)
+        _gather_shard(shard, spans, kept, day, learned, directory, settings, sums)
         for shard in shards
         if shard[0].height
     ]
@@ -118,12 +124,16 @@ def gather(
         for name in ("accounts", "usual", "hourly", "firsts", "networked", "known")
     }
     # Where some read the records of people, all others read those of nobody.
-    counts = [pl.col(name).fill_null(0) for name in SUBJECTS if name in whole["hourly"].columns]
+    counts = [
+        pl.col(name).fill_null(0) for name in SUBJECT_COLUMNS if name in whole["hourly"].columns
+    ]
     hourly = {ACCOUNT: whole["hourly"].with_columns(counts)}
     for name in (GROUP, ADDRESS, OBJECT):
-        hourly[name] = tables.shared(name, sums.hourly(name, settings))
-    joined = [panels.joined([each.panels[at] for each in pieces]) for at in range(len(spans))]
-    return Past(
+        hourly[name] = tables.drop_small_addresses(name, sums.hourly(name, settings))
+    joined = [
+        panels.concat_entities([each.panels[at] for each in pieces]) for at in range(len(spans))
+    ]
+    return PastData(
         day,
         learned,
         settings,
@@ -134,45 +144,45 @@ def gather(
         whole["firsts"].sort("account", "hour", "dimension", "value"),
         whole["networked"],
         whole["known"],
-        Month.joined([each.subjects for each in pieces]),
+        MonthHistory.concat([each.subjects for each in pieces]),
     )  # fmt: skip
 
 
-def _piece(
+def _gather_shard(
     shard: Shard,
     spans: Sequence[Span],
     kept: date,
     day: date,
-    learned: Learned,
+    learned: TrainedBaselines,
     directory: pl.DataFrame | None,
     settings: Settings,
-    sums: aggregates.Sums,
-) -> _Piece:
+    sums: aggregates.SumAccumulator,
+) -> _ShardData:
     """What is kept of a shard; what its accounts add up to goes to ``sums``."""
     hours, touched = shard
     accounts = peer_groups(hours["account"], directory, learned.groups)
-    each = aggregates.of_accounts(hours, touched, settings)
-    usual = group_deviation.usual(accounts, learned.levels, learned.peers)
-    departing = group_deviation.departing(each, usual, settings)
-    networked = novelty.with_networks(touched)
+    each = aggregates.hourly_by_account(hours, touched, settings)
+    usual = group_deviation.account_levels(accounts, learned.levels, learned.peers)
+    departing = group_deviation.add_deviation(each, usual, settings)
+    networked = novelty.add_networks(touched)
     seen = learned.known.filter(pl.col("account").is_in(accounts["account"].implode()))
     before = networked.filter(pl.col("day") < day)
     sums.add(departing, accounts, touched)
-    return _Piece(
+    return _ShardData(
         accounts,
         usual,
-        [Kind(ACCOUNT, each).panel(*span, settings) for span in spans],
+        [EntityKind(ACCOUNT, each).matrix(*span, settings) for span in spans],
         each.filter(pl.col("day") >= kept),
-        novelty.firsts(networked, seen),
-        networked.filter(pl.col("dimension").is_in(NETWORKED)),
-        _remembered(before, seen, day),
-        Month.of(touched, day),
+        novelty.first_touches(networked, seen),
+        networked.filter(pl.col("dimension").is_in(NETWORK_DIMENSIONS)),
+        _last_touches(before, seen, day),
+        MonthHistory.from_touched(touched, day),
     )
 
 
-def _remembered(before: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.DataFrame:
+def _last_touches(before: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.DataFrame:
     """When each account last touched each value, as far as firsts of ``day`` look back."""
-    late = novelty.known(before, day - timedelta(days=1))
+    late = novelty.known_values(before, day - timedelta(days=1))
     return (
         pl.concat([late, seen.select(late.columns)])
         .filter(pl.col("day") < day)

@@ -16,21 +16,21 @@ import polars as pl
 from detector.core.settings import Settings
 from detector.features import aggregates, intraday, novelty
 from detector.features import feature_table as tables
-from detector.features.account_signals import Signs, placed_in
+from detector.features.account_signals import AccountSignals, add_places
 from detector.features.aggregates import ACCOUNT, GROUP
-from detector.features.distinct_subjects import Month
+from detector.features.distinct_subjects import MonthHistory
 from detector.features.expectation import History
 from detector.features.feature import Family
-from detector.features.feature_table import LOOKBACK, Kind, Learned
-from detector.features.history import Past, Span
+from detector.features.feature_table import LOOKBACK_DAYS, EntityKind, TrainedBaselines
+from detector.features.history import PastData, Span
 from detector.features.population import Population
 from detector.features.robust_stats import Floats
 
-KEYS = ("account", "dimension", "value")
+VALUE_KEYS = ("account", "dimension", "value")
 
 
 @dataclass(frozen=True, slots=True)
-class Today:
+class RunningDay:
     """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``networked`` (addresses
     and networks) and ``known`` are what was touched before the day (see ``novelty``). ``expected``
     is ``History.expected`` of the day, by kind, ``population`` ``History.population`` of accounts;
@@ -38,36 +38,38 @@ class Today:
     """
 
     day: date
-    learned: Learned
+    learned: TrainedBaselines
     settings: Settings
     families: Sequence[Family]
     accounts: pl.DataFrame
     usual: pl.DataFrame
-    kinds: dict[str, tuple[Kind, History]]
-    signs: Signs
+    kinds: dict[str, tuple[EntityKind, History]]
+    signals: AccountSignals
     networked: pl.DataFrame
     known: pl.DataFrame
     members: frozenset[str]
-    expected: dict[str, dict[str, Floats]]
-    subjects: Month | None
+    expectations: dict[str, dict[str, Floats]]
+    subjects: MonthHistory | None
     population: Population | None
 
     @classmethod
-    def of(cls, past: Past, families: Sequence[Family]) -> Today | None:
+    def from_past(cls, past: PastData, families: Sequence[Family]) -> RunningDay | None:
         """From what lies before the day; None where nobody was active."""
         day, learned = past.day, past.learned
-        kinds: dict[str, tuple[Kind, History]] = {}
+        kinds: dict[str, tuple[EntityKind, History]] = {}
         expected: dict[str, dict[str, Floats]] = {}
         signs = population = None
-        for kind, panel, theirs in past.kinds(span(day), (ACCOUNT, GROUP)):
+        for kind, panel, theirs in past.kind_parts(matrix_span(day), (ACCOUNT, GROUP)):
             # Only of the day itself are hours asked for, and they are yet to come.
             bare = replace(kind, hourly=kind.hourly.clear())
-            history = tables.history_of(kind, panel, learned)
-            expected[kind.name] = history.expected(day)
-            kinds[kind.name] = (bare, history.bare())
+            history = tables.kind_history(kind, panel, learned)
+            expected[kind.name] = history.expectation(day)
+            kinds[kind.name] = (bare, history.without_days())
             if theirs is not None:
                 population = history.population(day)
-                signs = replace(theirs, new={}, today=theirs.rhythm.strange(panel, day))
+                signs = replace(
+                    theirs, new_values={}, today_hours=theirs.activity.hour_surprise(panel, day)
+                )
         if signs is None:
             return None
         return cls(
@@ -80,7 +82,7 @@ class Today:
 
     def hourly(self, hours: pl.DataFrame, touched: pl.DataFrame) -> pl.DataFrame:
         """HOURLY of accounts, of the whole day so far, of no account that is not a member."""
-        return aggregates.of_accounts(hours, touched, self.settings, self.subjects)
+        return aggregates.hourly_by_account(hours, touched, self.settings, self.subjects)
 
     def table(
         self,
@@ -102,14 +104,14 @@ class Today:
             if name == ACCOUNT:
                 fit = replace(kind, hourly=each)
             else:
-                groups = tables.grouped(each, self.accounts, self.usual, self.settings)
-                fit = tables.scorable(groups, self.learned)
-            signs = replace(self.signs, new={self.day: new}) if name == ACCOUNT else None
+                groups = tables.group_kind(each, self.accounts, self.usual, self.settings)
+                fit = tables.drop_small_groups(groups, self.learned)
+            signs = replace(self.signals, new_values={self.day: new}) if name == ACCOUNT else None
             if fit.hourly.is_empty():
                 continue
             figures = intraday.figures(
                 {self.day: fit.hourly}, history, signs, ends=ends, only=asked[name],
-                known=self.expected[name],
+                known=self.expectations[name],
                 population=self.population if name == ACCOUNT else None,
             )  # fmt: skip
             if figures.is_empty():
@@ -117,26 +119,30 @@ class Today:
             parts.append(figures.with_columns(entity_kind=pl.lit(name)))
         if not parts:
             return pl.DataFrame()
-        whole = tables.finished(pl.concat(parts, how="diagonal"), {self.day: new}, self.settings)
-        return tables.with_features(whole, self.families)
+        whole = tables.complete_figures(
+            pl.concat(parts, how="diagonal"), {self.day: new}, self.settings
+        )
+        return tables.add_features(whole, self.families)
 
-    def members_of(self, asked: Mapping[str, Collection[str]]) -> pl.Series:
+    def group_accounts(self, asked: Mapping[str, Collection[str]]) -> pl.Series:
         """The accounts among those that are ``asked`` for by kind, and of the groups among them."""
         theirs = pl.col("account").is_in(list(asked.get(ACCOUNT, ())))
         theirs |= pl.col("group").is_in(list(asked.get(GROUP, ())))
         return self.accounts.filter(theirs)["account"]
 
-    def new(self, touched: pl.DataFrame) -> pl.DataFrame:
+    def new_values(self, touched: pl.DataFrame) -> pl.DataFrame:
         """What is new today, as ``signs.signs_of`` has it of each day."""
-        networked = novelty.with_networks(touched)
-        mine = self.known.join(networked.select(KEYS).unique(), on=KEYS, how="semi")
-        firsts = novelty.firsts(networked, mine)
+        networked = novelty.add_networks(touched)
+        mine = self.known.join(networked.select(VALUE_KEYS).unique(), on=VALUE_KEYS, how="semi")
+        firsts = novelty.first_touches(networked, mine)
         groups = self.accounts
-        new = novelty.weighed(firsts, self.networked, self.learned.known, groups, self.learned.used)
+        new = novelty.add_weights(
+            firsts, self.networked, self.learned.known, groups, self.learned.used
+        )
         panel = self.kinds[ACCOUNT][1].panel
-        return placed_in(panel, new, self.settings)
+        return add_places(panel, new, self.settings)
 
 
-def span(day: date) -> Span:
+def matrix_span(day: date) -> Span:
     """The days of the panel that ``Today`` needs."""
-    return day - timedelta(days=LOOKBACK), day
+    return day - timedelta(days=LOOKBACK_DAYS), day

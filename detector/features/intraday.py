@@ -11,36 +11,43 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.core.parallel import side_by_side
+from detector.core.parallel import map_threads
 from detector.features import novelty
 from detector.features import population as populations
-from detector.features.account_signals import SIGNS, Signs
-from detector.features.aggregates import LARGEST, LENGTH, LISTS, SLOTS, logged, measured
-from detector.features.daily_matrix import Panel
-from detector.features.expectation import (
-    CLIP,
-    DRIFT,
-    LATELY,
-    RUNNING,
-    SPEEDS,
-    WINDOWS,
-    History,
-    together,
-    trust,
+from detector.features.account_signals import SIGNAL_COLUMNS, AccountSignals
+from detector.features.aggregates import (
+    LIST_COLUMNS,
+    MAX_COLUMNS,
+    MEAN_LENGTH,
+    SLOTS,
+    hourly_columns,
+    log_scale,
 )
-from detector.features.peer_movement import Peers
-from detector.features.population import NIGHT, Population
-from detector.features.robust_stats import Floats, Integers, members
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.expectation import (
+    CUSUM_AGGREGATES,
+    CUSUM_ALLOWANCES,
+    DRIFT_VARIANCE,
+    MAX_SPREADS,
+    NOVELTY_DAYS,
+    WINDOW_DAYS,
+    History,
+    batches,
+    completeness,
+)
+from detector.features.peer_movement import PeerGroups
+from detector.features.population import NIGHT_SLOTS, Population
+from detector.features.robust_stats import Floats, Integers, group_members
 
 #: What of the frozen levels stands beside the figures as it is.
-TOLD: Final = frozenset({"days", "entities", "rows_group_largest"})
+LEVEL_COLUMNS: Final = frozenset({"days", "entities", "rows_group_largest"})
 #: Of which what peers do more of is told: the own level, and the frozen one.
-LEVELS: Final = ("centre", "frozen_centre")
-_PLACE: Final = "place"
+MOVEMENT_LEVELS: Final = ("centre", "frozen_centre")
+_ROW: Final = "place"
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayState:
     """Who was active on one day: ``here`` are their places in the panel, ``peers`` their groups.
 
     ``active`` says in which hours, ``so_far`` whether up to each hour, (entities here, SLOTS);
@@ -48,29 +55,29 @@ class Day:
     """
 
     day: date
-    here: Integers
-    peers: Peers
+    active_rows: Integers
+    peers: PeerGroups
     active: NDArray[np.bool_]
     so_far: NDArray[np.bool_]
     cells: tuple[Integers, Integers]
-    known: dict[str, Floats]
+    expectation: dict[str, Floats]
 
     @property
-    def place(self) -> Integers:
+    def rows(self) -> Integers:
         """Of the entity of each cell, in the panel."""
-        found: Integers = self.here[self.cells[0]]
+        found: Integers = self.active_rows[self.cells[0]]
         return found
 
-    def of(self, values: Floats) -> Floats:
+    def at_cells(self, values: Floats) -> Floats:
         """A figure of all entities in the panel, at the cells."""
-        found: Floats = values[self.place]
+        found: Floats = values[self.rows]
         return found
 
 
 def figures(
     by_day: Mapping[date, pl.DataFrame],
     history: History,
-    signs: Signs | None,
+    signs: AccountSignals | None,
     *,
     ends: bool,
     only: Collection[str] | None = None,
@@ -86,15 +93,15 @@ def figures(
     """
 
     def of_day(day: date) -> dict[str, NDArray[Any]]:
-        known_of = known or history.expected(day)
+        known_of = known or history.expectation(day)
         among = population if known else history.population(day)
-        return _of_day(day, by_day[day], history, signs, known_of, among, ends=ends, only=only)
+        return _day_figures(day, by_day[day], history, signs, known_of, among, ends=ends, only=only)
 
-    each = side_by_side(of_day, by_day)
+    each = map_threads(of_day, by_day)
     if not each:
         return pl.DataFrame()
     # One frame of all days: a frame of hundreds of columns is dear, and a day is small.
-    place, days = (np.concatenate([some.pop(name) for some in each]) for name in (_PLACE, "day"))
+    place, days = (np.concatenate([some.pop(name) for some in each]) for name in (_ROW, "day"))
     found = [
         pl.Series(name, np.concatenate([some.pop(name) for some in each])) for name in list(each[0])
     ]
@@ -109,11 +116,11 @@ def figures(
     )
 
 
-def _of_day(
+def _day_figures(
     day: date,
     hourly: pl.DataFrame,
     history: History,
-    signs: Signs | None,
+    signs: AccountSignals | None,
     known: dict[str, Floats],
     population: Population | None,
     *,
@@ -126,51 +133,53 @@ def _of_day(
     at = np.array([order[name] for name in hourly["entity"]], dtype=np.int64)
     here, row = np.unique(at, return_inverse=True)
     slot = hourly["slot"].to_numpy()
-    now = _day(day, history, known, here, (row, slot), ends=ends)
+    now = _day_state(day, history, known, here, (row, slot), ends=ends)
     if only is not None:
         asked = np.array([name in only for name in panel.entities], dtype=bool)[here]
         kept = asked[now.cells[0]]
         now = replace(now, cells=(now.cells[0][kept], now.cells[1][kept]))
-    sums = _so_far(hourly, row, slot, len(here))
-    logs = _logs(sums, now, history)
+    sums = _running_totals(hourly, row, slot, len(here))
+    logs = _log_sums(sums, now, history)
     found = {
         "slot": now.cells[1],
-        "hour_rows": _dense(hourly["rows"], row, slot, len(here))[now.cells],
-        **{name: values[now.cells] for name, values in sums.items() if name not in LISTS},
+        "hour_rows": _to_array(hourly["rows"], row, slot, len(here))[now.cells],
+        **{name: values[now.cells] for name, values in sums.items() if name not in LIST_COLUMNS},
         **{f"{name}_log": values[now.cells] for name, values in logs.items()},
-        **{name: now.of(values) for name, values in now.known.items() if "_window_" not in name},
-        **{name: now.of(values) for name, values in history.levels.items() if name in TOLD},
+        **{k: now.at_cells(v) for k, v in now.expectation.items() if "_window_" not in k},
+        **{k: now.at_cells(v) for k, v in history.levels.items() if k in LEVEL_COLUMNS},
     }
     if population is None:
-        found |= {name: np.full(len(now.cells[0]), np.nan) for name in populations.COLUMNS}
+        found |= {name: np.full(len(now.cells[0]), np.nan) for name in populations.FIGURE_COLUMNS}
     else:
-        excused = _excused(history, logs["rows"], now)
-        found |= _among_peers(population, sums, now, excused, off=bool(panel.off[panel.place(day)]))
-    for some in together(RUNNING, len(here)):
-        moved = _moved(some, logs, now)
+        excused = _is_excused(history, logs["rows"], now)
+        found |= _peer_figures(
+            population, sums, now, excused, off=bool(panel.off[panel.column(day)])
+        )
+    for some in batches(CUSUM_AGGREGATES, len(here)):
+        moved = _peer_movement(some, logs, now)
         for m in some:
-            found |= _running(m, logs[m], *moved[m], now, history)
+            found |= _running_sums(m, logs[m], *moved[m], now, history)
     if signs is None:
-        found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNS}
+        found |= {name: np.full(len(now.cells[0]), np.nan) for name in SIGNAL_COLUMNS}
     else:
-        found |= _signs(signs, panel, now)
-    place = now.place
-    return {**found, "day": np.full(len(place), day, dtype="datetime64[D]"), _PLACE: place}
+        found |= _signal_figures(signs, panel, now)
+    place = now.rows
+    return {**found, "day": np.full(len(place), day, dtype="datetime64[D]"), _ROW: place}
 
 
-def _among_peers(
+def _peer_figures(
     known: Population,
     sums: dict[str, Floats],
-    now: Day,
+    now: DayState,
     excused: NDArray[np.bool_],
     *,
     off: bool,
 ) -> dict[str, Floats]:
     """The figures of ``population.today`` at the cells; of who is ``excused`` none is in excess."""
     so_far = {name: values[now.cells] for name, values in sums.items()}
-    so_far["night"] = np.cumsum(now.active & NIGHT, axis=1)[now.cells].astype(np.float64)
-    fresh = np.cumsum(now.active & ~known.clock[now.here], axis=1, dtype=np.int64)[now.cells]
-    found = populations.today(known, now.place, so_far, fresh, off=off)
+    so_far["night"] = np.cumsum(now.active & NIGHT_SLOTS, axis=1)[now.cells].astype(np.float64)
+    fresh = np.cumsum(now.active & ~known.clock[now.active_rows], axis=1, dtype=np.int64)[now.cells]
+    found = populations.day_figures(known, now.rows, so_far, fresh, off=off)
     for name in found:
         if name.endswith("_excess"):
             found[name] = np.where(excused, 0.0, found[name])
@@ -178,17 +187,17 @@ def _among_peers(
     return found | {"accountable": (~excused).astype(np.float64), "population": size}
 
 
-def _excused(history: History, rows: Floats, now: Day) -> NDArray[np.bool_]:
+def _is_excused(history: History, rows: Floats, now: DayState) -> NDArray[np.bool_]:
     """Which cells are of services that read no more today than twice what the largest of their
     kind ever did in training: by contract a job reads more than any person, and grows.
     """
-    service = np.asarray(history.service)[now.place]
-    most = history.levels["rows_group_largest"][now.place] + np.log(2)
+    service = np.asarray(history.service)[now.rows]
+    most = history.levels["rows_group_largest"][now.rows] + np.log(2)
     found: NDArray[np.bool_] = service & ~(rows[now.cells] > most)
     return found
 
 
-def _day(
+def _day_state(
     day: date,
     history: History,
     known: dict[str, Floats],
@@ -196,49 +205,53 @@ def _day(
     at: tuple[Integers, Integers],
     *,
     ends: bool,
-) -> Day:
+) -> DayState:
     active = np.zeros((len(here), SLOTS), dtype=bool)
     active[at] = True
-    peers = Peers(*_compact(history.peers.codes[here]))
+    peers = PeerGroups(*_compact_codes(history.peers.codes[here]))
     so_far = np.logical_or.accumulate(active, axis=1)
-    return Day(day, here, peers, active, so_far, _cells(active, ends=ends), known)
+    return DayState(day, here, peers, active, so_far, _requested_cells(active, ends=ends), known)
 
 
-def _logs(sums: dict[str, Floats], now: Day, history: History) -> dict[str, Floats]:
+def _log_sums(sums: dict[str, Floats], now: DayState, history: History) -> dict[str, Floats]:
     """log1p of the sums so far. Of a mean, the highest that it has been: what the day takes back
     later must not have rung. Over few statements, it is drawn to the usual one.
     """
-    heads = _heads(sums, now.known, now.here) if history.panel.per_head else None
-    logs = logged(sums, heads)
-    centre = now.known[f"{LENGTH}_centre"][now.here, None]
-    worth = trust(logs["statements"], history.levels["statements_centre"][now.here])
-    drawn = centre + (logs[LENGTH] - centre) * worth
-    return logs | {LENGTH: np.fmax.accumulate(drawn, axis=1)}
+    heads = (
+        _member_counts(sums, now.expectation, now.active_rows) if history.panel.per_member else None
+    )
+    logs = log_scale(sums, heads)
+    centre = now.expectation[f"{MEAN_LENGTH}_centre"][now.active_rows, None]
+    worth = completeness(logs["statements"], history.levels["statements_centre"][now.active_rows])
+    drawn = centre + (logs[MEAN_LENGTH] - centre) * worth
+    return logs | {MEAN_LENGTH: np.fmax.accumulate(drawn, axis=1)}
 
 
-def _heads(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) -> Floats:
+def _member_counts(sums: dict[str, Floats], known: dict[str, Floats], here: Integers) -> Floats:
     """Members at work so far, or as many as usually are: the first to come are not the whole."""
     usual = np.expm1(known["others_centre"][here, None])
     found: Floats = np.fmax(sums["others"], usual)
     return found
 
 
-def _so_far(hourly: pl.DataFrame, row: Integers, slot: Integers, size: int) -> dict[str, Floats]:
+def _running_totals(
+    hourly: pl.DataFrame, row: Integers, slot: Integers, size: int
+) -> dict[str, Floats]:
     found = {}
-    for name in measured(hourly):
-        each = _dense(hourly[name], row, slot, size)
-        grow = np.maximum.accumulate if name in LARGEST else np.cumsum
+    for name in hourly_columns(hourly):
+        each = _to_array(hourly[name], row, slot, size)
+        grow = np.maximum.accumulate if name in MAX_COLUMNS else np.cumsum
         found[name] = grow(each, axis=1)
     return found
 
 
-def _dense(column: pl.Series, row: Integers, slot: Integers, size: int) -> Floats:
+def _to_array(column: pl.Series, row: Integers, slot: Integers, size: int) -> Floats:
     found = np.zeros((size, SLOTS))
     found[row, slot] = column.to_numpy()  # null becomes NaN
     return found
 
 
-def _cells(active: np.ndarray, *, ends: bool) -> tuple[Integers, Integers]:
+def _requested_cells(active: np.ndarray, *, ends: bool) -> tuple[Integers, Integers]:
     if ends:
         last = SLOTS - 1 - active[:, ::-1].argmax(axis=1)
         return np.arange(len(active)), last
@@ -246,13 +259,13 @@ def _cells(active: np.ndarray, *, ends: bool) -> tuple[Integers, Integers]:
     return row, slot
 
 
-def _compact(codes: Integers) -> tuple[Integers, list[Integers]]:
+def _compact_codes(codes: Integers) -> tuple[Integers, list[Integers]]:
     names, compact = np.unique(codes, return_inverse=True)
-    return compact, members(compact, len(names))
+    return compact, group_members(compact, len(names))
 
 
-def _moved(
-    names: Sequence[str], logs: dict[str, Floats], now: Day
+def _peer_movement(
+    names: Sequence[str], logs: dict[str, Floats], now: DayState
 ) -> dict[str, tuple[Floats, Floats]]:
     """By measure, what peers do more of on the day, beside the own level and the frozen one."""
     # Each hour moves by itself: only those that are asked for.
@@ -260,26 +273,32 @@ def _moved(
     residuals = []
     for m in names:
         begun = np.where(now.so_far[:, slots], logs[m][:, slots], np.nan)
-        residuals += [begun - now.known[f"{m}_{level}"][now.here, None] for level in LEVELS]
+        residuals += [
+            begun - now.expectation[f"{m}_{level}"][now.active_rows, None]
+            for level in MOVEMENT_LEVELS
+        ]
     moved = np.fmax(now.peers.movement(np.concatenate(residuals, axis=1)), 0.0)
     each = np.split(moved, len(residuals), axis=1)
     at = (now.cells[0], column)
     return {m: (each[2 * place][at], each[2 * place + 1][at]) for place, m in enumerate(names)}
 
 
-def _running(
-    m: str, logs: Floats, moved: Floats, frozen_moved: Floats, now: Day, history: History
+def _running_sums(
+    m: str, logs: Floats, moved: Floats, frozen_moved: Floats, now: DayState, history: History
 ) -> dict[str, Floats]:
     """The movement of the day and the running sums with today so far."""
-    known, place = now.known, now.place
+    known, place = now.expectation, now.rows
     today = (logs[now.cells] - known[f"{m}_frozen_centre"][place] - frozen_moved) / known[
         f"{m}_frozen_spread"
     ][place]
-    today = np.clip(today, -CLIP, CLIP)
+    today = np.clip(today, -MAX_SPREADS, MAX_SPREADS)
     # A day without (no list, say) neither adds nor forgives.
     here, added = ~np.isnan(today), np.nan_to_num(today)
-    found = {f"{m}_moved": moved, f"{m}_scan": _scan(m, today, now, history.levels["days"])}
-    for speed, allowance in SPEEDS.items():
+    found = {
+        f"{m}_moved": moved,
+        f"{m}_scan": _scan_statistic(m, today, now, history.levels["days"]),
+    }
+    for speed, allowance in CUSUM_ALLOWANCES.items():
         before = known[f"{m}_{speed}_before"][place]
         found[f"{m}_{speed}"] = np.fmax(before + added - allowance * here, 0.0)
     days = known[f"{m}_month_days"][place] + here
@@ -288,55 +307,57 @@ def _running(
     return found
 
 
-def _scan(m: str, today: Floats, now: Day, days: Floats) -> Floats:
+def _scan_statistic(m: str, today: Floats, now: DayState, days: Floats) -> Floats:
     """The largest mean excess of WINDOWS that end today, in standard errors.
 
     ``days`` are those of training, from which the level is known.
     """
-    place = now.place
+    place = now.rows
     here, added = ~np.isnan(today), np.nan_to_num(today)
-    known = 1 / np.fmax(days[place], 1.0) + DRIFT
+    known = 1 / np.fmax(days[place], 1.0) + DRIFT_VARIANCE
     found = np.full(len(today), -np.inf)
-    for window in WINDOWS:
-        total = now.known[f"{m}_window_{window}"][place] + added
-        number = now.known[f"{m}_window_{window}_days"][place] + here
+    for window in WINDOW_DAYS:
+        total = now.expectation[f"{m}_window_{window}"][place] + added
+        number = now.expectation[f"{m}_window_{window}_days"][place] + here
         error = np.sqrt(number * (1 + number * known))
         found = np.fmax(found, total / np.fmax(error, 1.0))
     return found
 
 
-def _signs(signs: Signs, panel: Panel, now: Day) -> dict[str, Floats]:
-    known = signs.today
+def _signal_figures(signs: AccountSignals, panel: DailyMatrix, now: DayState) -> dict[str, Floats]:
+    known = signs.today_hours
     if known is None:
-        known = signs.rhythm.strange(panel, now.day)
-    strange = known.seen(now.active.sum(axis=0))[now.here]
+        known = signs.activity.hour_surprise(panel, now.day)
+    strange = known.with_shift(now.active.sum(axis=0))[now.active_rows]
     found = {"strange_hours": np.cumsum(strange * now.active, axis=1)[now.cells]}
-    new = signs.new.get(now.day)
-    for dimension, name in novelty.NAMES.items():
+    new = signs.new_values.get(now.day)
+    for dimension, name in novelty.DIMENSION_NAMES.items():
         mine = None if new is None else new.filter(pl.col("dimension") == dimension)
-        weights = _weights(mine, "weight", now.here)
-        if dimension in novelty.BY_COLLEAGUES:
-            weights = novelty.unlike_colleagues(
-                weights, now.so_far, now.peers.codes, now.peers.places
+        weights = _novelty_weights(mine, "weight", now.active_rows)
+        if dimension in novelty.PEER_DIMENSIONS:
+            weights = novelty.discount_by_peers(
+                weights, now.so_far, now.peers.codes, now.peers.members
             )
         found[f"new_{name}"] = weights[now.cells]
         if dimension == "network":
-            found["foreign_networks"] = _weights(mine, "foreign", now.here)[now.cells]
-    at = panel.place(now.day)
-    before = signs.strange[:, max(0, at - LATELY + 1) : at].sum(axis=1)
-    found["strange_lately"] = now.of(before) + found["strange_hours"]
-    for name, each in signs.lately.items():
-        before = each[:, max(0, at - LATELY + 1) : at].sum(axis=1)
-        found[f"{name}_lately"] = now.of(before) + found[name]
+            found["foreign_networks"] = _novelty_weights(mine, "foreign", now.active_rows)[
+                now.cells
+            ]
+    at = panel.column(now.day)
+    before = signs.unusual_hours[:, max(0, at - NOVELTY_DAYS + 1) : at].sum(axis=1)
+    found["strange_lately"] = now.at_cells(before) + found["strange_hours"]
+    for name, each in signs.recent_novelty.items():
+        before = each[:, max(0, at - NOVELTY_DAYS + 1) : at].sum(axis=1)
+        found[f"{name}_lately"] = now.at_cells(before) + found[name]
     return found
 
 
-def _weights(new: pl.DataFrame | None, column: str, here: Integers) -> Floats:
+def _novelty_weights(new: pl.DataFrame | None, column: str, here: Integers) -> Floats:
     if new is None or new.is_empty():
         return np.zeros((len(here), SLOTS))
     at = new["at"].to_numpy()
     place = np.searchsorted(here, at)
     inside = (place < len(here)) & (here[np.minimum(place, len(here) - 1)] == at)
-    return novelty.running(
+    return novelty.cumulative_weights(
         place[inside], new["slot"].to_numpy()[inside], new[column].to_numpy()[inside], len(here)
     )

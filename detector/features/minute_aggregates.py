@@ -13,11 +13,11 @@ from detector.features.robust_stats import Floats, Integers
 
 MINUTES = 60
 #: Steps between minutes below which nothing can be said of how even they are.
-FEWEST_STEPS = 5
+MIN_STEPS = 5
 THOUSANDTHS = 1000.0
 
 
-def shape(masks: pl.Series) -> pl.DataFrame:
+def minute_pattern(masks: pl.Series) -> pl.DataFrame:
     """``minutes``, ``unbroken`` and ``even`` (in thousandths) of each distinct mask.
 
     ``unbroken`` is the longest run of minutes that each have a statement. ``even`` says how far the
@@ -27,18 +27,18 @@ def shape(masks: pl.Series) -> pl.DataFrame:
     4(n-1)/((n+1)^2 (n+2)(n+3))); 0 where they are no more even than chance, or too few.
     """
     distinct = masks.unique().sort()
-    steps, span, squares, longest = _walked(distinct.to_numpy())
+    steps, span, squares, longest = _scan_minutes(distinct.to_numpy())
     n = np.maximum(steps, 1).astype(np.float64)
     greenwood = squares / np.maximum(span, 1) ** 2
     mean = 2 / (n + 1)
     deviation = np.sqrt(4 * (n - 1) / ((n + 1) ** 2 * (n + 2) * (n + 3)))
     beyond = np.fmax(mean - greenwood, 0.0) / np.where(n > 1, deviation, 1.0)
     # Whole numbers, whose sums do not depend on their order.
-    even = np.rint(np.where(steps >= FEWEST_STEPS, beyond, 0.0) * THOUSANDTHS)
+    even = np.rint(np.where(steps >= MIN_STEPS, beyond, 0.0) * THOUSANDTHS)
     return pl.DataFrame({"minutes": distinct, "unbroken": longest.astype(np.float64), "even": even})
 
 
-def _walked(masks: Integers) -> tuple[Integers, Integers, Floats, Integers]:
+def _scan_minutes(masks: Integers) -> tuple[Integers, Integers, Floats, Integers]:
     """Steps, minutes from first to last, sum of squared steps, and longest run, of each mask."""
     size = len(masks)
     steps, span, run, longest = (np.zeros(size, dtype=np.int64) for _ in range(4))

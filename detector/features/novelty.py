@@ -15,18 +15,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features.aggregates import SLOTS
-from detector.features.expectation import REACH, RECENT
+from detector.features.expectation import CUSUM_DAYS, RECENT_DAYS
 from detector.features.robust_stats import Floats, Integers
 
 #: Columns of what a model remembers of values seen in training: the last day of each.
-KNOWN = {
+KNOWN_SCHEMA = {
     "account": pl.String(),
     "dimension": pl.String(),
     "value": pl.String(),
     "day": pl.Date(),
 }
 #: How many members of a group used a table or a program in training.
-USED = {
+USAGE_SCHEMA = {
     "group": pl.String(),
     "dimension": pl.String(),
     "value": pl.String(),
@@ -34,7 +34,7 @@ USED = {
 }
 
 #: The dimensions looked at, and what they are called in features. A network is made of an address.
-NAMES = {
+DIMENSION_NAMES = {
     "client_address": "addresses",
     "network": "networks",
     "object": "objects",
@@ -42,25 +42,25 @@ NAMES = {
 }
 #: Of which it counts how many of a group use them; and of which it does not count what colleagues
 #: have new on the same day.
-BY_USE = ("object", "application")
-BY_COLLEAGUES = ("client_address", "network", "application")
+USAGE_DIMENSIONS = ("object", "application")
+PEER_DIMENSIONS = ("client_address", "network", "application")
 #: An address with so many other accounts in four weeks is shared.
-SHARED = 3
+SHARED_ACCOUNTS = 3
 #: A network that nobody in the organisation used before these last days is foreign.
 FOREIGN_DAYS = 14
 #: Colleagues with new addresses are held against at least so many colleagues.
-FEW = 3
+MIN_PEERS = 3
 #: A site with new addresses, a roll-out: with this share of colleagues alike, what is new says
 #: nothing.
-ALL_ALIKE = 0.5
+PEER_SHARE_LIMIT = 0.5
 
 
-def with_networks(touched: pl.DataFrame) -> pl.DataFrame:
+def add_networks(touched: pl.DataFrame) -> pl.DataFrame:
     """TOUCHED of the dimensions in NAMES; networks as further rows.
 
     A network is an IPv4 address's /24, an IPv6 address's /64, a host's domain.
     """
-    kept = touched.filter(pl.col("dimension").is_in(list(NAMES)))
+    kept = touched.filter(pl.col("dimension").is_in(list(DIMENSION_NAMES)))
     addresses = kept.filter(pl.col("dimension") == "client_address")
     networks = addresses.select(pl.col("value").unique()).with_columns(network=_network("value"))
     made = (
@@ -82,35 +82,35 @@ def _network(column: str) -> pl.Expr:
     )
 
 
-def known(networked: pl.DataFrame, last: date) -> pl.DataFrame:
+def known_values(networked: pl.DataFrame, last: date) -> pl.DataFrame:
     """KNOWN of the days up to ``last``, from ``with_networks``."""
     return (
-        networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=RECENT))
+        networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=RECENT_DAYS))
         .group_by("account", "dimension", "value")
         .agg(pl.col("day").max())
         .sort("account", "dimension", "value")
     )
 
 
-def used(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+def group_usage(touched: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
     """USED, from TOUCHED and groups (account, group)."""
     return (
-        touched.filter(pl.col("dimension").is_in(BY_USE))
+        touched.filter(pl.col("dimension").is_in(USAGE_DIMENSIONS))
         .join(groups, on="account")
         .group_by("group", "dimension", "value")
         .agg(members=pl.col("account").n_unique().cast(pl.Int64))
-        .select(*USED)
+        .select(*USAGE_SCHEMA)
         .sort("group", "dimension", "value")
     )
 
 
-def joined_used(parts: pl.DataFrame) -> pl.DataFrame:
+def merge_usage(parts: pl.DataFrame) -> pl.DataFrame:
     """USED of the whole, from that of disjoint accounts, one under the other."""
     keys = ["group", "dimension", "value"]
     return parts.group_by(keys).agg(pl.col("members").sum()).sort(keys)
 
 
-def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
+def first_touches(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
     """First touches after RECENT days without: account, day, hour, dimension, value; sorted.
 
     ``remembered`` (KNOWN) stands in for the ledger where that does not reach back.
@@ -125,7 +125,7 @@ def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("day").shift().over(keys)
     return (
         seen.filter(
-            before.is_null() | ((pl.col("day") - before).dt.total_days() > RECENT),
+            before.is_null() | ((pl.col("day") - before).dt.total_days() > RECENT_DAYS),
             pl.col("hour").is_not_null(),
         )
         .select("account", "day", "hour", "dimension", "value")
@@ -133,7 +133,7 @@ def firsts(networked: pl.DataFrame, remembered: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def weighed(
+def add_weights(
     new: pl.DataFrame,
     networked: pl.DataFrame,
     remembered: pl.DataFrame,
@@ -146,7 +146,7 @@ def weighed(
     """
     size = users.group_by("group").agg(size=pl.col("members").max())
     all_members = users.group_by("dimension", "value").agg(all_members=pl.col("members").sum())
-    by_use = pl.col("dimension").is_in(BY_USE)
+    by_use = pl.col("dimension").is_in(USAGE_DIMENSIONS)
     used_by_few = (
         new.filter(by_use)
         .join(groups, on="account", how="left")
@@ -164,7 +164,7 @@ def weighed(
     others = new.filter(~by_use)
     before = _accounts_before(others, networked, remembered)
     others = others.join(before, on=["dimension", "value", "day"], how="left").with_columns(
-        weight=(pl.col("recent").fill_null(0) < SHARED).cast(pl.Float64),
+        weight=(pl.col("recent").fill_null(0) < SHARED_ACCOUNTS).cast(pl.Float64),
         foreign=((pl.col("dimension") == "network") & (pl.col("long_ago").fill_null(0) == 0)).cast(
             pl.Float64
         ),
@@ -194,23 +194,23 @@ def _accounts_before(
     return (
         asked.join(uses, on=keys)
         .with_columns(age=age)
-        .filter(pl.col("age").is_between(1, REACH))
+        .filter(pl.col("age").is_between(1, CUSUM_DAYS))
         .group_by(*keys, "day")
         .agg(
-            recent=pl.col("account").filter(pl.col("age") <= RECENT).n_unique(),
+            recent=pl.col("account").filter(pl.col("age") <= RECENT_DAYS).n_unique(),
             long_ago=pl.col("account").filter(pl.col("age") >= FOREIGN_DAYS).n_unique(),
         )
     )
 
 
-def running(at: Integers, slot: Integers, weight: Floats, entities: int) -> Floats:
+def cumulative_weights(at: Integers, slot: Integers, weight: Floats, entities: int) -> Floats:
     """Sums of weights so far that day: (entities, SLOTS)."""
     found = np.zeros((entities, SLOTS))
     np.add.at(found, (at, slot), weight)
     return np.cumsum(found, axis=1)
 
 
-def unlike_colleagues(
+def discount_by_peers(
     new: Floats, active: NDArray[np.bool_], codes: Integers, places: list[Integers]
 ) -> Floats:
     """``new``, less of it the more colleagues, of those active, have something new as well.
@@ -220,6 +220,6 @@ def unlike_colleagues(
     has, here = (new > 0).astype(np.float64), active.astype(np.float64)
     have = np.stack([has[mine].sum(axis=0) for mine in places])[codes] - has
     are = np.stack([here[mine].sum(axis=0) for mine in places])[codes] - here
-    alike = have / np.maximum(are, FEW)
-    found: Floats = new * np.clip(1 - alike / ALL_ALIKE, 0.0, 1.0)
+    alike = have / np.maximum(are, MIN_PEERS)
+    found: Floats = new * np.clip(1 - alike / PEER_SHARE_LIMIT, 0.0, 1.0)
     return found

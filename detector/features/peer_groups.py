@@ -7,17 +7,17 @@ import polars as pl
 from detector.ledger.summary import most_used
 
 #: What ``by_use`` gives.
-GROUPS = {"account": pl.String(), "group": pl.String()}
+GROUPS_SCHEMA = {"account": pl.String(), "group": pl.String()}
 #: Accounts the directory does not name.
-UNKNOWN = "unlisted"
+UNLISTED_GROUP = "unlisted"
 #: The account that many accounts which nobody knows are together.
 OTHERS = "(other new accounts)"
 #: A learned group of fewer accounts joins the one that shares its program, or the rest.
-SMALLEST = 5
-REST = "various"
+MIN_GROUP_SIZE = 5
+OTHER_GROUP = "various"
 
 
-def groups(
+def assign_groups(
     accounts: pl.Series, directory: pl.DataFrame | None, learned: pl.DataFrame | None = None
 ) -> pl.DataFrame:
     """One row per account: account, group, hired (null where that is not known), service; sorted.
@@ -27,11 +27,11 @@ def groups(
     """
     frame = accounts.unique().sort().rename("account").to_frame()
     if directory is None:
-        rest = REST
-        listed = pl.DataFrame(schema=GROUPS) if learned is None else learned
+        rest = OTHER_GROUP
+        listed = pl.DataFrame(schema=GROUPS_SCHEMA) if learned is None else learned
         listed = listed.with_columns(hired=pl.lit(None, pl.Date), service=pl.lit(value=False))
     else:
-        rest = UNKNOWN
+        rest = UNLISTED_GROUP
         named = pl.col("group").fill_null(rest)
         service = pl.col("kind") == "service"
         listed = directory.select(
@@ -50,20 +50,20 @@ def groups(
     )
 
 
-def group_of(accounts: pl.DataFrame) -> dict[str, str]:
+def groups_by_account(accounts: pl.DataFrame) -> dict[str, str]:
     """The group of each account of ``groups``."""
-    return dict(accounts.select(list(GROUPS)).iter_rows())
+    return dict(accounts.select(list(GROUPS_SCHEMA)).iter_rows())
 
 
-def by_use(touched: pl.DataFrame) -> pl.DataFrame:
+def groups_by_usage(touched: pl.DataFrame) -> pl.DataFrame:
     """account, group: who works most with the same table through the same program.
 
     From TOUCHED. A group is named by them; small ones join others with the same program.
     """
-    return by_dominant(dominant(touched))
+    return groups_by_main_usage(main_usage(touched))
 
 
-def dominant(touched: pl.DataFrame) -> pl.DataFrame:
+def main_usage(touched: pl.DataFrame) -> pl.DataFrame:
     """account, application, object: those that each account uses most, from TOUCHED."""
     found = touched.select(pl.col("account").unique().sort())
     for dimension in ("application", "object"):
@@ -71,7 +71,7 @@ def dominant(touched: pl.DataFrame) -> pl.DataFrame:
     return found
 
 
-def by_dominant(dominant: pl.DataFrame) -> pl.DataFrame:
+def groups_by_main_usage(dominant: pl.DataFrame) -> pl.DataFrame:
     """``by_use``, of ``dominant``."""
     program = pl.col("application").fill_null("?")
     fine = pl.concat_str(
@@ -79,9 +79,9 @@ def by_dominant(dominant: pl.DataFrame) -> pl.DataFrame:
     )
     coarse = pl.concat_str(pl.lit("by "), program)
     named = dominant.with_columns(fine=fine, coarse=coarse)
-    few_fine = pl.len().over("fine") < SMALLEST
+    few_fine = pl.len().over("fine") < MIN_GROUP_SIZE
     named = named.with_columns(group=pl.when(few_fine).then("coarse").otherwise("fine"))
-    few = pl.len().over("group") < SMALLEST
-    return named.select("account", group=pl.when(few).then(pl.lit(REST)).otherwise("group")).sort(
-        "account"
-    )
+    few = pl.len().over("group") < MIN_GROUP_SIZE
+    return named.select(
+        "account", group=pl.when(few).then(pl.lit(OTHER_GROUP)).otherwise("group")
+    ).sort("account")

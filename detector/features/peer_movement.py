@@ -15,18 +15,18 @@ PRIOR_MEMBERS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class PeerGroups:
     """``codes`` gives each entity's group, ``places`` each group's entities."""
 
     codes: Integers
-    places: list[Integers]
+    members: list[Integers]
 
     @classmethod
-    def of(cls, groups: list[str]) -> Peers:
+    def from_groups(cls, groups: list[str]) -> PeerGroups:
         """From the group of each entity."""
         names = sorted(set(groups))
         codes = np.searchsorted(names, groups).astype(np.int64)
-        return cls(codes, robust_stats.members(codes, len(names)))
+        return cls(codes, robust_stats.group_members(codes, len(names)))
 
     def movement(self, residuals: Floats) -> Floats:
         """By entity and column: the median of its group's residuals, drawn to everyone's."""
@@ -36,7 +36,7 @@ class Peers:
         everyone = (
             np.nan_to_num(robust_stats.median(residuals.T)) * present / (present + PRIOR_MEMBERS)
         )
-        medians, sizes = robust_stats.by_group(residuals, self.places)
-        drawn = robust_stats.shrunk(sizes, medians, everyone[None, :], PRIOR_MEMBERS)
+        medians, sizes = robust_stats.group_medians(residuals, self.members)
+        drawn = robust_stats.shrink(sizes, medians, everyone[None, :], PRIOR_MEMBERS)
         found: Floats = drawn[self.codes]
         return found

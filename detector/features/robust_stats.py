@@ -11,11 +11,11 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 
 #: Makes the median absolute deviation a standard deviation under normality.
-MAD = 1.4826
+MAD_FACTOR = 1.4826
 #: A value counts for at most this many spreads beyond the median in ``centre``.
-HELD_TO = 2.0
+MAX_SPREADS = 2.0
 #: Distance of the 90th percentile from the median under normality, in standard deviations.
-Q90 = 1.2816
+Q90_DISTANCE = 1.2816
 
 
 def quantiles(values: Floats, *shares: float) -> list[Floats]:
@@ -47,18 +47,18 @@ def spread(values: Floats, floor: float) -> Floats:
     days (work at night); their MAD is 0 and says nothing.
     """
     middle, high = quantiles(values, 0.5, 0.9)
-    deviation = median(np.abs(values - middle[..., None])) * MAD
-    return np.fmax(np.fmax(deviation, (high - middle) / Q90), floor)
+    deviation = median(np.abs(values - middle[..., None])) * MAD_FACTOR
+    return np.fmax(np.fmax(deviation, (high - middle) / Q90_DISTANCE), floor)
 
 
-def centre(values: Floats, apart: Floats) -> Floats:
+def huber_mean(values: Floats, apart: Floats) -> Floats:
     """The mean along the last axis, each value held to HELD_TO spreads ``apart`` of the median.
 
     One step of Huber's estimator (1964): nearly as sure of the level as a mean is (a median needs
     half as many days again), and hardly more moved by a few wild days than a median.
     """
     middle = median(values)
-    reach = HELD_TO * apart[..., None]
+    reach = MAX_SPREADS * apart[..., None]
     held = np.clip(values - middle[..., None], -reach, reach)
     known = np.maximum(counts(values), 1)
     found: Floats = middle + np.nansum(held, axis=-1) / known
@@ -71,14 +71,14 @@ def counts(values: Floats) -> Integers:
     return found
 
 
-def members(codes: Integers, groups: int) -> list[Integers]:
+def group_members(codes: Integers, groups: int) -> list[Integers]:
     """The places of each group's members, by code."""
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=groups))
     return np.split(order, ends[:-1]) if groups else []
 
 
-def by_group(values: Floats, groups: list[Integers]) -> tuple[Floats, Integers]:
+def group_medians(values: Floats, groups: list[Integers]) -> tuple[Floats, Integers]:
     """Each group's median and size: (groups, columns) twice, of (entities, columns)."""
     medians = np.full((len(groups), values.shape[1]), np.nan)
     sizes = np.zeros((len(groups), values.shape[1]), dtype=np.int64)
@@ -89,7 +89,7 @@ def by_group(values: Floats, groups: list[Integers]) -> tuple[Floats, Integers]:
     return medians, sizes
 
 
-def shrunk(count: Floats | Integers, own: Floats, prior: Floats, weight: float) -> Floats:
+def shrink(count: Floats | Integers, own: Floats, prior: Floats, weight: float) -> Floats:
     """``own``, known from ``count`` days, drawn towards a prior that weighs ``weight`` days."""
     n = np.where(np.isnan(own), 0, count)
     found: Floats = (n * np.nan_to_num(own) + weight * prior) / (n + weight)

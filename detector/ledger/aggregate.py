@@ -13,50 +13,54 @@ import polars as pl
 
 from detector.core.schema import (
     DIMENSIONS,
-    HOURS,
-    READING,
+    HOURLY_SUMS,
+    READ_ACTIONS,
     SUBJECT,
     TIMESTAMP,
-    TOUCHED,
+    TOUCHED_VALUES,
     Schema,
     check,
 )
-from detector.ledger.distinct_sketch import thinned
+from detector.ledger.distinct_sketch import thin
 
 #: log1p(rows) is kept in millionths.
 LOG_SCALE: Final = 1e6
 #: A result of so many records or more is a list.
-LIST: Final = 2
+MIN_LIST_ROWS: Final = 2
 
 HOUR_KEYS: Final = ("hour", "account", "action")
 TOUCHED_KEYS: Final = ("day", "account", "dimension", "value")
 
 _HOUR_US: Final = 3_600_000_000
 _MINUTE_US: Final = 60_000_000
-_CODED: Final = tuple(name for name in DIMENSIONS if name != SUBJECT)
-_TEXT: Final = ("account", "action", *_CODED)
+_ENCODED_DIMENSIONS: Final = tuple(name for name in DIMENSIONS if name != SUBJECT)
+_TEXT_COLUMNS: Final = ("account", "action", *_ENCODED_DIMENSIONS)
 
 
-def fold_hours(events: pl.DataFrame) -> pl.DataFrame:
+def hourly_sums(events: pl.DataFrame) -> pl.DataFrame:
     """The HOURS of ``events``, one row per (hour, account, action), in no order.
 
     ``unknown_rows`` counts the statements that succeeded, returned records (READING) and
     whose row count the log does not give; a failed statement returned none. Text columns of
     ``events`` may be String or Categorical.
     """
-    return plain(hours_of(coded(events, "UTC")).collect(), HOURS, "hours")
+    return decode_sums(
+        encoded_hourly_sums(encode_events(events, "UTC")).collect(), HOURLY_SUMS, "hours"
+    )
 
 
-def fold_touched(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
+def touched_values(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
     """The TOUCHED of ``events``, one row per (day, account, dimension, value), in no order.
 
     A statement belongs to the day on which its hour begins in ``timezone``. Nulls are left
     out. The ``object`` dimension counts a statement once for each distinct relation it names.
     """
-    return plain(touched_of(coded(events, timezone)).collect(), TOUCHED, "touched")
+    return decode_sums(
+        encoded_touched_values(encode_events(events, timezone)).collect(), TOUCHED_VALUES, "touched"
+    )
 
 
-def coded(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
+def encode_events(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
     """What the sums need of ``events``: ``hour`` since 1970, its ``day`` and the ``minute`` in it,
     text as Categorical, but for subjects: each may come but once.
 
@@ -69,25 +73,25 @@ def coded(events: pl.DataFrame, timezone: str) -> pl.DataFrame:
     kept = events.select(
         hour.alias("hour"),
         minute.alias("minute"),
-        pl.col(_TEXT).cast(pl.Categorical),
+        pl.col(_TEXT_COLUMNS).cast(pl.Categorical),
         *("rows", "bytes", "success", "other_objects", SUBJECT),
     )
-    return kept.with_columns(_days(kept["hour"], timezone).alias("day"))
+    return kept.with_columns(_local_days(kept["hour"], timezone).alias("day"))
 
 
-def plain(sums: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+def decode_sums(sums: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
     """Sums with codes as the table they are of: text as text."""
     typed = sums.select(pl.col(column).cast(kind) for column, kind in schema.items())
     return check(typed, schema, name)
 
 
-def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
+def encoded_hourly_sums(coded: pl.DataFrame) -> pl.LazyFrame:
     """``fold_hours`` of ``coded`` events, with text still as codes, and the ``day``."""
     rows = pl.col("rows")
     log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
-    listed = (rows >= LIST).fill_null(value=False)
+    listed = (rows >= MIN_LIST_ROWS).fill_null(value=False)
     failed = pl.col("success").eq(other=False).fill_null(value=False)
-    reading = pl.col("action").cast(pl.String).is_in(READING)
+    reading = pl.col("action").cast(pl.String).is_in(READ_ACTIONS)
     return (
         coded.lazy()
         .select(
@@ -115,47 +119,47 @@ def hours_of(coded: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def touched_of(coded: pl.DataFrame) -> pl.LazyFrame:
+def encoded_touched_values(coded: pl.DataFrame) -> pl.LazyFrame:
     """``fold_touched`` of ``coded`` events, with text but the values still as codes."""
     parts = [
-        _touched(_each_object(coded) if dimension == "object" else coded, dimension)
-        for dimension in _CODED
+        _dimension_values(_explode_objects(coded) if dimension == "object" else coded, dimension)
+        for dimension in _ENCODED_DIMENSIONS
     ]
     if coded[SUBJECT].null_count() < coded.height:
-        read = _touched(coded, SUBJECT).with_columns(pl.col("statements", "rows") * 0)
-        parts.append(_thinned(read))
+        read = _dimension_values(coded, SUBJECT).with_columns(pl.col("statements", "rows") * 0)
+        parts.append(_thin_sketches(read))
     return pl.concat(parts)
 
 
-def merge_hours(frame: pl.DataFrame) -> pl.DataFrame:
+def merge_hourly_sums(frame: pl.DataFrame) -> pl.DataFrame:
     """HOURS of several parts, put one under the other, as the HOURS of the whole (no order)."""
-    return check(sum_hours(frame.lazy()).collect(), HOURS, "hours")
+    return check(merge_hourly_lazy(frame.lazy()).collect(), HOURLY_SUMS, "hours")
 
 
-def merge_touched(frame: pl.DataFrame) -> pl.DataFrame:
+def merge_touched_values(frame: pl.DataFrame) -> pl.DataFrame:
     """TOUCHED of several parts, one under the other, as that of the whole (no order)."""
-    return check(sum_touched(frame.lazy()).collect(), TOUCHED, "touched")
+    return check(merge_touched_lazy(frame.lazy()).collect(), TOUCHED_VALUES, "touched")
 
 
-def sum_hours(frame: pl.LazyFrame) -> pl.LazyFrame:
+def merge_hourly_lazy(frame: pl.LazyFrame) -> pl.LazyFrame:
     """``merge_hours``, lazily."""
-    summed = [name for name in HOURS if name not in (*HOUR_KEYS, "largest", "minutes")]
+    summed = [name for name in HOURLY_SUMS if name not in (*HOUR_KEYS, "largest", "minutes")]
     aggregated = frame.group_by(HOUR_KEYS).agg(
         pl.col(summed).sum(), pl.col("largest").max(), pl.col("minutes").bitwise_or()
     )
-    return aggregated.select(*HOURS)
+    return aggregated.select(*HOURLY_SUMS)
 
 
-def sum_touched(frame: pl.LazyFrame) -> pl.LazyFrame:
+def merge_touched_lazy(frame: pl.LazyFrame) -> pl.LazyFrame:
     """``merge_touched``, lazily."""
     aggregated = frame.group_by(TOUCHED_KEYS).agg(
         pl.col("statements", "rows").sum(), pl.col("first_hour").min()
     )
-    return _thinned(aggregated.select(*TOUCHED))
+    return _thin_sketches(aggregated.select(*TOUCHED_VALUES))
 
 
-def _thinned(touched: pl.LazyFrame) -> pl.LazyFrame:
-    return touched.map_batches(thinned)
+def _thin_sketches(touched: pl.LazyFrame) -> pl.LazyFrame:
+    return touched.map_batches(thin)
 
 
 def local_day(column: str, timezone: str) -> pl.Expr:
@@ -167,7 +171,7 @@ def _hour_time(column: str) -> pl.Expr:
     return (pl.col(column).cast(pl.Int64) * _HOUR_US).cast(TIMESTAMP).alias(column)
 
 
-def _days(hours: pl.Series, timezone: str) -> pl.Series:
+def _local_days(hours: pl.Series, timezone: str) -> pl.Series:
     """The local Date of each hour since 1970. Each distinct hour is converted once."""
     if timezone == "UTC" or hours.is_empty():
         return (hours // 24).cast(pl.Date)
@@ -176,7 +180,7 @@ def _days(hours: pl.Series, timezone: str) -> pl.Series:
     return hours.replace_strict(known["hour"], days["hour"], return_dtype=pl.Date)
 
 
-def _each_object(coded: pl.DataFrame) -> pl.DataFrame:
+def _explode_objects(coded: pl.DataFrame) -> pl.DataFrame:
     """``coded`` with a statement that names several relations once for each distinct one."""
     several = pl.col("other_objects").list.len() > 0
     joins = coded.filter(several)
@@ -188,7 +192,7 @@ def _each_object(coded: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([single, each.cast({"object": pl.Categorical})])
 
 
-def _touched(coded: pl.DataFrame, dimension: str) -> pl.LazyFrame:
+def _dimension_values(coded: pl.DataFrame, dimension: str) -> pl.LazyFrame:
     """TOUCHED of one dimension, with text as codes."""
     return (
         coded.lazy()

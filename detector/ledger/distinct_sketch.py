@@ -23,12 +23,12 @@ from detector.privacy.subject_hash import SIZE
 #: Subjects kept of an account's day, as of each hour of it.
 K: Final = 1024
 #: Hashes lie below.
-RANGE: Final = float(1 << 8 * SIZE)
+HASH_RANGE: Final = float(1 << 8 * SIZE)
 
 Hashes = NDArray[np.int64]
 
 
-def thinned(touched: pl.DataFrame) -> pl.DataFrame:
+def thin(touched: pl.DataFrame) -> pl.DataFrame:
     """TOUCHED with no more subjects than are kept; each is there once."""
     days = ["day", "account"]
     mine = pl.col("dimension") == SUBJECT
@@ -37,14 +37,16 @@ def thinned(touched: pl.DataFrame) -> pl.DataFrame:
         return touched
     large = touched.with_row_index("at").filter(mine).join(many, on=days, how="semi")
     gone = [
-        part["at"].filter(~pl.Series(kept(numbers(part["value"]), part["first_hour"].to_numpy())))
+        part["at"].filter(
+            ~pl.Series(sketch_mask(decode(part["value"]), part["first_hour"].to_numpy()))
+        )
         for part in large.partition_by(days)
     ]
     at = pl.int_range(0, touched.height, dtype=pl.UInt32, eager=True)
     return touched.filter(~at.is_in(pl.concat(gone).implode()))
 
 
-def drawn(subjects: int, random: np.random.Generator) -> Hashes:
+def draw(subjects: int, random: np.random.Generator) -> Hashes:
     """The K smallest hashes of so many subjects whom nobody read before; all where they are fewer.
 
     In order, chance numbers lie apart like exponential ones, divided by the sum of all.
@@ -53,27 +55,27 @@ def drawn(subjects: int, random: np.random.Generator) -> Hashes:
     steps = random.exponential(size=kept)
     beyond = random.gamma(subjects + 1 - kept)
     places = np.cumsum(steps) / (steps.sum() + beyond)
-    found: Hashes = (places * RANGE).astype(np.int64)
+    found: Hashes = (places * HASH_RANGE).astype(np.int64)
     return found
 
 
-def texts(hashes: Hashes) -> list[str]:
+def encode(hashes: Hashes) -> list[str]:
     """Hashes as TOUCHED has them."""
     return [f"{each:0{2 * SIZE}x}" for each in hashes.tolist()]
 
 
-def numbers(values: pl.Series) -> Hashes:
+def decode(values: pl.Series) -> Hashes:
     """The hashes of TOUCHED as whole numbers from 0 to RANGE."""
     found: Hashes = values.cast(pl.String).str.to_integer(base=16).to_numpy()
     return found
 
 
-def below(hashes: Hashes) -> float:
+def coverage(hashes: Hashes) -> float:
     """The share of all hashes below which ``hashes``, a sketch in order, has all: up to 1."""
-    return float(hashes[K - 1]) / RANGE if len(hashes) >= K else 1.0
+    return float(hashes[K - 1]) / HASH_RANGE if len(hashes) >= K else 1.0
 
 
-def kept(hashes: Hashes, hours: NDArray[Any]) -> NDArray[np.bool_]:
+def sketch_mask(hashes: Hashes, hours: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of an account's day stay in its sketch, by the hours in which they were first read."""
     stay = np.zeros(len(hashes), dtype=np.bool_)
     least = hashes[:0]

@@ -24,24 +24,24 @@ from typing import Any, Final
 from detector.core import files
 from detector.core.errors import LedgerError
 
-FILE: Final = "episodes.sqlite"
-LOCK: Final = "episodes.lock"
+FILE_NAME: Final = "episodes.sqlite"
+LOCK_NAME: Final = "episodes.lock"
 MARK: Final = "episodes.made"
 _SAID: Final = b"Alerts were raised from this ledger: episodes.sqlite beside this file has them.\n"
 #: Of SQLite's header, so that the file says whose it is ("dtep").
-APPLICATION: Final = 0x64746570
-VERSION: Final = 1
+APPLICATION_ID: Final = 0x64746570
+SCHEMA_VERSION: Final = 1
 #: Days before those that are scored of which all is read; older ones only of open episodes.
-KNOWN: Final = 60
+LOOKBACK_DAYS: Final = 60
 #: Days after which what was raised is forgotten.
-KEPT: Final = 400
-DAY: Final = 86_400.0
+RETENTION_DAYS: Final = 400
+DAY_SECONDS: Final = 86_400.0
 #: Seconds to wait for another process.
-PATIENCE: Final = 30.0
-MEND: Final = (
+LOCK_TIMEOUT: Final = 30.0
+REPAIR_HINT: Final = (
     f"move it and {MARK} away: alerts of episodes that go on will then be raised once more"
 )
-TABLES: Final = """
+SCHEMA_SQL: Final = """
 CREATE TABLE standings (
     alert TEXT NOT NULL, day TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL,
     put_at REAL NOT NULL, PRIMARY KEY (alert, day)
@@ -54,11 +54,11 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_day ON messages (scored);
 CREATE INDEX messages_by_alert ON messages (alert)
 """
-OPEN: Final = "alert NOT IN (SELECT alert FROM messages WHERE activity = 'close')"
+OPEN_EPISODES_SQL: Final = "alert NOT IN (SELECT alert FROM messages WHERE activity = 'close')"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class EpisodeRow:
     """A row of either table: ``key`` is an alert's or a message's id, ``day`` that of a standing or
     of the scoring; ``alert`` and ``activity`` are of messages.
     """
@@ -71,15 +71,15 @@ class Kept:
 
 
 @contextmanager
-def locked(ledger: Path) -> Iterator[None]:
+def exclusive_lock(ledger: Path) -> Iterator[None]:
     """Keeps others that would raise alerts from a ledger out meanwhile. Raises LedgerError."""
     try:
-        lock = files.open_lock(ledger / LOCK)
+        lock = files.open_lock(ledger / LOCK_NAME)
     except OSError as error:
-        raise _failed(ledger, error) from error
+        raise _database_error(ledger, error) from error
     try:
-        until = time.monotonic() + PATIENCE
-        while not _taken(lock):
+        until = time.monotonic() + LOCK_TIMEOUT
+        while not _try_lock(lock):
             if time.monotonic() > until:
                 what = "another detector raises alerts from this ledger"
                 raise LedgerError(what, where=ledger, hint="try again when it is done")
@@ -89,7 +89,7 @@ def locked(ledger: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _taken(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -97,68 +97,73 @@ def _taken(lock: int) -> bool:
     return True
 
 
-def load(ledger: Path, first: date) -> tuple[list[Kept], list[Kept]]:
+def load(ledger: Path, first: date) -> tuple[list[EpisodeRow], list[EpisodeRow]]:
     """Standings and messages that days from ``first`` on may follow. Raises LedgerError."""
-    path = ledger / FILE
+    path = ledger / FILE_NAME
     _demand_there(ledger)
     if not path.exists():
         return [], []
-    since = (first - timedelta(days=KNOWN)).isoformat()
+    since = (first - timedelta(days=LOOKBACK_DAYS)).isoformat()
     try:
-        with closing(_connected(path)) as rows:
+        with closing(_connect(path)) as rows:
             standings = rows.execute(
                 "SELECT alert, day, body, digest FROM standings"  # noqa: S608 - ours
-                f" WHERE day >= ?1 OR ({OPEN}) ORDER BY day, alert",
+                f" WHERE day >= ?1 OR ({OPEN_EPISODES_SQL}) ORDER BY day, alert",
                 (since,),
             ).fetchall()
             messages = rows.execute(
                 "SELECT id, scored, body, digest FROM messages WHERE scored >= ?1"  # noqa: S608
-                f" OR ({OPEN}) OR id IN (SELECT alert FROM standings WHERE day >= ?1)"
+                f" OR ({OPEN_EPISODES_SQL}) OR id IN (SELECT alert FROM standings WHERE day >= ?1)"
                 " ORDER BY scored, id",
                 (since,),
             ).fetchall()
-            return [_read(row, path) for row in standings], [_read(row, path) for row in messages]
+            return [_decode_row(row, path) for row in standings], [
+                _decode_row(row, path) for row in messages
+            ]
     except (sqlite3.Error, OSError, UnicodeError) as error:
-        raise _failed(path, error) from error
+        raise _database_error(path, error) from error
 
 
-def _read(row: tuple[str, str, str, str], path: Path) -> Kept:
+def _decode_row(row: tuple[str, str, str, str], path: Path) -> EpisodeRow:
     key, day, body, digest = row
     try:
         if digest == _digest(key, day, body):
-            return Kept(key, date.fromisoformat(day), json.loads(body))
+            return EpisodeRow(key, date.fromisoformat(day), json.loads(body))
     except (ValueError, RecursionError):
         pass
-    raise LedgerError(f"damaged: what it says of {key!r} was altered", where=path, hint=MEND)
+    raise LedgerError(f"damaged: what it says of {key!r} was altered", where=path, hint=REPAIR_HINT)
 
 
 def save(
-    ledger: Path, forgotten: Sequence[date], standings: Sequence[Kept], messages: Sequence[Kept]
+    ledger: Path,
+    forgotten: Sequence[date],
+    standings: Sequence[EpisodeRow],
+    messages: Sequence[EpisodeRow],
 ) -> None:
     """All of it or nothing, on disk when it ends: standings of ``forgotten`` days are replaced,
     messages that are there stay as they were raised. Raises LedgerError.
     """
     if not (forgotten or standings or messages):
         return
-    path = ledger / FILE
+    path = ledger / FILE_NAME
     _demand_there(ledger)
     try:
         os.close(files.open_lock(path))  # of its owner alone, and no link
-        with closing(_connected(path)) as rows:
+        with closing(_connect(path)) as rows:
             rows.execute("BEGIN IMMEDIATE")
-            _change(rows, forgotten, standings, messages)
+            _apply_changes(rows, forgotten, standings, messages)
             rows.execute("COMMIT")
         if not (ledger / MARK).exists():
-            files.write(ledger / MARK, _SAID)
+            files.write_atomically(ledger / MARK, _SAID)
     except (sqlite3.Error, OSError, UnicodeError) as error:
-        raise _failed(path, error) from error
+        raise _database_error(path, error) from error
 
 
-def _change(
+def _apply_changes(
     rows: sqlite3.Connection,
     forgotten: Sequence[date],
-    standings: Sequence[Kept],
-    messages: Sequence[Kept],
+    standings: Sequence[EpisodeRow],
+    messages: Sequence[EpisodeRow],
 ) -> None:
     rows.executemany(
         "DELETE FROM standings WHERE day = ?", [(day.isoformat(),) for day in forgotten]
@@ -177,12 +182,12 @@ def _change(
         )
     # By the wall's clock: a log's may lie in the future, and would have all forgotten.
     for table in ("standings", "messages"):
-        rows.execute(f"DELETE FROM {table} WHERE put_at < ?", (now - KEPT * DAY,))  # noqa: S608
+        rows.execute(f"DELETE FROM {table} WHERE put_at < ?", (now - RETENTION_DAYS * DAY_SECONDS,))  # noqa: S608
 
 
 def _demand_there(ledger: Path) -> None:
     """Raises LedgerError where the file that was made here is gone or was emptied."""
-    path = ledger / FILE
+    path = ledger / FILE_NAME
     if not (ledger / MARK).exists() or _is_made(path):
         return
     raise LedgerError(
@@ -198,48 +203,48 @@ def _is_made(path: Path) -> bool:
     try:
         if not path.stat().st_size:
             return False
-        with closing(sqlite3.connect(path, timeout=PATIENCE)) as rows:
-            return _number(rows, "application_id") != 0
+        with closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT)) as rows:
+            return _read_pragma(rows, "application_id") != 0
     except FileNotFoundError:
         return False
     except sqlite3.Error:
         return True  # damaged: what is wrong is said when it is read
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    made = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)
+def _connect(path: Path) -> sqlite3.Connection:
+    made = sqlite3.connect(path, isolation_level=None, timeout=LOCK_TIMEOUT)
     try:
         made.execute("PRAGMA synchronous = FULL")
         made.execute("PRAGMA secure_delete = ON")
-        if _number(made, "application_id") == 0:
-            _make(made)
-        _demand(made, path)
+        if _read_pragma(made, "application_id") == 0:
+            _create_tables(made)
+        _check_database(made, path)
     except BaseException:
         made.close()
         raise
     return made
 
 
-def _make(made: sqlite3.Connection) -> None:
+def _create_tables(made: sqlite3.Connection) -> None:
     """The tables, where there are none: an empty file is a run's that was killed there."""
     made.execute("BEGIN IMMEDIATE")
     if not made.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        for statement in TABLES.split(";\n"):
+        for statement in SCHEMA_SQL.split(";\n"):
             made.execute(statement)
-        made.execute(f"PRAGMA application_id = {APPLICATION}")
-        made.execute(f"PRAGMA user_version = {VERSION}")
+        made.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        made.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     made.execute("COMMIT")
 
 
-def _demand(made: sqlite3.Connection, path: Path) -> None:
-    if _number(made, "application_id") != APPLICATION:
-        raise LedgerError("is another program's database", where=path, hint=MEND)
-    if (version := _number(made, "user_version")) != VERSION:
-        what = f"is of version {version}; this detector knows {VERSION}"
+def _check_database(made: sqlite3.Connection, path: Path) -> None:
+    if _read_pragma(made, "application_id") != APPLICATION_ID:
+        raise LedgerError("is another program's database", where=path, hint=REPAIR_HINT)
+    if (version := _read_pragma(made, "user_version")) != SCHEMA_VERSION:
+        what = f"is of version {version}; this detector knows {SCHEMA_VERSION}"
         raise LedgerError(what, where=path, hint="update detector")
 
 
-def _number(made: sqlite3.Connection, pragma: str) -> int:
+def _read_pragma(made: sqlite3.Connection, pragma: str) -> int:
     return int(made.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
@@ -247,9 +252,11 @@ def _digest(key: str, day: str, body: str) -> str:
     return hashlib.sha256(f"{key}\0{day}\0{body}".encode()).hexdigest()
 
 
-def _failed(path: Path, error: Exception) -> LedgerError:
+def _database_error(path: Path, error: Exception) -> LedgerError:
     damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
         error, sqlite3.OperationalError
     )
     what = f"{'damaged' if damaged else 'cannot be used'}: {getattr(error, 'strerror', 0) or error}"
-    return LedgerError(what, where=path, hint=MEND if damaged else "free space or get permission")
+    return LedgerError(
+        what, where=path, hint=REPAIR_HINT if damaged else "free space or get permission"
+    )

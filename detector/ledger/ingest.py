@@ -14,27 +14,27 @@ from typing import Final, Literal, TypeAlias
 import polars as pl
 
 from detector.core.errors import InputError
-from detector.core.formatting import counted, readable, share
-from detector.core.prefetch import ahead
+from detector.core.formatting import path_text, percentage, quantity
+from detector.core.prefetch import read_ahead
 from detector.core.settings import Settings
 from detector.ledger import manifest
-from detector.ledger.input_writer import Writer
+from detector.ledger.input_writer import InputWriter
 from detector.ledger.manifest import Part
-from detector.ledger.overlap import Overlap, overlap
+from detector.ledger.overlap import Overlap, find_overlap
 from detector.ledger.store import Ledger
 from detector.normalize import containment, pseudonymize
 from detector.normalize import shared_accounts as persons
 from detector.normalize.source import Batch, Source, Tail
 from detector.privacy import pseudonyms
-from detector.readers.compression import Identity, head, identity
+from detector.readers.compression import ContentIdentity, content_identity, head
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
-TAILS: Final = 20
+MAX_TAIL_PARTS: Final = 20
 
 #: Batches read ahead: sums are made of several at a time, so they are wanted in bursts.
-AHEAD: Final = 6
+READ_AHEAD_BATCHES: Final = 6
 
-State: TypeAlias = Literal["new", "known", "grown"]
+FileState: TypeAlias = Literal["new", "known", "grown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ class FileReport:
     path: Path
     source: str
     part_id: str
-    state: State
+    state: FileState
     events: int
     rejects: int
     skipped: int
     days: tuple[date, ...]
-    said: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class IngestResult:
     """What became of all files of a run. ``unused`` are those left out, and why."""
 
     files: tuple[FileReport, ...]
@@ -87,7 +87,7 @@ def ingest(
     ledger: Ledger,
     settings: Settings,
     advance: Callable[[int, str], None],
-) -> Ingested:
+) -> IngestResult:
     """Reads into ``ledger`` what it does not have yet.
 
     ``advance(done, words)`` is told how many bytes of all files on disk are done. Each file
@@ -100,32 +100,32 @@ def ingest(
     unused: list[tuple[Path, str]] = []
     first: InputError | None = None
     done = 0
-    found = pseudonyms.of(settings)
-    ledger.demand_pseudonyms(found.check if found is not None else "")
-    with ledger.writing():
+    found = pseudonyms.load_if_enabled(settings)
+    ledger.check_pseudonyms(found.key_check if found is not None else "")
+    with ledger.write_lock():
         known = {part.id: part for part in ledger.parts()}
         for path, source in files:
-            advance(done, readable(path.name))
+            advance(done, path_text(path.name))
             size = path.stat().st_size
-            shifted = partial(_shift, advance, done)
+            shifted = partial(_advance_from, advance, done)
             try:
-                behind = pseudonymize.veiled(persons.mapped(source, settings), found)
-                reports.append(_one(path, behind, ledger, settings, known, shifted))
+                behind = pseudonymize.wrap_source(persons.wrap_source(source, settings), found)
+                reports.append(_ingest_file(path, behind, ledger, settings, known, shifted))
             except InputError as error:
                 first = first or error
                 unused.append((path, error.reason))
             done += size
-            advance(done, readable(path.name))
+            advance(done, path_text(path.name))
     if first is not None and not reports:
         raise first
-    return Ingested(tuple(reports), tuple(unused))
+    return IngestResult(tuple(reports), tuple(unused))
 
 
-def _shift(advance: Callable[[int, str], None], before: int, done: int, words: str) -> None:
+def _advance_from(advance: Callable[[int, str], None], before: int, done: int, words: str) -> None:
     advance(before + done, words)
 
 
-def _one(
+def _ingest_file(
     path: Path,
     source: Source,
     ledger: Ledger,
@@ -136,37 +136,43 @@ def _one(
     """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
     # Reading is given at least the bytes that are hashed, even if the file is growing.
     until = path.stat().st_size
-    sizes = {manifest.HEAD, *manifest.BEGINNINGS, *(part.size for part in known.values())}
+    sizes = {manifest.HEAD_BYTES, *manifest.BEGINNINGS, *(part.size for part in known.values())}
     sizes |= {size for part in known.values() for size, _, _ in part.watched.values()}
-    reading = manifest.fingerprint(source.name, settings)
+    reading = manifest.settings_fingerprint(source.name, settings)
     same: Part | None = None
     old: list[Part] = []
     like = _Like()
     with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(identity, path, sizes, until)
-        if not _is_stranger(path, known.values()):
+        hashed = pool.submit(content_identity, path, sizes, until)
+        if not _is_new_content(path, known.values()):
             found = hashed.result()
-            same = _holder(found.sha256, known)
+            same = _part_with_content(found.sha256, known)
             # Of a log that has grown since, this may be a shorter, older copy: reading it with
             # new settings would put the grown one's events at stake.
-            if same is not None and (same.reading == reading or same.id != found.sha256):
-                return _report(path, same, "known")
-            old = [same] if same is not None else _outgrown(found, known)
+            if same is not None and (
+                same.settings_fingerprint == reading or same.id != found.sha256
+            ):
+                return _file_report(path, same, "known")
+            old = [same] if same is not None else _grown_parts(found, known)
             like = _like(found, known, old)
 
         # Only the name of the first file on disk waits for the hash.
-        stem = partial(_stem, hashed, reading)
+        stem = partial(_file_stem, hashed, reading)
         others = [part for part in known.values() if part not in old]
-        writer, said = _written(path, source, ledger, settings, others, old, stem, advance, like)
-    part = _part(path, source, reading, hashed.result(), old, writer)
+        writer, said = _write_input(
+            path, source, ledger, settings, others, old, stem, advance, like
+        )
+    part = _new_part(path, source, reading, hashed.result(), old, writer)
     part = ledger.commit(part)
     for other in old:
         known.pop(other.id)
     known[part.id] = part
-    return replace(_report(path, part, "grown" if old and same is None else "new"), said=said)
+    return replace(
+        _file_report(path, part, "grown" if old and same is None else "new"), warning=said
+    )
 
 
-def _written(
+def _write_input(
     path: Path,
     source: Source,
     ledger: Ledger,
@@ -176,62 +182,66 @@ def _written(
     stem: Callable[[], str],
     advance: Callable[[int, str], None],
     like: _Like,
-) -> tuple[Writer, str]:
+) -> tuple[InputWriter, str]:
     """The file, read and written; and what people must know of it. Raises InputError."""
-    tail = _tail(source, others)
+    tail = _open_tail(source, others)
 
-    def take(batches: Iterator[Batch], known: pl.DataFrame | None = None) -> Writer:
-        with Writer(ledger, stem, known, like.counted) as writer:
-            for batch in ahead(batches, AHEAD):
+    def take(batches: Iterator[Batch], known: pl.DataFrame | None = None) -> InputWriter:
+        with InputWriter(ledger, stem, known, like.counted) as writer:
+            for batch in read_ahead(batches, READ_AHEAD_BATCHES):
                 writer.add(batch)
                 advance(batch.bytes_read, path.name)
             writer.finish()
         return writer
 
-    writer = containment.taken(source, path, settings, tail, take)
-    _demand_no_loss(path, source, old, writer)
+    writer = containment.read_contained(source, path, settings, tail, take)
+    _check_no_loss(path, source, old, writer)
     if any(like.counted):
         words = "detector watch read its beginning: {} of it count once"
-        return writer, words.format(counted(writer.doubled, "statement"))
-    twice = _overlap(ledger, writer, others, like.kin)
+        return writer, words.format(quantity(writer.duplicate_count, "statement"))
+    twice = _find_overlap(ledger, writer, others, like.kin)
     if twice is None:
         return writer, ""
     if twice.is_sure:
-        once = containment.taken(source, path, settings, tail, partial(take, known=twice.keys))
+        once = containment.read_contained(
+            source, path, settings, tail, partial(take, known=twice.keys)
+        )
         for day in set(writer.days) - set(once.days):
             for table in ("hours", "touched"):
-                ledger.file(table, day, stem()).unlink(missing_ok=True)
+                ledger.data_path(table, day, stem()).unlink(missing_ok=True)
         writer = once
-    return writer, _twice(twice, writer.doubled)
+    return writer, _overlap_warning(twice, writer.duplicate_count)
 
 
-def _stem(hashed: Future[Identity], reading: str) -> str:
+def _file_stem(hashed: Future[ContentIdentity], reading: str) -> str:
     return manifest.stem(hashed.result().sha256, reading)
 
 
-def _overlap(
-    ledger: Ledger, writer: Writer, parts: list[Part], kin: Collection[str]
+def _find_overlap(
+    ledger: Ledger, writer: InputWriter, parts: list[Part], kin: Collection[str]
 ) -> Overlap | None:
     """Where what was just written is in the ledger already."""
     if writer.first is None or writer.last is None:
         return None
-    files = [ledger.file("hours", day, writer.stem()) for day in writer.days]
-    return overlap(ledger, files, (writer.first, writer.last), writer.days, parts, kin)
+    files = [ledger.data_path("hours", day, writer.stem()) for day in writer.days]
+    return find_overlap(ledger, files, (writer.first, writer.last), writer.days, parts, kin)
 
 
-def _twice(found: Overlap, doubled: int) -> str:
+def _overlap_warning(found: Overlap, doubled: int) -> str:
     if found.is_sure:
         return (
-            f"{counted(doubled, 'statement')} of it stand in {found.other} too, and count once; "
+            f"{quantity(doubled, 'statement')} of it stand in {found.other_file} too, and "
+            "count once; "
             "hours that only one of both holds whole may count twice"
         )
     return (
-        f"{share(found.share)} of its sums by hour and account are those of {found.other} too: "
+        f"{percentage(found.share)} of its sums by hour and account are those of "
+        f"{found.other_file} too: "
         "if both hold the same statements, they count twice; take overlapping dumps in whole"
     )
 
 
-def _demand_no_loss(path: Path, source: Source, old: list[Part], writer: Writer) -> None:
+def _check_no_loss(path: Path, source: Source, old: list[Part], writer: InputWriter) -> None:
     """Raises InputError where a log that the ledger knows would lose its events: read by another
     source, say. What it has of the log stays as it is.
     """
@@ -240,29 +250,31 @@ def _demand_no_loss(path: Path, source: Source, old: list[Part], writer: Writer)
         return
     names = " and ".join(sorted({part.source for part in old}))
     raise InputError(
-        f"gives {counted(writer.events, 'event')} as {source.name}, and the ledger has {had:,} of "
+        f"gives {quantity(writer.events, 'event')} as {source.name}, and the ledger has {had:,} of "
         f"it as {names}: nothing was changed",
         where=path,
         hint=f"was --source meant to be {names}? detector check says how it is understood",
     )
 
 
-def _is_stranger(path: Path, known: Collection[Part]) -> bool:
+def _is_new_content(path: Path, known: Collection[Part]) -> bool:
     """Whether, by its beginning, no known content can be that of ``path`` or the first of it."""
-    first = head(path, manifest.HEAD)
-    sizes = {min(part.size, manifest.HEAD) for part in known if part.size}
+    first = head(path, manifest.HEAD_BYTES)
+    sizes = {min(part.size, manifest.HEAD_BYTES) for part in known if part.size}
     alike = {"", *(hashlib.sha256(first[:size]).hexdigest() for size in sizes)}
-    return len(first) == manifest.HEAD and not any(part.head in alike for part in known)
+    return len(first) == manifest.HEAD_BYTES and not any(
+        part.head_digest in alike for part in known
+    )
 
 
-def _holder(content: str, known: dict[str, Part]) -> Part | None:
+def _part_with_content(content: str, known: dict[str, Part]) -> Part | None:
     """The part that holds ``content``, as its own or as the beginning of it."""
     if content in known:
         return known[content]
-    return next((part for part in known.values() if content in part.replaces), None)
+    return next((part for part in known.values() if content in part.replaced_ids), None)
 
 
-def _outgrown(found: Identity, known: dict[str, Part]) -> list[Part]:
+def _grown_parts(found: ContentIdentity, known: dict[str, Part]) -> list[Part]:
     """The parts whose whole content is the beginning of what was found."""
     return [
         part
@@ -281,7 +293,7 @@ class _Like:
     counted: tuple[range, range] = (range(0), range(0))
 
 
-def _like(found: Identity, known: dict[str, Part], old: list[Part]) -> _Like:
+def _like(found: ContentIdentity, known: dict[str, Part], old: list[Part]) -> _Like:
     """Of a log that was cut short, or that grew since a watcher read it. What the ``old`` parts
     have of it is read anew.
     """
@@ -304,27 +316,27 @@ def _like(found: Identity, known: dict[str, Part], old: list[Part]) -> _Like:
     return _Like(tuple(kin), (numbers[0], numbers[1]))
 
 
-def _tail(source: Source, others: list[Part]) -> Tail:
+def _open_tail(source: Source, others: list[Part]) -> Tail:
     """What the latest parts of the same log left open; the latest word wins."""
     dated = [part for part in others if part.source == source.name and part.last is not None]
-    recent = sorted(dated, key=lambda part: (part.last, part.id))[-TAILS:]
+    recent = sorted(dated, key=lambda part: (part.last, part.id))[-MAX_TAIL_PARTS:]
     return {name: value for part in recent for name, value in part.tail.items()}
 
 
-def _part(
+def _new_part(
     path: Path,
     source: Source,
     reading: str,
-    found: Identity,
+    found: ContentIdentity,
     old: list[Part],
-    writer: Writer,
+    writer: InputWriter,
 ) -> Part:
     """What was ``found`` in a file and written, in place of the ``old`` parts."""
-    stands_for = {other for part in old for other in (part.id, *part.replaces)} - {found.sha256}
+    stands_for = {other for part in old for other in (part.id, *part.replaced_ids)} - {found.sha256}
     return Part(
         id=found.sha256,
-        reading=reading,
-        file=readable(path.name),
+        settings_fingerprint=reading,
+        file=path_text(path.name),
         source=source.name,
         size=found.size,
         events=writer.events,
@@ -334,8 +346,8 @@ def _part(
         last=writer.last,
         days=tuple(writer.days),
         tail=dict(writer.tail),
-        replaces=tuple(sorted(stands_for)),
-        head=found.prefixes.get(manifest.HEAD, found.sha256),
+        replaced_ids=tuple(sorted(stands_for)),
+        head_digest=found.prefixes.get(manifest.HEAD_BYTES, found.sha256),
         beginnings={
             str(size): found.prefixes[size]
             for size in manifest.BEGINNINGS
@@ -344,7 +356,7 @@ def _part(
     )
 
 
-def _report(path: Path, part: Part, state: State) -> FileReport:
+def _file_report(path: Path, part: Part, state: FileState) -> FileReport:
     return FileReport(
         path,
         part.source,

@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 
 from detector.core.files import sync
 from detector.core.schema import REJECTS, check
-from detector.ledger.aggregate import coded
+from detector.ledger.aggregate import encode_events
 from detector.ledger.overlap import without
-from detector.ledger.partition_writer import Spool
+from detector.ledger.partition_writer import PartitionWriter
 from detector.ledger.store import Ledger
 from detector.normalize.source import Batch, Tail
 
 
 @dataclass(slots=True)
-class Writer:
+class InputWriter:
     """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders.
 
     What another file had before, by ``known`` hours, accounts and actions, is skipped, and so are
@@ -33,9 +33,9 @@ class Writer:
 
     ledger: Ledger
     stem: Callable[[], str]
-    known: pl.DataFrame | None = None
+    known_keys: pl.DataFrame | None = None
     counted: tuple[range, range] = (range(0), range(0))
-    doubled: int = 0
+    duplicate_count: int = 0
     events: int = 0
     rejects: int = 0
     skipped: int = 0
@@ -44,11 +44,13 @@ class Writer:
     tail: Tail = field(default_factory=dict)
     days: list[date] = field(default_factory=list)
     _seen: tuple[int, int] = (0, 0)
-    _spool: Spool = field(init=False)
-    _rejects: pq.ParquetWriter | None = None
+    _partitions: PartitionWriter = field(init=False)
+    _rejects_writer: pq.ParquetWriter | None = None
 
     def __post_init__(self) -> None:
-        self._spool = Spool(lambda table, day: self.ledger.file(table, day, self.stem()))
+        self._partitions = PartitionWriter(
+            lambda table, day: self.ledger.data_path(table, day, self.stem())
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -59,17 +61,17 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._rejects is not None:
-            self._rejects.close()
-            self._rejects = None
+        if self._rejects_writer is not None:
+            self._rejects_writer.close()
+            self._rejects_writer = None
 
     def add(self, batch: Batch) -> None:
         """Takes in one batch of the file."""
         self.skipped += batch.skipped
         self.tail = batch.tail
         batch = self._behind(batch)
-        self._reject(batch.rejects)
-        batch = self._once(batch)
+        self._write_rejects(batch.rejects)
+        batch = self._drop_duplicates(batch)
         events = batch.events
         if events.is_empty():
             return
@@ -78,9 +80,9 @@ class Writer:
         self.first = first if self.first is None else min(first, self.first)
         self.last = last if self.last is None else max(last, self.last)
         try:
-            self._spool.add(coded(events, self.ledger.timezone))
+            self._partitions.add(encode_events(events, self.ledger.timezone))
         except OSError as error:
-            raise self.ledger.unwritable(error) from error
+            raise self.ledger.write_error(error) from error
 
     def _behind(self, batch: Batch) -> Batch:
         """Without what the ledger has of the same log."""
@@ -89,47 +91,47 @@ class Writer:
         events = _without(batch.events, self._seen[0], self.counted[0])
         rejects = _without(batch.rejects, self._seen[1], self.counted[1])
         self._seen = self._seen[0] + batch.events.height, self._seen[1] + batch.rejects.height
-        self.doubled += batch.events.height - events.height
+        self.duplicate_count += batch.events.height - events.height
         self.skipped += batch.events.height - events.height + batch.rejects.height - rejects.height
         return replace(batch, events=events, rejects=rejects)
 
-    def _once(self, batch: Batch) -> Batch:
+    def _drop_duplicates(self, batch: Batch) -> Batch:
         """Without what another file had."""
-        if self.known is None or batch.events.is_empty():
+        if self.known_keys is None or batch.events.is_empty():
             return batch
-        fresh = without(batch, self.known)
+        fresh = without(batch, self.known_keys)
         doubled = batch.events.height - fresh.events.height
-        self.doubled += doubled
+        self.duplicate_count += doubled
         self.skipped += doubled
         return fresh
 
     def finish(self) -> None:
         """Everything on disk, for good."""
         try:
-            self.days = self._spool.finish()
-            if self._rejects is not None:
-                self._rejects.close()
-                self._rejects = None
+            self.days = self._partitions.finish()
+            if self._rejects_writer is not None:
+                self._rejects_writer.close()
+                self._rejects_writer = None
                 sync(self._rejects_path)
         except OSError as error:
-            raise self.ledger.unwritable(error) from error
+            raise self.ledger.write_error(error) from error
 
     @property
     def _rejects_path(self) -> Path:
         return self.ledger.path / "rejects" / f"{self.stem()}.parquet"
 
-    def _reject(self, rejects: pl.DataFrame) -> None:
+    def _write_rejects(self, rejects: pl.DataFrame) -> None:
         if rejects.is_empty():
             return
         self.rejects += rejects.height
         data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
         try:
-            if self._rejects is None:
+            if self._rejects_writer is None:
                 path = self._rejects_path
-                self._rejects = pq.ParquetWriter(path, data.schema, compression="zstd")
-            self._rejects.write_table(data.cast(pa.schema(self._rejects.schema)))
+                self._rejects_writer = pq.ParquetWriter(path, data.schema, compression="zstd")
+            self._rejects_writer.write_table(data.cast(pa.schema(self._rejects_writer.schema)))
         except OSError as error:
-            raise self.ledger.unwritable(error) from error
+            raise self.ledger.write_error(error) from error
 
 
 def _without(frame: pl.DataFrame, first: int, numbers: range) -> pl.DataFrame:

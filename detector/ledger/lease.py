@@ -14,11 +14,11 @@ from detector.core.errors import LedgerError
 from detector.core.files import sync
 from detector.ledger import manifest
 
-FILE: Final = "watched.json"
+FILE_NAME: Final = "watched.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Lease:
     """``state`` is the id of a watcher's state, ``folder`` where that was; ``days`` are those that
     it has, and ``logs`` how many logs it has read of which the ledger knows nothing yet.
     """
@@ -29,47 +29,50 @@ class Hold:
     logs: int = 0
 
 
-def load(ledger: Path) -> Hold | None:
+def load(ledger: Path) -> Lease | None:
     """Who holds a ledger. Raises LedgerError where the file is damaged."""
-    path = ledger / FILE
+    path = ledger / FILE_NAME
     if not path.exists():
         return None
-    raw = manifest.read_json(path, _if_gone(path))
+    raw = manifest.read_json(path, _missing_state_hint(path))
     try:
         days = tuple(date.fromisoformat(day) for day in raw["days"])
-        return Hold(str(raw["state"]), str(raw["folder"]), days, int(raw["logs"]))
+        return Lease(str(raw["state"]), str(raw["folder"]), days, int(raw["logs"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(f"damaged ({error})", where=path, hint=_if_gone(path)) from error
+        raise LedgerError(
+            f"damaged ({error})", where=path, hint=_missing_state_hint(path)
+        ) from error
 
 
-def save(ledger: Path, hold: Hold) -> None:
+def save(ledger: Path, hold: Lease) -> None:
     """On disk when it returns. Raises OSError."""
     days = [day.isoformat() for day in hold.days]
     told = {"state": hold.state, "folder": hold.folder, "days": days, "logs": hold.logs}
-    manifest.write_json(ledger / FILE, {"format": manifest.FORMAT, **told})
+    manifest.write_json(ledger / FILE_NAME, {"format": manifest.FORMAT_VERSION, **told})
 
 
 def release(ledger: Path) -> None:
     """Nobody holds it. Raises OSError."""
-    (ledger / FILE).unlink(missing_ok=True)
+    (ledger / FILE_NAME).unlink(missing_ok=True)
     sync(ledger)
 
 
-def demand(ledger: Path, state: str) -> None:
+def check_holder(ledger: Path, state: str) -> None:
     """Raises LedgerError where another state than ``state`` holds a ledger."""
     hold = load(ledger)
     if hold is None or hold.state == state:
         return
     mend = f"first put them into it: detector watch LOG --once --state {hold.folder}"
     raise LedgerError(
-        f"the watcher of state {hold.folder} has {_words(hold)}; what is written here now would "
+        f"the watcher of state {hold.folder} has {_pending_description(hold)}; what is "
+        "written here now would "
         "count twice",
         where=ledger,
-        hint=f"{mend}, with the LOGs it followed; {_if_gone(ledger / FILE)}",
+        hint=f"{mend}, with the LOGs it followed; {_missing_state_hint(ledger / FILE_NAME)}",
     )
 
 
-def _words(hold: Hold) -> str:
+def _pending_description(hold: Lease) -> str:
     if hold.days:
         first, last = hold.days[0], hold.days[-1]
         span = f"{first}" if first == last else f"days of {first} to {last}"
@@ -79,5 +82,5 @@ def _words(hold: Hold) -> str:
     return "what it read since, not in the ledger yet"
 
 
-def _if_gone(path: Path) -> str:
+def _missing_state_hint(path: Path) -> str:
     return f"if that state is gone, delete {path}"

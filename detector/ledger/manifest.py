@@ -18,12 +18,12 @@ from detector.core.files import sync
 from detector.core.settings import Settings
 
 #: 2: hours know their minutes. 4: manifests have the digests of their files.
-FORMAT: Final = 4
+FORMAT_VERSION: Final = 4
 
 #: Bytes that tell most logs apart. Manifests hold hashes of so many: it cannot be changed alone.
-HEAD: Final = 1 << 16
+HEAD_BYTES: Final = 1 << 16
 #: And smaller beginnings, by which a log is known that was cut short.
-BEGINNINGS: Final = (1 << 12, 1 << 14, HEAD)
+BEGINNINGS: Final = (1 << 12, 1 << 14, HEAD_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Part:
     """
 
     id: str
-    reading: str
+    settings_fingerprint: str
     file: str
     source: str
     size: int
@@ -53,8 +53,8 @@ class Part:
     last: datetime | None
     days: tuple[date, ...]
     tail: dict[str, str] = field(default_factory=dict)
-    replaces: tuple[str, ...] = ()
-    head: str = ""
+    replaced_ids: tuple[str, ...] = ()
+    head_digest: str = ""
     digests: dict[str, str] = field(default_factory=dict)
     beginnings: dict[str, str] = field(default_factory=dict)
     watched: dict[str, tuple[int, int, int]] = field(default_factory=dict)
@@ -66,13 +66,13 @@ class Part:
         Read with other settings it gets other files, so that the old ones stay whole until
         the new manifest is in place.
         """
-        return stem(self.id, self.reading)
+        return stem(self.id, self.settings_fingerprint)
 
     @property
     def files(self) -> list[str]:
         """Its Parquet files, by their paths within the ledger."""
         daily = [
-            place(table, day, self.stem) for day in self.days for table in ("hours", "touched")
+            data_path(table, day, self.stem) for day in self.days for table in ("hours", "touched")
         ]
         return [*daily, *([f"rejects/{self.stem}.parquet"] if self.rejects else [])]
 
@@ -82,12 +82,12 @@ def stem(part_id: str, reading: str) -> str:
     return f"{part_id[:32]}-{reading}"
 
 
-def place(table: str, day: date, stem: str) -> str:
+def data_path(table: str, day: date, stem: str) -> str:
     """Where, within the ledger, the rows of one table, day and part stand."""
     return f"{table}/day={day.isoformat()}/{stem}.parquet"
 
 
-def fingerprint(source: str, settings: Settings) -> str:
+def settings_fingerprint(source: str, settings: Settings) -> str:
     """16 hex digits of everything that decides how a log's bytes become events."""
     told: list[object] = [source, sorted(settings.columns.items()), settings.log_timezone]
     if settings.identity:  # without rules, as before there were any
@@ -98,9 +98,9 @@ def fingerprint(source: str, settings: Settings) -> str:
 def encode(part: Part) -> dict[str, Any]:
     """``part`` as plain JSON."""
     return {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "id": part.id,
-        "reading": part.reading,
+        "reading": part.settings_fingerprint,
         "file": part.file,
         "source": part.source,
         "size": part.size,
@@ -111,8 +111,8 @@ def encode(part: Part) -> dict[str, Any]:
         "last": part.last and part.last.isoformat(),
         "days": [day.isoformat() for day in part.days],
         "tail": dict(part.tail),
-        "replaces": list(part.replaces),
-        "head": part.head,
+        "replaces": list(part.replaced_ids),
+        "head": part.head_digest,
         "digests": dict(part.digests),
         "beginnings": dict(part.beginnings),
         "watched": {content: list(counts) for content, counts in part.watched.items()},
@@ -125,19 +125,19 @@ def load(path: Path) -> Part:
     try:
         part = Part(
             id=str(raw["id"]),
-            reading=str(raw["reading"]),
+            settings_fingerprint=str(raw["reading"]),
             file=str(raw["file"]),
             source=str(raw["source"]),
             size=int(raw["size"]),
             events=int(raw["events"]),
             rejects=int(raw["rejects"]),
             skipped=int(raw["skipped"]),
-            first=_moment(raw["first"]),
-            last=_moment(raw["last"]),
+            first=_parse_time(raw["first"]),
+            last=_parse_time(raw["last"]),
             days=tuple(date.fromisoformat(day) for day in raw["days"]),
             tail={str(name): str(value) for name, value in raw["tail"].items()},
-            replaces=tuple(str(other) for other in raw["replaces"]),
-            head=str(raw.get("head", "")),
+            replaced_ids=tuple(str(other) for other in raw["replaces"]),
+            head_digest=str(raw.get("head", "")),
             digests={str(name): str(value) for name, value in raw["digests"].items()},
             # Those of before knew none.
             beginnings={str(size): str(own) for size, own in raw.get("beginnings", {}).items()},
@@ -149,7 +149,11 @@ def load(path: Path) -> Part:
             where=path,
             hint="delete it and score the log again",
         ) from error
-    if path.name != f"{part.id}.json" or not _is_hex(part.id) or not _is_hex(part.reading):
+    if (
+        path.name != f"{part.id}.json"
+        or not _is_hex(part.id)
+        or not _is_hex(part.settings_fingerprint)
+    ):
         raise LedgerError("damaged manifest (it is another's)", where=path, hint="delete it")
     if set(part.digests) != set(part.files):
         hint = "delete it and score the log again"
@@ -165,15 +169,17 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
         raise LedgerError(f"cannot be read ({error})", where=path, hint=hint) from error
     if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
         raise LedgerError("damaged: no ledger's JSON", where=path, hint=hint)
-    if raw["format"] > FORMAT:
+    if raw["format"] > FORMAT_VERSION:
         raise LedgerError(
-            f"was written by a newer detector (format {raw['format']}, this one knows {FORMAT})",
+            f"was written by a newer detector (format {raw['format']}, this one knows "
+            f"{FORMAT_VERSION})",
             where=path,
             hint="update detector",
         )
-    if raw["format"] < FORMAT:
+    if raw["format"] < FORMAT_VERSION:
         raise LedgerError(
-            f"was written by an older detector (format {raw['format']}, this one needs {FORMAT})",
+            f"was written by an older detector (format {raw['format']}, this one needs "
+            f"{FORMAT_VERSION})",
             where=path,
             hint="name a new folder for --ledger and take the logs in again",
         )
@@ -197,7 +203,7 @@ def _counts(told: list[Any]) -> tuple[int, int, int]:
     return size, events, rejects
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 

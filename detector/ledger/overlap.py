@@ -20,13 +20,14 @@ from detector.ledger.store import Ledger
 from detector.normalize.source import Batch
 
 #: So many accounts, and sums of hours, must be alike before that is no chance.
-ACCOUNTS: Final = 3
-SUMS: Final = 10
+MIN_ACCOUNTS: Final = 3
+MIN_SUMS: Final = 10
 #: The share of sums that are alike: from the first on it is told, from the second on counted once.
-ALIKE: Final = 0.3
-SAME: Final = 0.8
-_ALIKE: Final = ("statements", "rows", "unknown_rows", "largest", "log_rows", "bytes", "failures",
-                 "minutes")  # fmt: skip
+MIN_WARNING_SHARE: Final = 0.3
+MIN_DUPLICATE_SHARE: Final = 0.8
+_COMPARED_COLUMNS: Final = (
+    *("statements", "rows", "unknown_rows", "largest", "log_rows", "bytes", "failures", "minutes"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,17 @@ class Overlap:
     and actions of those, ``share`` theirs of all sums in the hours that both cover.
     """
 
-    other: str
+    other_file: str
     keys: pl.DataFrame
     share: float
 
     @property
     def is_sure(self) -> bool:
         """Whether they are counted once."""
-        return self.share >= SAME
+        return self.share >= MIN_DUPLICATE_SHARE
 
 
-def overlap(
+def find_overlap(
     ledger: Ledger,
     files: Collection[Path],
     span: tuple[datetime, datetime],
@@ -67,8 +68,8 @@ def overlap(
             continue
         if mine is None:
             mine = pl.read_parquet(list(files), hive_partitioning=False)
-        there = [ledger.file("hours", day, part.stem) for day in shared]
-        ledger.demand_whole(there, [part])
+        there = [ledger.data_path("hours", day, part.stem) for day in shared]
+        ledger.verify_files(there, [part])
         theirs = pl.read_parquet(there, hive_partitioning=False)
         one = alike(mine, theirs, part.file, same_log=part.id in kin)
         if one is not None:
@@ -77,7 +78,7 @@ def overlap(
         return None
     best = max(found, key=lambda each: each.share)
     sure = [each.keys for each in found if each.is_sure]
-    return Overlap(best.other, pl.concat(sure).unique() if sure else best.keys, best.share)
+    return Overlap(best.other_file, pl.concat(sure).unique() if sure else best.keys, best.share)
 
 
 def alike(
@@ -88,36 +89,38 @@ def alike(
     """
     common = mine.filter(pl.col("hour").is_in(theirs["hour"].unique().implode()))
     both = common.join(theirs, on=list(HOUR_KEYS), suffix="_there")
-    same = pl.all_horizontal(pl.col(each).eq_missing(pl.col(f"{each}_there")) for each in _ALIKE)
+    same = pl.all_horizontal(
+        pl.col(each).eq_missing(pl.col(f"{each}_there")) for each in _COMPARED_COLUMNS
+    )
     keys = both.filter(same | within() if same_log else same).select(HOUR_KEYS)
     # The hours in which a dump begins or ends are not whole in one of the two.
-    whole = _inner(common, _edges(mine) | _edges(theirs))
-    inner = _inner(keys, _edges(mine) | _edges(theirs))
+    whole = _drop_edges(common, _edge_hours(mine) | _edge_hours(theirs))
+    inner = _drop_edges(keys, _edge_hours(mine) | _edge_hours(theirs))
     if not whole.height:
         whole, inner = common, keys
-    few = keys["account"].n_unique() < ACCOUNTS or keys.height < SUMS
+    few = keys["account"].n_unique() < MIN_ACCOUNTS or keys.height < MIN_SUMS
     if keys.is_empty() or (few and not same_log):
         return None
     share = inner.height / max(1, whole.height)
-    return Overlap(name, keys, share) if share >= ALIKE else None
+    return Overlap(name, keys, share) if share >= MIN_WARNING_SHARE else None
 
 
 def within() -> pl.Expr:
     """Whether sums may be of some of the statements that others' are of."""
     less = [
         pl.col(each).fill_null(0) <= pl.col(f"{each}_there").fill_null(0)
-        for each in _ALIKE
+        for each in _COMPARED_COLUMNS
         if each != "minutes"
     ]
     minutes = pl.col("minutes") & pl.col("minutes_there") == pl.col("minutes")
     return pl.all_horizontal(*less, minutes)
 
 
-def _edges(hours: pl.DataFrame) -> set[object]:
+def _edge_hours(hours: pl.DataFrame) -> set[object]:
     return {hours["hour"].min(), hours["hour"].max()}
 
 
-def _inner(frame: pl.DataFrame, edges: set[object]) -> pl.DataFrame:
+def _drop_edges(frame: pl.DataFrame, edges: set[object]) -> pl.DataFrame:
     return frame.filter(~pl.col("hour").is_in(list(edges)))
 
 

@@ -17,71 +17,81 @@ import polars as pl
 import polars.selectors as cs
 
 from detector.core.files import sync_all
-from detector.core.schema import HOURS, TOUCHED
-from detector.ledger.aggregate import hours_of, plain, sum_hours, sum_touched, touched_of
+from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES
+from detector.ledger.aggregate import (
+    decode_sums,
+    encoded_hourly_sums,
+    encoded_touched_values,
+    merge_hourly_lazy,
+    merge_touched_lazy,
+)
 
 #: Events held in memory before days are written: about 60 MB.
-HELD: Final = 1_000_000
+MAX_BUFFERED: Final = 1_000_000
 
 #: Days that are sorted and written at once: each keeps about one core busy.
-SAVING: Final = 4
+WRITE_THREADS: Final = 4
 
-_SCHEMAS: Final = {"hours": HOURS, "touched": TOUCHED}
-_SUMS: Final = {"hours": sum_hours, "touched": sum_touched}
+_SCHEMAS: Final = {"hours": HOURLY_SUMS, "touched": TOUCHED_VALUES}
+_SUMS: Final = {"hours": merge_hourly_lazy, "touched": merge_touched_lazy}
 
 
 @dataclass(slots=True)
-class Spool:
+class PartitionWriter:
     """Both tables of one part, on their way to disk. ``place`` is where a table's day goes."""
 
-    place: Callable[[str, date], Path]
-    limit: int = HELD
-    _held: list[pl.DataFrame] = field(default_factory=list)
-    _rows: int = 0
-    _files: dict[date, int] = field(default_factory=dict)
+    path_of_day: Callable[[str, date], Path]
+    limit: int = MAX_BUFFERED
+    _buffer: list[pl.DataFrame] = field(default_factory=list)
+    _buffered_rows: int = 0
+    _file_counts: dict[date, int] = field(default_factory=dict)
 
     def add(self, events: pl.DataFrame) -> None:
         """Takes in some ``coded`` events."""
-        self._held.append(events)
-        self._rows += events.height
-        if self._rows > self.limit:
+        self._buffer.append(events)
+        self._buffered_rows += events.height
+        if self._buffered_rows > self.limit:
             self._write(pl.col("day") < events["day"].max())
-        if self._rows > self.limit:
+        if self._buffered_rows > self.limit:
             self._write(pl.lit(value=True))
 
     def finish(self) -> list[date]:
         """Leaves exactly one file of each table, on disk for good, for each day; the days."""
-        if self._rows:
+        if self._buffered_rows:
             self._write(pl.lit(value=True))
-        for day in self._files:
+        for day in self._file_counts:
             for table in _SCHEMAS:
-                self._join(table, day)
-        sync_all(self.place(table, day) for table in _SCHEMAS for day in self._files)
-        return sorted(self._files)
+                self._merge_files(table, day)
+        sync_all(self.path_of_day(table, day) for table in _SCHEMAS for day in self._file_counts)
+        return sorted(self._file_counts)
 
     def _write(self, ready: pl.Expr) -> None:
         """Sums what is held of the days that are ``ready``, and moves the sums to disk."""
-        held = pl.concat(self._held)
+        held = pl.concat(self._buffer)
         events, later = held.filter(ready), held.filter(~ready)
-        self._held, self._rows = [later], later.height
-        tables = pl.collect_all([hours_of(events), touched_of(events)], engine="streaming")
+        self._buffer, self._buffered_rows = [later], later.height
+        tables = pl.collect_all(
+            [encoded_hourly_sums(events), encoded_touched_values(events)], engine="streaming"
+        )
         days = events["day"].unique().to_list()
         saving = []
-        with ThreadPoolExecutor(SAVING) as pool:
+        with ThreadPoolExecutor(WRITE_THREADS) as pool:
             for table, sums in zip(_SCHEMAS, tables, strict=True):
                 pieces = sums.partition_by("day", as_dict=True)
                 for day in days:
                     piece = pieces.get((day,), sums.clear())
-                    path = self._file(table, day, self._files.get(day, 0))
+                    path = self._numbered_path(table, day, self._file_counts.get(day, 0))
                     saving.append(pool.submit(self._save, piece, table, path))
         for saved in saving:
             saved.result()
         for day in days:
-            self._files[day] = self._files.get(day, 0) + 1
+            self._file_counts[day] = self._file_counts.get(day, 0) + 1
 
-    def _join(self, table: str, day: date) -> None:
+    def _merge_files(self, table: str, day: date) -> None:
         """One file of several."""
-        files = [self._file(table, day, number) for number in range(self._files[day])]
+        files = [
+            self._numbered_path(table, day, number) for number in range(self._file_counts[day])
+        ]
         if len(files) == 1:
             return
         frame = pl.scan_parquet(files, hive_partitioning=False)
@@ -91,15 +101,15 @@ class Spool:
         for path in files[1:]:
             path.unlink()
 
-    def _file(self, table: str, day: date, number: int) -> Path:
+    def _numbered_path(self, table: str, day: date, number: int) -> Path:
         """The first file is the day's own; later ones are joined to it at the end."""
-        path = self.place(table, day)
+        path = self.path_of_day(table, day)
         return path.with_name(f"{path.stem}.{number}.parquet") if number else path
 
     def _save(self, sums: pl.DataFrame, table: str, path: Path) -> None:
         """``sums`` (text as codes) as text. Rows of an account side by side make small files."""
         path.parent.mkdir(parents=True, exist_ok=True)
         ordered = sums.sort(pl.col("account").to_physical(), maintain_order=True)
-        plain(ordered, _SCHEMAS[table], table).write_parquet(
+        decode_sums(ordered, _SCHEMAS[table], table).write_parquet(
             path, compression="zstd", compression_level=1, statistics=False
         )

@@ -28,23 +28,23 @@ import polars as pl
 import detector
 from detector.core import files as durable
 from detector.core.errors import LedgerError
-from detector.core.schema import HOURS, REJECTS, TOUCHED, Schema, check, empty
+from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, Schema, check, empty
 from detector.ledger import digests, lease, manifest
-from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, sum_hours, sum_touched
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, merge_hourly_lazy, merge_touched_lazy
 from detector.ledger.manifest import Part
-from detector.privacy.pseudonyms import difference
+from detector.privacy.pseudonyms import mismatch
 
 FILE_NAME: Final = "ledger.json"
-LOCK: Final = "lock"
+LOCK_NAME: Final = "lock"
 KIND: Final = "detector ledger"
 #: Counts of HOURS that ``Ledger.totals`` adds up.
-TOTALS: Final = ("statements", "unknown_rows", "failures")
+TOTAL_COLUMNS: Final = ("statements", "unknown_rows", "failures")
 #: How many accounts were active.
-ACTIVE: Final = pl.col("account").n_unique()
-_MEND: Final = "if it cannot be restored, move the folder away and ingest the logs again"
+ACTIVE_ACCOUNTS: Final = pl.col("account").n_unique()
+_REPAIR_HINT: Final = "if it cannot be restored, move the folder away and ingest the logs again"
 
 #: What damaged Parquet can raise: polars' own errors, the file system's, and its panics.
-_DAMAGE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+_READ_ERRORS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,18 @@ class Ledger:
         """
         head = path / FILE_NAME
         if not head.is_file():
-            _refuse_foreign(path)
+            _reject_foreign(path)
             if not create:
                 raise LedgerError(
                     "there is no ledger", where=path, hint="detector train or score makes one"
                 )
-            _make(path, timezone or "UTC", pseudonyms or "")
+            _create(path, timezone or "UTC", pseudonyms or "")
         if not (path / "parts").is_dir():
             # Without it, all data would be taken for leftovers and swept.
-            raise LedgerError("damaged: its folder 'parts' is missing", where=path, hint=_MEND)
-        raw = manifest.read_json(head, _MEND)
+            raise LedgerError(
+                "damaged: its folder 'parts' is missing", where=path, hint=_REPAIR_HINT
+            )
+        raw = manifest.read_json(head, _REPAIR_HINT)
         if raw.get("kind") != KIND or not isinstance(raw.get("timezone"), str):
             raise LedgerError("is no ledger of detector's", where=head, hint="name another folder")
         if timezone is not None and raw["timezone"] != timezone:
@@ -96,15 +98,15 @@ class Ledger:
             )
         ledger = cls(path, raw["timezone"], str(raw.get("pseudonyms", "")))
         if pseudonyms is not None:
-            ledger.demand_pseudonyms(pseudonyms)
+            ledger.check_pseudonyms(pseudonyms)
         return ledger
 
-    def demand_pseudonyms(self, check: str) -> None:
+    def check_pseudonyms(self, check: str) -> None:
         """Raises LedgerError where its accounts are not as the key of this ``check`` makes them.
 
         An empty ``check`` demands names as they are.
         """
-        apart = difference(self.pseudonyms, check)
+        apart = mismatch(self.pseudonyms, check)
         if apart is not None:
             what, mend = apart
             hint = f"{mend}, or name another folder for --ledger and take the logs in again"
@@ -113,7 +115,7 @@ class Ledger:
     def parts(self) -> list[Part]:
         """The live parts, in order of their last event. Raises LedgerError."""
         found = [manifest.load(path) for path in sorted((self.path / "parts").glob("*.json"))]
-        replaced = {other for part in found for other in part.replaces if other != part.id}
+        replaced = {other for part in found for other in part.replaced_ids if other != part.id}
         live = [part for part in found if part.id not in replaced]
         return sorted(live, key=lambda part: (part.last is not None, part.last, part.id))
 
@@ -132,7 +134,9 @@ class Ledger:
         Of all accounts, or of those whose ``account`` an expression is true of. Sorted by hour,
         account and action. Raises LedgerError where a file is damaged.
         """
-        return self._table("hours", HOURS, sum_hours, HOUR_KEYS, (since, until), accounts)
+        return self._read_table(
+            "hours", HOURLY_SUMS, merge_hourly_lazy, HOUR_KEYS, (since, until), accounts
+        )
 
     def touched(
         self,
@@ -150,11 +154,15 @@ class Ledger:
         if dimensions is not None:
             named = pl.col("dimension").is_in(sorted(dimensions))
             chosen = named if accounts is None else named & accounts
-        return self._table("touched", TOUCHED, sum_touched, TOUCHED_KEYS, (since, until), chosen)
+        return self._read_table(
+            "touched", TOUCHED_VALUES, merge_touched_lazy, TOUCHED_KEYS, (since, until), chosen
+        )
 
     def accounts(self, since: date, until: date) -> pl.Series:
         """The accounts of the days from ``since`` to ``until`` (both included), sorted."""
-        found = self._told(since, until, lambda hours: hours.select(pl.col("account").unique()))
+        found = self._aggregate(
+            since, until, lambda hours: hours.select(pl.col("account").unique())
+        )
         return found["account"].sort()
 
     def totals(self, since: date, until: date) -> pl.DataFrame:
@@ -162,33 +170,33 @@ class Ledger:
 
         Sums of parts are sums of the whole, so nothing is merged, and little is held.
         """
-        return self._told(
-            since, until, lambda hours: hours.group_by("action").agg(pl.col(TOTALS).sum())
+        return self._aggregate(
+            since, until, lambda hours: hours.group_by("action").agg(pl.col(TOTAL_COLUMNS).sum())
         )
 
     def activity(self, since: date, until: date) -> pl.DataFrame:
         """How many accounts were active in each ``hour`` (UTC) of a span: hour, accounts."""
-        return self._told(
-            since, until, lambda hours: hours.group_by("hour").agg(accounts=ACTIVE)
+        return self._aggregate(
+            since, until, lambda hours: hours.group_by("hour").agg(accounts=ACTIVE_ACCOUNTS)
         ).sort("hour")
 
-    def _told(
+    def _aggregate(
         self, since: date, until: date, fold: Callable[[pl.LazyFrame], pl.LazyFrame]
     ) -> pl.DataFrame:
         """What ``fold`` makes of HOURS, whose parts need not be merged for it."""
         parts = self.parts()
         files = [
-            self.file("hours", day, part.stem)
+            self.data_path("hours", day, part.stem)
             for part in parts
             for day in part.days
             if since <= day <= until
         ]
         if not files:
-            return fold(empty(HOURS).lazy()).collect()
-        self.demand_whole(files, parts)
+            return fold(empty(HOURLY_SUMS).lazy()).collect()
+        self.verify_files(files, parts)
         try:
             return fold(pl.scan_parquet(files, hive_partitioning=False)).collect(engine="streaming")
-        except _DAMAGE:
+        except _READ_ERRORS:
             # Reading them whole names the file.
             return fold(self.hours(since, until).lazy()).collect()
 
@@ -198,37 +206,37 @@ class Ledger:
         files = [self.path / "rejects" / f"{part.stem}.parquet" for part in wanted]
         if not files:
             return empty(REJECTS).lazy()
-        self.demand_whole(files, wanted)
+        self.verify_files(files, wanted)
         return pl.scan_parquet(files, hive_partitioning=False)
 
-    def file(self, table: str, day: date, stem: str) -> Path:
+    def data_path(self, table: str, day: date, stem: str) -> Path:
         """Where the rows of one table, day and part stand."""
-        return self.path / manifest.place(table, day, stem)
+        return self.path / manifest.data_path(table, day, stem)
 
-    def demand_whole(self, files: Collection[Path], parts: Collection[Part]) -> None:
+    def verify_files(self, files: Collection[Path], parts: Collection[Part]) -> None:
         """Raises LedgerError where one of ``files`` is not as the manifest of its part says."""
         owners = {self.path / name: part for part in parts for name in part.files}
         wanted = {
             path: owners[path].digests[path.relative_to(self.path).as_posix()] for path in files
         }
-        for path, what in digests.altered(wanted):
-            raise self._damaged(path, owners[path].id, what)
+        for path, what in digests.mismatches(wanted):
+            raise self._damage_error(path, owners[path].id, what)
 
-    def _damaged(self, path: Path, part_id: str, what: str) -> LedgerError:
+    def _damage_error(self, path: Path, part_id: str, what: str) -> LedgerError:
         hint = f"delete {self.path / 'parts' / part_id}.json and score the log again"
         return LedgerError(f"damaged ({what})", where=path, hint=hint)
 
     @contextmanager
-    def writing(self, state: str = "") -> Iterator[None]:
+    def write_lock(self, state: str = "") -> Iterator[None]:
         """Keeps other writers out; sweeps leftovers before and after.
 
         ``state`` is the id of the watcher's state that is to write. Raises LedgerError, also where
         another one holds the ledger.
         """
         try:
-            lock = os.fdopen(durable.open_lock(self.path / LOCK), "r+b")
+            lock = os.fdopen(durable.open_lock(self.path / LOCK_NAME), "r+b")
         except OSError as error:
-            raise self.unwritable(error) from error
+            raise self.write_error(error) from error
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -238,14 +246,14 @@ class Ledger:
                     where=self.path,
                     hint="try again when it is done",
                 ) from None
-            lease.demand(self.path, state)
+            lease.check_holder(self.path, state)
             self._sweep()
             try:
                 yield
             finally:
                 self._sweep()
 
-    def unwritable(self, error: OSError) -> LedgerError:
+    def write_error(self, error: OSError) -> LedgerError:
         """The error that says why nothing can be written here."""
         return LedgerError(
             f"cannot be written ({error.strerror or error})",
@@ -259,12 +267,12 @@ class Ledger:
         Gives it with the digests of its files. Raises LedgerError.
         """
         try:
-            hashes = digests.of([self.path / name for name in part.files])
+            hashes = digests.compute([self.path / name for name in part.files])
             by_name = {path.relative_to(self.path).as_posix(): own for path, own in hashes.items()}
             whole = replace(part, digests=by_name)
             manifest.write_json(self.path / "parts" / f"{part.id}.json", manifest.encode(whole))
         except OSError as error:
-            raise self.unwritable(error) from error
+            raise self.write_error(error) from error
         return whole
 
     def _sweep(self) -> None:
@@ -287,9 +295,9 @@ class Ledger:
                     if not any(folder.iterdir()):
                         folder.rmdir()
         except OSError as error:
-            raise self.unwritable(error) from error
+            raise self.write_error(error) from error
 
-    def _table(
+    def _read_table(
         self,
         table: str,
         schema: Schema,
@@ -311,7 +319,7 @@ class Ledger:
         for part in parts:
             for day in part.days:
                 if since <= day <= until:
-                    path = self.file(table, day, part.stem)
+                    path = self.data_path(table, day, part.stem)
                     by_day.setdefault(day, []).append(path)
                     owners[path] = part.id
         single = [files[0] for files in by_day.values() if len(files) == 1]
@@ -321,24 +329,26 @@ class Ledger:
             pieces.append(merge(scan(several)))
         if not pieces:
             return empty(schema)
-        self.demand_whole(list(owners), parts)
+        self.verify_files(list(owners), parts)
         try:
             frame = pl.concat(pieces).sort(keys).collect(engine="streaming")
             return check(frame, schema, table)
-        except (*_DAMAGE, TypeError) as error:
-            raise self._damage(owners, schema, error) from error
+        except (*_READ_ERRORS, TypeError) as error:
+            raise self._find_damage(owners, schema, error) from error
 
-    def _damage(self, owners: dict[Path, str], schema: Schema, error: BaseException) -> LedgerError:
+    def _find_damage(
+        self, owners: dict[Path, str], schema: Schema, error: BaseException
+    ) -> LedgerError:
         """The error that names the file at fault, found by reading them one by one."""
         for path, part_id in owners.items():
             try:
                 check(pl.read_parquet(path, hive_partitioning=False), schema, "it")
-            except (*_DAMAGE, TypeError) as cause:
-                return self._damaged(path, part_id, str(cause).splitlines()[0])
+            except (*_READ_ERRORS, TypeError) as cause:
+                return self._damage_error(path, part_id, str(cause).splitlines()[0])
         return LedgerError(f"cannot be read ({error})", where=self.path)
 
 
-def _refuse_foreign(path: Path) -> None:
+def _reject_foreign(path: Path) -> None:
     """Raises LedgerError if ``path`` is anything but missing or empty."""
     if path.exists() and not path.is_dir():
         raise LedgerError("is a file", where=path, hint="a ledger is a folder; name another")
@@ -361,14 +371,14 @@ def _delete_others(folder: Path, kept: Collection[str]) -> None:
             path.unlink()
 
 
-def _make(path: Path, timezone: str, pseudonyms: str) -> None:
+def _create(path: Path, timezone: str, pseudonyms: str) -> None:
     try:
         for name in ("parts", "hours", "touched", "rejects"):
             (path / name).mkdir(parents=True, exist_ok=True)
         manifest.write_json(
             path / FILE_NAME,
             {
-                "format": manifest.FORMAT,
+                "format": manifest.FORMAT_VERSION,
                 "kind": KIND,
                 "made_by": f"detector {detector.__version__}",
                 "timezone": timezone,

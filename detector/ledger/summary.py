@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import polars as pl
 
-from detector.core.formatting import share
-from detector.core.schema import READING
+from detector.core.formatting import percentage
+from detector.core.schema import READ_ACTIONS
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
 
 #: Above this share of reads without a row count, a person is told.
-UNKNOWN_SHARE = 0.2
+MAX_UNKNOWN_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Summary:
     failures: int
 
 
-def summarise(ledger: Ledger) -> Summary:
+def summarize(ledger: Ledger) -> Summary:
     """The figures of ``ledger``. Raises LedgerError where a file of it is damaged."""
     hours = ledger.hours()
     days = ledger.days()
@@ -59,7 +59,7 @@ def summarise(ledger: Ledger) -> Summary:
 
 def unknown_share(hours: pl.DataFrame) -> float | None:
     """The share of HOURS' reading statements whose row count is unknown; None without any."""
-    reads = int(hours.filter(pl.col("action").is_in(READING))["statements"].sum())
+    reads = int(hours.filter(pl.col("action").is_in(READ_ACTIONS))["statements"].sum())
     return int(hours["unknown_rows"].sum()) / reads if reads else None
 
 
@@ -81,22 +81,22 @@ def most_used(touched: pl.DataFrame, dimension: str) -> pl.DataFrame:
     )
 
 
-def silent(totals: pl.DataFrame) -> str:
+def row_count_warning(totals: pl.DataFrame) -> str:
     """What to say of ``Ledger.totals`` whose reads lack row counts; "" where that is no news.
 
     A log without them is scored by the number of statements alone: that is never left unsaid.
     """
-    reads = totals.filter(pl.col("action").is_in(READING))
+    reads = totals.filter(pl.col("action").is_in(READ_ACTIONS))
     worked = (pl.col("statements") - pl.col("failures")).sum()
     statements, unknown = (
         int(n) for n in reads.select(worked, pl.col("unknown_rows").sum()).row(0)
     )
-    if not statements or unknown < UNKNOWN_SHARE * statements:
+    if not statements or unknown < MAX_UNKNOWN_SHARE * statements:
         return ""
     if unknown == statements:
         return (
             "the logs have no row counts: how much was read is unknown, not 0, and is judged by "
             "the number of statements alone; docs/sources.md says how to switch them on"
         )
-    part = share(unknown / statements)
+    part = percentage(unknown / statements)
     return f"{part} of reading statements have no row count: how much they read is unknown, not 0"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Bins of a column at most: what a byte holds.
-MOST = 255
+MAX_BINS = 255
 
 Points = NDArray[np.float64]
 
@@ -21,18 +21,18 @@ Points = NDArray[np.float64]
 class Bins:
     """``cuts`` of each column, ascending: a number is in bin k where it is above just k cuts."""
 
-    cuts: tuple[Points, ...]
+    edges: tuple[Points, ...]
 
-    def of(self, points: Points) -> Points:
+    def assign(self, points: Points) -> Points:
         """The bin of each number: (points, columns) of the same."""
         found = np.empty(points.shape)
-        for column, cuts in enumerate(self.cuts):
+        for column, cuts in enumerate(self.edges):
             found[:, column] = np.searchsorted(cuts, points[:, column], side="left")
         return found
 
-    def threshold(self, column: int, between: float) -> float:
+    def split_threshold(self, column: int, between: float) -> float:
         """The number that splits where ``between`` splits the bins of a column."""
-        return float(self.cuts[column][int(between)])
+        return float(self.edges[column][int(between)])
 
 
 def fit(points: Points, weights: Points) -> Bins:
@@ -40,17 +40,17 @@ def fit(points: Points, weights: Points) -> Bins:
 
     A cut lies midway between two numbers that were seen, and no bin is empty.
     """
-    return Bins(tuple(_cuts(points[:, at], weights) for at in range(points.shape[1])))
+    return Bins(tuple(_bin_edges(points[:, at], weights) for at in range(points.shape[1])))
 
 
-def _cuts(numbers: Points, weights: Points) -> Points:
+def _bin_edges(numbers: Points, weights: Points) -> Points:
     order = np.argsort(numbers, kind="stable")
     ordered = numbers[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
     distinct = ordered[last]
-    if len(distinct) > MOST:
+    if len(distinct) > MAX_BINS:
         shares = np.cumsum(weights[order])[last]
-        wanted = np.linspace(0, shares[-1], MOST + 1)[1:-1]
+        wanted = np.linspace(0, shares[-1], MAX_BINS + 1)[1:-1]
         picked = np.unique(np.searchsorted(shares, wanted))
         picked = picked[picked < len(distinct) - 1]
     else:

@@ -22,23 +22,23 @@ from detector.core.errors import DetectorError
 from detector.core.schema import Schema
 from detector.model import binning, tree_tables, tree_walk
 from detector.model.binning import Bins
-from detector.model.tree_tables import SPLITS
+from detector.model.tree_tables import SPLIT_SCHEMA
 
 #: Trees, leaves of each, and the least days in a leaf.
 TREES, LEAVES, LEAST_IN_LEAF = 300, 16, 30
 RATE, SHRINK = 0.08, 1.0
 #: Each split may look at so large a share of the voices, drawn anew: no one voice decides alone
 #: (Breiman 2001).
-LOOKS_AT = 0.3
+FEATURE_SHARE = 0.3
 #: All campaign days together weigh so much against all honest days: what matters is the far end of
 #: the honest ones.
-WEIGHT = 0.1
+CAMPAIGN_WEIGHT = 0.1
 
-NODES: Final[Schema] = {**SPLITS, "value": pl.Float64()}
+NODE_SCHEMA: Final[Schema] = {**SPLIT_SCHEMA, "value": pl.Float64()}
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class WeightedPoints:
     """Points of one side, (points, voices), and how much each weighs."""
 
     points: NDArray[np.float64]
@@ -46,7 +46,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Boosting:
+class BoostedTrees:
     """Fitted trees as NODES."""
 
     nodes: pl.DataFrame
@@ -58,16 +58,18 @@ class Boosting:
             return total
         points = np.asfortranarray(points)
         for tree in self._trees:
-            total += tree.values(points)
+            total += tree.predict(points)
         return total
 
     @cached_property
     def _trees(self) -> list[tree_walk.Tree]:
         each = self.nodes.partition_by("tree", maintain_order=True)
-        return [tree_walk.Tree.of(nodes) for nodes in each]
+        return [tree_walk.Tree.from_nodes(nodes) for nodes in each]
 
 
-def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int, count: int = TREES) -> Boosting:
+def fit(
+    honest: WeightedPoints, campaigns: WeightedPoints, voices: int, seed: int, count: int = TREES
+) -> BoostedTrees:
     """``count`` trees that tell campaigns from honest points; monotone in the first ``voices``
     columns.
 
@@ -79,17 +81,17 @@ def fit(honest: Lesson, campaigns: Lesson, voices: int, seed: int, count: int = 
     weight = np.concatenate(
         [
             honest.weights / honest.weights.sum(),
-            campaigns.weights / campaigns.weights.sum() * WEIGHT,
+            campaigns.weights / campaigns.weights.sum() * CAMPAIGN_WEIGHT,
         ]
     )
     bins = binning.fit(points, weight)
     options = _options(points, voices, seed)
     taught = lightgbm.Dataset(
-        bins.of(points), stolen, weight=weight / weight.mean(), params=options
+        bins.assign(points), stolen, weight=weight / weight.mean(), params=options
     )
     model = lightgbm.train(options, taught, num_boost_round=count)
     each = model.dump_model()["tree_info"]
-    return Boosting(_nodes((tree["tree_structure"] for tree in each), bins))
+    return BoostedTrees(_node_table((tree["tree_structure"] for tree in each), bins))
 
 
 def _lightgbm() -> Any:  # noqa: ANN401 - a module that has no types
@@ -109,13 +111,13 @@ def _options(points: NDArray[np.float64], voices: int, seed: int) -> dict[str, A
         "objective": "binary",
         "learning_rate": RATE,
         "num_leaves": LEAVES,
-        "feature_fraction_bynode": LOOKS_AT,
+        "feature_fraction_bynode": FEATURE_SHARE,
         "min_data_in_leaf": LEAST_IN_LEAF,
         "lambda_l2": SHRINK,
         "monotone_constraints": [int(at < voices) for at in range(points.shape[1])],
         "use_missing": False,
         # The bins are ours: none is joined to another, and none is overlooked.
-        "max_bin": binning.MOST + 1,
+        "max_bin": binning.MAX_BINS + 1,
         "min_data_in_bin": 1,
         "bin_construct_sample_cnt": len(points),
         "seed": seed,
@@ -127,13 +129,13 @@ def _options(points: NDArray[np.float64], voices: int, seed: int) -> dict[str, A
     }
 
 
-def _nodes(roots: Iterable[Mapping[str, Any]], bins: Bins) -> pl.DataFrame:
+def _node_table(roots: Iterable[Mapping[str, Any]], bins: Bins) -> pl.DataFrame:
     """NODES of trees over ``bins``, of LightGBM's ``dump_model``, its documented JSON."""
     rows: list[tuple[int, int, float, int, int, float]] = []
     for number, root in enumerate(roots):
         _grow(root, number, len(rows), rows)
     rows = [_over(bins, row) for row in rows]
-    return pl.DataFrame(rows, schema=dict(NODES), orient="row")
+    return pl.DataFrame(rows, schema=dict(NODE_SCHEMA), orient="row")
 
 
 def _over(
@@ -141,7 +143,7 @@ def _over(
 ) -> tuple[int, int, float, int, int, float]:
     """A node that splits numbers where it split bins; a leaf as it is."""
     tree, feature, between, left, right, value = row
-    at = bins.threshold(feature, between) if left else 0.0
+    at = bins.split_threshold(feature, between) if left else 0.0
     return tree, feature, at, left, right, value
 
 
@@ -167,6 +169,6 @@ def _grow(
     return place
 
 
-def checked(nodes: pl.DataFrame, voices: int) -> Boosting:
+def validate(nodes: pl.DataFrame, voices: int) -> BoostedTrees:
     """The trees of stored NODES. Raises ValueError where they lead nowhere, or in a circle."""
-    return Boosting(tree_tables.checked(nodes, NODES, voices, tree_walk.MOST_LEAVES))
+    return BoostedTrees(tree_tables.validate(nodes, NODE_SCHEMA, voices, tree_walk.MAX_LEAVES))

@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Where the exponential tail takes over.
-QUANTILE = 0.98
+TAIL_QUANTILE = 0.98
 #: Points kept of the empirical part.
-KNOTS = 256
+MAX_KNOTS = 256
 #: Fewer excesses than this say little of a tail; the quantile is lowered until there are so many.
-ENOUGH = 20
+MIN_EXCESSES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
+class Calibration:
     """Upper tail of a sample.
 
     ``values`` ascending with ``shares``, the share of the sample at least as large;
@@ -49,7 +49,7 @@ class Tail:
         # + 0.0 turns -0.0 into 0.0.
         return np.where(known > self.start, beyond, -np.log10(inside)) + 0.0
 
-    def threshold(self, surprise: float) -> float:
+    def number_at(self, surprise: float) -> float:
         """The number whose surprise is ``surprise``, in the tail."""
         above = (surprise + math.log10(self.start_share)) * math.log(10)
         return self.start + above * self.scale
@@ -65,9 +65,9 @@ class Tail:
         }
 
     @staticmethod
-    def from_json(raw: dict[str, Any]) -> Tail:
+    def from_json(raw: dict[str, Any]) -> Calibration:
         """The tail again. Raises KeyError, TypeError or ValueError on anything else."""
-        tail = Tail(
+        tail = Calibration(
             tuple(float(v) for v in raw["values"]),
             tuple(float(v) for v in raw["shares"]),
             float(raw["start"]),
@@ -83,7 +83,7 @@ class Tail:
         return tail
 
 
-def fit(sample: NDArray[np.float64], least_scale: float) -> Tail:
+def fit(sample: NDArray[np.float64], least_scale: float) -> Calibration:
     """The tail of ``sample`` (any shape of NaN-free or NaN-holding numbers; NaN is left out).
 
     ``least_scale``, in the sample's unit, keeps a number that never varied in training (no new
@@ -93,8 +93,8 @@ def fit(sample: NDArray[np.float64], least_scale: float) -> Tail:
     n = len(known)
     if n == 0:
         # Never seen in training, such as unknown rows in a log that gives all of them.
-        return Tail((0.0,), (1.0,), 0.0, 1.0, 1.0)
-    quantile = max(0.5, min(QUANTILE, 1 - ENOUGH / n)) if n > ENOUGH else 0.5
+        return Calibration((0.0,), (1.0,), 0.0, 1.0, 1.0)
+    quantile = max(0.5, min(TAIL_QUANTILE, 1 - MIN_EXCESSES / n)) if n > MIN_EXCESSES else 0.5
     start = float(known[int(quantile * (n - 1))])
     above = known[known > start]
     # One pseudo-day at least as odd as all: an unseen value is rare, never impossible.
@@ -102,8 +102,8 @@ def fit(sample: NDArray[np.float64], least_scale: float) -> Tail:
     spread = float(np.quantile(known, 0.75) - np.quantile(known, 0.25))
     scale = float(np.mean(above - start)) if len(above) else spread
     scale = max(scale, 0.1 * spread, least_scale)
-    values = np.unique(np.quantile(known, np.linspace(0, quantile, KNOTS), method="lower"))
+    values = np.unique(np.quantile(known, np.linspace(0, quantile, MAX_KNOTS), method="lower"))
     shares = (n - np.searchsorted(known, values, side="left") + 1) / (n + 1)
-    return Tail(
+    return Calibration(
         tuple(values.tolist()), tuple(np.minimum(shares, 1.0).tolist()), start, start_share, scale
     )

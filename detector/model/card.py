@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from detector.core.formatting import counted, share
+from detector.core.formatting import percentage, quantity
 from detector.features.feature import Family
 from detector.model.model import Model
 
 
-def card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) -> str:
+def render_card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) -> str:
     """Markdown. All figures are the model's own."""
     features = "\n".join(
         f"| {family.name} | {feature.name} | {feature.unit} | {feature.meaning} |"
@@ -17,16 +17,17 @@ def card(model: Model, versions: Mapping[str, str], families: Sequence[Family]) 
         for feature in family.features
     )
     made_with = ", ".join(f"{name} {number}" for name, number in versions.items())
+    known = percentage(model.known_row_share)
     return f"""# Model {model.id}
 
-Learned from {model.first_day} to {model.last_day}: {counted(model.accounts, "account")}.
+Learned from {model.first_day} to {model.last_day}: {quantity(model.accounts, "account")}.
 Made with {made_with}; seed {model.settings.seed}; days and hours of {model.settings.timezone}.
 
 - Alert budget: {model.alerts_per_day:g} a day. The threshold, surprise {model.threshold:.3f},
-  was set on {counted(model.held_out_days, "held-out day")} of training (from
+  was set on {quantity(model.held_out_days, "held-out day")} of training (from
   {model.held_out_from}); no later data had a part in it.
 - Surprise is -log10 of the calibrated p-value of an entity's day.
-- Row counts were known for {share(model.rows_known)} of the reading statements in training.
+- Row counts were known for {known} of the reading statements in training.
 - A day of fewer than {model.settings.minimum_records:,} records does not alert, unless the log
   hides how many they were.
 
@@ -34,8 +35,8 @@ Made with {made_with}; seed {model.settings.seed}; days and hours of {model.sett
 |---|---|---|---|
 {features}
 
-Kinds of entity it judges: {", ".join(model.judges)}.
-{_contaminated(model)}
+Kinds of entity it judges: {", ".join(model.kind_models)}.
+{_contamination_note(model)}
 ## Limits
 
 It knows what the log says and no more. Who takes records within their own usual amounts, hours,
@@ -48,12 +49,13 @@ trusted types. Each file's checksum is in model.json.
 """
 
 
-def _contaminated(model: Model) -> str:
-    if not model.contaminated:
+def _contamination_note(model: Model) -> str:
+    if not model.contaminated_accounts:
         return ""
-    some = ", ".join(repr(name) for name in model.contaminated[:10])
+    some = ", ".join(repr(name) for name in model.contaminated_accounts[:10])
     return (
-        f"\nBaselines that look contaminated: {counted(len(model.contaminated), 'account')} rose "
+        "\nBaselines that look contaminated: "
+        f"{quantity(len(model.contaminated_accounts), 'account')} rose "
         f"far above their own lowest month within training, such as {some}. Look at them before "
         "you rely on this model for them.\n"
     )

@@ -18,39 +18,39 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from detector.core.parallel import side_by_side
+from detector.core.parallel import map_threads
 from detector.core.settings import Settings
 from detector.features.feature import Family
 from detector.model import calibration as tails
 from detector.model import ensemble as joining
 from detector.model import entity_bias, scoring
-from detector.model.boosted_trees import Lesson
-from detector.model.ensemble import Points, Voices
-from detector.model.model import Judge
-from detector.model.scoring import material
+from detector.model.boosted_trees import WeightedPoints
+from detector.model.ensemble import Ensemble, Points
+from detector.model.model import KindModel
+from detector.model.scoring import is_material
 
 #: Honest days and campaign days below which trees would learn chance.
 FEWEST_TO_TEACH, FEWEST_LESSONS = 1500, 60
 #: Honest days from which on trees do not learn the single day by heart.
 FEWEST_TO_KNOW = 20_000
 #: How much of what counts is said by voices that saw the entity; the rest by strangers.
-KNOWN_COUNTS = 1 / 2
+SEEN_WEIGHT = 1 / 2
 #: Parts of the entities, each of which is strange to voices fitted on the rest. Of few days a half
 #: would teach trees much less than all of them do, and find too much odd.
 PARTS, PARTS_OF_FEW = 2, 5
 #: Least scale of the joint score's tail: a tenth of a factor of ten.
-JOINT_SCALE = 0.1
+MIN_SCALE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CrossValidation:
     """The judge, and the alarms (``scoring.alarms``) of honest days over levels learned before."""
 
-    judge: Judge
-    alarms: pl.DataFrame
+    kind_model: KindModel
+    daily_maxima: pl.DataFrame
 
 
-def tried(
+def cross_validate(
     older: pl.DataFrame,
     newer: pl.DataFrame,
     taught: pl.DataFrame,
@@ -58,51 +58,51 @@ def tried(
     settings: Settings,
     *,
     all_known: bool = True,
-) -> Trial:
+) -> CrossValidation:
     """Of the feature table at the end of honest days, over levels learned before them and with
     them; and of campaign days that teach it. ``all_known`` is false where the days are of a sample
     of the entities: of the others it would not be known how odd they usually are.
     """
-    newer = with_newcomers(newer, older)
+    newer = replace_newcomers(newer, older)
     if len(older) < FEWEST_TO_TEACH or len(taught) < FEWEST_LESSONS:
         taught = pl.DataFrame()
     few = len(older) < FEWEST_TO_KNOW
     parts = PARTS_OF_FEW if few and len(taught) else PARTS
-    voices, points, strange = _both(older, taught, families, settings.seed, parts)
+    voices, points, strange = _fit_both(older, taught, families, settings.seed, parts)
     known = voices.joint_of(points, families)
     # Of few days, which trees learn by heart, the strangers' word alone; of newcomers too, since
     # those to come will have been seen by none.
-    weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, KNOWN_COUNTS)
+    weight = np.where((older["days"] == 0).to_numpy() | few, 0.0, SEEN_WEIGHT)
     scores = strange + weight * (known - strange)
     beyond = older.select("entity", "day", beyond=pl.Series(scores - known))
     found = newer.select("entity", "day").join(
         beyond, on=["entity", "day"], how="left", maintain_order="left"
     )
-    later = _joint(voices, newer, families)
+    later = _joint_score(voices, newer, families)
     later = later + found["beyond"].fill_null(0.0).to_numpy()
-    joint = tails.fit(scores, JOINT_SCALE)
+    joint = tails.fit(scores, MIN_SCALE)
     surprising = (
         days.select("entity", "day", surprise=pl.Series(joint.surprise(each)))
         for days, each in ((older, scores), (newer, later))
     )
-    learned, rest, _ = (entity_bias.learn if all_known else entity_bias.nothing)(*surprising)
+    learned, rest, _ = (entity_bias.fit if all_known else entity_bias.fit_unbiased)(*surprising)
     # The forest spoke once already: its word stands beside Fisher's sum.
     odd = points[:, joining.hearing(families) - 2]
-    support = voices.support(voices.surprises(older), odd, families)
+    support = voices.support_score(voices.surprises(older), odd, families)
     loudest = np.fmax(rest.to_numpy(), support)
-    whole = tails.fit(loudest, JOINT_SCALE)
+    whole = tails.fit(loudest, MIN_SCALE)
     worth = older.with_columns(surprise=whole.surprise(loudest)).filter(
-        material(settings.minimum_records)
+        is_material(settings.minimum_records)
     )
-    return Trial(Judge(voices, joint, learned, whole), scoring.alarms(worth))
+    return CrossValidation(KindModel(voices, joint, learned, whole), scoring.daily_maxima(worth))
 
 
-def _joint(voices: Voices, days: pl.DataFrame, families: Sequence[Family]) -> Points:
+def _joint_score(voices: Ensemble, days: pl.DataFrame, families: Sequence[Family]) -> Points:
     surprises = voices.surprises(days)
-    return voices.joint(days, surprises, voices.odd(days, surprises), families)
+    return voices.joint_score(days, surprises, voices.forest_surprise(days, surprises), families)
 
 
-def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
+def replace_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
     """``newer``, but of days of whom nothing was learned before them, that: so little is known of
     who comes after training.
     """
@@ -111,9 +111,9 @@ def with_newcomers(newer: pl.DataFrame, older: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([rest, came], how="diagonal").sort("entity", "day")
 
 
-def _both(
+def _fit_both(
     own: pl.DataFrame, taught: pl.DataFrame, families: Sequence[Family], seed: int, parts: int
-) -> tuple[Voices, Points, Points]:
+) -> tuple[Ensemble, Points, Points]:
     """Voices of all of the days, what they say of each, and the joint score of each by voices of
     the other entities.
     """
@@ -123,29 +123,33 @@ def _both(
     if len(taught):
         # One answer for all fits. A stranger's trees learn from it only which days of the entities
         # that they do see led a run.
-        stolen = Lesson(joining.heard(voices, taught, families), taught["weight"].to_numpy())
+        stolen = WeightedPoints(
+            joining.heard(voices, taught, families), taught["weight"].to_numpy()
+        )
         weights = joining.weighed(own, points, stolen, families, seed)
     part = own["entity"].map_elements(
         lambda name: zlib.crc32(name.encode()) % parts, return_dtype=pl.Int64
     )
 
-    def fitted(rest: NDArray[np.bool_]) -> tuple[Voices, Points]:
+    def fitted(rest: NDArray[np.bool_]) -> tuple[Ensemble, Points]:
         """Voices of some of the days, and what they say of all."""
         theirs, said = voices, points
         if not rest.all():
             theirs = joining.fit(own.filter(rest), families, seed)
             said = joining.heard(theirs, own, families)
         if len(taught):
-            stolen = Lesson(joining.heard(theirs, taught, families), taught["weight"].to_numpy())
-            honest = Lesson(said[rest], weights[rest])
-            theirs = joining.taught(theirs, honest, stolen, families, seed)
+            stolen = WeightedPoints(
+                joining.heard(theirs, taught, families), taught["weight"].to_numpy()
+            )
+            honest = WeightedPoints(said[rest], weights[rest])
+            theirs = joining.add_trees(theirs, honest, stolen, families, seed)
         return theirs, said
 
     everyone = np.ones(len(own), dtype=bool)
     mine = [(part == number).to_numpy() for number in range(parts)]
     # There may be fewer entities than parts: of a part that is all there is, nobody is a stranger.
     rests = [everyone if each.all() else ~each for each in mine]
-    (whole, _), *strangers = side_by_side(fitted, [everyone, *rests])
+    (whole, _), *strangers = map_threads(fitted, [everyone, *rests])
     scores = np.zeros(len(own))
     for rows, (theirs, said) in zip(mine, strangers, strict=True):
         if rows.any():

@@ -19,83 +19,83 @@ import polars as pl
 from numpy.typing import NDArray
 
 from detector.features.feature import Family
-from detector.features.population import FIGURES
+from detector.features.population import FIGURE_NAMES
 from detector.model import boosted_trees
 from detector.model import calibration as tails
 from detector.model import isolation_forest as forests
-from detector.model.boosted_trees import Boosting, Lesson
-from detector.model.calibration import Tail
-from detector.model.isolation_forest import Forest
-from detector.model.threshold import RUN_DAYS
+from detector.model.boosted_trees import BoostedTrees, WeightedPoints
+from detector.model.calibration import Calibration
+from detector.model.isolation_forest import IsolationForest
+from detector.model.threshold import EPISODE_DAYS
 
 #: A forest sees at most this much surprise of one feature: it has nothing to split beyond
 #: its training, and the sum has the rest.
-FOREST_SEES = 6.0
+MAX_FOREST_SURPRISE = 6.0
 #: The family that asks for magnitude; all others ask for change.
-POPULATION = "population"
+POPULATION_FAMILY = "population"
 #: The figures a forest sees of accounts: how far each lies above its peers.
-SEEN = tuple(f"{figure}_vs_peers" for figure in FIGURES)
+FOREST_COLUMNS = tuple(f"{figure}_vs_peers" for figure in FIGURE_NAMES)
 #: Least scales of the tails. Features are in spreads or counts, forest scores within 0..1.
-FEATURE_SCALE = 0.25
-FOREST_SCALE = 0.01
+MIN_FEATURE_SCALE = 0.25
+MIN_FOREST_SCALE = 0.01
 #: What is known of an entity before its day begins, for the trees to weigh the voices by.
-CONTEXT = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
+CONTEXT_COLUMNS = ("idle_so_far", "idle_lately_days", "past_days", "statements_spread")
 #: An honest day weighs this much where the week before it had a worse one: an alert is raised once
 #: in a run of days, so the rest of the run costs nothing.
-REST_OF_RUN = 0.05
+EPISODE_DAY_WEIGHT = 0.05
 #: Trees that say which of an entity's honest days those are.
 FIRST_TREES = 100
 #: The trees know no more than their training held. Beyond, this much of Fisher's sum goes on
 #: ranking.
-BEYOND = 0.05
+FISHER_WEIGHT = 0.05
 
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
+class Ensemble:
     """One tail per feature, in the families' order; the forest and its tail; the trees, if any.
 
     ``population`` says that the forest sees accounts among their peers; elsewhere, where nothing
     is known of peers, it sees the surprises of change.
     """
 
-    names: tuple[str, ...]
-    features: tuple[Tail, ...]
-    forest: Forest
-    forest_tail: Tail
-    population: bool
-    trees: Boosting | None = None
+    feature_names: tuple[str, ...]
+    calibrations: tuple[Calibration, ...]
+    forest: IsolationForest
+    forest_calibration: Calibration
+    uses_population: bool
+    trees: BoostedTrees | None = None
 
     def surprises(self, frame: pl.DataFrame) -> Points:
         """Surprise of each feature of the feature table: (rows, features)."""
         columns = [
-            tail.surprise(_numbers(frame, name))
-            for name, tail in zip(self.names, self.features, strict=True)
+            tail.surprise(_column_values(frame, name))
+            for name, tail in zip(self.feature_names, self.calibrations, strict=True)
         ]
         return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0))
 
-    def odd(self, frame: pl.DataFrame, surprises: Points) -> Points:
+    def forest_surprise(self, frame: pl.DataFrame, surprises: Points) -> Points:
         """The forest's surprise: (rows,)."""
-        points = among_peers(frame) if self.population else _points(surprises)
-        return self.forest_tail.surprise(self.forest.score(points))
+        points = population_points(frame) if self.uses_population else _clip_surprises(surprises)
+        return self.forest_calibration.surprise(self.forest.score(points))
 
-    def all(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
+    def components(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
         """All voices that ask for change, of ``surprises``; the forest's ``odd``; and Fisher's sum
         as the last.
         """
-        total = np.zeros(len(odd)) if self.population else odd.copy()
+        total = np.zeros(len(odd)) if self.uses_population else odd.copy()
         heard = []
         at = 0
         for family in families:
             width = len(family.features)
-            if family.name != POPULATION:
+            if family.name != POPULATION_FAMILY:
                 heard.append(surprises[:, at : at + width])
                 total += heard[-1].max(axis=1)
             at += width
         return np.column_stack([*heard, odd, total])
 
-    def joint(
+    def joint_score(
         self, frame: pl.DataFrame, surprises: Points, odd: Points, families: Sequence[Family]
     ) -> Points:
         """The joint score of the feature table's rows: (rows,); higher is odder."""
@@ -105,14 +105,14 @@ class Voices:
         self, frame: pl.DataFrame, surprises: Points, odd: Points, families: Sequence[Family]
     ) -> Points:
         """What the trees see of the feature table's rows: all voices, and CONTEXT."""
-        return np.column_stack([self.all(surprises, odd, families), _context(frame)])
+        return np.column_stack([self.components(surprises, odd, families), _context_points(frame)])
 
     def joint_of(self, points: Points, families: Sequence[Family]) -> Points:
         """``joint`` of what ``points`` gave."""
         total: Points = points[:, hearing(families) - 1]
-        return total if self.trees is None else self.trees.score(points) + BEYOND * total
+        return total if self.trees is None else self.trees.score(points) + FISHER_WEIGHT * total
 
-    def support(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
+    def support_score(self, surprises: Points, odd: Points, families: Sequence[Family]) -> Points:
         """The surprise that the oddest voices support, whatever the others say: (rows,).
 
         The largest of three. One feature that may speak ``alone``: of so many, the oddest is as odd
@@ -125,88 +125,99 @@ class Voices:
         for family in families:
             mine = surprises[:, at : at + len(family.features)]
             families_say.append(mine.max(axis=1) - np.log10(len(family.features)))
-            alone = [place for place, each in enumerate(family.features) if each.alone]
+            alone = [place for place, each in enumerate(family.features) if each.is_sufficient]
             if alone:
-                one = np.fmax(one, mine[:, alone].max(axis=1) - np.log10(len(self.names)))
+                one = np.fmax(one, mine[:, alone].max(axis=1) - np.log10(len(self.feature_names)))
             at += len(family.features)
         two = np.sort(np.stack(families_say, axis=1), axis=1)[:, -2]
         found: Points = np.fmax(one, two - np.log10(max(1.0, len(families) / 2)))
-        return np.fmax(found, odd - np.log10(2)) if self.population else found
+        return np.fmax(found, odd - np.log10(2)) if self.uses_population else found
 
 
-def changing(families: Sequence[Family]) -> int:
+def change_feature_count(families: Sequence[Family]) -> int:
     """How many features ask for change."""
-    return sum(len(family.features) for family in families if family.name != POPULATION)
+    return sum(len(family.features) for family in families if family.name != POPULATION_FAMILY)
 
 
 def hearing(families: Sequence[Family]) -> int:
     """How many voices ask for change: the features, the forest and Fisher's sum."""
-    return changing(families) + 2
+    return change_feature_count(families) + 2
 
 
-def among_peers(frame: pl.DataFrame) -> Points:
+def population_points(frame: pl.DataFrame) -> Points:
     """What the forest sees of accounts: (rows, figures)."""
-    return frame.select(pl.col(SEEN).fill_null(0.0)).to_numpy()
+    return frame.select(pl.col(FOREST_COLUMNS).fill_null(0.0)).to_numpy()
 
 
-def _numbers(frame: pl.DataFrame, name: str) -> Points:
+def _column_values(frame: pl.DataFrame, name: str) -> Points:
     return frame[name].to_numpy()  # null becomes NaN
 
 
-def _points(surprises: Points) -> Points:
-    return np.minimum(surprises, FOREST_SEES)
+def _clip_surprises(surprises: Points) -> Points:
+    return np.minimum(surprises, MAX_FOREST_SURPRISE)
 
 
-def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Voices:
+def fit(days: pl.DataFrame, families: Sequence[Family], seed: int) -> Ensemble:
     """Voices of honest entity-days (the feature table at the end of each day)."""
     names = tuple(feature.name for family in families for feature in family.features)
-    population = SEEN[0] in days.columns and days[SEEN[0]].null_count() < len(days)
-    features = tuple(tails.fit(_numbers(days, name), FEATURE_SCALE) for name in names)
-    surprises = np.stack(
-        [tail.surprise(_numbers(days, n)) for n, tail in zip(names, features, strict=True)], axis=1
+    population = FOREST_COLUMNS[0] in days.columns and days[FOREST_COLUMNS[0]].null_count() < len(
+        days
     )
-    points = among_peers(days) if population else _points(surprises)
+    features = tuple(tails.fit(_column_values(days, name), MIN_FEATURE_SCALE) for name in names)
+    surprises = np.stack(
+        [tail.surprise(_column_values(days, n)) for n, tail in zip(names, features, strict=True)],
+        axis=1,
+    )
+    points = population_points(days) if population else _clip_surprises(surprises)
     forest = forests.fit(points, seed)
-    tail = tails.fit(forest.score(points), FOREST_SCALE)
-    return Voices(names, features, forest, tail, population)
+    tail = tails.fit(forest.score(points), MIN_FOREST_SCALE)
+    return Ensemble(names, features, forest, tail, population)
 
 
-def heard(voices: Voices, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
+def heard(voices: Ensemble, frame: pl.DataFrame, families: Sequence[Family]) -> Points:
     """``Voices.points`` of a feature table."""
     surprises = voices.surprises(frame)
-    return voices.points(frame, surprises, voices.odd(frame, surprises), families)
+    return voices.points(frame, surprises, voices.forest_surprise(frame, surprises), families)
 
 
 def weighed(
-    honest: pl.DataFrame, points: Points, stolen: Lesson, families: Sequence[Family], seed: int
+    honest: pl.DataFrame,
+    points: Points,
+    stolen: WeightedPoints,
+    families: Sequence[Family],
+    seed: int,
 ) -> Points:
     """How much each honest day counts: in full where some first trees would have raised an alert.
 
     ``points`` are ``heard`` of ``honest``. These trees only rank the days of one week of one
     entity, so a few do.
     """
-    lesson = Lesson(points, np.ones(len(honest)))
+    lesson = WeightedPoints(points, np.ones(len(honest)))
     first = boosted_trees.fit(lesson, stolen, hearing(families), seed, FIRST_TREES)
-    return np.where(_leads(honest, first.score(points)), 1.0, REST_OF_RUN)
+    return np.where(_is_episode_peak(honest, first.score(points)), 1.0, EPISODE_DAY_WEIGHT)
 
 
-def taught(
-    voices: Voices, honest: Lesson, stolen: Lesson, families: Sequence[Family], seed: int
-) -> Voices:
+def add_trees(
+    voices: Ensemble,
+    honest: WeightedPoints,
+    stolen: WeightedPoints,
+    families: Sequence[Family],
+    seed: int,
+) -> Ensemble:
     """The voices with trees that tell campaigns from honest days, each as ``heard`` by them."""
     return replace(voices, trees=boosted_trees.fit(honest, stolen, hearing(families), seed))
 
 
-def _context(frame: pl.DataFrame) -> Points:
-    return frame.select(pl.col(CONTEXT).fill_null(0).cast(pl.Float64)).to_numpy()
+def _context_points(frame: pl.DataFrame) -> Points:
+    return frame.select(pl.col(CONTEXT_COLUMNS).fill_null(0).cast(pl.Float64)).to_numpy()
 
 
-def _leads(honest: pl.DataFrame, scores: Points) -> NDArray[np.bool_]:
+def _is_episode_peak(honest: pl.DataFrame, scores: Points) -> NDArray[np.bool_]:
     """Which days score higher than all of the entity's in the week before."""
     days = honest.select("entity", "day").with_columns(score=pl.Series(scores)).with_row_index("at")
     worst = (
         days.sort("entity", "day")
-        .rolling("day", period=f"{RUN_DAYS}d", closed="left", group_by="entity")
+        .rolling("day", period=f"{EPISODE_DAYS}d", closed="left", group_by="entity")
         .agg(pl.col("score").max().alias("before"))
     )
     joined = days.join(worst, on=["entity", "day"], how="left", maintain_order="left")

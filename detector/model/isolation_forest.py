@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from detector.core.schema import Schema
 from detector.model import tree_tables
-from detector.model.tree_tables import SPLITS
+from detector.model.tree_tables import SPLIT_SCHEMA
 
 TREES: Final = 100
 #: Points per tree, the paper's choice; so many leaves at most.
 SUBSAMPLE: Final = 256
 #: Points that go down all trees at once: what they need then stays in the processor's cache.
-BLOCK: Final = 512
+BLOCK_POINTS: Final = 512
 #: ``length`` is that of the path to a leaf, in units of the usual length.
-NODES: Final[Schema] = {**SPLITS, "length": pl.Float64()}
+NODE_SCHEMA: Final[Schema] = {**SPLIT_SCHEMA, "length": pl.Float64()}
 
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Paths:
+class _PackedTrees:
     """All trees in one array of nodes: ``child`` at 2 i and 2 i + 1 are those of node i."""
 
     roots: NDArray[np.intp]
@@ -46,7 +46,7 @@ class _Paths:
 
 
 @dataclass(frozen=True)
-class Forest:
+class IsolationForest:
     """A fitted forest of NODES."""
 
     nodes: pl.DataFrame
@@ -54,13 +54,13 @@ class Forest:
     def score(self, points: Points) -> Points:
         """Anomaly scores of the paper, within 0..1: (points,) of (points, features)."""
         lengths = np.empty(len(points))
-        for first in range(0, len(points), BLOCK):
-            some = slice(first, first + BLOCK)
-            lengths[some] = self._lengths(points[some])
+        for first in range(0, len(points), BLOCK_POINTS):
+            some = slice(first, first + BLOCK_POINTS)
+            lengths[some] = self._path_lengths(points[some])
         return np.asarray(2.0**-lengths)
 
-    def _lengths(self, points: Points) -> Points:
-        paths = self._paths
+    def _path_lengths(self, points: Points) -> Points:
+        paths = self._packed
         flat = np.ascontiguousarray(points).ravel()
         start = np.arange(len(points)) * points.shape[1]
         node = np.repeat(paths.roots[:, np.newaxis], len(points), axis=1)
@@ -74,7 +74,7 @@ class Forest:
         return np.asarray(total / len(paths.roots))
 
     @cached_property
-    def _paths(self) -> _Paths:
+    def _packed(self) -> _PackedTrees:
         tree, left, right = (self.nodes[name].to_numpy() for name in ("tree", "left", "right"))
         roots = np.flatnonzero(np.diff(tree, prepend=-1))
         begins = np.repeat(roots, np.diff(roots, append=len(tree)))
@@ -90,20 +90,20 @@ class Forest:
         feature, threshold, length = (
             self.nodes[name].to_numpy() for name in ("feature", "threshold", "length")
         )
-        return _Paths(roots, feature.astype(np.intp), threshold, child, length, depth)
+        return _PackedTrees(roots, feature.astype(np.intp), threshold, child, length, depth)
 
 
-def fit(points: Points, seed: int) -> Forest:
+def fit(points: Points, seed: int) -> IsolationForest:
     """A forest of ``points`` (points, features) without nulls. One core, so one result."""
     from pyod.models.iforest import IForest
 
     sample = min(SUBSAMPLE, len(points))
     model = IForest(n_estimators=TREES, max_samples=sample, random_state=seed, n_jobs=1)
     model.fit(points)
-    return Forest(_nodes([each.tree_ for each in model.estimators_], sample))
+    return IsolationForest(_node_table([each.tree_ for each in model.estimators_], sample))
 
 
-def _nodes(each: Sequence[Any], sample: int) -> pl.DataFrame:
+def _node_table(each: Sequence[Any], sample: int) -> pl.DataFrame:
     """NODES of scikit-learn's trees of samples of so many points."""
     names = ("children_left", "children_right", "feature", "threshold", "n_node_samples")
     left, right, feature, threshold, points = (
@@ -119,7 +119,7 @@ def _nodes(each: Sequence[Any], sample: int) -> pl.DataFrame:
         children = first[level] + [left[level], right[level]]
         depth[children] = depth[level] + 1
         level = children.ravel()
-    usual = np.array([_usual_length(count) for count in range(sample + 1)])
+    usual = np.array([_average_length(count) for count in range(sample + 1)])
     return pl.DataFrame(
         {
             "tree": np.repeat(np.arange(len(each)), sizes),
@@ -129,19 +129,19 @@ def _nodes(each: Sequence[Any], sample: int) -> pl.DataFrame:
             "right": np.where(inner, right, 0),
             "length": np.where(inner, 0.0, (depth + usual[points]) / usual[sample]),
         },
-        schema_overrides=dict(NODES),
+        schema_overrides=dict(NODE_SCHEMA),
     )
 
 
-def _usual_length(points: int) -> float:
+def _average_length(points: int) -> float:
     """Of the path to one of so many points, where they are split at random (the paper's c)."""
     if points <= 2:
         return float(points == 2)
     return 2 * (math.log(points - 1) + float(np.euler_gamma)) - 2 * (points - 1) / points
 
 
-def checked(nodes: pl.DataFrame, features: int) -> Forest:
+def validate(nodes: pl.DataFrame, features: int) -> IsolationForest:
     """The forest of stored NODES. Raises ValueError where it is none of so many features."""
     if nodes.is_empty() or (nodes["length"] < 0).any() or not nodes["tree"].is_sorted():
         raise ValueError("a forest has no trees, or such as no forest has")
-    return Forest(tree_tables.checked(nodes, NODES, features, SUBSAMPLE))
+    return IsolationForest(tree_tables.validate(nodes, NODE_SCHEMA, features, SUBSAMPLE))

@@ -9,23 +9,23 @@ from datetime import date
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.features.feature_table import Learned
-from detector.model.calibration import Tail
-from detector.model.ensemble import Voices
-from detector.model.entity_bias import Oddness
+from detector.features.feature_table import TrainedBaselines
+from detector.model.calibration import Calibration
+from detector.model.ensemble import Ensemble
+from detector.model.entity_bias import EntityBias
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class KindModel:
     """Of one kind of entity: its voices; ``joint``, which calibrates their joint score of change;
     what of it is usual of each entity; and ``whole``, which calibrates the larger of what is beyond
     that and of what a single voice supports.
     """
 
-    voices: Voices
-    joint: Tail
-    oddness: Oddness
-    whole: Tail
+    ensemble: Ensemble
+    joint_calibration: Calibration
+    entity_bias: EntityBias
+    final_calibration: Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Model:
     its accounts' pseudonyms, empty where it holds names.
     """
 
-    judges: dict[str, Judge]
+    kind_models: dict[str, KindModel]
     threshold: float
-    learned: Learned
+    baselines: TrainedBaselines
     settings: Settings
     alerts_per_day: float
     first_day: date
@@ -52,9 +52,9 @@ class Model:
     held_out_from: date
     held_out_days: int
     accounts: int
-    rows_known: float
-    largest_day: float = math.inf
-    contaminated: tuple[str, ...] = ()
+    known_row_share: float
+    largest_day_rows: float = math.inf
+    contaminated_accounts: tuple[str, ...] = ()
     suspects: tuple[str, ...] = ()
     lookback: pl.DataFrame | None = field(default=None, compare=False)
     id: str = ""

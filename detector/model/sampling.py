@@ -11,12 +11,12 @@ import hashlib
 import polars as pl
 
 #: Accounts in a sample; so many or fewer are all looked at.
-SIZE = 6000
+SAMPLE_SIZE = 6000
 #: No group is more than this share of a sample, while there are others.
-LARGEST = 0.25
+MAX_GROUP_SHARE = 0.25
 
 
-def sample(groups: pl.DataFrame, size: int = SIZE) -> pl.Series:
+def sample_accounts(groups: pl.DataFrame, size: int = SAMPLE_SIZE) -> pl.Series:
     """About ``size`` of the accounts of ``groups`` (account, group), sorted; all if they are fewer.
 
     Groups come whole, in the order of a digest of their names, since a group's members are judged
@@ -28,7 +28,7 @@ def sample(groups: pl.DataFrame, size: int = SIZE) -> pl.Series:
         draw=_digest(groups["group"]), each=_digest(groups["account"])
     ).sort("draw", "group", "each", "account")
     place = pl.int_range(pl.len()).over("group")
-    first = drawn.filter(place < max(1, int(size * LARGEST)))
+    first = drawn.filter(place < max(1, int(size * MAX_GROUP_SHARE)))
     rest = drawn.join(first.select("account"), on="account", how="anti")
     return pl.concat([first, rest]).head(size)["account"].sort()
 

@@ -36,36 +36,36 @@ from detector import __version__
 from detector.core import files as durable
 from detector.core.errors import ModelError, SettingsError
 from detector.core.settings import from_mapping
-from detector.features.aggregates import KINDS
-from detector.features.feature import Family, heard
-from detector.features.feature_table import Learned
+from detector.features.aggregates import ENTITY_KINDS
+from detector.features.feature import Family, available_families
+from detector.features.feature_table import TrainedBaselines
 from detector.model import boosted_trees, card, validation
 from detector.model import ensemble as joining
 from detector.model import isolation_forest as forests
-from detector.model.calibration import Tail
-from detector.model.ensemble import CONTEXT, SEEN, Voices
-from detector.model.entity_bias import Oddness
-from detector.model.model import Judge, Model
-from detector.privacy.pseudonyms import difference
+from detector.model.calibration import Calibration
+from detector.model.ensemble import CONTEXT_COLUMNS, FOREST_COLUMNS, Ensemble
+from detector.model.entity_bias import EntityBias
+from detector.model.model import KindModel, Model
+from detector.privacy.pseudonyms import mismatch
 
 #: Raised with every change to what the folder holds or means.
-FORMAT = 9
+FORMAT_VERSION = 9
 KIND = "detector model"
 #: The frames of what was learned, each a Parquet file.
-LEARNED = tuple(item.name for item in fields(Learned))
+BASELINE_FRAMES = tuple(item.name for item in fields(TrainedBaselines))
 #: And of the judges of each kind of entity, null where they have none.
-OF_KINDS: Final[Mapping[str, Callable[[Judge], pl.DataFrame | None]]] = {
-    "forests": lambda judge: judge.voices.forest.nodes,
-    "trees": lambda judge: None if judge.voices.trees is None else judge.voices.trees.nodes,
-    "oddness": lambda judge: judge.oddness.usual,
+KIND_FRAMES: Final[Mapping[str, Callable[[KindModel], pl.DataFrame | None]]] = {
+    "forests": lambda judge: judge.ensemble.forest.nodes,
+    "trees": lambda judge: None if judge.ensemble.trees is None else judge.ensemble.trees.nodes,
+    "oddness": lambda judge: judge.entity_bias.biases,
 }
 #: Of a count: a number that no model comes near.
-MOST = 2**53
+MAX_COUNT = 2**53
 #: How often a model may be replaced while it is read.
-ATTEMPTS: Final = 20
-RETRAIN = "train again with this version"
+MAX_ATTEMPTS: Final = 20
+RETRAIN_HINT = "train again with this version"
 #: What parts raise that are not what they should be.
-UNFIT = (
+LOAD_ERRORS = (
     KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError, NotImplementedError,
     SettingsError, pl.exceptions.PolarsError, pa.ArrowException,
 )  # fmt: skip
@@ -78,22 +78,24 @@ def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     """
     if path.exists() and not (path / "model.json").is_file() and any(path.iterdir()):
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
-    files = {f"{name}.parquet": _parquet(getattr(model.learned, name)) for name in LEARNED}
-    for name in OF_KINDS:
-        files[f"{name}.parquet"] = _parquet(_joined(name, model.judges))
-    head = _head(model)
+    files = {
+        f"{name}.parquet": _to_parquet(getattr(model.baselines, name)) for name in BASELINE_FRAMES
+    }
+    for name in KIND_FRAMES:
+        files[f"{name}.parquet"] = _to_parquet(_concat_kinds(name, model.kind_models))
+    head = _header(model)
     head["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     head["id"] = _checksum(head)[:16]
     head["checksum"] = _checksum(head)
     model = replace(model, id=head["id"])
     files["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
-    there = heard(families, head["features"])
-    files["CARD.md"] = card.card(model, head["versions"], there).encode()
-    _replace(path.resolve(), files)
+    there = available_families(families, head["features"])
+    files["CARD.md"] = card.render_card(model, head["versions"], there).encode()
+    _write_folder(path.resolve(), files)
     return model
 
 
-def _replace(path: Path, files: Mapping[str, bytes]) -> None:
+def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Writes ``files`` as the folder ``path``; of a failure nothing is left. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -115,62 +117,66 @@ def load(path: Path, families: Sequence[Family]) -> Model:
 
     A model that is replaced while it is read is read anew.
     """
-    for _ in range(ATTEMPTS):
-        before = _stamp(path)
+    for _ in range(MAX_ATTEMPTS):
+        before = _folder_stamp(path)
         try:
             return _load(path, families)
         except ModelError:
-            if _stamp(path) == before:
+            if _folder_stamp(path) == before:
                 raise
     return _load(path, families)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _folder_stamp(path: Path) -> tuple[int, int]:
     """Which folder has this name now; an inode alone may be given away again."""
     try:
-        status = durable.standing(path).stat()
+        status = durable.current_folder(path).stat()
     except OSError:
         return 0, 0
     return status.st_ino, status.st_mtime_ns
 
 
 def _load(path: Path, families: Sequence[Family]) -> Model:
-    path = durable.standing(path)
-    head = _read_head(path)
+    path = durable.current_folder(path)
+    head = _read_header(path)
     data = {}
     for name, wanted in head["files"].items():
-        data[name] = _bytes(path / name)
+        data[name] = _read_bytes(path / name)
         if hashlib.sha256(data[name]).hexdigest() != wanted:
-            raise ModelError("is damaged (checksum differs)", where=path / name, hint=RETRAIN)
+            raise ModelError("is damaged (checksum differs)", where=path / name, hint=RETRAIN_HINT)
     try:
-        _demand_features(head["features"], families)
-        return _model(head, data, joining.changing(heard(families, head["features"])))
-    except UNFIT as error:
-        raise ModelError(f"does not fit together: {error!r}", where=path, hint=RETRAIN) from error
+        _check_features(head["features"], families)
+        return _build_model(
+            head, data, joining.change_feature_count(available_families(families, head["features"]))
+        )
+    except LOAD_ERRORS as error:
+        raise ModelError(
+            f"does not fit together: {error!r}", where=path, hint=RETRAIN_HINT
+        ) from error
     except ModelError as error:
-        raise ModelError(error.what, where=path, hint=RETRAIN) from error
+        raise ModelError(error.what, where=path, hint=RETRAIN_HINT) from error
 
 
-def _demand_features(stored: Sequence[str], families: Sequence[Family]) -> None:
-    there = heard(families, stored)
+def _check_features(stored: Sequence[str], families: Sequence[Family]) -> None:
+    there = available_families(families, stored)
     names = [feature.name for family in there for feature in family.features]
     if list(stored) != names:
         differing = ", ".join(sorted(set(stored) ^ set(names))) or "their order"
         raise ModelError(f"was trained with other features than this version's: {differing}")
 
 
-def demand_pseudonyms(model: Model, check: str, path: Path) -> None:
+def check_pseudonyms(model: Model, check: str, path: Path) -> None:
     """Raises ModelError where its accounts are not as the key of this ``check`` makes them.
 
     An empty ``check`` demands names as they are.
     """
-    apart = difference(model.pseudonyms, check)
+    apart = mismatch(model.pseudonyms, check)
     if apart is not None:
         what, mend = apart
         raise ModelError(what, where=path, hint=f"{mend}, or train again")
 
 
-def _head(model: Model) -> dict[str, Any]:
+def _header(model: Model) -> dict[str, Any]:
     settings = asdict(model.settings)
     settings["workdays"] = list(model.settings.workdays)
     for name in (
@@ -180,32 +186,32 @@ def _head(model: Model) -> dict[str, Any]:
         del settings[name]  # what becomes of alerts is no part of what was learned
     return {
         "kind": KIND,
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "versions": versions(),
-        "features": list(next(iter(model.judges.values())).voices.names),
+        "features": list(next(iter(model.kind_models.values())).ensemble.feature_names),
         "settings": {name: value for name, value in settings.items() if value is not None},
         "first_day": model.first_day.isoformat(),
         "last_day": model.last_day.isoformat(),
         "held_out_from": model.held_out_from.isoformat(),
         "held_out_days": model.held_out_days,
         "accounts": model.accounts,
-        "rows_known": model.rows_known,
-        "largest_day": model.largest_day,
+        "rows_known": model.known_row_share,
+        "largest_day": model.largest_day_rows,
         "alerts_per_day": model.alerts_per_day,
         "threshold": model.threshold,
-        "contaminated": list(model.contaminated),
+        "contaminated": list(model.contaminated_accounts),
         "suspects": list(model.suspects),
         "pseudonyms": model.pseudonyms,
         "judges": {
             kind: {
-                "joint": judge.joint.to_json(),
-                "beyond": judge.oddness.tail.to_json(),
-                "tails": [tail.to_json() for tail in judge.voices.features],
-                "forest_tail": judge.voices.forest_tail.to_json(),
-                "population": judge.voices.population,
-                "whole": judge.whole.to_json(),
+                "joint": judge.joint_calibration.to_json(),
+                "beyond": judge.entity_bias.calibration.to_json(),
+                "tails": [tail.to_json() for tail in judge.ensemble.calibrations],
+                "forest_tail": judge.ensemble.forest_calibration.to_json(),
+                "population": judge.ensemble.uses_population,
+                "whole": judge.final_calibration.to_json(),
             }
-            for kind, judge in model.judges.items()
+            for kind, judge in model.kind_models.items()
         },
     }
 
@@ -218,120 +224,135 @@ def versions() -> dict[str, str]:
     return {"detector": __version__, **{name: version(name) for name in libraries}}
 
 
-def _joined(name: str, judges: Mapping[str, Judge]) -> pl.DataFrame:
+def _concat_kinds(name: str, judges: Mapping[str, KindModel]) -> pl.DataFrame:
     """The frame called ``name`` of all kinds of entity that have one."""
-    parts = [pl.DataFrame(schema=dict(validation.FRAMES[name].schema))]
+    parts = [pl.DataFrame(schema=dict(validation.FRAME_RULES[name].schema))]
     for kind, judge in judges.items():
-        if (part := OF_KINDS[name](judge)) is not None:
+        if (part := KIND_FRAMES[name](judge)) is not None:
             parts.append(part.with_columns(entity_kind=pl.lit(kind)))
     return pl.concat(parts)
 
 
-def _model(head: dict[str, Any], data: dict[str, bytes], changing: int) -> Model:
+def _build_model(head: dict[str, Any], data: dict[str, bytes], changing: int) -> Model:
     """``changing`` is how many of the features ask for change."""
     learned = {
-        name: validation.checked(name, _frame(data[f"{name}.parquet"]))
-        for name in validation.FRAMES
+        name: validation.validate(name, _from_parquet(data[f"{name}.parquet"]))
+        for name in validation.FRAME_RULES
     }
-    of_kinds = {name: learned.pop(name) for name in OF_KINDS}
+    of_kinds = {name: learned.pop(name) for name in KIND_FRAMES}
     if set(of_kinds["forests"]["entity_kind"]) != set(head["judges"]) or not head["judges"]:
         raise ValueError("forests.parquet is not of the kinds that are judged")
     names = tuple(head["features"])
     judges = {
-        kind: _judge(names, raw, of_kinds, kind, changing) for kind, raw in head["judges"].items()
+        kind: _build_kind_model(names, raw, of_kinds, kind, changing)
+        for kind, raw in head["judges"].items()
     }
     return Model(
-        judges=judges,
-        threshold=_between(head, "threshold", 0, sys.float_info.max),
-        learned=Learned(**learned),
+        kind_models=judges,
+        threshold=_bounded_number(head, "threshold", 0, sys.float_info.max),
+        baselines=TrainedBaselines(**learned),
         settings=from_mapping(head["settings"]),
-        alerts_per_day=_between(head, "alerts_per_day", 0, sys.float_info.max),
+        alerts_per_day=_bounded_number(head, "alerts_per_day", 0, sys.float_info.max),
         first_day=date.fromisoformat(head["first_day"]),
         last_day=date.fromisoformat(head["last_day"]),
         held_out_from=date.fromisoformat(head["held_out_from"]),
-        held_out_days=int(_between(head, "held_out_days", 1, MOST)),
-        accounts=int(_between(head, "accounts", 0, MOST)),
-        rows_known=_between(head, "rows_known", 0, 1),
-        largest_day=_between(head, "largest_day", 0, sys.float_info.max),
-        contaminated=tuple(str(name) for name in head["contaminated"]),
+        held_out_days=int(_bounded_number(head, "held_out_days", 1, MAX_COUNT)),
+        accounts=int(_bounded_number(head, "accounts", 0, MAX_COUNT)),
+        known_row_share=_bounded_number(head, "rows_known", 0, 1),
+        largest_day_rows=_bounded_number(head, "largest_day", 0, sys.float_info.max),
+        contaminated_accounts=tuple(str(name) for name in head["contaminated"]),
         suspects=tuple(str(name) for name in head["suspects"]),
         id=str(head["id"]),
         pseudonyms=str(head.get("pseudonyms", "")),
     )
 
 
-def _between(head: dict[str, Any], name: str, low: float, high: float) -> float:
+def _bounded_number(head: dict[str, Any], name: str, low: float, high: float) -> float:
     value = float(head[name])
     if not low <= value <= high:
         raise ValueError(f"{name} is {value}")
     return value
 
 
-def _judge(
+def _build_kind_model(
     names: tuple[str, ...],
     raw: dict[str, Any],
     of_kinds: dict[str, pl.DataFrame],
     kind: str,
     changing: int,
-) -> Judge:
+) -> KindModel:
     forest, nodes, usual = (
         of_kinds[name].filter(pl.col("entity_kind") == kind).drop("entity_kind")
         for name in ("forests", "trees", "oddness")
     )
-    tails = tuple(Tail.from_json(tail) for tail in raw["tails"])
-    if kind not in KINDS or len(tails) != len(names):
+    tails = tuple(Calibration.from_json(tail) for tail in raw["tails"])
+    if kind not in ENTITY_KINDS or len(tails) != len(names):
         raise ValueError(f"no judge of {kind}s")
     population = bool(raw["population"])
-    voices = Voices(
+    voices = Ensemble(
         names,
         tails,
-        forests.checked(forest, len(SEEN) if population else len(names)),
-        Tail.from_json(raw["forest_tail"]),
+        forests.validate(forest, len(FOREST_COLUMNS) if population else len(names)),
+        Calibration.from_json(raw["forest_tail"]),
         population,
-        None if nodes.is_empty() else boosted_trees.checked(nodes, changing + 2 + len(CONTEXT)),
+        None
+        if nodes.is_empty()
+        else boosted_trees.validate(nodes, changing + 2 + len(CONTEXT_COLUMNS)),
     )
-    oddness = Oddness(usual, Tail.from_json(raw["beyond"]))
-    return Judge(voices, Tail.from_json(raw["joint"]), oddness, Tail.from_json(raw["whole"]))
+    oddness = EntityBias(usual, Calibration.from_json(raw["beyond"]))
+    return KindModel(
+        voices, Calibration.from_json(raw["joint"]), oddness, Calibration.from_json(raw["whole"])
+    )
 
 
-def _read_head(path: Path) -> dict[str, Any]:
+def _read_header(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ModelError("no such model folder", where=path, hint="make one with detector train")
     if not (path / "model.json").is_file():
         raise ModelError("is no model folder (it has no model.json)", where=path)
-    raw = _bytes(path / "model.json")
+    raw = _read_bytes(path / "model.json")
     try:
         head = json.loads(raw)
     except (ValueError, RecursionError):
-        raise ModelError("is damaged (not JSON)", where=path / "model.json", hint=RETRAIN) from None
+        raise ModelError(
+            "is damaged (not JSON)", where=path / "model.json", hint=RETRAIN_HINT
+        ) from None
     if not isinstance(head, dict) or head.get("kind") != KIND:
         raise ModelError("is not a detector model", where=path / "model.json")
     stored = head.get("format")
-    if stored != FORMAT:
-        newer = isinstance(stored, int) and stored > FORMAT
-        age, hint = ("a newer", "update detector") if newer else ("an older or unknown", RETRAIN)
-        raise ModelError(f"has {age} format ({stored!r}, not {FORMAT})", where=path, hint=hint)
+    if stored != FORMAT_VERSION:
+        newer = isinstance(stored, int) and stored > FORMAT_VERSION
+        age, hint = (
+            ("a newer", "update detector") if newer else ("an older or unknown", RETRAIN_HINT)
+        )
+        raise ModelError(
+            f"has {age} format ({stored!r}, not {FORMAT_VERSION})", where=path, hint=hint
+        )
     if head.get("checksum") != _checksum(head) or not isinstance(head.get("files"), dict):
-        raise ModelError("is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN)
-    if set(head["files"]) != {f"{name}.parquet" for name in validation.FRAMES}:
+        raise ModelError(
+            "is damaged (checksum differs)", where=path / "model.json", hint=RETRAIN_HINT
+        )
+    if set(head["files"]) != {f"{name}.parquet" for name in validation.FRAME_RULES}:
         raise ModelError("names other files than a model has", where=path / "model.json")
     return head
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"cannot be read: {error.strerror}", where=path, hint=RETRAIN) from error
+        raise ModelError(
+            f"cannot be read: {error.strerror}", where=path, hint=RETRAIN_HINT
+        ) from error
 
 
-def _parquet(frame: pl.DataFrame) -> bytes:
+def _to_parquet(frame: pl.DataFrame) -> bytes:
     out = io.BytesIO()
     frame.write_parquet(out, compression="zstd")
     return out.getvalue()
 
 
-def _frame(data: bytes) -> pl.DataFrame:
+def _from_parquet(data: bytes) -> pl.DataFrame:
     """A Parquet file's, read by pyarrow: of damage polars panics, with a trace on stderr."""
     table = pq.read_table(io.BytesIO(data))
     table.validate(full=True)

@@ -17,16 +17,16 @@ from typing import Final
 #: Surprise (factors of ten) by which a day moves the threshold for each multiple of the budget.
 GAIN: Final = 0.015
 #: A day counts for no more alerts than so many times its budget.
-MOST: Final = 4.0
+MAX_BUDGET_MULTIPLE: Final = 4.0
 #: How far the threshold may move from that of training.
-LOWER: Final = -0.4
-UPPER: Final = 1.0
+MIN_OFFSET: Final = -0.4
+MAX_OFFSET: Final = 1.0
 
 #: Days after which a day has no more part in it.
-REMEMBERED: Final = 42
+MEMORY_DAYS: Final = 42
 
 
-def offset(fired: Mapping[date, int], per_day: float, day: date) -> float:
+def threshold_offset(fired: Mapping[date, int], per_day: float, day: date) -> float:
     """How far the threshold of ``day`` lies from that of training.
 
     ``fired`` has, of each day after training that was scored, how many alerts it raised; only days
@@ -34,6 +34,6 @@ def offset(fired: Mapping[date, int], per_day: float, day: date) -> float:
     """
     found = 0.0
     for before in sorted(each for each in fired if each < day):
-        step = GAIN * (min(fired[before] / per_day, MOST) - 1.0)
-        found = min(UPPER, max(LOWER, found + step))
+        step = GAIN * (min(fired[before] / per_day, MAX_BUDGET_MULTIPLE) - 1.0)
+        found = min(MAX_OFFSET, max(MIN_OFFSET, found + step))
     return round(found, 9)

@@ -14,11 +14,11 @@ from detector.features.baseline_training import Shards
 from detector.features.feature import Family
 
 #: The least number of days that can be learned from.
-FEWEST_DAYS = 14
+MIN_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class TrainingData:
     """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
 
     Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
@@ -31,11 +31,11 @@ class Data:
     directory: pl.DataFrame | None
     settings: Settings
     families: Sequence[Family]
-    everyone: Shards | None = None
-    share: float = 1.0
+    all_shards: Shards | None = None
+    sample_share: float = 1.0
     hourly: pl.DataFrame | None = None
 
-    def accounts(self) -> int:
+    def account_count(self) -> int:
         """How many accounts there are in the tables."""
         return self.hours["account"].n_unique()
 

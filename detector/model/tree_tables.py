@@ -11,7 +11,7 @@ from detector.core.schema import Schema
 
 #: ``left`` and ``right`` are places within the tree, 0 in a leaf. A point goes right where its
 #: ``feature`` is above ``threshold``. What a leaf says is a column beside these.
-SPLITS: Final[Schema] = {
+SPLIT_SCHEMA: Final[Schema] = {
     "tree": pl.Int32(),
     "feature": pl.Int32(),
     "threshold": pl.Float64(),
@@ -20,7 +20,7 @@ SPLITS: Final[Schema] = {
 }
 
 
-def checked(nodes: pl.DataFrame, schema: Schema, columns: int, most_leaves: int) -> pl.DataFrame:
+def validate(nodes: pl.DataFrame, schema: Schema, columns: int, most_leaves: int) -> pl.DataFrame:
     """Stored trees of a ``schema`` (SPLITS, and numbers) that look at so many ``columns``.
 
     Raises ValueError where they lead nowhere, or in a circle.

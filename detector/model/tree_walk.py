@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 #: Leaves of a tree at most, one bit each.
-MOST_LEAVES = 64
+MAX_LEAVES = 64
 #: Where the exponent of a double begins, and what is added to it (IEEE 754).
 EXPONENT, BIAS = 52, 1023
 
@@ -30,31 +30,31 @@ class Tree:
     """
 
     splits: list[tuple[int, float, Any]]
-    leaves: Points
-    word: type[Any]
+    leaf_values: Points
+    word_type: type[Any]
 
     @classmethod
-    def of(cls, nodes: pl.DataFrame) -> Tree:
+    def from_nodes(cls, nodes: pl.DataFrame) -> Tree:
         """Of one tree's ``boosting.NODES``, with MOST_LEAVES leaves at most."""
         feature, threshold = nodes["feature"].to_list(), nodes["threshold"].to_list()
-        leaves, ruled_out = _in_order(nodes["left"].to_list(), nodes["right"].to_list())
+        leaves, ruled_out = _leaves_in_order(nodes["left"].to_list(), nodes["right"].to_list())
         word: type[Any] = np.uint16 if len(leaves) <= 16 else np.uint64
         splits = [(feature[at], threshold[at], word(bits)) for at, bits in ruled_out.items()]
         return cls(splits, nodes["value"].to_numpy()[leaves], word)
 
-    def values(self, points: Points) -> Points:
+    def predict(self, points: Points) -> Points:
         """What the tree says of each point: (points,) of (points, voices), best by columns."""
-        gone: NDArray[Any] = np.zeros(len(points), dtype=self.word)
+        gone: NDArray[Any] = np.zeros(len(points), dtype=self.word_type)
         for feature, threshold, bits in self.splits:
             gone |= (points[:, feature] > threshold) * bits
         there = ~gone
         leftmost = (there & -there).astype(np.float64)
         place = (leftmost.view(np.int64) >> EXPONENT) - BIAS
-        found: Points = self.leaves[place]
+        found: Points = self.leaf_values[place]
         return found
 
 
-def _in_order(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:
+def _leaves_in_order(left: list[int], right: list[int]) -> tuple[list[int], dict[int, int]]:
     """The leaves from left to right, and by inner node the bits of the leaves on its left."""
     leaves: list[int] = []
     ruled_out: dict[int, int] = {}

@@ -24,17 +24,17 @@ def load(path: Path) -> pl.DataFrame:
     are left aside. Raises InputError, with the line, for the first thing wrong.
     """
     sheet = Sheet.open(path, "account,group,role,kind")
-    sheet.demand("account")
+    sheet.require("account")
     rows: dict[str, _Row] = {}
     for line, values in sheet.rows():
-        row = _row(sheet, line, values)
+        row = _parse_row(sheet, line, values)
         if row[0] in rows:
-            raise sheet.refused(line, f"account {row[0]!r} comes a second time")
+            raise sheet.row_error(line, f"account {row[0]!r} comes a second time")
         rows[row[0]] = row
     return pl.DataFrame(list(rows.values()), schema=dict(DIRECTORY), orient="row")
 
 
-def folded(people: pl.DataFrame) -> pl.DataFrame:
+def with_lowercase(people: pl.DataFrame) -> pl.DataFrame:
     """``people`` with each account in lower and in upper case too, without blanks at its end, which
     is how logs of databases have it that take names in any case for one; an account that is listed
     so already stays as it is.
@@ -45,18 +45,18 @@ def folded(people: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(parts).unique("account", keep="first", maintain_order=True)
 
 
-def _row(sheet: Sheet, line: int, values: dict[str, str]) -> _Row:
+def _parse_row(sheet: Sheet, line: int, values: dict[str, str]) -> _Row:
     account = values["account"]
     if not account:
-        raise sheet.refused(line, "has no account")
+        raise sheet.row_error(line, "has no account")
     kind = values.get("kind", "").lower() or "human"
     if kind not in KINDS:
-        raise sheet.refused(line, f"kind {kind!r} is not known", "it is human or service")
+        raise sheet.row_error(line, f"kind {kind!r} is not known", "it is human or service")
     hired = None
     if values.get("hired"):
         try:
             hired = date.fromisoformat(values["hired"])
         except ValueError:
             what = f"hired {values['hired']!r} is no date"
-            raise sheet.refused(line, what, "write it as 2024-02-06") from None
+            raise sheet.row_error(line, what, "write it as 2024-02-06") from None
     return account, values.get("group") or None, values.get("role") or None, kind, hired

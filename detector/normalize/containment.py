@@ -20,48 +20,48 @@ from detector.core.errors import DetectorError, InputError
 from detector.core.schema import REJECTS
 from detector.core.settings import Settings
 from detector.normalize import rejects
-from detector.normalize.source import KEPT, Batch, Growing, Source, Tail, nothing
+from detector.normalize.source import PIECE_KEYS, Batch, FollowReader, Source, Tail, empty_batch
 from detector.readers import blocks, compression
 from detector.readers.compression import MIB
 
 #: What parsing can raise; a panic of polars is no Exception.
-UNEXPECTED: Final = (Exception, pl.exceptions.PanicException)
+CONTAINED_ERRORS: Final = (Exception, pl.exceptions.PanicException)
 #: What says something else than that a value is bad: it is not contained.
-PASSED: Final = (DetectorError, OSError, MemoryError)
+PROPAGATED_ERRORS: Final = (DetectorError, OSError, MemoryError)
 #: Bytes of a log that are read with care at once.
-_PIECE: Final = 8 * MIB
+_PIECE_BYTES: Final = 8 * MIB
 #: An entry longer than this is no entry: what is there is read as if the file ended.
-_LONGEST: Final = 64 * MIB
+_MAX_ENTRY_BYTES: Final = 64 * MIB
 #: Parts that are read to find the entries at fault in one piece of a log. One made of nothing else
 #: would take hours: of what is left then, every entry is a reject.
-_TRIES: Final = 2_000
+_MAX_TRIES: Final = 2_000
 #: Bytes in which entries are counted at once.
-_COUNTED: Final = 1 << 16
-_LEFT: Final = "stands among too many entries that cannot be read"
+_COUNT_BYTES: Final = 1 << 16
+_TOO_MANY_REASON: Final = "stands among too many entries that cannot be read"
 
 Result = TypeVar("Result")
 
 
-class Broken(Exception):  # noqa: N818 - the name is what happened
+class SourceFailure(Exception):  # noqa: N818 - the name is what happened
     """Reading a file raised what no source may raise. Its cause is that."""
 
 
-def reason(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Why an entry is a reject: one reason for each kind of error, quoting nothing."""
     return f"holds a value that cannot be read ({type(error).__name__})"
 
 
-def batches(source: Source, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read_batches(source: Source, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """``source.read``. Raises Broken where that raises what it may not, and InputError."""
     try:
         yield from source.read(path, settings, tail)
-    except PASSED:
+    except PROPAGATED_ERRORS:
         raise
-    except UNEXPECTED as error:
-        raise Broken(reason(error)) from error
+    except CONTAINED_ERRORS as error:
+        raise SourceFailure(failure_reason(error)) from error
 
 
-def taken(
+def read_contained(
     source: Source,
     path: Path,
     settings: Settings,
@@ -72,52 +72,52 @@ def taken(
     read with care. ``take`` begins from nothing each time. Raises InputError.
     """
     try:
-        return take(batches(source, path, settings, tail))
-    except Broken as broken:
-        return take(careful(source, path, settings, tail, broken))
+        return take(read_batches(source, path, settings, tail))
+    except SourceFailure as broken:
+        return take(read_piecewise(source, path, settings, tail, broken))
 
 
-def careful(
-    source: Source, path: Path, settings: Settings, tail: Tail, broken: Broken
+def read_piecewise(
+    source: Source, path: Path, settings: Settings, tail: Tail, broken: SourceFailure
 ) -> Iterator[Batch]:
     """The file piece by piece, as it is read while it grows, entries that raise as rejects.
 
     Raises InputError where its format cannot be read in pieces.
     """
-    if not source.follows(compression.head(path)):
+    if not source.can_follow(compression.head(path)):
         what = f"cannot be read: it {broken}"
         raise InputError(what, where=path, hint="export it with an entry a line, and report this")
-    assert source.growing is not None
-    return _Careful(source.growing, settings, path).batches(tail)
+    assert source.follow_reader is not None
+    return _PiecewiseReader(source.follow_reader, settings, path).batches(tail)
 
 
-def guarded(growing: Growing, settings: Settings, tail: Tail) -> Batch:
+def close_contained(growing: FollowReader, settings: Settings, tail: Tail) -> Batch:
     """``Growing.close``; where that raises, what was held back is a reject."""
     if growing.close is None:
-        return nothing(tail)
+        return empty_batch(tail)
     try:
         return growing.close(settings, tail)
-    except PASSED:
+    except PROPAGATED_ERRORS:
         raise
-    except UNEXPECTED as error:
-        lost = pl.DataFrame([("", 0, reason(error))], schema=dict(REJECTS), orient="row")
-        return replace(nothing(), rejects=lost)
+    except CONTAINED_ERRORS as error:
+        lost = pl.DataFrame([("", 0, failure_reason(error))], schema=dict(REJECTS), orient="row")
+        return replace(empty_batch(), rejects=lost)
 
 
-def piece(data: bytes, growing: Growing, settings: Settings, tail: Tail) -> list[Batch]:
+def read_piece(data: bytes, growing: FollowReader, settings: Settings, tail: Tail) -> list[Batch]:
     """The batches of whole entries; those that raise are rejects, whose lines count from 1.
 
     Raises InputError where nothing in it can be read.
     """
     try:
-        return _read(data, growing, settings, tail)
-    except PASSED:
+        return _read_bytes(data, growing, settings, tail)
+    except PROPAGATED_ERRORS:
         raise
-    except UNEXPECTED as error:
-        return _Halving(growing, settings).of(data, tail, 0, error)
+    except CONTAINED_ERRORS as error:
+        return _Bisection(growing, settings).bisect(data, tail, 0, error)
 
 
-def rows(
+def map_rows(
     height: int, take: Callable[[int, int], Result], lost: Callable[[int, str], None]
 ) -> list[Result]:
     """What ``take(first, count)`` makes of rows: of all at once, or where that raises of halves.
@@ -133,21 +133,21 @@ def rows(
         tries += 1
         try:
             found.append(take(first, count))
-        except PASSED:
+        except PROPAGATED_ERRORS:
             raise
-        except UNEXPECTED as error:
+        except CONTAINED_ERRORS as error:
             half = count // 2
-            if half and tries < _TRIES:
+            if half and tries < _MAX_TRIES:
                 waiting += [(first + half, count - half), (first, half)]
             else:
-                why = reason(error) if count == 1 else _LEFT
+                why = failure_reason(error) if count == 1 else _TOO_MANY_REASON
                 for row in range(first, first + count):
                     lost(row, why)
     return found
 
 
 @contextmanager
-def in_memory(data: bytes) -> Iterator[Path]:
+def memory_file(data: bytes) -> Iterator[Path]:
     """A file that is nowhere on disk: sources read paths."""
     handle = os.memfd_create("piece", os.MFD_CLOEXEC)
     try:
@@ -159,47 +159,47 @@ def in_memory(data: bytes) -> Iterator[Path]:
         os.close(handle)
 
 
-def _read(data: bytes, growing: Growing, settings: Settings, tail: Tail) -> list[Batch]:
-    with in_memory(data) as path:
+def _read_bytes(data: bytes, growing: FollowReader, settings: Settings, tail: Tail) -> list[Batch]:
+    with memory_file(data) as path:
         return list(growing.read(path, settings, tail))
 
 
 @dataclass(slots=True)
-class _Halving:
+class _Bisection:
     """Finds the entries at fault in one piece of a log."""
 
-    growing: Growing
+    growing: FollowReader
     settings: Settings
     tries: int = 0
 
-    def of(self, data: bytes, tail: Tail, line: int, error: BaseException) -> list[Batch]:
+    def bisect(self, data: bytes, tail: Tail, line: int, error: BaseException) -> list[Batch]:
         """The batches of ``data``, which raised ``error`` and has ``line`` lines before it."""
-        middle = self._middle(data)
+        middle = self._middle_cut(data)
         if not middle:
-            return [_lost(line + 1, reason(error), tail)]
-        if self.tries >= _TRIES:
-            return [self._all_lost(data, line, tail)]
-        first = self._part(data[:middle], tail, line)
+            return [_reject_batch(line + 1, failure_reason(error), tail)]
+        if self.tries >= _MAX_TRIES:
+            return [self._reject_all(data, line, tail)]
+        first = self._read_part(data[:middle], tail, line)
         left = first[-1].tail if first else tail
-        line += blocks.count(data[:middle], b"\n")
-        return first + self._part(data[middle:], left, line)
+        line += blocks.count_byte(data[:middle], b"\n")
+        return first + self._read_part(data[middle:], left, line)
 
-    def _part(self, data: bytes, tail: Tail, line: int) -> list[Batch]:
+    def _read_part(self, data: bytes, tail: Tail, line: int) -> list[Batch]:
         self.tries += 1
         try:
-            found = _read(data, self.growing, self.settings, tail)
+            found = _read_bytes(data, self.growing, self.settings, tail)
         except (OSError, MemoryError):
             raise
         except InputError as error:
             # By itself, an entry at fault may lack what makes the log one of this format.
-            if self._middle(data):
-                return self.of(data, tail, line, error)
-            return [_lost(line + 1, error.what, tail)]
-        except UNEXPECTED as error:
-            return self.of(data, tail, line, error)
-        return [placed(batch, line) for batch in found]
+            if self._middle_cut(data):
+                return self.bisect(data, tail, line, error)
+            return [_reject_batch(line + 1, error.what, tail)]
+        except CONTAINED_ERRORS as error:
+            return self.bisect(data, tail, line, error)
+        return [shift_lines(batch, line) for batch in found]
 
-    def _middle(self, data: bytes) -> int:
+    def _middle_cut(self, data: bytes) -> int:
         """Where entries can be parted, about in the middle; 0 where there is but one."""
         place = len(data) // 2
         while place < len(data) - 1:
@@ -210,11 +210,11 @@ class _Halving:
         end = self.growing.cut(data[:-1])
         return end if end < len(data) else 0
 
-    def _all_lost(self, data: bytes, line: int, tail: Tail) -> Batch:
+    def _reject_all(self, data: bytes, line: int, tail: Tail) -> Batch:
         """Every entry a reject, told apart some at a time, from behind."""
         end, starts = len(data), []
         while end > 0:
-            begin = max(0, end - _COUNTED)
+            begin = max(0, end - _COUNT_BYTES)
             cut = self.growing.cut(data[begin : end - 1])
             if not cut and begin:
                 cut = self.growing.cut(data[: end - 1]) - begin
@@ -223,17 +223,17 @@ class _Halving:
         bad: list[tuple[int | None, str]] = []
         before = 0
         for start in reversed(starts):
-            line += blocks.count(data[before:start], b"\n")
+            line += blocks.count_byte(data[before:start], b"\n")
             before = start
-            bad.append((line + 1, _LEFT))
-        return replace(nothing(tail), rejects=rejects.frame(Path(), bad))
+            bad.append((line + 1, _TOO_MANY_REASON))
+        return replace(empty_batch(tail), rejects=rejects.frame(Path(), bad))
 
 
-def _lost(line: int, why: str, tail: Tail) -> Batch:
-    return replace(nothing(tail), rejects=rejects.frame(Path(), [(line, why)]))
+def _reject_batch(line: int, why: str, tail: Tail) -> Batch:
+    return replace(empty_batch(tail), rejects=rejects.frame(Path(), [(line, why)]))
 
 
-def placed(batch: Batch, line: int) -> Batch:
+def shift_lines(batch: Batch, line: int) -> Batch:
     """A batch of a part that has ``line`` lines of its piece before it."""
     if not line or batch.rejects.is_empty():
         return batch
@@ -241,43 +241,47 @@ def placed(batch: Batch, line: int) -> Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Careful:
-    growing: Growing
+class _PiecewiseReader:
+    growing: FollowReader
     settings: Settings
     path: Path
 
     def batches(self, tail: Tail) -> Iterator[Batch]:
         """All of the file's, with what is open at its end."""
         held, line, raw, broken, first = b"", 0, 0, "", True
-        chunks = compression.chunks(self.path, _PIECE)
+        chunks = compression.chunks(self.path, _PIECE_BYTES)
         while True:
             try:
                 data, raw = next(chunks, (b"", raw))
-            except compression.Truncated as error:
+            except compression.TruncatedError as error:
                 data, broken = b"", error.reason
             if first and data:
-                data, first = blocks.started(data, self.path), False
+                data, first = blocks.strip_bom(data, self.path), False
             last = not data
             held += data
             end = self.growing.cut(held)
-            if (last and not broken) or (not end and len(held) > _LONGEST):
+            if (last and not broken) or (not end and len(held) > _MAX_ENTRY_BYTES):
                 end = len(held)
             if end:
-                for batch in piece(held[:end], self.growing, self.settings, tail):
+                for batch in read_piece(held[:end], self.growing, self.settings, tail):
                     tail = batch.tail
-                    yield self._named(replace(placed(batch, line), bytes_read=raw, tail={}))
-                line += blocks.count(held[:end], b"\n")
+                    yield self._with_file(
+                        replace(shift_lines(batch, line), bytes_read=raw, tail={})
+                    )
+                line += blocks.count_byte(held[:end], b"\n")
                 held = held[end:]
             if last:
                 break
-        closing = self._named(placed(guarded(self.growing, self.settings, tail), line))
-        kept = {name: value for name, value in closing.tail.items() if name not in KEPT}
+        closing = self._with_file(
+            shift_lines(close_contained(self.growing, self.settings, tail), line)
+        )
+        kept = {name: value for name, value in closing.tail.items() if name not in PIECE_KEYS}
         yield replace(closing, bytes_read=raw, tail=kept)
         if broken:
-            cut = _lost(line + 1, f"file ends early: {broken}", kept)
-            yield self._named(replace(cut, bytes_read=raw))
+            cut = _reject_batch(line + 1, f"file ends early: {broken}", kept)
+            yield self._with_file(replace(cut, bytes_read=raw))
 
-    def _named(self, batch: Batch) -> Batch:
+    def _with_file(self, batch: Batch) -> Batch:
         if batch.rejects.is_empty():
             return batch
         return replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(str(self.path))))

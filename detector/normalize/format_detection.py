@@ -15,35 +15,35 @@ from detector.normalize import containment, pseudonymize, unsupported_formats
 from detector.normalize.source import Sample, Source
 from detector.readers import blocks, column_names, csv_dialect, json_lines, plain_text
 
-_AGAIN: Final = "it may be empty or cut off; copy it again"
+_COPY_HINT: Final = "it may be empty or cut off; copy it again"
 
 #: Files with their sources, in order.
-Files: TypeAlias = list[tuple[Path, Source]]
+SourceFiles: TypeAlias = list[tuple[Path, Source]]
 #: Files left out, and why: they are counted and told, as rejects are.
-Unused: TypeAlias = list[tuple[Path, str]]
+UnusedFiles: TypeAlias = list[tuple[Path, str]]
 
 
-def recognise(
+def detect(
     paths: Sequence[Path],
     sources: Mapping[str, Source],
     settings: Settings,
     name: str | None = None,
-) -> tuple[Files, Unused]:
+) -> tuple[SourceFiles, UnusedFiles]:
     """The source of each file; all have the source ``name`` where it is given.
 
     A file that is empty, or among many one that no source accepts, lands in the second list.
     Raises SettingsError for an unknown ``name``, and InputError where no file can be used.
     """
-    chosen = None if name is None else _named(name, sources)
-    files: Files = []
-    unused: Unused = []
+    chosen = None if name is None else _source_by_name(name, sources)
+    files: SourceFiles = []
+    unused: UnusedFiles = []
     first: InputError | None = None
     for path in paths:
         try:
-            sample = _sample(path)
-            source = chosen or _chosen(sample, sources, settings)
+            sample = _read_sample(path)
+            source = chosen or _detect_source(sample, sources, settings)
         except InputError as error:
-            said = pseudonymize.unquoted(error, settings)
+            said = pseudonymize.redact_error(error, settings)
             first = first or said
             unused.append((path, said.reason))
         else:
@@ -53,17 +53,17 @@ def recognise(
     return files, unused
 
 
-def _sample(path: Path) -> Sample:
+def _read_sample(path: Path) -> Sample:
     data = plain_text.head(path)
     data = data.lstrip(b"\0") or data  # a crash leaves them
     if not data.strip():
         if not data and path.is_file() and path.stat().st_size:
-            raise InputError("holds nothing that can be decompressed", where=path, hint=_AGAIN)
+            raise InputError("holds nothing that can be decompressed", where=path, hint=_COPY_HINT)
         raise InputError("is empty", where=path)
     return Sample(path, data)
 
 
-def _named(name: str, sources: Mapping[str, Source]) -> Source:
+def _source_by_name(name: str, sources: Mapping[str, Source]) -> Source:
     if name in sources:
         return sources[name]
     near = difflib.get_close_matches(name, sources, n=1)
@@ -75,40 +75,44 @@ def _named(name: str, sources: Mapping[str, Source]) -> Source:
     )
 
 
-def accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> list[Source]:
+def accepting_sources(
+    sample: Sample, sources: Mapping[str, Source], settings: Settings
+) -> list[Source]:
     """The sources that accept a sample: special ones, or where there are none general ones."""
     found = [source for source in sources.values() if _accepts(source, sample, settings)]
-    return [source for source in found if not source.general] or found
+    return [source for source in found if not source.is_general] or found
 
 
 def _accepts(source: Source, sample: Sample, settings: Settings) -> bool:
     """Whether a source accepts a sample; one that raises does not."""
     try:
         return source.accepts(sample, settings)
-    except containment.PASSED:
+    except containment.PROPAGATED_ERRORS:
         raise
-    except containment.UNEXPECTED:
+    except containment.CONTAINED_ERRORS:
         return False
 
 
-def _chosen(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+def _detect_source(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
     """The source of a sample; or of what follows its first line, where that is half a line, as a
     log has it that was cut or begun in the middle. Raises InputError.
     """
     try:
-        return _accepting(sample, sources, settings)
+        return _single_source(sample, sources, settings)
     except InputError:
         rest = sample.head.partition(b"\n")[2]
-        found = accepting(Sample(sample.path, rest), sources, settings) if rest.strip() else []
-        lines = [source for source in found if source.follows(rest)]
+        found = (
+            accepting_sources(Sample(sample.path, rest), sources, settings) if rest.strip() else []
+        )
+        lines = [source for source in found if source.can_follow(rest)]
         # The first line of a table is not half a line: it is the header, or there is none.
-        if len(lines) != 1 or (lines[0].general and not rest.lstrip().startswith(b"{")):
+        if len(lines) != 1 or (lines[0].is_general and not rest.lstrip().startswith(b"{")):
             raise
         return lines[0]
 
 
-def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
-    found = accepting(sample, sources, settings)
+def _single_source(sample: Sample, sources: Mapping[str, Source], settings: Settings) -> Source:
+    found = accepting_sources(sample, sources, settings)
     if len(found) == 1:
         return found[0]
     if found:
@@ -117,43 +121,46 @@ def _accepting(sample: Sample, sources: Mapping[str, Source], settings: Settings
             f"could be {names}", where=sample.path, hint="say which with --source NAME"
         )
     raise InputError(
-        "is of no known format" + _lacking(sample, settings),
+        "is of no known format" + _mismatch_reason(sample, settings),
         where=sample.path,
         hint=f"known are {', '.join(sources)}",
     )
 
 
-def _lacking(sample: Sample, settings: Settings) -> str:
+def _mismatch_reason(sample: Sample, settings: Settings) -> str:
     """What it is instead: a table that lacks required columns, or something else that is known."""
     data = sample.head.removeprefix(blocks.BOM)
-    words = unsupported_formats.reason(data)
+    words = unsupported_formats.unsupported_reason(data)
     if words:
         return words
     if data.lstrip().startswith(b"{"):
-        names, kind = json_lines.shape(data).names, "NDJSON"
+        names, kind = json_lines.infer_shape(data).names, "NDJSON"
     else:
         header = csv_dialect.sniff(data, settings)
         names, kind = (header.names, "CSV") if header and _is_table(data, header) else ([], "CSV")
-        if header and len(header.names) == 1 and _names_columns(header.names[0]):
+        if header and len(header.names) == 1 and _has_required_names(header.names[0]):
             return ": it may be CSV, which needs comma, semicolon, tab or | between its columns"
     if len(names) < 2 or any(name[:1].isdigit() for name in names):
         return ""
     found = column_names.find(names, settings)
     for canonical, wanted in settings.columns.items():
         if canonical in column_names.REQUIRED and canonical not in found:
-            return f": {kind} without {column_names.unmet(canonical, wanted, names)}"
+            return (
+                f": {kind} without {column_names.missing_column_reason(canonical, wanted, names)}"
+            )
     missing = [name for name in column_names.REQUIRED if name not in found]
     if not missing:
         return ""
     return (
-        f": {kind} without a column for {' and '.join(missing)} ({column_names.lack(names, found)})"
+        f": {kind} without a column for {' and '.join(missing)} "
+        f"({column_names.missing_column_hint(names, found)})"
     )
 
 
 def _is_table(data: bytes, header: csv_dialect.Header) -> bool:
     """Whether the line after the header, if there is one, has as many columns."""
-    body = data[header.size :].lstrip(b"\r\n")
-    line = next(blocks.records(body, quoted=True), b"").decode("utf-8", "replace")
+    body = data[header.byte_count :].lstrip(b"\r\n")
+    line = next(blocks.split_records(body, quoted=True), b"").decode("utf-8", "replace")
     try:
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter=header.delimiter), [])
     except csv.Error:  # a carriage return within a line
@@ -161,6 +168,6 @@ def _is_table(data: bytes, header: csv_dialect.Header) -> bool:
     return not line or len(cells) == len(header.names)
 
 
-def _names_columns(line: str) -> bool:
+def _has_required_names(line: str) -> bool:
     """Whether words of an unparted first line are names of a timestamp and an account."""
-    return column_names.complete(column_names.find(re.split(r"[^\w.@]+", line), Settings()))
+    return column_names.is_complete(column_names.find(re.split(r"[^\w.@]+", line), Settings()))

@@ -27,25 +27,25 @@ from detector.readers import (
     parquet,
     plain_text,
 )
-from detector.readers.json_lines import Keys
+from detector.readers.json_lines import KeyPath
 
-Form: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
+FileForm: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
 
 #: How much of a log is looked at to learn its keys, once it is known for what it is.
-HEAD: Final = compression.MIB
-_SPACE: Final = re.compile(r"[^\w.@]+")
+PROBE_BYTES: Final = compression.MIB
+_SEPARATORS: Final = re.compile(r"[^\w.@]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class Probe:
     """``keys`` are the columns' names (nested ones with dots, as written) and the keys that lead
     to each. ``entries`` are the first of JSON, each by itself; ``wrapper`` is the key under which
     a line holds a list of them, "" where a line is one. ``header`` is CSV's. ``counts`` says how
     many of the entries have each name.
     """
 
-    form: Form
-    keys: Mapping[str, Keys] = field(default_factory=dict)
+    form: FileForm
+    keys: Mapping[str, KeyPath] = field(default_factory=dict)
     entries: Sequence[Mapping[str, Any]] = ()
     wrapper: str = ""
     header: csv_dialect.Header | None = None
@@ -56,7 +56,7 @@ class Glimpse:
         """All names in lower case."""
         return frozenset(name.strip().lower() for name in self.keys)
 
-    def find(self, wanted: str) -> tuple[str, Keys] | None:
+    def find_name(self, wanted: str) -> tuple[str, KeyPath] | None:
         """The first of the names in ``wanted``, parted by spaces, that is there, in any case.
 
         What is no letter or digit counts as ``_``: ``timestamp (UTC)`` is ``timestamp_utc``. Of
@@ -65,7 +65,7 @@ class Glimpse:
         """
         spellings: dict[str, list[str]] = {}
         for name in self.keys:
-            plain = _SPACE.sub("_", name.strip().lower()).strip("_")
+            plain = _SEPARATORS.sub("_", name.strip().lower()).strip("_")
             spellings.setdefault(plain, []).append(name)
         for spelled in wanted.split():
             found = spellings.get(spelled.lower().strip("_"), [])
@@ -75,54 +75,56 @@ class Glimpse:
         return None
 
 
-def of_sample(sample: Sample) -> Glimpse:
+def probe_sample(sample: Sample) -> Probe:
     """What a sample shows; for Parquet its file is opened, as its columns stand at the end."""
     try:
         status = sample.path.stat()
         stamp = (status.st_size, status.st_mtime_ns)
     except (OSError, ValueError):
         stamp = (0, 0)
-    return _of(sample.path, sample.head, stamp)
+    return _probe_cached(sample.path, sample.head, stamp)
 
 
-def of_file(path: Path, most: int = HEAD) -> Glimpse:
+def probe_file(path: Path, most: int = PROBE_BYTES) -> Probe:
     """What the beginning of a file shows. Raises InputError where it cannot be read."""
     head = plain_text.head(path, most)
     if head.startswith(b"PAR1"):
-        with parquet.opened(path) as file:
-            return _parquet(file)
-    return _text(head)
+        with parquet.open_file(path) as file:
+            return _probe_parquet(file)
+    return _probe_text(head)
 
 
 @lru_cache(maxsize=4)
-def _of(path: Path, head: bytes, stamp: tuple[int, int]) -> Glimpse:
+def _probe_cached(path: Path, head: bytes, stamp: tuple[int, int]) -> Probe:
     """As ``of_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
     if not head.startswith(b"PAR1"):
-        return _text(head)
+        return _probe_text(head)
     try:
         if stamp == (0, 0):
-            return _parquet(pq.ParquetFile(io.BytesIO(head)))
-        with parquet.opened(path) as file:
-            return _parquet(file)
+            return _probe_parquet(pq.ParquetFile(io.BytesIO(head)))
+        with parquet.open_file(path) as file:
+            return _probe_parquet(file)
     except (InputError, pa.ArrowException, OSError, ValueError):
-        return Glimpse("none")
+        return Probe("none")
 
 
-def is_lines(head: bytes) -> bool:
+def has_line_entries(head: bytes) -> bool:
     """Whether a log that begins like this has one entry a line."""
-    seen = Glimpse("none") if head.startswith(b"PAR1") else _text(head)
+    seen = Probe("none") if head.startswith(b"PAR1") else _probe_text(head)
     return seen.form == "lines" and not seen.wrapper
 
 
-def lines_end(data: bytes) -> int:
+def last_entry_end(data: bytes) -> int:
     """``records.lines_end`` of such a log, in which a whole object needs no newline to end."""
-    end = blocks.lines_end(data)
+    end = blocks.last_line_end(data)
     rest = data[end:].strip()
-    whole = rest[:1] == b"{" and rest[-1:] == b"}" and isinstance(json_lines.load(rest), dict)
+    whole = (
+        rest[:1] == b"{" and rest[-1:] == b"}" and isinstance(json_lines.load_object(rest), dict)
+    )
     return len(data) if whole else end
 
 
-def joined(before: Glimpse, after: Glimpse) -> Glimpse:
+def merge(before: Probe, after: Probe) -> Probe:
     """What two parts of one log of lines show, one after the other; of the entries, none."""
     counts = dict(before.counts)
     keys = dict(before.keys)
@@ -132,57 +134,59 @@ def joined(before: Glimpse, after: Glimpse) -> Glimpse:
         if more > counts.get(name, 0):
             keys[name] = path
         counts[name] = counts.get(name, 0) + more
-    return Glimpse("lines", keys, counts=counts)
+    return Probe("lines", keys, counts=counts)
 
 
-def encode(seen: Glimpse) -> str:
+def encode(seen: Probe) -> str:
     """What a log of lines shows, as text between one piece of it and the next."""
     return json_shape.encode(json_lines.Shape(dict(seen.keys), {}, dict(seen.counts)))
 
 
-def decode(text: str) -> Glimpse:
+def decode(text: str) -> Probe:
     """What ``encode`` made."""
     shape = json_shape.decode(text)
-    return Glimpse("lines", shape.keys, counts=shape.counts)
+    return Probe("lines", shape.keys, counts=shape.counts)
 
 
-def _parquet(file: pq.ParquetFile) -> Glimpse:
-    names = parquet.leaves(file.schema_arrow)
-    return Glimpse("parquet", {name: tuple(name.split(".")) for name in names})
+def _probe_parquet(file: pq.ParquetFile) -> Probe:
+    names = parquet.leaf_names(file.schema_arrow)
+    return Probe("parquet", {name: tuple(name.split(".")) for name in names})
 
 
-def _text(head: bytes) -> Glimpse:
+def _probe_text(head: bytes) -> Probe:
     data = head.removeprefix(blocks.BOM).lstrip()
     if json_array.is_document(data):
-        return _objects("document", json_array.entries(data))
+        return _probe_objects("document", json_array.first_entries(data))
     lines = [line for line in data.split(b"\n") if line.strip()]
     found = [
         entry
-        for entry in (json_lines.load(line) for line in lines if line.lstrip()[:1] == b"{")
+        for entry in (json_lines.load_object(line) for line in lines if line.lstrip()[:1] == b"{")
         if isinstance(entry, dict)
     ]
     # A log of objects can begin with a broken one.
     if data[:1] in {b"{", b"["} or len(found) * 2 > len(lines):
-        for wrapper in json_array.WRAPPERS:
+        for wrapper in json_array.WRAPPER_KEYS:
             inner = [entry[wrapper] for entry in found if isinstance(entry.get(wrapper), list)]
             if inner:
                 entries = [item for items in inner for item in items if isinstance(item, dict)]
-                return _objects("lines", entries, wrapper)
-        return _objects("lines", found)
+                return _probe_objects("lines", entries, wrapper)
+        return _probe_objects("lines", found)
     header = csv_dialect.sniff(data, Settings())
     if header is None or len(header.names) < 2:
-        return Glimpse("none")
-    return Glimpse("csv", {name: (name,) for name in header.names}, header=header)
+        return Probe("none")
+    return Probe("csv", {name: (name,) for name in header.names}, header=header)
 
 
-def _objects(form: Form, entries: Sequence[Mapping[str, Any]], wrapper: str = "") -> Glimpse:
+def _probe_objects(
+    form: FileForm, entries: Sequence[Mapping[str, Any]], wrapper: str = ""
+) -> Probe:
     """What ``entries`` show; of a name with dots and the same one nested, the commoner counts."""
-    counts = Counter(path for entry in entries for path in json_lines.paths(entry))
-    keys: dict[str, Keys] = {}
+    counts = Counter(path for entry in entries for path in json_lines.key_paths(entry))
+    keys: dict[str, KeyPath] = {}
     for path in counts:
         name = ".".join(path)
         keys[name] = max(keys.get(name, path), path, key=counts.__getitem__)
     if not entries and not wrapper:
-        return Glimpse("none")
+        return Probe("none")
     named = {name: counts[path] for name, path in keys.items()}
-    return Glimpse(form, keys, entries, wrapper, counts=named)
+    return Probe(form, keys, entries, wrapper, counts=named)

@@ -15,11 +15,11 @@ from detector.core.settings import Settings
 from detector.normalize import timestamps
 from detector.readers.csv_sheet import Sheet
 
-KINDS: Final = ("account", "client_address", "group", "object")
+ENTITY_KINDS: Final = ("account", "client_address", "group", "object")
 #: An end that lies ahead is no fault: the incident goes on.
-LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+MAX_TIME: Final = datetime(9000, 1, 1, tzinfo=UTC)
 #: A time without a clock, in the column ``end``, means the end of that day.
-DATE: Final = "%Y-%m-%d"
+DATE_FORMAT: Final = "%Y-%m-%d"
 
 
 def load(path: Path, settings: Settings) -> pl.DataFrame:
@@ -30,48 +30,48 @@ def load(path: Path, settings: Settings) -> pl.DataFrame:
     means its last moment. Raises InputError, with the line, for the first thing wrong.
     """
     sheet = Sheet.open(path, "account,start,end")
-    sheet.demand(*(() if "entity" in sheet.names else ("account",)), "start", "end")
+    sheet.require(*(() if "entity" in sheet.names else ("account",)), "start", "end")
     rows = list(sheet.rows())
     if not rows:
         raise InputError("names no incident", where=path, hint="it needs a row for each")
-    start = _times(sheet, rows, "start", settings)
-    end = _times(sheet, rows, "end", settings)
+    start = _parse_times(sheet, rows, "start", settings)
+    end = _parse_times(sheet, rows, "end", settings)
     found = []
     for (line, row), begins, ends in zip(rows, start, end, strict=True):
         if ends < begins:
-            raise sheet.refused(line, f"ends {row['end']!r} before it starts {row['start']!r}")
-        kind, entity = _entity(sheet, line, row)
-        taken = _records(sheet, line, row.get("records", ""))
+            raise sheet.row_error(line, f"ends {row['end']!r} before it starts {row['start']!r}")
+        kind, entity = _parse_entity(sheet, line, row)
+        taken = _parse_records(sheet, line, row.get("records", ""))
         campaign = row.get("campaign") or f"line {line}"
         found.append((campaign, row.get("kind") or None, kind, entity, begins, ends, taken))
     return pl.DataFrame(found, schema=dict(INCIDENTS), orient="row")
 
 
-def _entity(sheet: Sheet, line: int, row: dict[str, str]) -> tuple[str, str]:
+def _parse_entity(sheet: Sheet, line: int, row: dict[str, str]) -> tuple[str, str]:
     """Kind and name of who it was."""
     kind = row.get("entity_kind", "").lower() or "account"
-    if kind not in KINDS:
+    if kind not in ENTITY_KINDS:
         what = f"entity_kind {kind!r} is not known"
-        raise sheet.refused(line, what, f"it is {', '.join(KINDS)}")
+        raise sheet.row_error(line, what, f"it is {', '.join(ENTITY_KINDS)}")
     name = row.get("entity") or (row.get("account", "") if kind == "account" else "")
     if not name:
-        raise sheet.refused(line, f"names no {kind}", "fill it in or delete the line")
+        raise sheet.row_error(line, f"names no {kind}", "fill it in or delete the line")
     return kind, name
 
 
-def _records(sheet: Sheet, line: int, text: str) -> int | None:
+def _parse_records(sheet: Sheet, line: int, text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise sheet.refused(line, f"records {text!r} is no number", "write it as 43000000")
+        raise sheet.row_error(line, f"records {text!r} is no number", "write it as 43000000")
     return int(text)
 
 
-def _times(
+def _parse_times(
     sheet: Sheet, rows: list[tuple[int, dict[str, str]]], column: str, settings: Settings
 ) -> list[datetime]:
     texts = [row[column] for _, row in rows]
-    days = [_date(text) for text in texts]
+    days = [_parse_date(text) for text in texts]
     whole = [
         f"{day:%Y-%m-%d} 00:00:00" if day else text for text, day in zip(texts, days, strict=True)
     ]
@@ -82,17 +82,17 @@ def _times(
             for text, day in zip(texts, days, strict=True)
         ]
     instants, problems = timestamps.parse(
-        pa.chunked_array([pa.array(whole, pa.string())]), settings.log_timezone, LATEST
+        pa.chunked_array([pa.array(whole, pa.string())]), settings.log_timezone, MAX_TIME
     )
     wrong = sorted((int(at), reason) for mask, reason in problems for at in mask.arg_true())
     for at, reason in wrong:
         hint = "write it as 2024-02-06 08:00:00 or 2024-02-06T08:00:00Z"
-        raise sheet.refused(rows[at][0], f"{column} {texts[at]!r}: {reason}", hint)
+        raise sheet.row_error(rows[at][0], f"{column} {texts[at]!r}: {reason}", hint)
     return instants.to_list()
 
 
-def _date(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, DATE)  # noqa: DTZ007 - a day; its zone is told later
+        return datetime.strptime(text, DATE_FORMAT)  # noqa: DTZ007 - a day; its zone is told later
     except ValueError:
         return None

@@ -13,21 +13,21 @@ from pathlib import Path
 import polars as pl
 
 from detector.core.errors import InputError
-from detector.core.formatting import share
-from detector.core.schema import READING
+from detector.core.formatting import percentage
+from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
 from detector.normalize import containment, notes, pseudonymize, shared_accounts
 from detector.normalize.source import Batch, Source, Tail
 from detector.privacy import pseudonyms
 
 #: Above these shares, a person is told.
-UNKNOWN_SHARE = 0.2
-POOL_SHARE = 0.5
-REJECT_SHARE = 0.01
+MAX_UNKNOWN_SHARE = 0.2
+SHARED_ACCOUNT_SHARE = 0.5
+MAX_REJECT_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class FileSurvey:
+class FileSummary:
     """One file: how it was read and what it gave."""
 
     path: Path
@@ -39,13 +39,13 @@ class FileSurvey:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class LogReport:
     """All files together. ``top`` is (account, statements, rows) of the ten that read most;
     ``rejects`` is reason to (count, an example file:line); ``unused`` are files left out.
     ``active`` has, by hour of UTC, how many accounts were active.
     """
 
-    files: list[FileSurvey]
+    files: list[FileSummary]
     unused: list[tuple[Path, str]]
     events: int
     reads: int
@@ -53,11 +53,11 @@ class Survey:
     first: datetime | None
     last: datetime | None
     accounts: int
-    top: list[tuple[str, int, int]]
+    top_accounts: list[tuple[str, int, int]]
     actions: dict[str, int]
     rejects: dict[str, tuple[int, str]]
     skipped: int
-    active: dict[datetime, int] = field(default_factory=dict)
+    active_accounts: dict[datetime, int] = field(default_factory=dict)
     notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -82,14 +82,14 @@ class Survey:
                 "the log has no row counts: how much was read is unknown, not 0, and can only be "
                 "guessed from the number of statements"
             )
-        elif self.unknown_share > UNKNOWN_SHARE:
-            said.append(f"{share(self.unknown_share)} of reading statements have no row count")
-        if rejected > REJECT_SHARE * (self.events + rejected):
-            part = share(rejected / (self.events + rejected))
+        elif self.unknown_share > MAX_UNKNOWN_SHARE:
+            said.append(f"{percentage(self.unknown_share)} of reading statements have no row count")
+        if rejected > MAX_REJECT_SHARE * (self.events + rejected):
+            part = percentage(rejected / (self.events + rejected))
             said.append(f"{part} of records were rejected, see the reasons")
-        most = max(self.top, key=lambda row: row[1], default=None)
-        said += notes.words(self.notes)
-        if self.accounts == 1 or (most and most[1] > POOL_SHARE * self.events):
+        most = max(self.top_accounts, key=lambda row: row[1], default=None)
+        said += notes.sentences(self.notes)
+        if self.accounts == 1 or (most and most[1] > SHARED_ACCOUNT_SHARE * self.events):
             name = most[0] if most else ""
             said.append(
                 f"account {name!r} makes most of the statements: people who share it, such as "
@@ -105,7 +105,7 @@ class _Sums:
 
     events: int = 0
     reads: int = 0
-    unknown: int = 0
+    unknown_rows: int = 0
     first: datetime | None = None
     last: datetime | None = None
     accounts: pl.DataFrame = field(
@@ -117,7 +117,7 @@ class _Sums:
     rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
     skipped: int = 0
     tails: dict[str, Tail] = field(default_factory=dict)
-    active: Counter[datetime] = field(default_factory=Counter)
+    active_accounts: Counter[datetime] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Batch) -> None:
@@ -125,13 +125,13 @@ class _Sums:
         self.events += len(events)
         self.skipped += batch.skipped
         self.notes.update(batch.notes)
-        self._reject(batch.rejects)
+        self._add_rejects(batch.rejects)
         if not len(events):
             return
-        reading = pl.col("action").cast(pl.String).is_in(READING)
+        reading = pl.col("action").cast(pl.String).is_in(READ_ACTIONS)
         reads = events.filter(reading & pl.col("success").fill_null(value=True))
         self.reads += len(reads)
-        self.unknown += reads["rows"].null_count()
+        self.unknown_rows += reads["rows"].null_count()
         low, high = events["timestamp"].min(), events["timestamp"].max()
         assert isinstance(low, datetime)
         assert isinstance(high, datetime)
@@ -149,9 +149,9 @@ class _Sums:
             pl.col("account").n_unique()
         )
         # Who is active in two batches of one hour counts twice: little beside a whole day.
-        self.active.update(dict(hours.iter_rows()))
+        self.active_accounts.update(dict(hours.iter_rows()))
 
-    def _reject(self, rejects: pl.DataFrame) -> None:
+    def _add_rejects(self, rejects: pl.DataFrame) -> None:
         grouped = rejects.group_by("reason").agg(
             pl.len(), pl.col("file").first(), pl.col("line").first()
         )
@@ -160,32 +160,32 @@ class _Sums:
             self.rejects[reason] = (before + count, example)
 
 
-def survey(
+def build_report(
     files: Sequence[tuple[Path, Source]],
     settings: Settings,
     advance: Callable[[int], object] = lambda _: None,
     unused: Sequence[tuple[Path, str]] = (),
-) -> Survey:
+) -> LogReport:
     """Reads all of ``files``, batch by batch. ``advance`` is told the bytes done so far.
 
     A file that turns out to be unusable joins ``unused``, whatever was read of it left out.
     Raises InputError where none can be used.
     """
-    found = pseudonyms.of(settings)
+    found = pseudonyms.load_if_enabled(settings)
     sums = _Sums()
-    seen: list[FileSurvey] = []
+    seen: list[FileSummary] = []
     left_out = list(unused)
     first: InputError | None = None
     done = 0
     for path, source in files:
         size = path.stat().st_size
         try:
-            told = partial(_shift, advance, done)
-            behind = pseudonymize.veiled(shared_accounts.mapped(source, settings), found)
+            told = partial(_advance_from, advance, done)
+            behind = pseudonymize.wrap_source(shared_accounts.wrap_source(source, settings), found)
             tail = sums.tails.get(source.name, {})
-            add = partial(_added, sums, source.name, told)
-            trial, rejected = containment.taken(behind, path, settings, tail, add)
-            one = _one(path, behind, settings, sums, trial, rejected)
+            add = partial(_add_batches, sums, source.name, told)
+            trial, rejected = containment.read_contained(behind, path, settings, tail, add)
+            one = _file_summary(path, behind, settings, sums, trial, rejected)
         except InputError as error:
             first = first or error
             left_out.append((path, error.reason))
@@ -195,10 +195,10 @@ def survey(
         done += size
     if first is not None and not seen:
         raise first
-    return _finish(sums, seen, left_out)
+    return _total_report(sums, seen, left_out)
 
 
-def _added(
+def _add_batches(
     before: _Sums, source: str, advance: Callable[[int], object], batches: Iterator[Batch]
 ) -> tuple[_Sums, int]:
     """The sums with the batches of one file, and how many rejects those have."""
@@ -211,11 +211,11 @@ def _added(
     return sums, rejected
 
 
-def _one(
+def _file_summary(
     path: Path, source: Source, settings: Settings, before: _Sums, after: _Sums, rejected: int
-) -> FileSurvey:
+) -> FileSummary:
     """What one file added. Raises InputError."""
-    return FileSurvey(
+    return FileSummary(
         path,
         source.name,
         source.mapping(path, settings),
@@ -225,31 +225,33 @@ def _one(
     )
 
 
-def _shift(advance: Callable[[int], object], before: int, done: int) -> None:
+def _advance_from(advance: Callable[[int], object], before: int, done: int) -> None:
     advance(before + done)
 
 
-def _finish(sums: _Sums, seen: list[FileSurvey], unused: Sequence[tuple[Path, str]]) -> Survey:
+def _total_report(
+    sums: _Sums, seen: list[FileSummary], unused: Sequence[tuple[Path, str]]
+) -> LogReport:
     ordered = sums.accounts.sort(["rows", "statements", "account"], descending=[True, True, False])
     busiest = sums.accounts.sort(["statements", "account"], descending=[True, False]).head(1)
     top = pl.concat([ordered.head(10), busiest]).unique(maintain_order=True)
-    return Survey(
+    return LogReport(
         files=seen,
         unused=list(unused),
         events=sums.events,
         reads=sums.reads,
-        unknown_rows=sums.unknown,
+        unknown_rows=sums.unknown_rows,
         first=sums.first,
         last=sums.last,
         accounts=len(sums.accounts),
-        top=list(top.iter_rows()),
-        actions=_ordered(sums.actions),
+        top_accounts=list(top.iter_rows()),
+        actions=_sort_counts(sums.actions),
         rejects=dict(sorted(sums.rejects.items(), key=lambda item: (-item[1][0], item[0]))),
         skipped=sums.skipped,
-        active=dict(sums.active),
+        active_accounts=dict(sums.active_accounts),
         notes=dict(sums.notes),
     )
 
 
-def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
+def _sort_counts(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

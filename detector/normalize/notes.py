@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.core.settings import Settings
 from detector.normalize.source import Batch, Source, Tail
 
 
-def left_out(column: str) -> str:
+def unreadable_note(column: str) -> str:
     """The note of values of a side column that could not be read."""
     return f"with a {column} that cannot be read, which is left out"
 
 
-def words(notes: Mapping[str, int]) -> list[str]:
+def sentences(notes: Mapping[str, int]) -> list[str]:
     """Each note as a sentence."""
-    return [f"{counted(count, 'record')} {note}" for note, count in sorted(notes.items())]
+    return [f"{quantity(count, 'record')} {note}" for note, count in sorted(notes.items())]
 
 
-def noting(source: Source, told: Counter[str]) -> Source:
+def with_note_counts(source: Source, told: Counter[str]) -> Source:
     """``source``, whose notes are added to ``told`` as its files are read."""
 
     def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:

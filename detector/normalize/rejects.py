@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from detector.core.formatting import readable
+from detector.core.formatting import path_text
 from detector.core.schema import REJECTS
 
 
@@ -16,7 +16,7 @@ def frame(path: Path, found: Sequence[tuple[int | None, str]]) -> pl.DataFrame:
     ordered = sorted(found, key=lambda pair: pair[0] or 0)
     return pl.DataFrame(
         {
-            "file": [readable(path)] * len(ordered),
+            "file": [path_text(path)] * len(ordered),
             "line": [line for line, _ in ordered],
             "reason": [reason for _, reason in ordered],
         },

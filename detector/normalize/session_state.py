@@ -10,7 +10,7 @@ import polars as pl
 Value = TypeVar("Value")
 
 
-def carried(
+def carry_forward(
     frame: pl.DataFrame, key: str, said: pl.Expr, known: Mapping[str, str]
 ) -> tuple[pl.Series, list[tuple[str, str]]]:
     """What each row's ``key`` (a column) said last, up to the row; and what each key said last.

@@ -60,27 +60,27 @@ class Batch:
 
 #: What the tail of a piece calls what is held back of accounts: text that is for no eye where
 #: names are pseudonyms.
-HELD: Final = "held"
+PENDING: Final = "held"
 #: What it calls the shape of a file's beginning, how much of that was seen, and a header.
 SHAPE: Final = "shape"
-SEEN: Final = "seen"
+SAMPLE_SIZE: Final = "seen"
 HEADER: Final = "header"
 #: All that pieces of one file tell each other; other keys are for the files after it.
-KEPT: Final = frozenset({HELD, HEADER, SHAPE, SEEN})
+PIECE_KEYS: Final = frozenset({PENDING, HEADER, SHAPE, SAMPLE_SIZE})
 
 
-def nothing(tail: Tail | None = None) -> Batch:
+def empty_batch(tail: Tail | None = None) -> Batch:
     """A batch without events."""
     return Batch(empty(EVENTS), empty(REJECTS), tail=tail or {})
 
 
-def _any(head: bytes) -> bool:
+def _accept_any(head: bytes) -> bool:
     del head
     return True
 
 
 @dataclass(frozen=True, slots=True)
-class Growing:
+class FollowReader:
     """How a log that is still being written is read: in pieces of whole entries.
 
     Cut anywhere between entries, the pieces of a file give the events and rejects that it gives
@@ -95,7 +95,7 @@ class Growing:
     cut: Callable[[bytes], int]
     read: Callable[[Path, Settings, Tail], Iterator[Batch]]
     close: Callable[[Settings, Tail], Batch] | None = None
-    fits: Callable[[bytes], bool] = _any
+    can_follow: Callable[[bytes], bool] = _accept_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ class Source:
     accepts: Callable[[Sample, Settings], bool]
     read: Callable[[Path, Settings, Tail], Iterator[Batch]]
     mapping: Callable[[Path, Settings], dict[str, str]]
-    general: bool = False
-    growing: Growing | None = None
+    is_general: bool = False
+    follow_reader: FollowReader | None = None
 
-    def follows(self, head: bytes) -> bool:
+    def can_follow(self, head: bytes) -> bool:
         """Whether a file that begins so is read while it grows."""
-        return self.growing is not None and self.growing.fits(head)
+        return self.follow_reader is not None and self.follow_reader.can_follow(head)

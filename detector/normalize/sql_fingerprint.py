@@ -13,7 +13,7 @@ import polars as pl
 #: What is replaced by ``?``, found from left to right as a lexer would: strings (with doubled
 #: quotes or backslashes), dollar-quoted strings (PostgreSQL, "4.1.2.4. Dollar-Quoted String
 #: Constants"), comments (tracing libraries put a new id into each), parameters and numbers.
-LITERAL: Final = (
+LITERAL_PATTERN: Final = (
     r"(?s:'(?:[^'\\]|\\.|'')*'"
     r"|\$[A-Za-z_]*\$.*?\$[A-Za-z_]*\$"
     r"|--[^\n]*"
@@ -23,19 +23,19 @@ LITERAL: Final = (
     r"|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)"
 )
 #: A list of any length is one list: ``in (?, ?, ?)`` is ``in (?)``.
-LIST: Final = r"\?(?:\s*,\s*\?)+"
+LIST_PATTERN: Final = r"\?(?:\s*,\s*\?)+"
 
 
-def normalise(texts: pl.Series) -> pl.Series:
+def normalize(texts: pl.Series) -> pl.Series:
     """Statements (String) without literals, comments, superfluous space and case."""
-    return _plain(_bare(texts))
+    return _collapse_space(_strip_literals(texts))
 
 
-def _bare(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(LITERAL, "?").str.replace_all(LIST, "?")
+def _strip_literals(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(LITERAL_PATTERN, "?").str.replace_all(LIST_PATTERN, "?")
 
 
-def _plain(bare: pl.Series) -> pl.Series:
+def _collapse_space(bare: pl.Series) -> pl.Series:
     return bare.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ;")
 
 
@@ -46,9 +46,9 @@ def fingerprint(texts: pl.Series) -> pl.Series:
     what is left of them without literals, which is few, is hashed.
     """
     distinct = texts.drop_nulls().unique(maintain_order=True)
-    bare = _bare(distinct)
+    bare = _strip_literals(distinct)
     few = bare.unique()
-    hashes = pl.Series([digest(text) for text in _plain(few)], dtype=pl.String)
+    hashes = pl.Series([digest(text) for text in _collapse_space(few)], dtype=pl.String)
     found = bare.replace_strict(few, hashes, return_dtype=pl.String)
     if len(distinct) == len(texts):  # in the order of ``texts``
         return found.alias(texts.name)

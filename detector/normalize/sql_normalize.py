@@ -14,38 +14,38 @@ import polars as pl
 
 #: In a half-made shape, what was taken out stands between these: nothing for a literal, the
 #: opening of a comment or of a literal that never ends.
-_FROM: Final = "\x01"
-_TO: Final = "\x03"
+_MARK_START: Final = "\x01"
+_MARK_END: Final = "\x03"
 #: Stands, in a shape, for a literal that never ends.
-_OPEN: Final = "\x02"
+_UNCLOSED_LITERAL: Final = "\x02"
 _NUMBER: Final = r"\b0[xX][0-9A-Fa-f]+\b|\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b"
 #: One that never ends reaches to the end of the text: else each of many is looked for anew. It
 #: leaves another mark than one that ends.
-_BLOCK: Final = r"(?P<block>/\*)(?s:.*?)\*/|(?P<unended>/)\*(?s:.*)"
+_BLOCK_COMMENT: Final = r"(?P<block>/\*)(?s:.*?)\*/|(?P<unended>/)\*(?s:.*)"
 
 #: https://dev.mysql.com/doc/refman/8.4/en/string-literals.html and comments.html: both quotes
 #: make strings (but for the mode ANSI_QUOTES), backslashes escape, two hyphens need a space.
-_MYSQL: Final = r"""'(?s:[^'\\]|\\.|'')*'|"(?s:[^"\\]|\\.|"")*\""""
-_MYSQL_PLAIN: Final = r"""'(?:[^']|'')*'|"(?:[^"]|"")*\""""
-_MYSQL_KEPT: Final = (
+_MYSQL_LITERALS: Final = r"""'(?s:[^'\\]|\\.|'')*'|"(?s:[^"\\]|\\.|"")*\""""
+_MYSQL_UNESCAPED_LITERALS: Final = r"""'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+_MYSQL_TOKENS: Final = (
     r"(?P<name>`(?:[^`]|``)*`)|(?s:(?P<open>['\"`]).*)"
-    rf"|(?P<hash>#)[^\n]*|(?P<line>--)(?:[ \t\r][^\n]*)?(?:\n|\z)|{_BLOCK}"
+    rf"|(?P<hash>#)[^\n]*|(?P<line>--)(?:[ \t\r][^\n]*)?(?:\n|\z)|{_BLOCK_COMMENT}"
 )
 #: https://www.postgresql.org/docs/current/sql-syntax-lexical.html: backslashes escape in E'...'
 #: only. A carriage return ends a comment as well.
-_DOLLARS: Final = r"|\$(?:[A-Za-z_]\w*)?\$(?s:.*?)\$(?:[A-Za-z_]\w*)?\$|\$\d+"
-_ESCAPED: Final = r"'(?s:[^'\\]|\\.|'')*'"
-_POSTGRESQL: Final = rf"\b[eE]{_ESCAPED}|'(?:[^']|'')*'{_DOLLARS}"
-_POSTGRESQL_ESCAPED: Final = rf"\b[eE]{_ESCAPED}|{_ESCAPED}{_DOLLARS}"
-_POSTGRESQL_KEPT: Final = (
+_DOLLAR_QUOTES: Final = r"|\$(?:[A-Za-z_]\w*)?\$(?s:.*?)\$(?:[A-Za-z_]\w*)?\$|\$\d+"
+_ESCAPED_STRING: Final = r"'(?s:[^'\\]|\\.|'')*'"
+_POSTGRESQL_LITERALS: Final = rf"\b[eE]{_ESCAPED_STRING}|'(?:[^']|'')*'{_DOLLAR_QUOTES}"
+_POSTGRESQL_ESCAPED_LITERALS: Final = rf"\b[eE]{_ESCAPED_STRING}|{_ESCAPED_STRING}{_DOLLAR_QUOTES}"
+_POSTGRESQL_TOKENS: Final = (
     r"(?P<name>\"(?:[^\"]|\"\")*\")|(?s:(?P<open>['\"]).*)"
-    rf"|(?P<hash>\z.)|(?P<line>--)[^\n\r]*|{_BLOCK}"
+    rf"|(?P<hash>\z.)|(?P<line>--)[^\n\r]*|{_BLOCK_COMMENT}"
 )
 #: Lists of any length are one: ``IN (1, 2)``, and the rows of ``VALUES``.
-_LIST: Final = r"(?i)(\bin\s*\(|\[)\s*''(?:\s*,\s*'')+"
-_ROW: Final = r"\(\s*''(?:\s*,\s*'')*\s*\)"
+_LITERAL_LIST: Final = r"(?i)(\bin\s*\(|\[)\s*''(?:\s*,\s*'')+"
+_VALUES_ROW: Final = r"\(\s*''(?:\s*,\s*'')*\s*\)"
 #: MySQL runs what stands in these comments: https://dev.mysql.com/doc/refman/8.4/en/comments.html
-_RUN: Final = r"/\*M?!\d*\s?((?s:.*?))\*/"
+_EXECUTABLE_COMMENT: Final = r"/\*M?!\d*\s?((?s:.*?))\*/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +60,28 @@ class Dialect:
     name: str
     quote: str
     literals: str
-    others: str
-    kept: str
-    doubtful: str
+    alternate_literals: str
+    tokens: str
+    ambiguous: str
     runs_comments: bool = False
 
 
 MYSQL: Final = Dialect(
-    "mysql", "`", _MYSQL, _MYSQL_PLAIN, _MYSQL_KEPT, r"[\x01-\x03]", runs_comments=True
+    "mysql",
+    "`",
+    _MYSQL_LITERALS,
+    _MYSQL_UNESCAPED_LITERALS,
+    _MYSQL_TOKENS,
+    r"[\x01-\x03]",
+    runs_comments=True,
 )
 #: Dollar quotes with tags hold others, and comments nest: no regular expression ends them.
 POSTGRESQL: Final = Dialect(
     "postgres",
     '"',
-    _POSTGRESQL,
-    _POSTGRESQL_ESCAPED,
-    _POSTGRESQL_KEPT,
+    _POSTGRESQL_LITERALS,
+    _POSTGRESQL_ESCAPED_LITERALS,
+    _POSTGRESQL_TOKENS,
     r"[\x01-\x03]|\$[A-Za-z_]\w*\$|/\*(?:[^*]|\*[^/])*/\*",
 )
 #: Their literals, names and comments are PostgreSQL's: https://docs.snowflake.com/en/sql-reference/identifiers-syntax,
@@ -90,7 +96,7 @@ DATABRICKS: Final = replace(MYSQL, name="databricks", runs_comments=False)
 TSQL: Final = replace(POSTGRESQL, name="tsql")
 
 
-def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
+def statement_shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     """``shape``, ``rival`` (String), ``clear``, ``open`` and ``unended`` (Boolean) of ``texts``.
 
     A shape is the text with ``''`` in place of each literal and of each list of them, and nothing
@@ -100,23 +106,25 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     for backslashes would see, where it is another one.
     """
     if dialect.runs_comments:
-        texts = texts.str.replace_all(_RUN, " ${1} ")
-    half = _marked(texts, dialect, dialect.literals)
+        texts = texts.str.replace_all(_EXECUTABLE_COMMENT, " ${1} ")
+    half = _mark_literals(texts, dialect, dialect.literals)
     distinct = pl.DataFrame({"half": half.drop_nulls().unique()})
-    distinct = distinct.with_columns(_finished(pl.col("half")).alias("shape"))
+    distinct = distinct.with_columns(_finish_shape(pl.col("half")).alias("shape"))
     distinct = distinct.with_columns(
-        pl.col("shape").str.contains(_OPEN).alias("open"),
-        pl.col("half").str.ends_with(f"{_FROM}/{_TO}").alias("unended"),
+        pl.col("shape").str.contains(_UNCLOSED_LITERAL).alias("open"),
+        pl.col("half").str.ends_with(f"{_MARK_START}/{_MARK_END}").alias("unended"),
     )
     frame = half.to_frame("half").join(distinct, on="half", how="left", maintain_order="left")
-    clear = ~frame["open"] & ~texts.str.contains(dialect.doubtful)
+    clear = ~frame["open"] & ~texts.str.contains(dialect.ambiguous)
     rival = pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
     rows = texts.str.contains(r"""\\['"]""").fill_null(value=False).arg_true()
     if len(rows):
-        other = _marked(texts.gather(rows), dialect, dialect.others).to_frame("half")
-        read = other.select(_finished(pl.col("half"))).to_series()
+        other = _mark_literals(texts.gather(rows), dialect, dialect.alternate_literals).to_frame(
+            "half"
+        )
+        read = other.select(_finish_shape(pl.col("half"))).to_series()
         # A reading that leaves a literal open is none that a server ran.
-        same = (read == frame["shape"].gather(rows)) | read.str.contains(_OPEN)
+        same = (read == frame["shape"].gather(rows)) | read.str.contains(_UNCLOSED_LITERAL)
         rival = rival.scatter(rows, read.set(same, None))
     return pl.DataFrame(
         {
@@ -129,30 +137,30 @@ def shapes(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
     )
 
 
-def _marked(texts: pl.Series, dialect: Dialect, literals: str) -> pl.Series:
+def _mark_literals(texts: pl.Series, dialect: Dialect, literals: str) -> pl.Series:
     """Half-made shapes. Keeping what a pattern finds costs four times as much as not keeping it,
     so it is done only where there are comments, or names that hold what a literal can.
     """
     quote = dialect.quote
-    marked = texts.str.replace_all(f"{literals}|{_NUMBER}", _FROM + _TO)
-    bare = marked.str.replace_all(rf"{quote}[A-Za-z_$][\w$]*{quote}([^{_FROM}]|$)", "${1}")
+    marked = texts.str.replace_all(f"{literals}|{_NUMBER}", _MARK_START + _MARK_END)
+    bare = marked.str.replace_all(rf"{quote}[A-Za-z_$][\w$]*{quote}([^{_MARK_START}]|$)", "${1}")
     odd = bare.str.contains(r"""['"`#]|--|/\*""").fill_null(value=False).arg_true()
     if len(odd):
-        pattern = f"{literals}|{dialect.kept}|{_NUMBER}"
-        kept = f"${{name}}{_FROM}${{open}}${{block}}${{unended}}${{hash}}${{line}}{_TO}"
+        pattern = f"{literals}|{dialect.tokens}|{_NUMBER}"
+        kept = f"${{name}}{_MARK_START}${{open}}${{block}}${{unended}}${{hash}}${{line}}{_MARK_END}"
         marked = marked.scatter(odd, texts.gather(odd).str.replace_all(pattern, kept))
     return marked
 
 
-def _finished(half: pl.Expr) -> pl.Expr:
+def _finish_shape(half: pl.Expr) -> pl.Expr:
     """The shape of a half-made one, where names have a pair of marks behind their end."""
     return (
-        half.str.replace(rf"{_FROM}['\"`]{_TO}$", _OPEN)
-        .str.replace_all(rf'([`"]){_FROM}{_TO}', "${1}")
-        .str.replace_all(rf"{_FROM}(?:/\*?|#|--){_TO}", " ")
-        .str.replace_all(_FROM + _TO, "''", literal=True)
+        half.str.replace(rf"{_MARK_START}['\"`]{_MARK_END}$", _UNCLOSED_LITERAL)
+        .str.replace_all(rf'([`"]){_MARK_START}{_MARK_END}', "${1}")
+        .str.replace_all(rf"{_MARK_START}(?:/\*?|#|--){_MARK_END}", " ")
+        .str.replace_all(_MARK_START + _MARK_END, "''", literal=True)
         .str.replace_all("--", "- -", literal=True)
-        .str.replace_all(_LIST, "${1}''")
-        .str.replace_all(rf"{_ROW}(?:\s*,\s*{_ROW})+", "('')")
+        .str.replace_all(_LITERAL_LIST, "${1}''")
+        .str.replace_all(rf"{_VALUES_ROW}(?:\s*,\s*{_VALUES_ROW})+", "('')")
         .str.strip_chars("; \t\r\n")
     )

@@ -10,15 +10,17 @@ import re
 from typing import Final
 
 #: Statements by their first word.
-_VERBS: Final = {
+_ACTION_VERBS: Final = {
     "read": "select with table values call fetch handler execute exec",
     "write": "insert update delete replace merge upsert truncate load import bulk put",
     "schema": "create alter drop grant revoke rename comment reindex refresh security undrop",
     "export": "copy unload backup",
 }
-_BY_VERB: Final = {verb: action for action, verbs in _VERBS.items() for verb in verbs.split()}
+_ACTION_BY_VERB: Final = {
+    verb: action for action, verbs in _ACTION_VERBS.items() for verb in verbs.split()
+}
 #: First words of statements that return no records of a table.
-_QUIET: Final = (
+_SILENT_WORDS: Final = (
     "set use begin start commit rollback savepoint release show lock unlock flush kill reset "
     "listen notify unlisten discard vacuum analyze checkpoint cluster deallocate close prepare xa "
     "do help change purge stop install uninstall optimize check checksum repair cache uncache end "
@@ -26,23 +28,23 @@ _QUIET: Final = (
     "restart signal resignal get binlog declare if else while loop repeat for case leave iterate "
     "move reassign list remove system exists attach detach revert reconfigure deny"
 )
-_BARE: Final = frozenset(_QUIET.split())
+_SILENT_VERBS: Final = frozenset(_SILENT_WORDS.split())
 #: First words after which nothing of the statement runs that could return records.
-_SHOWN: Final = frozenset(["explain", "describe", "desc", "prepare", "show", "help"])
+_EXPLAIN_VERBS: Final = frozenset(["explain", "describe", "desc", "prepare", "show", "help"])
 #: Words without which no part of a statement returns records, and those with which one that
 #: changes records returns them.
-_RETURNING: Final = frozenset(
+_RECORD_WORDS: Final = frozenset(
     [
         *("select", "table", "values", "execute", "exec", "call", "fetch", "handler"),
         *("returning", "output", "with", "copy", "sp_executesql"),
     ]
 )
-_BLOCKS: Final = frozenset(
+_BLOCK_VERBS: Final = frozenset(
     ["set", "begin", "declare", "if", "else", "while", "loop", "repeat", "for", "case", "do"]
 )
-_GIVING: Final = frozenset(["returning", "output"])
-_WRITING: Final = frozenset(["insert", "update", "delete", "replace", "merge", "truncate"])
-_WEIGHT: Final = ("other", "schema", "write", "read", "export")
+_RETURNING_CLAUSES: Final = frozenset(["returning", "output"])
+_WRITE_VERBS: Final = frozenset(["insert", "update", "delete", "replace", "merge", "truncate"])
+_PRECEDENCE: Final = ("other", "schema", "write", "read", "export")
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _FIRST: Final = re.compile(r"[\s(;{]*([^\W\d]\w*)")
 
@@ -53,34 +55,34 @@ def first_word(shape: str) -> str:
     return found[1].lower() if found else ""
 
 
-def action(shape: str, dialect: str) -> str:
+def shape_action(shape: str, dialect: str) -> str:
     """The action of a shape (``sql_shape``), by the words of each statement in it.
 
     ``dialect`` is sqlglot's name of it. A shape without any word is ``other``: nothing was asked.
     """
-    return heaviest([_part(part, dialect) for part in shape.split(";") if part.strip()])
+    return heaviest([_statement_action(part, dialect) for part in shape.split(";") if part.strip()])
 
 
 def heaviest(actions: list[str]) -> str:
     """The action of several statements that were sent as one."""
-    return max(actions, key=_WEIGHT.index, default="other")
+    return max(actions, key=_PRECEDENCE.index, default="other")
 
 
-def _part(part: str, dialect: str) -> str:
+def _statement_action(part: str, dialect: str) -> str:
     verb = first_word(part)
     if not verb:
         return "read"
-    if verb in _SHOWN and dialect != "tsql":
+    if verb in _EXPLAIN_VERBS and dialect != "tsql":
         return "other"
-    if verb in _BARE:
-        return _bare(verb, part, dialect)
-    found = _BY_VERB.get(verb, "read")
-    if found == "write" and not _GIVING.isdisjoint(_words(part)):
+    if verb in _SILENT_VERBS:
+        return _silent_action(verb, part, dialect)
+    found = _ACTION_BY_VERB.get(verb, "read")
+    if found == "write" and not _RETURNING_CLAUSES.isdisjoint(_words(part)):
         return "read"
     return found
 
 
-def _bare(verb: str, part: str, dialect: str) -> str:
+def _silent_action(verb: str, part: str, dialect: str) -> str:
     """Blocks hold other statements, and SQL Server needs nothing between two of them.
 
     PostgreSQL's DO can send whatever it reads as notices.
@@ -88,11 +90,11 @@ def _bare(verb: str, part: str, dialect: str) -> str:
     if verb == "do" and dialect == "postgres":
         return "read"
     words = _words(part)
-    if verb not in _BLOCKS:
+    if verb not in _BLOCK_VERBS:
         words.discard("table")  # LOCK TABLE, CHECK TABLE
-    if not _RETURNING.isdisjoint(words):
+    if not _RECORD_WORDS.isdisjoint(words):
         return "read"
-    return "write" if verb in _BLOCKS and not _WRITING.isdisjoint(words) else "other"
+    return "write" if verb in _BLOCK_VERBS and not _WRITE_VERBS.isdisjoint(words) else "other"
 
 
 def _words(part: str) -> set[str]:

@@ -29,17 +29,17 @@ _CLOCK: Final = (
     r" ?(?P<half>[AaPp])?(?:\.?[Mm]\.?)?"
 )
 _ZONE: Final = r"(?P<zone>[A-Za-z][A-Za-z/_+-]{0,40}\d{0,2}|[+-]\d\d(?::?\d\d)?)"
-_FORM: Final = (
+_TIME_PATTERN: Final = (
     rf"^{_DATE}(?:,? *T? *(?:at )?{_CLOCK} ?(?:\(?{_ZONE}\)?|[+-]\d\d:\d\d\[(?P<in>[^\]]*)\])?)?$"
 )
-_OFFSET_IN: Final = r"([+-]\d\d:\d\d|Z)\[[A-Za-z/_]{1,40}\]$"
+_OFFSET_WITH_ZONE: Final = r"([+-]\d\d:\d\d|Z)\[[A-Za-z/_]{1,40}\]$"
 _MONTHS: Final = (
     *("jan", "feb", "mar", "apr", "may", "jun"),
     *("jul", "aug", "sep", "oct", "nov", "dec"),
 )
 _WEEKDAY: Final = r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? +"
 #: Dates by name, as numbers with dots: 3 Nov 2026, 03-NOV-26, Nov 3, 2026, and ctime's.
-_NAMED: Final = (
+_NAMED_MONTH_DATES: Final = (
     (r"^(\d{1,2})[ -]([A-Za-z]{3})[a-z]*\.?,?[ -](\d{4}|\d\d)", "${1}.<${2}>.${3}"),
     (r"^([A-Za-z]{3})[a-z]*\.? +(\d{1,2}),? +(\d{4})", "${2}.<${1}>.${3}"),
     (r"^([A-Za-z]{3}) +(\d{1,2}) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})$", "${2}.<${1}>.${4} ${3}"),
@@ -47,57 +47,62 @@ _NAMED: Final = (
 
 
 @dataclass(slots=True)
-class Form:
+class TimeFormat:
     """How a log writes its times: ``wanted`` as the settings say, ``order`` as was seen so far."""
 
-    wanted: str = ""
+    setting: str = ""
     order: Order = ""
 
     @property
     def pattern(self) -> str:
         """The format that the settings give, if it is more than an order."""
-        return "" if self.wanted in TIME_ORDERS else self.wanted
+        return "" if self.setting in TIME_ORDERS else self.setting
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ParsedTimes:
     """``zoned`` are instants, ``local`` times that name no zone; ``unclear`` could be two."""
 
     zoned: pl.Series
     local: pl.Series
-    unclear: pl.Series
+    ambiguous: pl.Series
 
 
-def read(texts: pl.Series, form: Form) -> Found:
+def read(texts: pl.Series, form: TimeFormat) -> ParsedTimes:
     """The times among ``texts``; null where one is of none of these forms."""
-    plain = texts.str.strip_chars().str.replace(_OFFSET_IN, "${1}").str.replace(_WEEKDAY, "")
-    for pattern, into in _NAMED:
+    plain = texts.str.strip_chars().str.replace(_OFFSET_WITH_ZONE, "${1}").str.replace(_WEEKDAY, "")
+    for pattern, into in _NAMED_MONTH_DATES:
         plain = plain.str.replace(pattern, into)
     names = {f"<{name}>": f"{month:02}" for month, name in enumerate(_MONTHS, 1)}
     plain = plain.str.replace_many(list(names), list(names.values()), ascii_case_insensitive=True)
-    parts = plain.alias("t").to_frame().select(pl.col("t").str.extract_groups(_FORM)).unnest("t")
-    dated, unclear = _dates(parts, form)
-    clock = _clock()
+    parts = (
+        plain.alias("t")
+        .to_frame()
+        .select(pl.col("t").str.extract_groups(_TIME_PATTERN))
+        .unnest("t")
+    )
+    dated, unclear = _iso_dates(parts, form)
+    clock = _iso_clock()
     local = parts.select(
         (dated + "T" + clock)
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
         .alias("local")
     )["local"]
-    return _zoned(local, parts["zone"], unclear)
+    return _apply_zones(local, parts["zone"], unclear)
 
 
-def patterned(texts: pl.Series, pattern: str) -> Found:
+def read_with_pattern(texts: pl.Series, pattern: str) -> ParsedTimes:
     """``texts`` by a format of the settings; null where one is of another."""
     plain = texts.str.strip_chars()
     nothing = pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(texts))
     empty = pl.Series([None], dtype=NAIVE).new_from_index(0, len(texts))
     found = plain.str.to_datetime(polars_format(pattern), time_unit="us", strict=False)
     if isinstance(found.dtype, pl.Datetime) and found.dtype.time_zone:
-        return Found(found.dt.convert_time_zone("UTC").cast(TIMESTAMP), empty, nothing)
-    return Found(empty.cast(TIMESTAMP), found.cast(NAIVE), nothing)
+        return ParsedTimes(found.dt.convert_time_zone("UTC").cast(TIMESTAMP), empty, nothing)
+    return ParsedTimes(empty.cast(TIMESTAMP), found.cast(NAIVE), nothing)
 
 
-def _dates(parts: pl.DataFrame, form: Form) -> tuple[pl.Expr, pl.Series]:
+def _iso_dates(parts: pl.DataFrame, form: TimeFormat) -> tuple[pl.Expr, pl.Series]:
     """(the date of each row as ISO 8601, which could be two)."""
     number = {name: pl.col(name).cast(pl.Int32, strict=False) for name in "abc"}
     year_first = pl.col("a").str.len_chars() == 4
@@ -111,8 +116,8 @@ def _dates(parts: pl.DataFrame, form: Form) -> tuple[pl.Expr, pl.Series]:
     ).with_columns(pl.all().fill_null(value=False))
     day, month = bool(told["day"].any()), bool(told["month"].any())
     order: Order = form.order
-    if form.wanted in TIME_ORDERS:
-        order = "day-first" if form.wanted == "day-first" else "month-first"
+    if form.setting in TIME_ORDERS:
+        order = "day-first" if form.setting == "day-first" else "month-first"
     elif day != month:
         order = form.order = "day-first" if day else "month-first"
     elif day:  # both: no order holds for all
@@ -136,7 +141,7 @@ def _dates(parts: pl.DataFrame, form: Form) -> tuple[pl.Expr, pl.Series]:
     return pl.when(pl.lit(~unclear)).then(pl.concat_str(made, separator="-")), unclear
 
 
-def _clock() -> pl.Expr:
+def _iso_clock() -> pl.Expr:
     """The time of day of each row as ISO 8601, midnight where it has none."""
     hour = pl.col("hour").cast(pl.Int32, strict=False)
     half = pl.col("half").str.to_lowercase()
@@ -153,13 +158,13 @@ def _clock() -> pl.Expr:
     return pl.when(pl.col("hour").is_null()).then(pl.lit("00:00:00.0")).otherwise(there)
 
 
-def _zoned(local: pl.Series, zones: pl.Series, unclear: pl.Series) -> Found:
+def _apply_zones(local: pl.Series, zones: pl.Series, unclear: pl.Series) -> ParsedTimes:
     """Local times, and instants of those that name a zone. One that is unknown costs its time."""
     empty = pl.Series([None], dtype=TIMESTAMP).new_from_index(0, len(local))
     zoned = empty
     for name in zones.drop_nulls().unique().to_list():
         here = (zones == name).fill_null(value=False)
-        zone = _zone(name)
+        zone = _resolve_zone(name)
         if zone is not None:
             if isinstance(zone, timedelta):
                 there = (local - zone).dt.replace_time_zone("UTC")
@@ -168,16 +173,16 @@ def _zoned(local: pl.Series, zones: pl.Series, unclear: pl.Series) -> Found:
                 there = there.dt.convert_time_zone("UTC")
             zoned = there.cast(TIMESTAMP).zip_with(here, zoned)
     bare = local.zip_with(zones.is_null(), empty.dt.replace_time_zone(None).cast(NAIVE))
-    return Found(zoned, bare, unclear)
+    return ParsedTimes(zoned, bare, unclear)
 
 
 @lru_cache(maxsize=1000)
-def _zone(name: str) -> timedelta | str | None:
+def _resolve_zone(name: str) -> timedelta | str | None:
     """What a zone's name means: so far from UTC, or an IANA zone; None where it is not clear."""
     upper = name.upper()
     if upper in zoned_timestamps.ABBREVIATIONS:
         return timedelta(hours=zoned_timestamps.ABBREVIATIONS[upper])
-    seconds = zoned_timestamps.offset(name)
+    seconds = zoned_timestamps.utc_offset(name)
     if seconds is not None:
         return timedelta(seconds=seconds)
     if "/" not in name or not re.fullmatch(r"[A-Za-z_+/-]{1,40}\d{0,2}", name):

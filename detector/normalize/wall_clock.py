@@ -12,7 +12,7 @@ import polars as pl
 from detector.core.schema import TIMESTAMP
 
 #: A log goes back by more than lines overtake each other where clocks are put back.
-_BACK: Final = timedelta(minutes=20)
+_MIN_SETBACK: Final = timedelta(minutes=20)
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class WallClock:
 
     zone: str
     last: datetime | None = None
-    again: bool = False
+    in_second_hour: bool = False
 
     def instants(self, local: pl.Series) -> pl.Series:
         """Instants (UTC) of ``local`` (Datetime without zone); null where there is none."""
@@ -43,23 +43,23 @@ class WallClock:
         before = (
             pl.col("local").forward_fill().shift(1).fill_null(pl.lit(self.last, pl.Datetime("us")))
         )
-        back = (pl.col("local") < before - pl.lit(_BACK)).fill_null(value=False)
+        back = (pl.col("local") < before - pl.lit(_MIN_SETBACK)).fill_null(value=False)
         run = (pl.col("twice") != pl.col("twice").shift(1)).fill_null(value=False).cum_sum()
         frame = frame.with_columns(back.alias("back"), run.alias("run"))
         again = pl.col("back").cast(pl.Int8).cum_max().over("run").cast(pl.Boolean)
         going_on = pl.col("run") == 0
         chosen = frame.select(
-            (again | (going_on & pl.lit(self.again))) & pl.col("twice")
+            (again | (going_on & pl.lit(self.in_second_hour))) & pl.col("twice")
         ).to_series()
         self._remember(local, again=bool(chosen[-1]))
         return second.zip_with(chosen, first)
 
-    def kept(self) -> list[Any]:
+    def encode(self) -> list[Any]:
         """What it remembers, as JSON: ``WallClock.of`` takes it."""
-        return [self.last and self.last.isoformat(), self.again]
+        return [self.last and self.last.isoformat(), self.in_second_hour]
 
     @classmethod
-    def of(cls, zone: str, kept: Sequence[Any]) -> Self:
+    def decode(cls, zone: str, kept: Sequence[Any]) -> Self:
         """As it was."""
         last, again = kept
         return cls(zone, last and datetime.fromisoformat(last), again)
@@ -67,4 +67,4 @@ class WallClock:
     def _remember(self, local: pl.Series, *, again: bool) -> None:
         known = local.drop_nulls()
         if len(known):
-            self.last, self.again = known[-1], again
+            self.last, self.in_second_hour = known[-1], again

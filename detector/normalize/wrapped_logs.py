@@ -6,24 +6,24 @@ from dataclasses import replace
 
 from detector.normalize.source import Source
 from detector.readers import encodings, envelopes
-from detector.readers.plain_text import LOOKED_AT, shown
+from detector.readers.plain_text import PROBE_BYTES, unwrap_head
 
 
-def growing(source: Source) -> Source:
+def follow_envelopes(source: Source) -> Source:
     """``source``, which follows logs that are wrapped too: their lines are whole entries.
 
     UTF-16 is read once complete: cut at a newline, its pieces would begin in mid-character.
     """
-    inner = source.growing
+    inner = source.follow_reader
     if inner is None:
         return source
-    cut, fits = inner.cut, inner.fits
+    cut, fits = inner.cut, inner.can_follow
 
     def ends(data: bytes) -> int:
-        wrapped = envelopes.found(data[:LOOKED_AT]) is not None
+        wrapped = envelopes.detect(data[:PROBE_BYTES]) is not None
         return data.rfind(b"\n") + 1 if wrapped else cut(data)
 
     def fit(head: bytes) -> bool:
-        return not encodings.utf_16(head) and fits(shown(head))
+        return not encodings.utf_16_codec(head) and fits(unwrap_head(head))
 
-    return replace(source, growing=replace(inner, cut=ends, fits=fit))
+    return replace(source, follow_reader=replace(inner, cut=ends, can_follow=fit))

@@ -15,8 +15,8 @@ import polars as pl
 from detector.core.schema import TIMESTAMP
 
 NAIVE: Final = pl.Datetime("us")
-FIRST: Final = datetime(1990, 1, 1, tzinfo=UTC)
-AHEAD: Final = timedelta(days=2)
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+MAX_FUTURE: Final = timedelta(days=2)
 
 #: Hours east of UTC of the abbreviations that mean one thing wherever the time zone database
 #: uses them today. CST, IST, PST and CDT mean several and are left out on purpose; so is BST,
@@ -69,7 +69,7 @@ ABBREVIATIONS: Final = {
     "HDT": -9,
     "SST": -11,
 }
-_NUMBER: Final = re.compile(r"([+-])(\d\d):?([0-5]\d)?(?::?([0-5]\d))?")
+_UTC_OFFSET: Final = re.compile(r"([+-])(\d\d):?([0-5]\d)?(?::?([0-5]\d))?")
 
 
 def with_timestamp(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
@@ -85,16 +85,16 @@ def with_timestamp(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
         parts[2].fill_null("").alias("_zone"),
     )
     names = frame["_zone"].unique().to_list()
-    moments = [_moment(name, zone) for name in names]
+    moments = [_zone_instants(name, zone) for name in names]
     moment = pl.coalesce(*moments) if moments else pl.lit(None, TIMESTAMP)
     frame = frame.with_columns(moment.cast(TIMESTAMP).alias("timestamp"))
-    latest = datetime.now(UTC) + AHEAD
+    latest = datetime.now(UTC) + MAX_FUTURE
     reason = (
         pl.when(pl.col("_naive").is_null())
         .then(pl.lit("no readable time at its start"))
         .when(pl.col("timestamp").is_null())
         .then(pl.lit("its time zone can be read in several ways; set log_timezone to the server's"))
-        .when(pl.col("timestamp") < FIRST)
+        .when(pl.col("timestamp") < EARLIEST)
         .then(pl.lit("dated before 1990"))
         .when(pl.col("timestamp") > latest)
         .then(pl.lit("dated in the future"))
@@ -102,12 +102,12 @@ def with_timestamp(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     return frame.with_columns(reason.alias("undated")).drop("_naive", "_zone")
 
 
-def _moment(name: str, zone: str) -> pl.Expr:
+def _zone_instants(name: str, zone: str) -> pl.Expr:
     """UTC of the rows whose zone is written ``name``, null elsewhere and where it is unclear."""
     naive = pl.when(pl.col("_zone") == name).then(pl.col("_naive"))
     if name in ("UTC", "GMT", "Z", "UCT"):
         return naive.dt.replace_time_zone("UTC")
-    seconds = offset(name)
+    seconds = utc_offset(name)
     if seconds is not None:
         return (naive - pl.lit(timedelta(seconds=seconds))).dt.replace_time_zone("UTC")
     if not re.fullmatch("[A-Za-z]{1,6}", name):
@@ -129,9 +129,9 @@ def _moment(name: str, zone: str) -> pl.Expr:
     return pl.coalesce(*tries)
 
 
-def offset(name: str) -> int | None:
+def utc_offset(name: str) -> int | None:
     """Seconds east of UTC of ``+01``, ``+0530``, ``-03:30``; None for anything else."""
-    found = _NUMBER.fullmatch(name)
+    found = _UTC_OFFSET.fullmatch(name)
     if found is None:
         return None
     sign, hours, minutes, seconds = found.groups()

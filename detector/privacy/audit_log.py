@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from detector.core.errors import InputError
-from detector.core.files import appending
+from detector.core.files import open_locked_append
 
 FILE_NAME: Final = "reveal-audit.ndjson"
 #: The account that logged in stays the same under sudo and su (man 7 audit, loginuid).
-_LOGIN: Final = Path("/proc/self/loginuid")
-_NO_LOGIN: Final = 2**32 - 1
+_LOGINUID_FILE: Final = Path("/proc/self/loginuid")
+_UNSET_LOGINUID: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RevealAttempt:
     """``pseudonym`` is None where what was given has not the form of one: it may be a name.
 
     ``name`` is None where it could not be turned back.
@@ -32,14 +32,16 @@ class Attempt:
     name: str | None
 
 
-def write(path: Path, attempts: Sequence[Attempt], by: str | None, reason: str | None) -> None:
+def write(
+    path: Path, attempts: Sequence[RevealAttempt], by: str | None, reason: str | None
+) -> None:
     """Appends a line for each attempt, on disk for good. Raises InputError where it cannot.
 
     Keys: time (UTC), by, os_user, pseudonym, revealed, reason.
     """
     time = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    told = _without_names(reason, attempts)
-    user = _user()
+    told = _redact_names(reason, attempts)
+    user = _login_user()
     lines = [
         {
             "time": time,
@@ -63,7 +65,7 @@ def write(path: Path, attempts: Sequence[Attempt], by: str | None, reason: str |
 
 
 def _append(path: Path, data: bytes) -> None:
-    with appending(path) as handle:
+    with open_locked_append(path) as handle:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":  # a line that a crash cut
             data = b"\n" + data
@@ -72,7 +74,7 @@ def _append(path: Path, data: bytes) -> None:
         os.fsync(handle)
 
 
-def _without_names(reason: str | None, attempts: Sequence[Attempt]) -> str | None:
+def _redact_names(reason: str | None, attempts: Sequence[RevealAttempt]) -> str | None:
     """A reason in which who wrote it guessed right: the name is not for the audit to tell."""
     for attempt in attempts:
         if reason and attempt.name and attempt.pseudonym:
@@ -81,11 +83,11 @@ def _without_names(reason: str | None, attempts: Sequence[Attempt]) -> str | Non
     return reason
 
 
-def _user() -> str:
+def _login_user() -> str:
     number = os.getuid()
     try:
-        login = int(_LOGIN.read_text(encoding="ascii"))
-        number = login if login != _NO_LOGIN else number
+        login = int(_LOGINUID_FILE.read_text(encoding="ascii"))
+        number = login if login != _UNSET_LOGINUID else number
     except (OSError, ValueError):
         pass  # not of this kernel
     try:

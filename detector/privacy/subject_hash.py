@@ -18,14 +18,14 @@ from detector.privacy import keys
 #: is off by more than its sampling; and its digits fit where polars keeps short text.
 SIZE: Final = 6
 #: One key, and no answer for one use is one for another.
-_USE: Final = b"subject 1"
-_PUBLISHED: Final = b"detector"
+_PERSONALIZATION: Final = b"subject 1"
+_PUBLISHED_KEY: Final = b"detector"
 
 
-def hashed(subjects: Sequence[str], settings: Settings) -> list[str]:
+def hash_subjects(subjects: Sequence[str], settings: Settings) -> list[str]:
     """``2 * SIZE`` hexadecimal digits for each. Raises SettingsError where the key is unfit."""
-    secret = keys.read(settings) if settings.pseudonyms else _PUBLISHED
-    keyed = blake2b(digest_size=SIZE, key=secret, person=_USE)
+    secret = keys.read(settings) if settings.pseudonyms else _PUBLISHED_KEY
+    keyed = blake2b(digest_size=SIZE, key=secret, person=_PERSONALIZATION)
 
     def one(subject: str) -> str:
         # What the key does first is done once.

@@ -13,19 +13,19 @@ import pyarrow as pa
 from detector.core.errors import InputError
 from detector.readers import compression, encodings, plain_text
 from detector.readers.compression import MIB
-from detector.readers.encodings import RECODED, REPLACED
+from detector.readers.encodings import RECODED_NOTE, REPLACED
 
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
-_CACHED: Final = 1 << 18
-UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+_COUNT_CHUNK: Final = 1 << 18
+UTF_16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 #: Lines that are read at once: 64 kB of zstd can become 2 GB of newlines, and each line that is
 #: held apart takes some hundred bytes.
-MOST_LINES: Final = 1 << 18
+MAX_LINES: Final = 1 << 18
 #: So many NULs in a row are no character of UTF-16: file systems leave them after a crash.
-_STRETCH: Final = 2
-_LONG_STRETCH: Final = bytes(16)
-NUL: Final = "holds a NUL byte"
+_MIN_NUL_RUN: Final = 2
+_LONG_NUL_RUN: Final = bytes(16)
+NUL_BYTE_REASON: Final = "holds a NUL byte"
 
 #: Pieces of a log, with the raw bytes consumed on disk so far, as ``plain.chunks`` gives them.
 Chunks: TypeAlias = Iterator[tuple[bytes, int]]
@@ -53,13 +53,13 @@ class Block:
     first_line: int
     raw_bytes: int
     rejects: list[Reject] = field(default_factory=list)
-    recoded: int = 0
+    recoded_count: int = 0
     replaced: int = 0
 
     @property
     def notes(self) -> dict[str, int]:
         """Those of ``source.Batch``."""
-        found = {RECODED: self.recoded, REPLACED: self.replaced}
+        found = {RECODED_NOTE: self.recoded_count, REPLACED: self.replaced}
         return {words: number for words, number in found.items() if number}
 
 
@@ -92,7 +92,7 @@ class _Cutter:
     quoted: bool
     limit: int
     line: int = 1
-    skipping: bool = False  # inside the rest of a line that was too long
+    in_long_line: bool = False  # inside the rest of a line that was too long
     rejects: list[Reject] = field(default_factory=list)
 
     def blocks(self, path: Path, block: int, given: Chunks | None = None) -> Iterator[Block]:
@@ -106,20 +106,20 @@ class _Cutter:
                 pieces, length = [held], len(held)
                 for data, raw in chunks:  # noqa: B007 - used below
                     if first:
-                        data, first = started(data, path), False  # noqa: PLW2901
+                        data, first = strip_bom(data, path), False  # noqa: PLW2901
                     pieces.append(data)
                     length += len(data)
                     if length >= block:
                         break
                 else:
                     break
-            except compression.Truncated as error:
+            except compression.TruncatedError as error:
                 broken = error.reason
                 break
-            done, held = self.cut_last(pieces)
+            done, held = self.cut_pieces(pieces)
             if done or self.rejects:
                 yield from self.emit(done, raw)
-            held = self.shorten(held)
+            held = self.drop_long_start(held)
         held = b"".join(pieces)
         yield from self.finish(held, raw, broken)
 
@@ -141,8 +141,10 @@ class _Cutter:
             yield from self.emit(b"", raw)
 
     def emit(self, data: bytes, raw: int) -> Iterator[Block]:
-        lines = count(data, b"\n")
-        middle = _last_end(data[: len(data) // 2], quoted=self.quoted) if lines > MOST_LINES else 0
+        lines = count_byte(data, b"\n")
+        middle = (
+            _last_record_end(data[: len(data) // 2], quoted=self.quoted) if lines > MAX_LINES else 0
+        )
         if middle:
             yield from self.emit(data[:middle], raw)
             yield from self.emit(data[middle:], raw)
@@ -153,41 +155,41 @@ class _Cutter:
         cleaned, bad, recoded, replaced = _clean(data, first, quoted=self.quoted)
         yield Block(cleaned, first, raw, found + bad, recoded, replaced)
 
-    def cut_last(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    def cut_pieces(self, pieces: list[bytes]) -> tuple[bytes, bytes]:
         """As ``cut`` of the pieces joined, copying them once where the cut is in the last."""
         *others, last = pieces
         length = sum(map(len, pieces))
-        if not self.skipping and length <= self.limit:
-            odd = self.quoted and sum(count(piece, b'"') for piece in others) % 2 == 1
-            end = _last_end(last, quoted=self.quoted, odd=odd)
+        if not self.in_long_line and length <= self.limit:
+            odd = self.quoted and sum(count_byte(piece, b'"') for piece in others) % 2 == 1
+            end = _last_record_end(last, quoted=self.quoted, odd=odd)
             if end:
                 return b"".join([*others, memoryview(last)[:end]]), last[end:]
         return self.cut(b"".join(pieces))
 
     def cut(self, held: bytes) -> tuple[bytes, bytes]:
         """(whole records, the rest)."""
-        if self.skipping:
+        if self.in_long_line:
             end = held.find(b"\n") + 1
             if not end:
                 return b"", b""
             self.line += 1
-            self.skipping = False
+            self.in_long_line = False
             held = held[end:]
-        end = _last_end(held, quoted=self.quoted)
-        if end > self.limit and _first_end(held, quoted=self.quoted) > self.limit:
-            return self.cut(self.drop_line(held, self.too_long))
+        end = _last_record_end(held, quoted=self.quoted)
+        if end > self.limit and _first_record_end(held, quoted=self.quoted) > self.limit:
+            return self.cut(self.drop_line(held, self.length_reason))
         return held[:end], held[end:]
 
-    def shorten(self, held: bytes) -> bytes:
+    def drop_long_start(self, held: bytes) -> bytes:
         """``held``, which has no whole record, without its beginning if that is too long."""
         while len(held) > self.limit:
-            held = self.drop_line(held, self.too_long)
-            if _last_end(held, quoted=self.quoted):
+            held = self.drop_line(held, self.length_reason)
+            if _last_record_end(held, quoted=self.quoted):
                 break
         return held
 
     @property
-    def too_long(self) -> str:
+    def length_reason(self) -> str:
         return f"a record longer than {self.limit:,} bytes"
 
     def drop_line(self, held: bytes, reason: str) -> bytes:
@@ -195,48 +197,48 @@ class _Cutter:
         self.rejects.append(Reject(self.line, reason))
         end = held.find(b"\n") + 1
         if not end:
-            self.skipping = True
+            self.in_long_line = True
             return b""
         self.line += 1
         return held[end:]
 
 
-def lines_end(data: bytes) -> int:
+def last_line_end(data: bytes) -> int:
     """Where the last whole line of ``data`` ends: ``Growing.cut`` of formats of one line."""
     return data.rfind(b"\n") + 1
 
 
-def quoted_end(data: bytes) -> int:
+def last_record_end(data: bytes) -> int:
     """Where the last whole CSV record of ``data`` ends."""
-    return _last_end(data, quoted=True)
+    return _last_record_end(data, quoted=True)
 
 
-def count(data: bytes | memoryview, byte: bytes) -> int:
+def count_byte(data: bytes | memoryview, byte: bytes) -> int:
     """How often ``byte`` is in ``data``: four times as fast as bytes.count."""
     array = np.frombuffer(data, np.uint8)
-    parts = range(0, len(array), _CACHED)
-    return sum(int(np.count_nonzero(array[at : at + _CACHED] == byte[0])) for at in parts)
+    parts = range(0, len(array), _COUNT_CHUNK)
+    return sum(int(np.count_nonzero(array[at : at + _COUNT_CHUNK] == byte[0])) for at in parts)
 
 
-def is_foreign(data: bytes) -> bool:
+def is_binary(data: bytes) -> bool:
     """Whether text that begins so is UTF-16, or no text at all. NULs that a crash left are none."""
     rest = data.lstrip(b"\0")
-    data = data if len(data) - len(rest) < _STRETCH else rest
-    data = data[:200].partition(_LONG_STRETCH)[0]
+    data = data if len(data) - len(rest) < _MIN_NUL_RUN else rest
+    data = data[:200].partition(_LONG_NUL_RUN)[0]
     even, odd = data[:200:2], data[1:200:2]
     zeros = max(even.count(0), odd.count(0))
-    return data.startswith(UTF_16) or (bool(even) and zeros * 2 > len(even) > 4)
+    return data.startswith(UTF_16_BOMS) or (bool(even) and zeros * 2 > len(even) > 4)
 
 
-def started(data: bytes, path: Path) -> bytes:
+def strip_bom(data: bytes, path: Path) -> bytes:
     """The first chunk without its byte order mark. Raises InputError where it is no text."""
-    if is_foreign(data):
+    if is_binary(data):
         hint = "a log is text in UTF-8, UTF-16 or Windows-1252"
         raise InputError("is binary data, not text", where=path, hint=hint)
     return data.removeprefix(BOM)
 
 
-def _last_end(data: bytes, *, quoted: bool, odd: bool = False) -> int:
+def _last_record_end(data: bytes, *, quoted: bool, odd: bool = False) -> int:
     """Where the last whole record ends: after the last newline with an even count of quotes.
 
     ``odd`` says whether an odd number of quotes came before ``data``.
@@ -244,7 +246,7 @@ def _last_end(data: bytes, *, quoted: bool, odd: bool = False) -> int:
     position = data.rfind(b"\n")
     if not quoted:
         return position + 1
-    odd ^= count(data, b'"') % 2 == 1
+    odd ^= count_byte(data, b'"') % 2 == 1
     end = len(data)
     while position >= 0:
         odd ^= data.count(b'"', position, end) % 2 == 1
@@ -259,7 +261,7 @@ def _last_end(data: bytes, *, quoted: bool, odd: bool = False) -> int:
     return 0
 
 
-def _first_end(data: bytes, *, quoted: bool) -> int:
+def _first_record_end(data: bytes, *, quoted: bool) -> int:
     """Where the first record ends (after its newline); 0 if it does not."""
     end = data.find(b"\n") + 1
     if not quoted:
@@ -278,11 +280,11 @@ def _first_end(data: bytes, *, quoted: bool) -> int:
     return 0
 
 
-def records(data: bytes, *, quoted: bool) -> Iterator[bytes]:
+def split_records(data: bytes, *, quoted: bool) -> Iterator[bytes]:
     """Each record of ``data`` with its newline: the careful way."""
     held: list[bytes] = []
     odd = False
-    for line in _lines(data):
+    for line in _split_lines(data):
         held.append(line)
         odd ^= quoted and line.count(b'"') % 2 == 1
         if not odd:
@@ -292,7 +294,7 @@ def records(data: bytes, *, quoted: bool) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _lines(data: bytes) -> Iterator[bytes]:
+def _split_lines(data: bytes) -> Iterator[bytes]:
     """Lines ended by newlines only: bytes.splitlines also ends them at a bare CR."""
     start = 0
     while start < len(data):
@@ -306,26 +308,26 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
     records were not UTF-8 and could be read all the same: as another encoding, and with
     replacement characters.
     """
-    if is_text(data) and b"\0" not in data:
+    if is_utf8(data) and b"\0" not in data:
         return data, [], 0, 0
     line, recoded, replaced = first_line, 0, 0
     rejects: list[Reject] = []
     kept: list[bytes] = []
-    for record in records(data, quoted=quoted):
+    for record in split_records(data, quoted=quoted):
         newlines = record.count(b"\n")
         reason = ""
         if b"\0" in record:
-            record, reason = _without_nuls(record, quoted=quoted)  # noqa: PLW2901
+            record, reason = _strip_nuls(record, quoted=quoted)  # noqa: PLW2901
             if record:
                 rejects.append(Reject(line, reason))
                 reason = ""
-        if not reason and not is_text(record):
-            decoded = encodings.from_windows_1252(record)
+        if not reason and not is_utf8(record):
+            decoded = encodings.transcode_windows_1252(record)
             recoded += decoded is not None
             if decoded is None and not quoted:
                 decoded = encodings.replaced(record)
                 replaced += decoded is not None
-            reason = encodings.REASON if decoded is None else ""
+            reason = encodings.REJECT_REASON if decoded is None else ""
             record = decoded or record  # noqa: PLW2901
         if reason:
             rejects.append(Reject(line, reason))
@@ -335,12 +337,12 @@ def _clean(data: bytes, first_line: int, *, quoted: bool) -> tuple[bytes, list[R
     return b"".join(kept), rejects, recoded, replaced
 
 
-def nuls(count: int) -> str:
+def nul_reason(count: int) -> str:
     """Why so many NULs are a reject."""
     return f"{count:,} NUL bytes, as a crash leaves them"
 
 
-def _without_nuls(record: bytes, *, quoted: bool) -> tuple[bytes, str]:
+def _strip_nuls(record: bytes, *, quoted: bool) -> tuple[bytes, str]:
     """A record behind the NULs that a crash left, and why what stood there is a reject.
 
     The record is empty where all of it is one: in the middle of text NULs may be anybody's. Only a
@@ -348,14 +350,14 @@ def _without_nuls(record: bytes, *, quoted: bool) -> tuple[bytes, str]:
     """
     rest = record.lstrip(b"\0")
     if b"\0" not in rest:
-        return rest, nuls(len(record) - len(rest))
+        return rest, nul_reason(len(record) - len(rest))
     behind = rest[rest.rfind(b"\0") + 1 :]
     if not quoted and behind.startswith(b"{") and rest.count(b"\n") == 1:
         return behind, "is cut off by NUL bytes, as a crash leaves them"
-    return b"", NUL
+    return b"", NUL_BYTE_REASON
 
 
-def is_text(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     """Whether it is UTF-8: Arrow looks only, bytes.decode makes a copy."""
     if data.isascii():
         return True

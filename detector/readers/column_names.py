@@ -56,7 +56,7 @@ ALIASES: Final[Mapping[str, str]] = {
 }
 
 #: Milliseconds in one unit of a duration column, where it is not milliseconds.
-MILLISECONDS: Final[Mapping[str, float]] = {
+MILLISECONDS_PER_UNIT: Final[Mapping[str, float]] = {
     "event.duration": 1e-6,  # ECS: nanoseconds
     "duration_ns": 1e-6,
     "duration_us": 1e-3,
@@ -67,7 +67,7 @@ MILLISECONDS: Final[Mapping[str, float]] = {
 }
 
 #: Columns that hold a statement's text, always hashed, even where it looks like a hash.
-TEXTS: Final = frozenset(
+STATEMENT_TEXT_COLUMNS: Final = frozenset(
     {
         "db.query.text",
         "db.statement",
@@ -81,23 +81,23 @@ TEXTS: Final = frozenset(
     }
 )
 #: Columns in which 0 is success, and OCSF's status_id, in which 1 is.
-CODES: Final = frozenset({"returncode", "return_code", "retcode", "error_code"})
+RETURN_CODE_COLUMNS: Final = frozenset({"returncode", "return_code", "retcode", "error_code"})
 
 
-_PLAIN: Final = re.compile(r"[^a-z0-9]")
+_SEPARATORS: Final = re.compile(r"[^a-z0-9]")
 #: Below so many letters, a name with one letter less is another name.
-_SHORTEST: Final = 3
+_MIN_TYPO_LENGTH: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class ColumnOrigin:
     """One canonical column's origin: ``name`` in the log, and whether a person said so."""
 
     name: str
-    chosen: bool = False
+    from_settings: bool = False
 
 
-Columns = dict[str, Mapped]
+Columns = dict[str, ColumnOrigin]
 
 
 def find(names: Sequence[str], settings: Settings) -> Columns:
@@ -111,52 +111,56 @@ def find(names: Sequence[str], settings: Settings) -> Columns:
             wanted = settings.columns[canonical]
             chosen = wanted if wanted in names else by_lower.get(wanted.strip().lower())
             if chosen is not None:
-                found[canonical] = Mapped(chosen, chosen=True)
+                found[canonical] = ColumnOrigin(chosen, from_settings=True)
             continue
         for alias in ALIASES[canonical].split():
             if alias in by_lower:
-                found[canonical] = Mapped(by_lower[alias])
+                found[canonical] = ColumnOrigin(by_lower[alias])
                 break
     return found
 
 
-def complete(columns: Columns) -> bool:
+def is_complete(columns: Columns) -> bool:
     """Whether the columns without which nothing can be done are there."""
     return all(name in columns for name in REQUIRED)
 
 
-def demand(names: Sequence[str], settings: Settings, where: Path) -> Columns:
+def require(names: Sequence[str], settings: Settings, where: Path) -> Columns:
     """As ``find``; raises InputError where a required or a chosen column is missing."""
     columns = find(names, settings)
     for canonical, wanted in settings.columns.items():
         if canonical not in columns:
-            hint = _hint(wanted, names)
-            raise InputError(f"no {_named(canonical, wanted)}", where=where, hint=hint)
+            hint = _near_name_hint(wanted, names)
+            raise InputError(f"no {_column_reference(canonical, wanted)}", where=where, hint=hint)
     for canonical in REQUIRED:
         if canonical not in columns:
-            raise InputError(f"no column for {canonical!r}", where=where, hint=lack(names, columns))
+            raise InputError(
+                f"no column for {canonical!r}",
+                where=where,
+                hint=missing_column_hint(names, columns),
+            )
     return columns
 
 
-def unmet(canonical: str, wanted: str, names: Sequence[str]) -> str:
+def missing_column_reason(canonical: str, wanted: str, names: Sequence[str]) -> str:
     """Which column a person named that is not there, with the nearest names that are."""
-    return f"{_named(canonical, wanted)} ({_hint(wanted, names)})"
+    return f"{_column_reference(canonical, wanted)} ({_near_name_hint(wanted, names)})"
 
 
-def _named(canonical: str, wanted: str) -> str:
+def _column_reference(canonical: str, wanted: str) -> str:
     return f"column {wanted!r}, which [columns] in detector.toml names for {canonical}"
 
 
-def lack(names: Sequence[str], columns: Columns) -> str:
+def missing_column_hint(names: Sequence[str], columns: Columns) -> str:
     """How to mend a log that lacks required columns, with the nearest names it has."""
     missing = [name for name in REQUIRED if name not in columns]
-    near = [_hint(alias, names) for name in missing for alias in _short(name)]
-    likely = next((hint for hint in near if hint.startswith("did")), _hint("", names))
+    near = [_near_name_hint(alias, names) for name in missing for alias in _undotted_aliases(name)]
+    likely = next((hint for hint in near if hint.startswith("did")), _near_name_hint("", names))
     setting = " and ".join(f'{name} = "..."' for name in missing)
     return f"{likely}; say which it is in detector.toml: [columns] {setting}"
 
 
-def phrases(columns: Columns, settings: Settings) -> dict[str, str]:
+def descriptions(columns: Columns, settings: Settings) -> dict[str, str]:
     """For people: canonical name to where it comes from."""
     said: dict[str, str] = {}
     for canonical in EVENTS:
@@ -172,12 +176,12 @@ def phrases(columns: Columns, settings: Settings) -> dict[str, str]:
                 said[canonical] = "not in the log"
             continue
         words = [f"column {mapped.name!r}"]
-        if mapped.chosen:
+        if mapped.from_settings:
             words.append("(from [columns])")
         if canonical == "timestamp":
             words.append(f"(taken as {settings.log_timezone} where it names no zone)")
         if canonical == "duration_ms":
-            words.append(f"(times {milliseconds(mapped):g})")
+            words.append(f"(times {milliseconds_per_unit(mapped):g})")
         if canonical == "statement":
             words.append("(text is hashed, never kept)")
         if canonical == "subject":
@@ -186,24 +190,26 @@ def phrases(columns: Columns, settings: Settings) -> dict[str, str]:
     return said
 
 
-def milliseconds(mapped: Mapped) -> float:
+def milliseconds_per_unit(mapped: ColumnOrigin) -> float:
     """How many milliseconds one unit of a duration column is."""
-    return MILLISECONDS.get(mapped.name.strip().lower(), 1.0)
+    return MILLISECONDS_PER_UNIT.get(mapped.name.strip().lower(), 1.0)
 
 
-def _short(canonical: str) -> list[str]:
+def _undotted_aliases(canonical: str) -> list[str]:
     return [alias for alias in ALIASES[canonical].split() if "." not in alias]
 
 
-def _is_slip(wanted: str, name: str) -> bool:
+def _is_typo(wanted: str, name: str) -> bool:
     """Whether a name is the wanted one but for case, separators, and a letter more or less.
 
     What is merely alike is another thing: logName is no login name, and class is no rows.
     """
-    one, other = sorted((_PLAIN.sub("", wanted.lower()), _PLAIN.sub("", name.lower())), key=len)
+    one, other = sorted(
+        (_SEPARATORS.sub("", wanted.lower()), _SEPARATORS.sub("", name.lower())), key=len
+    )
     if one == other:
         return True
-    if len(one) < _SHORTEST or len(other) - len(one) > 1:
+    if len(one) < _MIN_TYPO_LENGTH or len(other) - len(one) > 1:
         return False
     if len(one) == len(other):  # two letters that changed places
         apart = [at for at in range(len(one)) if one[at] != other[at]]
@@ -216,8 +222,8 @@ def _is_slip(wanted: str, name: str) -> bool:
     return any(other[:at] + other[at + 1 :] == one for at in range(len(other)))
 
 
-def _hint(wanted: str, names: Sequence[str]) -> str:
-    near = next((name for name in names if _is_slip(wanted, name)), None) if wanted else None
+def _near_name_hint(wanted: str, names: Sequence[str]) -> str:
+    near = next((name for name in names if _is_typo(wanted, name)), None) if wanted else None
     if near is not None:
         return f"did you mean {near!r}?"
     shown = ", ".join(name[:40] for name in names[:12])

@@ -17,20 +17,20 @@ import zstandard
 from detector.core.errors import InputError
 
 MIB: Final = 1 << 20
-MAX: Final = sys.maxsize
+NO_LIMIT: Final = sys.maxsize
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 BZIP2: Final = b"BZh"
 #: A bzip2 stream has the size of its blocks behind the magic, and then a block or its end.
-_BZIP2: Final = re.compile(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x38\x50\x90)")
+_BZIP2_START: Final = re.compile(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x38\x50\x90)")
 
 #: Raw bytes given to a decompressor at once. A zstd block of 4 bytes can stand for 128 KiB, and
 #: a deflate byte for 1,032, and 40 bytes of bzip2 for 900 KB: these keep what a bomb makes of one
 #: piece under 20 MB.
-_PIECE: Final = {GZIP: 1 << 14, ZSTD: 1 << 9, BZIP2: 1 << 9}
+_PIECE_BYTES: Final = {GZIP: 1 << 14, ZSTD: 1 << 9, BZIP2: 1 << 9}
 
 
-class Truncated(Exception):  # noqa: N818 - the name is what happened
+class TruncatedError(Exception):  # noqa: N818 - the name is what happened
     """The compressed file breaks off or is damaged; all that could be read came before.
 
     No DetectorError: the reader makes one reject of it and uses what it has.
@@ -42,7 +42,7 @@ class Truncated(Exception):  # noqa: N818 - the name is what happened
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ContentIdentity:
     """What a log contains, whatever it is called and however it is compressed.
 
     ``sha256`` (hex) and ``size`` are of the decompressed content; ``prefixes`` has the sha256
@@ -63,19 +63,19 @@ class _Decompressor(Protocol):
 
 
 @dataclass(slots=True)
-class _Upto:
+class _BoundedFile:
     """A file that ends after ``left`` more bytes, however long it becomes meanwhile."""
 
     file: BinaryIO
-    left: int
+    remaining: int
 
     def read(self, size: int) -> bytes:
-        data = self.file.read(min(size, self.left))
-        self.left -= len(data)
+        data = self.file.read(min(size, self.remaining))
+        self.remaining -= len(data)
         return data
 
 
-def chunks(path: Path, size: int = 8 * MIB, until: int = MAX) -> Iterator[tuple[bytes, int]]:
+def chunks(path: Path, size: int = 8 * MIB, until: int = NO_LIMIT) -> Iterator[tuple[bytes, int]]:
     """Decompressed bytes, about ``size`` at a time, with the raw bytes consumed on disk so far.
 
     What stands in the file after ``until`` raw bytes is left alone. Raises InputError where the
@@ -84,11 +84,11 @@ def chunks(path: Path, size: int = 8 * MIB, until: int = MAX) -> Iterator[tuple[
     """
     try:
         with path.open("rb") as whole:
-            magic = packing(whole.read(10))
+            magic = detect_magic(whole.read(10))
             whole.seek(0)
-            file = _Upto(whole, until)
+            file = _BoundedFile(whole, until)
             if magic:
-                yield from _gather(_inflate(file, magic), size)
+                yield from _join_chunks(_inflate(file, magic), size)
             else:
                 done = 0
                 while data := file.read(size):
@@ -100,10 +100,10 @@ def chunks(path: Path, size: int = 8 * MIB, until: int = MAX) -> Iterator[tuple[
         raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error
 
 
-def packing(beginning: bytes) -> bytes:
+def detect_magic(beginning: bytes) -> bytes:
     """The magic bytes of how a file that begins so is compressed; empty where it is not."""
     if beginning.startswith(BZIP2):
-        return BZIP2 if _BZIP2.match(beginning) else b""
+        return BZIP2 if _BZIP2_START.match(beginning) else b""
     return next((magic for magic in (GZIP, ZSTD) if beginning.startswith(magic)), b"")
 
 
@@ -115,12 +115,12 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
             collected += data
             if len(collected) >= size:
                 break
-    except Truncated:
+    except TruncatedError:
         pass  # the reader reports it, once it gets there
     return collected[:size]
 
 
-class Identifying:
+class ContentHasher:
     """The identity of the content of ``path`` (its first ``until`` raw bytes), some of it at a
     time. ``sizes`` are the prefixes asked for; ``size`` is how much was read.
 
@@ -128,7 +128,7 @@ class Identifying:
     prefix of it.
     """
 
-    def __init__(self, path: Path, sizes: Collection[int] = (), until: int = MAX) -> None:
+    def __init__(self, path: Path, sizes: Collection[int] = (), until: int = NO_LIMIT) -> None:
         # Small enough for the processor's cache.
         self._chunks = chunks(path, MIB, until)
         self._digest = hashlib.sha256()
@@ -136,7 +136,7 @@ class Identifying:
         self._prefixes: dict[int, str] = {}
         self.size = 0
 
-    def step(self, most: int) -> Identity | None:
+    def step(self, most: int) -> ContentIdentity | None:
         """Reads about ``most`` bytes more; the identity, once all is read. Raises InputError."""
         end = self.size + most
         try:
@@ -144,11 +144,11 @@ class Identifying:
                 self._add(memoryview(data))
                 if self.size >= end:
                     return None
-        except Truncated:
+        except TruncatedError:
             pass  # documented above
         if self._wanted and self._wanted[0] == 0:
             self._prefixes[0] = hashlib.sha256().hexdigest()
-        return Identity(self._digest.hexdigest(), self.size, self._prefixes)
+        return ContentIdentity(self._digest.hexdigest(), self.size, self._prefixes)
 
     def _add(self, rest: memoryview) -> None:
         while self._wanted and self._wanted[0] <= self.size + len(rest):
@@ -160,19 +160,21 @@ class Identifying:
         self.size += len(rest)
 
 
-def identity(path: Path, sizes: Collection[int] = (), until: int = MAX) -> Identity:
+def content_identity(
+    path: Path, sizes: Collection[int] = (), until: int = NO_LIMIT
+) -> ContentIdentity:
     """As ``Identifying``, all at once. Raises InputError."""
-    reading = Identifying(path, sizes, until)
-    while (found := reading.step(MAX)) is None:
+    reading = ContentHasher(path, sizes, until)
+    while (found := reading.step(NO_LIMIT)) is None:
         pass
     return found
 
 
-def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[bytes, int]]:
+def _join_chunks(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[bytes, int]]:
     """Small pieces joined into chunks of at least ``size``; what came before an error first."""
     held: list[bytes] = []
     length = done = 0
-    broken: Truncated | None = None
+    broken: TruncatedError | None = None
     try:
         for data, done in pieces:  # noqa: B007 - the last count is used after the loop
             held.append(data)
@@ -180,7 +182,7 @@ def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[by
             if length >= size:
                 yield b"".join(held), done
                 held, length = [], 0
-    except Truncated as error:
+    except TruncatedError as error:
         broken = error
     if held:
         yield b"".join(held), done
@@ -188,41 +190,41 @@ def _gather(pieces: Iterator[tuple[bytes, int]], size: int) -> Iterator[tuple[by
         raise broken
 
 
-def _inflate(file: _Upto, magic: bytes) -> Iterator[tuple[bytes, int]]:
+def _inflate(file: _BoundedFile, magic: bytes) -> Iterator[tuple[bytes, int]]:
     """Each raw piece decompressed, frame after frame."""
-    frame = _fresh(magic)
+    frame = _new_decompressor(magic)
     done = 0
-    while raw := file.read(_PIECE[magic]):
+    while raw := file.read(_PIECE_BYTES[magic]):
         done += len(raw)
         while raw:
-            data, broken = _step(frame, raw)
+            data, broken = _decompress(frame, raw)
             if data:
                 yield data, done
             if broken:
-                raise Truncated(f"the compressed data is damaged ({broken})")
+                raise TruncatedError(f"the compressed data is damaged ({broken})")
             if not frame.eof:
                 break
-            raw = _behind_padding(frame.unused_data, file, magic)
+            raw = _skip_padding(frame.unused_data, file, magic)
             if not raw:
                 return
             raw += file.read(len(magic)) if len(raw) < len(magic) else b""
             if not raw.startswith(magic):
-                raise Truncated("something that is not compressed follows the compressed data")
-            frame = _fresh(magic)
+                raise TruncatedError("something that is not compressed follows the compressed data")
+            frame = _new_decompressor(magic)
     if not frame.eof:
-        raise Truncated("the compressed data breaks off before its end")
+        raise TruncatedError("the compressed data breaks off before its end")
 
 
-def _behind_padding(rest: bytes, file: _Upto, magic: bytes) -> bytes:
+def _skip_padding(rest: bytes, file: _BoundedFile, magic: bytes) -> bytes:
     """What follows the NULs after a frame, however many: tapes and crashed disks pad with them."""
     while not (found := rest.lstrip(b"\0")):
-        rest = file.read(_PIECE[magic])
+        rest = file.read(_PIECE_BYTES[magic])
         if not rest:
             return b""
     return found
 
 
-def _fresh(magic: bytes) -> _Decompressor:
+def _new_decompressor(magic: bytes) -> _Decompressor:
     if magic == GZIP:
         return zlib.decompressobj(wbits=31)
     if magic == BZIP2:
@@ -230,13 +232,13 @@ def _fresh(magic: bytes) -> _Decompressor:
     return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
 
 
-def _step(frame: _Decompressor, raw: bytes) -> tuple[bytes, str]:
+def _decompress(frame: _Decompressor, raw: bytes) -> tuple[bytes, str]:
     """What ``raw`` decompresses to, and what is wrong with it, if anything.
 
     zlib throws away the output of a piece in which it finds a fault; from a copy of its state
     the bytes before the fault are found again, one by one.
     """
-    before = frame.copy() if isinstance(frame, _zlib_type) else None
+    before = frame.copy() if isinstance(frame, _ZLIB_DECOMPRESSOR) else None
     try:
         return frame.decompress(raw), ""
     except (zlib.error, zstandard.ZstdError, OSError, EOFError) as error:
@@ -251,4 +253,4 @@ def _step(frame: _Decompressor, raw: bytes) -> tuple[bytes, str]:
     return b"".join(readable), reason
 
 
-_zlib_type = type(zlib.decompressobj())
+_ZLIB_DECOMPRESSOR = type(zlib.decompressobj())

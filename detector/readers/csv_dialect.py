@@ -20,8 +20,8 @@ class Header:
 
     names: list[str]
     delimiter: str
-    size: int
-    lines: int
+    byte_count: int
+    line_count: int
 
 
 def sniff(data: bytes, settings: Settings) -> Header | None:
@@ -32,7 +32,7 @@ def sniff(data: bytes, settings: Settings) -> Header | None:
     data = data.removeprefix(blocks.BOM)
     size = lines = 0
     record = b""
-    for record in blocks.records(data, quoted=True):
+    for record in blocks.split_records(data, quoted=True):
         size += len(record)
         lines += record.count(b"\n")
         if record.strip():
@@ -46,33 +46,35 @@ def sniff(data: bytes, settings: Settings) -> Header | None:
             cells = next(csv.reader([text], delimiter=delimiter), [])
         except csv.Error:
             continue
-        header = Header(_unique(cells), delimiter, size, lines)
+        header = Header(_unique_names(cells), delimiter, size, lines)
         found = column_names.find(header.names, settings)
-        rank = (column_names.complete(found), len(header.names))
+        rank = (column_names.is_complete(found), len(header.names))
         if best is None or rank > best[0]:
             best = (rank, header)
     return best[1] if best else None
 
 
-def demand(data: bytes, settings: Settings, where: Path) -> tuple[Header, column_names.Columns]:
+def require_header(
+    data: bytes, settings: Settings, where: Path
+) -> tuple[Header, column_names.Columns]:
     """The header and its columns. Raises InputError where they cannot be made out."""
     header = sniff(data, settings)
     if header is None:
         raise InputError("is empty", where=where, hint="a CSV log starts with its columns' names")
-    if len(header.names) < 2 or any(_is_figure(name) for name in header.names):
+    if len(header.names) < 2 or any(_is_number(name) for name in header.names):
         raise InputError(
             "has no header that can be made out",
             where=where,
             hint="the first line must name the columns, separated by comma, semicolon, tab or |",
         )
-    return header, column_names.demand(header.names, settings, where)
+    return header, column_names.require(header.names, settings, where)
 
 
-def _is_figure(name: str) -> bool:
+def _is_number(name: str) -> bool:
     return bool(name) and name.strip()[:1].isdigit()
 
 
-def _unique(cells: list[str]) -> list[str]:
+def _unique_names(cells: list[str]) -> list[str]:
     """Names made unique: the second ``user`` becomes ``user (2)``, an empty one ``column 3``."""
     names: list[str] = []
     for index, cell in enumerate(cells):

@@ -35,8 +35,8 @@ class Sheet:
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
             hint = "save the file as UTF-8"
-            raise _refused(path, line, "is not valid UTF-8", hint) from None
-        except compression.Truncated as error:
+            raise _line_error(path, line, "is not valid UTF-8", hint) from None
+        except compression.TruncatedError as error:
             raise InputError(f"breaks off: {error.reason}", where=path) from None
         header = csv_dialect.sniff(data, Settings())
         if header is None:
@@ -44,7 +44,7 @@ class Sheet:
         names = [name.strip().lower() for name in header.names]
         return cls(path, names, text, header.delimiter)
 
-    def demand(self, *wanted: str) -> None:
+    def require(self, *wanted: str) -> None:
         """Raises InputError for the first column that is not there."""
         for name in wanted:
             if name not in self.names:
@@ -67,21 +67,21 @@ class Sheet:
                 if not any(cell.strip() for cell in cells):
                     continue
                 if begun:
-                    yield reader.line_num, self._row(cells, reader.line_num)
+                    yield reader.line_num, self._parse_row(cells, reader.line_num)
                 begun = True
         except csv.Error as error:
-            raise self.refused(reader.line_num, f"is no CSV: {error}") from None
+            raise self.row_error(reader.line_num, f"is no CSV: {error}") from None
 
-    def _row(self, cells: list[str], line: int) -> dict[str, str]:
+    def _parse_row(self, cells: list[str], line: int) -> dict[str, str]:
         if len(cells) != len(self.names):
             what = f"has {len(cells)} columns where the header has {len(self.names)}"
-            raise self.refused(line, what, "put quotes around a cell with a delimiter in it")
+            raise self.row_error(line, what, "put quotes around a cell with a delimiter in it")
         return {name: cell.strip() for name, cell in zip(self.names, cells, strict=True)}
 
-    def refused(self, line: int, what: str, hint: str = "") -> InputError:
+    def row_error(self, line: int, what: str, hint: str = "") -> InputError:
         """The error of a line."""
-        return _refused(self.path, line, what, hint)
+        return _line_error(self.path, line, what, hint)
 
 
-def _refused(path: Path, line: int, what: str, hint: str) -> InputError:
+def _line_error(path: Path, line: int, what: str, hint: str) -> InputError:
     return InputError(f"line {line}: {what}", where=path, hint=hint)

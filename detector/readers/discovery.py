@@ -29,9 +29,9 @@ def expand(arguments: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for argument in arguments:
-        files = _files(argument)
+        files = _matching_files(argument)
         if not files:
-            there = not object_store.names_store(argument) and Path(argument).is_dir()
+            there = not object_store.is_store_url(argument) and Path(argument).is_dir()
             raise InputError(
                 "holds no logs" if there else "no such file, folder or glob",
                 where=argument,
@@ -47,16 +47,16 @@ def is_local(path: Path) -> bool:
     return not isinstance(path, object_store.ObjectPath)
 
 
-def present(arguments: Sequence[str]) -> list[Path]:
+def expand_existing(arguments: Sequence[str]) -> list[Path]:
     """As ``expand``, of what is there now: nothing where an argument names nothing."""
     found: dict[Path, Path] = {}
     for argument in arguments:
-        for path in _files(argument):
+        for path in _matching_files(argument):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
+def natural_sort_key(path: Path) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their size."""
     return [
         (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
@@ -65,13 +65,13 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     ]
 
 
-def _files(argument: str) -> list[Path]:
-    if object_store.names_store(argument):
-        return _objects(argument)
+def _matching_files(argument: str) -> list[Path]:
+    if object_store.is_store_url(argument):
+        return _matching_objects(argument)
     try:
         path = Path(argument)
         if path.is_dir():
-            return sorted(_logs(path), key=natural)
+            return sorted(_folder_logs(path), key=natural_sort_key)
         if path.exists():
             if not path.is_file():
                 raise InputError(
@@ -84,13 +84,13 @@ def _files(argument: str) -> list[Path]:
         raise InputError(f"cannot be read: {error}", where=argument) from error
     for match in matches:
         if match.is_dir():
-            logs += _logs(match)
-    return sorted(set(logs), key=natural)
+            logs += _folder_logs(match)
+    return sorted(set(logs), key=natural_sort_key)
 
 
-def _objects(url: str) -> list[Path]:
+def _matching_objects(url: str) -> list[Path]:
     """The logs that a URL names in a store; one that is named itself is taken as it is."""
-    found = object_store.objects(url)
+    found = object_store.list_objects(url)
     if [path.url for path in found] == [url]:
         return list(found)
     head = len(url.partition("://")[2].partition("/")[0])
@@ -100,14 +100,14 @@ def _objects(url: str) -> list[Path]:
         if not _NOT_LOGS.match(path.name)
         and not any(part.startswith(".") for part in path.url[head:].split("/"))
     ]
-    return sorted(logs, key=natural)
+    return sorted(logs, key=natural_sort_key)
 
 
-def _logs(top: Path) -> Iterator[Path]:
+def _folder_logs(top: Path) -> Iterator[Path]:
     """The logs in ``top``; a folder that cannot be looked into comes itself, to be told."""
     denied: list[Path] = []
     seen: set[str] = set()  # a link can lead back to a folder above it
-    tree = os.walk(top, onerror=lambda error: denied.append(_at(error)), followlinks=True)
+    tree = os.walk(top, onerror=lambda error: denied.append(_error_path(error)), followlinks=True)
     for folder, folders, names in tree:
         again = os.path.realpath(folder) in seen
         seen.add(os.path.realpath(folder))
@@ -120,5 +120,5 @@ def _logs(top: Path) -> Iterator[Path]:
     yield from denied
 
 
-def _at(error: OSError) -> Path:
+def _error_path(error: OSError) -> Path:
     return Path(str(error.filename))

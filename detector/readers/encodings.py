@@ -12,30 +12,30 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-UTF_16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+UTF_16_CODECS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _UTF_32: Final = b"\xff\xfe\x00\x00"
-_LOOKED_AT: Final = 200
+_SAMPLE_BYTES: Final = 200
 #: A whole character of UTF-8 beyond ASCII: a record that has one is damaged UTF-8, nothing else.
-_UTF_8: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
+_UTF_8_CHARACTER: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
 #: What people write in Windows-1252: letters, quotes, dashes, currency. Bytes it leaves undefined
 #: are none of it, and 0xFF is a letter only within a word: elsewhere it is padding.
-_WRITTEN: Final = re.compile(
+_WINDOWS_1252_TEXT: Final = re.compile(
     rb"(?:[\x00-\x7f\x80\x82-\x87\x89-\x8c\x8e\x91-\x9c\x9e-\xd6\xd8-\xf6\xf8-\xfe]"
     rb"|(?<=[A-Za-z])\xff)*"
 )
-REASON: Final = "is not valid UTF-8"
+REJECT_REASON: Final = "is not valid UTF-8"
 #: What is noted of a record that could be read all the same.
-RECODED: Final = "not UTF-8, and read as Windows-1252"
+RECODED_NOTE: Final = "not UTF-8, and read as Windows-1252"
 REPLACED: Final = "of JSON that is not valid UTF-8, and read with replacement characters"
 
 
-def utf_16(beginning: bytes) -> str:
+def utf_16_codec(beginning: bytes) -> str:
     """The codec of a file that begins so, if it is UTF-16; empty where it is not."""
     if beginning.startswith(_UTF_32):
         return ""
-    if codec := UTF_16.get(beginning[:2], ""):
+    if codec := UTF_16_CODECS.get(beginning[:2], ""):
         return codec
-    even, odd = beginning[:_LOOKED_AT:2], beginning[1:_LOOKED_AT:2]
+    even, odd = beginning[:_SAMPLE_BYTES:2], beginning[1:_SAMPLE_BYTES:2]
     if len(even) <= 4:
         return ""
     # Text of Western Europe has its NULs on one side only; what has them on both is binary.
@@ -46,7 +46,9 @@ def utf_16(beginning: bytes) -> str:
     return ""
 
 
-def from_utf_16(chunks: Iterator[tuple[bytes, int]], codec: str) -> Iterator[tuple[bytes, int]]:
+def transcode_utf_16(
+    chunks: Iterator[tuple[bytes, int]], codec: str
+) -> Iterator[tuple[bytes, int]]:
     """UTF-8 of ``chunks``, whose content is UTF-16; what is none becomes the replacement mark."""
     decoder = codecs.getincrementaldecoder(codec)("replace")
     first = True
@@ -61,9 +63,9 @@ def from_utf_16(chunks: Iterator[tuple[bytes, int]], codec: str) -> Iterator[tup
         yield rest.encode("utf-8", "replace"), raw
 
 
-def from_windows_1252(record: bytes) -> bytes | None:
+def transcode_windows_1252(record: bytes) -> bytes | None:
     """UTF-8 of a record that is not UTF-8 but can be Windows-1252; None where it is neither."""
-    if _UTF_8.search(record) or not _WRITTEN.fullmatch(record):
+    if _UTF_8_CHARACTER.search(record) or not _WINDOWS_1252_TEXT.fullmatch(record):
         return None
     return record.decode("cp1252").encode()
 

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from detector.readers import postgresql_envelopes
 
-Place: TypeAlias = tuple[str, ...]
+KeyPath: TypeAlias = tuple[str, ...]
 
 #: Keys under which an entry lies, as an object, as JSON text, as a line of a text log, or as a list
 #: of those: Filebeat and Logstash (message, event.original), Fluent Bit and Docker (log, message),
@@ -27,7 +27,7 @@ Place: TypeAlias = tuple[str, ...]
 #: @message, message), EventBridge (detail), Google Cloud Logging (jsonPayload, textPayload),
 #: OpenTelemetry (body), journald (MESSAGE), GELF (full_message), Kafka's tools (value, payload),
 #: AWS activity streams (databaseActivityEvents).
-_PLACES: Final[tuple[Place, ...]] = (
+_KEY_PATHS: Final[tuple[KeyPath, ...]] = (
     ("databaseActivityEvents",),
     ("event", "original"),
     ("event.original",),
@@ -54,13 +54,13 @@ _PLACES: Final[tuple[Place, ...]] = (
     ("events",),
 )
 #: What an envelope may hold a list of. By themselves, these are read as they are.
-_INNER: Final[tuple[Place, ...]] = (("Records",),)
-_LEAVES: Final = re.compile(
-    b"|".join(b'"' + re.escape(place[-1]).encode() + b'"' for place in _PLACES)
+_INNER_KEY_PATHS: Final[tuple[KeyPath, ...]] = (("Records",),)
+_KEY_PATTERN: Final = re.compile(
+    b"|".join(b'"' + re.escape(place[-1]).encode() + b'"' for place in _KEY_PATHS)
     + b'|"record"|"protoPayload"'
 )
 #: What entries have: all keys of one of these.
-_ENTRIES: Final = tuple(
+_ENTRY_KEYS: Final = tuple(
     frozenset(keys.split())
     for keys in (
         "eventSource eventName userIdentity",  # AWS CloudTrail
@@ -75,14 +75,14 @@ _ENTRIES: Final = tuple(
     )
 )
 #: Lines of text logs: MariaDB's server_audit and PostgreSQL's csvlog.
-_LINES: Final = re.compile(
+_TEXT_ENTRY: Final = re.compile(
     r"(?:\d{8} \d\d:\d\d:\d\d|\d{16}),[^,\n]*,[^\n]{0,500}?,\d{1,18},\d{1,18},[A-Z_]+,"
     r'|"?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9}"?,'
 )
-_CSVLOG: Final = re.compile(r'"?\d{4}-')
-_DEEPEST: Final = 4
-_LOOKED_AT: Final = 20
-_LONGEST: Final = 64 << 20
+_CSVLOG_START: Final = re.compile(r'"?\d{4}-')
+_MAX_DEPTH: Final = 4
+_SAMPLE_LINES: Final = 20
+_MAX_LINE_BYTES: Final = 64 << 20
 _DECODER: Final = json.JSONDecoder()
 
 
@@ -92,74 +92,78 @@ class Envelope:
     in words that its reader must be told in others.
     """
 
-    place: Place
+    key_path: KeyPath
 
     def entries(self, line: bytes) -> list[str]:
         """The entries of a line as their readers know them; none where it has none."""
         found: list[str] = []
-        for whole in _objects(line):
-            found += [text for each in _reached(whole, self.place) for text in _told(each)]
+        for whole in _json_values(line):
+            found += [
+                text for each in _values_at(whole, self.key_path) for text in _entry_lines(each)
+            ]
         return found
 
 
-def found(head: bytes) -> Envelope | None:
+def detect(head: bytes) -> Envelope | None:
     """How the lines of a log that begins with ``head`` are wrapped; None where they are not.
 
     The first line must be an object, since in a text log what follows can be a statement's text.
     """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not start.startswith(b"{") or not _LEAVES.search(start):
+    if not start.startswith(b"{") or not _KEY_PATTERN.search(start):
         return None
-    lines = [line for line in start.split(b"\n", 4 * _LOOKED_AT) if line.strip()][:_LOOKED_AT]
-    places: Counter[Place] = Counter()
+    lines = [line for line in start.split(b"\n", 4 * _SAMPLE_LINES) if line.strip()][:_SAMPLE_LINES]
+    places: Counter[KeyPath] = Counter()
     for line in lines:
-        whole = next(_objects(line), None)
-        if (place := _place(whole)) is not None:
+        whole = next(_json_values(line), None)
+        if (place := _find_key_path(whole)) is not None:
             places[place] += 1
     if not places:
         return None
     (place, count), *_ = places.most_common(1)
-    wholes = [whole for line in lines for whole in _objects(line)][: len(lines)]
+    wholes = [whole for line in lines for whole in _json_values(line)][: len(lines)]
     if place == () and not any(map(postgresql_envelopes.is_wrapped, wholes)):
         return None
-    asides = sum(1 for whole in wholes for each in _reached(whole, place) if _is_aside(each))
+    asides = sum(
+        1 for whole in wholes for each in _values_at(whole, place) if _is_operator_message(each)
+    )
     return Envelope(place) if count * 2 > len(lines) - asides else None
 
 
-def _is_aside(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and postgresql_envelopes.is_aside(entry)
+def _is_operator_message(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and postgresql_envelopes.is_operator_message(entry)
 
 
-def opened(chunks: Iterator[tuple[bytes, int]], how: Envelope) -> Iterator[tuple[bytes, int]]:
+def unwrap(chunks: Iterator[tuple[bytes, int]], how: Envelope) -> Iterator[tuple[bytes, int]]:
     """The entries in ``chunks``, one a line. Raises what they raise."""
     held, raw = b"", 0
     for data, raw in chunks:  # noqa: B007 - used below
         end = data.rfind(b"\n") + 1
-        if end or len(held) > _LONGEST:
-            yield _opened(held + data[:end], how), raw
+        if end or len(held) > _MAX_LINE_BYTES:
+            yield _unwrap_lines(held + data[:end], how), raw
             held = data[end:]
         else:
             held += data
     if held:
-        yield _opened(held, how), raw
+        yield _unwrap_lines(held, how), raw
 
 
-def _opened(data: bytes, how: Envelope) -> bytes:
+def _unwrap_lines(data: bytes, how: Envelope) -> bytes:
     made: list[bytes] = []
     *lines, last = data.split(b"\n")
     for line in lines:
-        made += [_line(line, how), b"\n"]
+        made += [_unwrap_line(line, how), b"\n"]
     if last:
-        made.append(_line(last, how))
+        made.append(_unwrap_line(last, how))
     return b"".join(made)
 
 
-def _line(line: bytes, how: Envelope) -> bytes:
+def _unwrap_line(line: bytes, how: Envelope) -> bytes:
     entries = how.entries(line) if line.strip() else []
     return "\n".join(entries).encode("utf-8", "replace") if entries else line
 
 
-def _objects(line: bytes) -> Iterator[Any]:
+def _json_values(line: bytes) -> Iterator[Any]:
     """The JSON values of a line: Amazon Firehose writes one behind the other."""
     text = line.decode("utf-8", "replace").removeprefix("\ufeff").strip()
     at = 0
@@ -173,41 +177,41 @@ def _objects(line: bytes) -> Iterator[Any]:
             at += 1
 
 
-def _place(value: Any, before: Place = ()) -> Place | None:
+def _find_key_path(value: Any, before: KeyPath = ()) -> KeyPath | None:
     """The keys that lead to an entry in ``value``; None where there is none."""
-    value = _loaded(value)
+    value = _parse_nested(value)
     if isinstance(value, str):
-        return before if before and _LINES.match(value) else None
+        return before if before and _TEXT_ENTRY.match(value) else None
     if isinstance(value, list):
-        return _place(value[0], before) if value else None
+        return _find_key_path(value[0], before) if value else None
     if not isinstance(value, dict):
         return None
-    if postgresql_envelopes.is_wrapped(value) or any(keys <= value.keys() for keys in _ENTRIES):
+    if postgresql_envelopes.is_wrapped(value) or any(keys <= value.keys() for keys in _ENTRY_KEYS):
         return before
-    if len(before) >= _DEEPEST:
+    if len(before) >= _MAX_DEPTH:
         return None
-    for place in _PLACES if not before else (*_PLACES, *_INNER):
-        for inner in _reached(value, place, loaded=False):
-            found = _place(inner, (*before, *place))
+    for place in _KEY_PATHS if not before else (*_KEY_PATHS, *_INNER_KEY_PATHS):
+        for inner in _values_at(value, place, loaded=False):
+            found = _find_key_path(inner, (*before, *place))
             if found is not None:
                 return found
             break
     return None
 
 
-def _reached(value: Any, place: Place, *, loaded: bool = True) -> Iterator[Any]:
+def _values_at(value: Any, place: KeyPath, *, loaded: bool = True) -> Iterator[Any]:
     """What lies at ``place``, through JSON within text, and of a list all."""
-    value = _loaded(value) if loaded or place else value
+    value = _parse_nested(value) if loaded or place else value
     if isinstance(value, list):
         for each in value:
-            yield from _reached(each, place, loaded=loaded)
+            yield from _values_at(each, place, loaded=loaded)
     elif not place:
         yield value
     elif isinstance(value, dict) and place[0] in value:
-        yield from _reached(value[place[0]], place[1:], loaded=loaded)
+        yield from _values_at(value[place[0]], place[1:], loaded=loaded)
 
 
-def _loaded(value: Any) -> Any:
+def _parse_nested(value: Any) -> Any:
     """``value``, or what it says where it is JSON within a text."""
     if not isinstance(value, str) or value[:64].lstrip()[:1] not in {"{", "["}:
         return value
@@ -217,14 +221,16 @@ def _loaded(value: Any) -> Any:
         return value
 
 
-def _told(entry: Any) -> list[str]:
+def _entry_lines(entry: Any) -> list[str]:
     """An entry as a line of its own log."""
     if isinstance(entry, str):
         text = entry.rstrip("\r\n")
         if not text.strip():
             return []
         # A newline within quotes is csvlog's own; the others have none, and none may be forged.
-        return [text if _CSVLOG.match(text) else text.replace("\n", "\\n").replace("\r", "\\r")]
+        return [
+            text if _CSVLOG_START.match(text) else text.replace("\n", "\\n").replace("\r", "\\r")
+        ]
     if not isinstance(entry, Mapping):
         return []
-    return [json.dumps(postgresql_envelopes.unwrapped(dict(entry)))]
+    return [json.dumps(postgresql_envelopes.unwrap(dict(entry)))]

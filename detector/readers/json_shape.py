@@ -10,7 +10,7 @@ import pyarrow as pa
 from detector.readers import json_lines
 from detector.readers.json_lines import Shape
 
-_KINDS: Final = {
+_TYPE_NAMES: Final = {
     "text": pa.string(),
     "whole": pa.int64(),
     "real": pa.float64(),
@@ -20,14 +20,14 @@ _KINDS: Final = {
 }
 
 
-def joined(before: Shape, after: Shape) -> Shape:
+def merge(before: Shape, after: Shape) -> Shape:
     """The shape of two parts of a beginning, one after the other."""
     keys = {**after.keys, **before.keys}
     types = dict(before.types)
     for name, kind in after.types.items():
         if after.keys[name] == keys[name]:
             known = types.get(name, kind)
-            types[name] = kind if known == kind else json_lines.wider(known, kind)
+            types[name] = kind if known == kind else json_lines.common_type(known, kind)
     ordered = [*before.keys, *(name for name in after.keys if name not in before.keys)]
     counts = {name: before.counts.get(name, 0) + after.counts.get(name, 0) for name in ordered}
     return Shape({name: keys[name] for name in ordered}, types, counts)
@@ -35,7 +35,7 @@ def joined(before: Shape, after: Shape) -> Shape:
 
 def encode(shape: Shape) -> str:
     """As JSON."""
-    names = {kind: name for name, kind in _KINDS.items()}
+    names = {kind: name for name, kind in _TYPE_NAMES.items()}
     return json.dumps(
         [
             [
@@ -53,6 +53,6 @@ def decode(text: str) -> Shape:
     found = [(tuple(path), kind, sum(count)) for path, kind, *count in json.loads(text)]
     return Shape(
         {".".join(path): path for path, _, _ in found},
-        {".".join(path): _KINDS[kind] for path, kind, _ in found if kind is not None},
+        {".".join(path): _TYPE_NAMES[kind] for path, kind, _ in found if kind is not None},
         {".".join(path): count for path, _, count in found},
     )

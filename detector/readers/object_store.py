@@ -22,7 +22,7 @@ from detector.core.errors import InputError
 #: Schemes with how the rest of a URL begins.
 SCHEMES: Final = {"s3": "bucket", "gs": "bucket", "az": "container"}
 #: Bytes asked for at once: a request costs some 50 ms, whatever it brings.
-_AHEAD: Final = 8 << 20
+_READ_AHEAD_BYTES: Final = 8 << 20
 _URL: Final = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^/]*)/?(?P<key>.*)", re.DOTALL)
 
 
@@ -58,22 +58,22 @@ class ObjectPath(type(Path())):  # type: ignore[misc]
 
     def is_file(self) -> bool:
         """Whether there is such an object."""
-        return _kind(self.url) == "file"
+        return _object_kind(self.url) == "file"
 
     def is_dir(self) -> bool:
         """Whether objects have this name before a slash."""
-        return _kind(self.url) == "folder"
+        return _object_kind(self.url) == "folder"
 
     def exists(self, *, follow_symlinks: bool = True) -> bool:
         """Whether there is such an object, or objects below it."""
         del follow_symlinks
-        return _kind(self.url) != "none"
+        return _object_kind(self.url) != "none"
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Its size; all else is 0. Raises FileNotFoundError and OSError."""
         del follow_symlinks
         if self._size is None:
-            system, key = _system(self.url)
+            system, key = _file_system(self.url)
             info = system.get_file_info(key)
             if not info.is_file:
                 raise FileNotFoundError(self.url)
@@ -85,11 +85,11 @@ class ObjectPath(type(Path())):  # type: ignore[misc]
         """Its bytes. Raises FileNotFoundError and OSError."""
         if mode != "rb":
             raise io.UnsupportedOperation(f"{self.url} is only read, as bytes")
-        system, key = _system(self.url)
-        return io.BufferedReader(_Ranges(system.open_input_file(key)), _AHEAD)
+        system, key = _file_system(self.url)
+        return io.BufferedReader(_RangeReader(system.open_input_file(key)), _READ_AHEAD_BYTES)
 
 
-class _Ranges(io.RawIOBase):
+class _RangeReader(io.RawIOBase):
     """An object read by ranges, as Python's own files are."""
 
     def __init__(self, file: Any) -> None:
@@ -118,7 +118,7 @@ class _Ranges(io.RawIOBase):
         super().close()
 
 
-def names_store(argument: str) -> bool:
+def is_store_url(argument: str) -> bool:
     """Whether an argument is a URL of a store that can be read.
 
     Raises InputError for one that is not.
@@ -135,27 +135,27 @@ def names_store(argument: str) -> bool:
     return True
 
 
-def objects(argument: str) -> list[ObjectPath]:
+def list_objects(argument: str) -> list[ObjectPath]:
     """The objects that a URL names: one, all below it, or those a glob fits. Raises InputError."""
     match = _URL.fullmatch(argument)
     assert match is not None
     try:
-        if _kind(argument) == "file":  # whatever letters its name has
+        if _object_kind(argument) == "file":  # whatever letters its name has
             return [ObjectPath(argument)]
         if any(letter in match["key"] for letter in "*?["):
-            fits = re.compile(_pattern(match["key"]))
+            fits = re.compile(_glob_pattern(match["key"]))
             before = re.split(r"[*?\[]", match["key"], maxsplit=1)[0].rpartition("/")[0]
             top = f"{match['scheme']}://{match['place']}/{before}"
             head = len(f"{match['scheme']}://{match['place']}/")
-            return [path for path in _below(top) if fits.fullmatch(path.url[head:])]
-        return list(_below(argument))
+            return [path for path in _list_below(top) if fits.fullmatch(path.url[head:])]
+        return list(_list_below(argument))
     except (OSError, ValueError) as error:  # Arrow's own errors are both
         first = next(iter(str(error).splitlines()), "")[:300]
         hint = "are its name, the region and your credentials right?"
         raise InputError(f"cannot be read: {first}", where=argument, hint=hint) from error
 
 
-def _pattern(glob: str) -> str:
+def _glob_pattern(glob: str) -> str:
     """A glob as a regular expression: ``*`` stops at a slash, ``**/`` does not."""
     parts = [
         r"(?:.*/)?" if part == "**/" else re.sub(r"\.\*", "[^/]*", fnmatch.translate(part)[4:-3])
@@ -165,10 +165,10 @@ def _pattern(glob: str) -> str:
     return "(?s:" + "".join(parts) + ")"
 
 
-def _below(url: str) -> Iterator[ObjectPath]:
+def _list_below(url: str) -> Iterator[ObjectPath]:
     from pyarrow import fs
 
-    system, key = _system(url)
+    system, key = _file_system(url)
     scheme = url.partition("://")[0]
     chosen = fs.FileSelector(key.rstrip("/"), recursive=True, allow_not_found=True)
     for info in system.get_file_info(chosen):
@@ -176,39 +176,39 @@ def _below(url: str) -> Iterator[ObjectPath]:
             yield ObjectPath(f"{scheme}://{info.path}", int(info.size))
 
 
-def _kind(url: str) -> str:
+def _object_kind(url: str) -> str:
     from pyarrow import fs
 
-    system, key = _system(url)
+    system, key = _file_system(url)
     kind = system.get_file_info(key.rstrip("/")).type
     return {fs.FileType.File: "file", fs.FileType.Directory: "folder"}.get(kind, "none")
 
 
-def _system(url: str) -> tuple[Any, str]:
+def _file_system(url: str) -> tuple[Any, str]:
     """Arrow's file system for a URL, and the object's name there, which begins with its place."""
     match = _URL.fullmatch(url)
     assert match is not None
     place = match["place"]
-    return _connected(match["scheme"], place), f"{place}/{match['key']}".rstrip("/")
+    return _connect(match["scheme"], place), f"{place}/{match['key']}".rstrip("/")
 
 
 @cache
-def _connected(scheme: str, place: str) -> Any:
+def _connect(scheme: str, place: str) -> Any:
     """Raises InputError where something needed is not set, and OSError."""
     from pyarrow import fs
 
     try:
         if scheme == "s3":
-            return fs.S3FileSystem(**_s3(place))
+            return fs.S3FileSystem(**_s3_options(place))
         if scheme == "gs":
             return fs.GcsFileSystem()
-        return fs.AzureFileSystem(**_azure(f"az://{place}"))
+        return fs.AzureFileSystem(**_azure_options(f"az://{place}"))
     except (AttributeError, ImportError):
         hint = "install a pyarrow wheel, which has all of them"
         raise InputError(f"this pyarrow reads no {scheme}://", hint=hint) from None
 
 
-def _s3(bucket: str) -> dict[str, str]:
+def _s3_options(bucket: str) -> dict[str, str]:
     """The AWS tools' variables that Arrow does not read itself: the endpoint and the region.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -227,7 +227,7 @@ def _s3(bucket: str) -> dict[str, str]:
     return {"region": region or fs.resolve_s3_region(bucket)}
 
 
-def _azure(where: str) -> dict[str, str]:
+def _azure_options(where: str) -> dict[str, str]:
     """Raises InputError where no storage account is named."""
     account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or os.environ.get(
         "AZURE_STORAGE_ACCOUNT"

@@ -15,7 +15,7 @@ from detector.core.errors import InputError
 from detector.readers.discovery import is_local
 
 
-def opened(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
+def open_file(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
     """The file, columns ``text`` dictionary-encoded. Raises InputError."""
     try:
         # Pre-buffered, all of the file that was read would stay in memory until it is closed.
@@ -24,8 +24,8 @@ def opened(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damaged(path, error) from None
-    twice = [name for name, count in Counter(leaves(file.schema_arrow)).items() if count > 1]
+        raise damage_error(path, error) from None
+    twice = [name for name, count in Counter(leaf_names(file.schema_arrow)).items() if count > 1]
     if twice:
         file.close()
         what = f"has several columns named {twice[0][:200]!r}"
@@ -33,15 +33,15 @@ def opened(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
     return file
 
 
-def following(batches: Iterator[pa.RecordBatch], path: Path) -> pa.RecordBatch | None:
+def next_batch(batches: Iterator[pa.RecordBatch], path: Path) -> pa.RecordBatch | None:
     """The next batch, None after the last. Raises InputError."""
     try:
         return next(batches, None)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damaged(path, error) from None
+        raise damage_error(path, error) from None
 
 
-def damaged(path: Path, error: BaseException) -> InputError:
+def damage_error(path: Path, error: BaseException) -> InputError:
     """The error of a file that is no readable Parquet."""
     first = next(iter(str(error).splitlines()), "")[:200]
     return InputError(
@@ -49,25 +49,25 @@ def damaged(path: Path, error: BaseException) -> InputError:
     )
 
 
-def is_text(kind: pa.DataType) -> bool:
+def is_text_type(kind: pa.DataType) -> bool:
     """Whether a column is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def leaves(schema: Any, before: str = "") -> list[str]:
+def leaf_names(schema: Any, before: str = "") -> list[str]:
     """Column names; those inside structs with dots."""
     names: list[str] = []
     for field in schema:
         name = before + field.name
         inner = field.type
         if pa.types.is_struct(inner):
-            names += leaves([inner.field(i) for i in range(inner.num_fields)], f"{name}.")
+            names += leaf_names([inner.field(i) for i in range(inner.num_fields)], f"{name}.")
         else:
             names.append(name)
     return names
 
 
-def reach(table: pa.Table, name: str) -> pa.ChunkedArray:
+def nested_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     """A column by name; with dots, from inside a struct."""
     import pyarrow.compute as pc
 
@@ -79,7 +79,7 @@ def reach(table: pa.Table, name: str) -> pa.ChunkedArray:
     raise TypeError(f"column {name} was read but is not there")
 
 
-def text_only(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
+def drop_garbled(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
     """``table`` without rows whose text is not UTF-8 (Parquet does not check), and which.
 
     Raises InputError where a column is damaged in another way: Arrow reads what points nowhere.
@@ -89,33 +89,33 @@ def text_only(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
         try:
             column.validate(full=True)
         except pa.ArrowException as error:
-            values = _bytes(column)
+            values = _raw_values(column)
             if values is None:
-                raise damaged(path, error) from None
-            mask = pl.Series([not _decodes(value) for value in values], dtype=pl.Boolean)
+                raise damage_error(path, error) from None
+            mask = pl.Series([not _is_utf8(value) for value in values], dtype=pl.Boolean)
             garbled = mask if garbled is None else garbled | mask
     if garbled is None:
         return table, None
     kept = table.filter(pa.array((~garbled).to_list()))
     # A dictionary still has the words of rows that are gone.
-    return pa.table({name: _plain(kept[name]) for name in kept.column_names}), garbled
+    return pa.table({name: _decode_dictionary(kept[name]) for name in kept.column_names}), garbled
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _decode_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
-def _bytes(column: pa.ChunkedArray) -> list[bytes | None] | None:
+def _raw_values(column: pa.ChunkedArray) -> list[bytes | None] | None:
     """The raw values of a text column; None if it is none, or its dictionary lacks values."""
     kind = column.type
-    if is_text(kind):
-        return list(column.cast(_binary(kind)).to_pylist())
+    if is_text_type(kind):
+        return list(column.cast(_binary_type(kind)).to_pylist())
     if not pa.types.is_dictionary(kind):
         return None
     values: list[bytes | None] = []
     for chunk in column.chunks:
-        words = chunk.dictionary.cast(_binary(kind.value_type)).to_pylist()
+        words = chunk.dictionary.cast(_binary_type(kind.value_type)).to_pylist()
         places = chunk.indices.to_pylist()
         if any(place is not None and not 0 <= place < len(words) for place in places):
             return None
@@ -123,11 +123,11 @@ def _bytes(column: pa.ChunkedArray) -> list[bytes | None] | None:
     return values
 
 
-def _binary(kind: pa.DataType) -> pa.DataType:
+def _binary_type(kind: pa.DataType) -> pa.DataType:
     return pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()
 
 
-def _decodes(value: bytes | None) -> bool:
+def _is_utf8(value: bytes | None) -> bool:
     try:
         return value is None or value.decode() is not None
     except UnicodeDecodeError:

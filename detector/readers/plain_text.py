@@ -15,38 +15,40 @@ from detector.readers import compression, encodings, envelopes
 
 Chunk: TypeAlias = tuple[bytes, int]
 #: What logs begin with of which more must be seen: JSON, and text that is not UTF-8.
-_BEGINNINGS: Final = (b"{", *encodings.UTF_16)
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_PROBED_STARTS: Final = (b"{", *encodings.UTF_16_CODECS)
+_BLANK_BYTES: Final = b"\xef\xbb\xbf \t\r\n"
 #: How much of a log is looked at to learn how it is wrapped.
-LOOKED_AT: Final = compression.MIB
+PROBE_BYTES: Final = compression.MIB
 
 
 def chunks(path: Path, size: int = 8 * compression.MIB) -> Iterator[Chunk]:
     """As ``opening.chunks``, but text. Raises InputError and opening.Truncated as it does."""
-    first, content = _peeked(compression.chunks(path, size))
-    if codec := encodings.utf_16(first):
-        first, content = _peeked(encodings.from_utf_16(content, codec))
-    envelope = envelopes.found(first)
-    return content if envelope is None else envelopes.opened(content, envelope)
+    first, content = _peek(compression.chunks(path, size))
+    if codec := encodings.utf_16_codec(first):
+        first, content = _peek(encodings.transcode_utf_16(content, codec))
+    envelope = envelopes.detect(first)
+    return content if envelope is None else envelopes.unwrap(content, envelope)
 
 
-def _peeked(chunks: Iterator[Chunk]) -> tuple[bytes, Iterator[Chunk]]:
+def _peek(chunks: Iterator[Chunk]) -> tuple[bytes, Iterator[Chunk]]:
     """What ``chunks`` begin with, and all of them."""
     seen: list[Chunk] = []
     first = b""
-    broken: compression.Truncated | None = None
+    broken: compression.TruncatedError | None = None
     try:
         for each in chunks:
             seen.append(each)
             first += each[0]
-            if len(first) >= LOOKED_AT or not first.lstrip(_BLANK).startswith(_BEGINNINGS):
+            if len(first) >= PROBE_BYTES or not first.lstrip(_BLANK_BYTES).startswith(
+                _PROBED_STARTS
+            ):
                 break
-    except compression.Truncated as error:
+    except compression.TruncatedError as error:
         broken = error
-    return first[:LOOKED_AT], chain(seen, chunks if broken is None else _raising(broken))
+    return first[:PROBE_BYTES], chain(seen, chunks if broken is None else _raise_later(broken))
 
 
-def _raising(error: compression.Truncated) -> Iterator[Chunk]:
+def _raise_later(error: compression.TruncatedError) -> Iterator[Chunk]:
     raise error
     yield
 
@@ -59,14 +61,14 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
             collected += data
             if len(collected) >= size:
                 break
-    except compression.Truncated:
+    except compression.TruncatedError:
         pass  # the reader reports it, once it gets there
     return collected[:size]
 
 
-def shown(beginning: bytes) -> bytes:
+def unwrap_head(beginning: bytes) -> bytes:
     """The text of a log that begins so, decompressed already."""
-    envelope = envelopes.found(beginning[:LOOKED_AT])
+    envelope = envelopes.detect(beginning[:PROBE_BYTES])
     if envelope is None:
         return beginning
-    return b"".join(data for data, _ in envelopes.opened(iter([(beginning, 0)]), envelope))
+    return b"".join(data for data, _ in envelopes.unwrap(iter([(beginning, 0)]), envelope))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 _AUDIT_ENTRY: Final = "PgAuditEntry"
 #: jsonlog's names for csvlog's, where they differ.
-_NAMES: Final = {
+_JSONLOG_NAMES: Final = {
     "log_time": "timestamp",
     "user_name": "user",
     "database_name": "dbname",
@@ -23,17 +23,17 @@ _NAMES: Final = {
     "query": "statement",
 }
 #: pgaudit's fields, in its order, as CloudNativePG and as Google Cloud name them.
-_FIELDS: Final = (
+_PGAUDIT_FIELDS: Final = (
     *("audit_type", "statement_id", "substatement_id", "class", "command"),
     *("object_type", "object_name", "statement", "parameter", "rows"),
 )
-_GOOGLE: Final = (
+_GOOGLE_FIELDS: Final = (
     *("auditType", "statementId", "substatementId", "auditClass", "command"),
     *("objectType", "object", "statement", "parameter", "rows"),
 )
-_PORT: Final = re.compile(r":\d{1,5}$")
+_PORT_SUFFIX: Final = re.compile(r":\d{1,5}$")
 #: An entry of jsonlog that is no access: what the operator says of itself.
-_ASIDE: Final = {
+_OPERATOR_ENTRY: Final = {
     "timestamp": "2000-01-01 00:00:00 UTC",
     "session_id": "0.0",
     "error_severity": "LOG",
@@ -44,22 +44,22 @@ _ASIDE: Final = {
 def is_wrapped(entry: Any) -> bool:
     """Whether it is an entry of PostgreSQL in other words."""
     return isinstance(entry, Mapping) and (
-        _record(entry) is not None or _audited(entry) is not None
+        _record(entry) is not None or _google_request(entry) is not None
     )
 
 
-def is_aside(entry: Mapping[str, Any]) -> bool:
+def is_operator_message(entry: Mapping[str, Any]) -> bool:
     """Whether it is what CloudNativePG's manager says of itself, between PostgreSQL's entries."""
     return {"level", "ts", "msg"} <= entry.keys() and "record" not in entry
 
 
-def unwrapped(entry: dict[str, Any]) -> dict[str, Any]:
+def unwrap(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry of jsonlog; ``entry`` itself where it is none of those that are known here."""
     if (record := _record(entry)) is not None:
-        return _of_record(record)
-    if (request := _audited(entry)) is not None:
-        return _of_request(request, entry)
-    return dict(_ASIDE) if is_aside(entry) else entry
+        return _from_cloudnativepg(record)
+    if (request := _google_request(entry)) is not None:
+        return _from_google(request, entry)
+    return dict(_OPERATOR_ENTRY) if is_operator_message(entry) else entry
 
 
 def _record(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -69,7 +69,7 @@ def _record(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _audited(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _google_request(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     payload = entry.get("protoPayload")
     request = payload.get("request") if isinstance(payload, Mapping) else None
     if isinstance(request, Mapping) and str(request.get("@type", "")).endswith(_AUDIT_ENTRY):
@@ -77,17 +77,19 @@ def _audited(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _of_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    made = {_NAMES.get(name, name): value for name, value in record.items() if name != "audit"}
-    made["remote_host"] = _PORT.sub("", str(record.get("connection_from") or ""))
+def _from_cloudnativepg(record: Mapping[str, Any]) -> dict[str, Any]:
+    made = {
+        _JSONLOG_NAMES.get(name, name): value for name, value in record.items() if name != "audit"
+    }
+    made["remote_host"] = _PORT_SUFFIX.sub("", str(record.get("connection_from") or ""))
     made.setdefault("backend_type", "client backend")
     audit = record.get("audit")
     if isinstance(audit, Mapping):
-        made["message"] = _message([audit.get(name) for name in _FIELDS])
+        made["message"] = _pgaudit_message([audit.get(name) for name in _PGAUDIT_FIELDS])
     return made
 
 
-def _of_request(request: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+def _from_google(request: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     when = str(entry.get("timestamp") or "").replace("T", " ", 1)
     # PostgreSQL's times have six decimals, Google's up to nine.
     when = re.sub(r"^(.{19}(?:\.\d{1,6})?)\d*Z$", r"\1 UTC", when)
@@ -100,19 +102,19 @@ def _of_request(request: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[st
         "session_id": f"{session}.0" if session is not None else None,
         "error_severity": "LOG",
         "backend_type": "client backend",
-        "message": _message([request.get(name) for name in _GOOGLE]),
+        "message": _pgaudit_message([request.get(name) for name in _GOOGLE_FIELDS]),
     }
 
 
-def _message(fields: list[Any]) -> str:
+def _pgaudit_message(fields: list[Any]) -> str:
     """Pgaudit's own line; rows, the last of ``fields``, only where they are told."""
     *shown, rows = ["" if field is None else str(field) for field in fields]
     if rows:
         shown.append(rows)
-    return "AUDIT: " + ",".join(map(_quoted, shown))
+    return "AUDIT: " + ",".join(map(_quote_csv, shown))
 
 
-def _quoted(field: str) -> str:
+def _quote_csv(field: str) -> str:
     if re.search(r'[",\n\r]', field):
         return '"' + field.replace('"', '""') + '"'
     return field

@@ -21,18 +21,18 @@ from detector.readers import blocks, compression, encodings, plain_text
 from detector.readers.blocks import Reject
 from detector.readers.compression import MIB
 
-Places: TypeAlias = npt.NDArray[np.int64]
+Offsets: TypeAlias = npt.NDArray[np.int64]
 
-_BLOCK: Final = 8 * MIB
+_BLOCK_BYTES: Final = 8 * MIB
 #: Of an entry of more bytes or lines than this, the rest is left out: its head says all but the end
 #: of its text. Each line that is looked at takes some 40 bytes.
-_LONGEST: Final = 32 * MIB
-_MOST_LINES: Final = 1 << 20
-_EMPTY: Final = re.compile(rb"\n\s*\n")
+_MAX_ENTRY_BYTES: Final = 32 * MIB
+_MAX_ENTRY_LINES: Final = 1 << 20
+_EMPTY_LINES: Final = re.compile(rb"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class EntryBatch:
     """Consecutive entries: ``texts`` (String) and the ``lines`` they begin on, from 1.
 
     ``before`` is what stands before the first entry of a file, empty elsewhere; ``data`` are the
@@ -40,14 +40,14 @@ class Entries:
     """
 
     texts: pl.Series
-    lines: Places
+    lines: Offsets
     raw_bytes: int
-    before: str = ""
+    preamble: str = ""
     rejects: list[Reject] = field(default_factory=list)
     data: bytes = b""
 
 
-class _Torn(NamedTuple):
+class _NulRun(NamedTuple):
     """The NULs at the beginning of a line: its number, from 0, and where they start and end."""
 
     line: int
@@ -56,10 +56,10 @@ class _Torn(NamedTuple):
 
 
 #: Where entries begin in some bytes, given those bytes and where its lines begin.
-Starts: TypeAlias = Callable[[npt.NDArray[np.uint8], Places], Places]
+StartFinder: TypeAlias = Callable[[npt.NDArray[np.uint8], Offsets], Offsets]
 
 
-def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[Entries]:
+def read_entries(path: Path, starts: StartFinder, block: int | None = None) -> Iterator[EntryBatch]:
     """The entries of ``path``, those in about ``block`` bytes at a time.
 
     Bytes that are no UTF-8 become the replacement character: a literal may hold any. Raises
@@ -67,49 +67,49 @@ def entries(path: Path, starts: Starts, block: int | None = None) -> Iterator[En
     """
     held, line, raw, first = b"", 1, 0, True
     broken: str | None = None
-    chunks = _few_lines(plain_text.chunks(path, block or _BLOCK))
+    chunks = _limit_lines(plain_text.chunks(path, block or _BLOCK_BYTES))
     while True:
         try:
             data, raw = next(chunks, (b"", raw))
-        except compression.Truncated as error:
+        except compression.TruncatedError as error:
             data, broken = b"", error.reason
         if first and data:
-            data = blocks.started(data, path)
+            data = blocks.strip_bom(data, path)
         last = not data
         held += data
-        found, used = _cut(held, line, starts, raw, first=first, last=last)
+        found, used = _cut_entries(held, line, starts, raw, first=first, last=last)
         if broken is not None:
-            end = line + blocks.count(held, b"\n")
+            end = line + blocks.count_byte(held, b"\n")
             found.rejects.append(Reject(end, f"file ends early: {broken}"))
-        if len(found.texts) or found.before or found.rejects or last:
+        if len(found.texts) or found.preamble or found.rejects or last:
             yield found
             first = False
         if last:
             return
-        line += blocks.count(memoryview(held)[:used], b"\n")
+        line += blocks.count_byte(memoryview(held)[:used], b"\n")
         held = held[used:]
-        if len(held) > _LONGEST or blocks.count(held, b"\n") > _MOST_LINES:
-            held, line = _shortened(held, line)
+        if len(held) > _MAX_ENTRY_BYTES or blocks.count_byte(held, b"\n") > _MAX_ENTRY_LINES:
+            held, line = _shorten(held, line)
 
 
-def _few_lines(chunks: blocks.Chunks) -> blocks.Chunks:
+def _limit_lines(chunks: blocks.Chunks) -> blocks.Chunks:
     """The same in smaller pieces, where one has more than _MOST_LINES lines."""
     for data, raw in chunks:
-        parts = 1 + blocks.count(data, b"\n") // _MOST_LINES
+        parts = 1 + blocks.count_byte(data, b"\n") // _MAX_ENTRY_LINES
         size = max(1, -(-len(data) // parts))
         for start in range(0, len(data), size):
             yield data[start : start + size], raw
 
 
-def last_start(data: bytes, starts: Starts) -> int:
+def last_entry_start(data: bytes, starts: StartFinder) -> int:
     """Where the last entry of ``data`` begins, up to which all are whole: ``Growing.cut``."""
     array = np.frombuffer(data, np.uint8)
-    lines, _ = _behind_nuls(array, np.flatnonzero(array == ord("\n")))
+    lines, _ = _skip_nuls(array, np.flatnonzero(array == ord("\n")))
     places = starts(array, lines)
     return int(places[-1]) if len(places) else 0
 
 
-def _behind_nuls(data: npt.NDArray[np.uint8], ends: Places) -> tuple[Places, list[_Torn]]:
+def _skip_nuls(data: npt.NDArray[np.uint8], ends: Offsets) -> tuple[Offsets, list[_NulRun]]:
     """Where lines begin, behind the NULs that a crash left there, and which lines those are.
 
     ``ends`` are the places of newlines.
@@ -122,39 +122,39 @@ def _behind_nuls(data: npt.NDArray[np.uint8], ends: Places) -> tuple[Places, lis
     behind = text[np.searchsorted(text, lines[torn])]
     told = zip(torn.tolist(), lines[torn].tolist(), behind.tolist(), strict=True)
     lines[torn] = behind
-    return lines, [_Torn(number, start, end) for number, start, end in told]
+    return lines, [_NulRun(number, start, end) for number, start, end in told]
 
 
-def _cut(
-    held: bytes, line: int, starts: Starts, raw: int, *, first: bool, last: bool
-) -> tuple[Entries, int]:
+def _cut_entries(
+    held: bytes, line: int, starts: StartFinder, raw: int, *, first: bool, last: bool
+) -> tuple[EntryBatch, int]:
     """(the whole entries of ``held``, how many of its bytes they and what is before them take)."""
     data = np.frombuffer(held, np.uint8)
     line_ends = np.flatnonzero(data == ord("\n"))
-    line_starts, torn = _behind_nuls(data, line_ends)
+    line_starts, torn = _skip_nuls(data, line_ends)
     places = starts(data, line_starts)
     if not len(places):
-        before = _text(held) if last and first else ""
-        return Entries(_series(held[:0], places), places, raw, before), 0
+        before = _decode(held) if last and first else ""
+        return EntryBatch(_text_series(held[:0], places), places, raw, before), 0
     end = len(held) if last else int(places[-1])
     bounds = np.append(places, end) if last else places
-    before = _text(held[: places[0]]) if first else ""
-    texts = _series(held[:end], bounds) if end > places[0] else _series(b"", places[:0])
+    before = _decode(held[: places[0]]) if first else ""
+    texts = _text_series(held[:end], bounds) if end > places[0] else _text_series(b"", places[:0])
     numbers = line + np.searchsorted(line_ends, bounds[:-1])
     bad = [
-        Reject(line + each.line, blocks.nuls(each.end - each.start))
+        Reject(line + each.line, blocks.nul_reason(each.end - each.start))
         for each in torn
         if each.start < end
     ]
-    return Entries(texts, numbers, raw, before, bad, held[places[0] : end]), end
+    return EntryBatch(texts, numbers, raw, before, bad, held[places[0] : end]), end
 
 
-def _series(data: bytes, bounds: Places) -> pl.Series:
+def _text_series(data: bytes, bounds: Offsets) -> pl.Series:
     """The pieces of ``data`` between each two of ``bounds``."""
     if len(bounds) < 2:
         return pl.Series([], dtype=pl.String)
-    if not blocks.is_text(data):
-        pieces = [_text(data[start:end]) for start, end in pairwise(bounds.tolist())]
+    if not blocks.is_utf8(data):
+        pieces = [_decode(data[start:end]) for start, end in pairwise(bounds.tolist())]
         return pl.Series(pieces, dtype=pl.String)
     offsets, bytes_ = pa.py_buffer(np.ascontiguousarray(bounds, np.int64)), pa.py_buffer(data)
     array = pa.LargeStringArray.from_buffers(len(bounds) - 1, offsets, bytes_)
@@ -163,18 +163,18 @@ def _series(data: bytes, bounds: Places) -> pl.Series:
     return series
 
 
-def _text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return (encodings.from_windows_1252(data) or data).decode("utf-8", "replace")
+        return (encodings.transcode_windows_1252(data) or data).decode("utf-8", "replace")
 
 
-def _shortened(held: bytes, line: int) -> tuple[bytes, int]:
+def _shorten(held: bytes, line: int) -> tuple[bytes, int]:
     """An entry that is too long, without its empty lines or, where that is too little, its middle:
     empty lines alone hide no table. Its line numbers stay about right.
     """
-    kept = _EMPTY.sub(b"\n", held)
-    if len(kept) > _LONGEST or blocks.count(kept, b"\n") > _MOST_LINES:
+    kept = _EMPTY_LINES.sub(b"\n", held)
+    if len(kept) > _MAX_ENTRY_BYTES or blocks.count_byte(kept, b"\n") > _MAX_ENTRY_LINES:
         kept = kept[: MIB // 2] + b"\n" + kept[-MIB // 2 :]
     return kept, line + held.count(b"\n") - kept.count(b"\n")

@@ -13,20 +13,20 @@ from detector.features.feature import Family
 from detector.triage.subjects import Subject
 
 #: Where OCSF and ECS keep the whole native alert.
-INSIDE: Final = ("unmapped", "detector")
+NATIVE_KEYS: Final = ("unmapped", "detector")
 
 
-def native(raw: object) -> Alert | None:
+def native_alert(raw: object) -> Alert | None:
     """The native alert in a JSON object: the object itself, or within; null where none is."""
     if not isinstance(raw, dict):
         return None
     found: list[dict[str, Any]] = [
-        each for each in (raw, *map(raw.get, INSIDE)) if isinstance(each, dict)
+        each for each in (raw, *map(raw.get, NATIVE_KEYS)) if isinstance(each, dict)
     ]
     return next((each for each in found if "id" in each and "features" in each), None)
 
 
-def alerts_in(path: Path, families: Sequence[Family]) -> list[Alert]:
+def read_alerts(path: Path, families: Sequence[Family]) -> list[Alert]:
     """The alerts of an NDJSON file that ``score`` wrote; none where it is not there.
 
     Raises VerdictError, with the line, for what is no alert.
@@ -37,14 +37,16 @@ def alerts_in(path: Path, families: Sequence[Family]) -> list[Alert]:
         return []
     except OSError as error:
         raise VerdictError(f"cannot be read: {error.strerror}", where=path) from error
-    return [_alert(line, number, path, families) for number, line in enumerate(lines, start=1)]
+    return [
+        _parse_alert(line, number, path, families) for number, line in enumerate(lines, start=1)
+    ]
 
 
-def _alert(line: bytes, number: int, path: Path, families: Sequence[Family]) -> Alert:
+def _parse_alert(line: bytes, number: int, path: Path, families: Sequence[Family]) -> Alert:
     try:
-        alert = native(json.loads(line))
+        alert = native_alert(json.loads(line))
         if alert is not None:
-            Subject.of(alert, families)
+            Subject.from_alert(alert, families)
             return alert
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         pass

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from detector.core.errors import SettingsError, VerdictError
-from detector.core.settings import MOST_RECORDS
-from detector.features.aggregates import KINDS
-from detector.triage.records import demand_end, text
+from detector.core.settings import MAX_RECORDS
+from detector.features.aggregates import ENTITY_KINDS
+from detector.triage.records import check_end, clean_text
 from detector.triage.suppression import Expectation
 
-KEYS: Final = ("entity_kind", "entity", "reason", "until", "by", "why", "rows")
-MORE: Final = ("unknown_rows_statements", "records_out")
+REQUIRED_KEYS: Final = ("entity_kind", "entity", "reason", "until", "by", "why", "rows")
+OPTIONAL_KEYS: Final = ("unknown_rows_statements", "records_out")
 
 
 def load(path: Path, families: Collection[str], today: date) -> list[Expectation]:
@@ -39,27 +39,29 @@ def load(path: Path, families: Collection[str], today: date) -> list[Expectation
     for number, table in enumerate(tables, start=1):
         where = f"{path}: [[expected]] {number}"
         try:
-            found.append(_expectation(table, where, families, today))
+            found.append(_parse_expectation(table, where, families, today))
         except SettingsError as error:
             raise VerdictError(error.what, where=error.where, hint=error.hint) from None
     return found
 
 
-def _expectation(table: object, where: str, families: Collection[str], today: date) -> Expectation:
+def _parse_expectation(
+    table: object, where: str, families: Collection[str], today: date
+) -> Expectation:
     if not isinstance(table, dict):
         raise SettingsError("is no table", where=where)
-    _demand_keys(table, where)
+    _check_keys(table, where)
     until = table["until"]
     if not isinstance(until, date) or isinstance(until, datetime):
         raise SettingsError("until is no date", where=where, hint="write it as 2024-06-30")
-    demand_end(until, today, f"{where}: until")
+    check_end(until, today, f"{where}: until")
     reason = table["reason"]
     reason = [reason] if isinstance(reason, str) else reason
     if not isinstance(reason, list) or not reason or not set(map(str, reason)) <= set(families):
         hint = f"give families of features: {', '.join(sorted(families))}"
         raise SettingsError(f"reason = {table['reason']!r} is not known", where=where, hint=hint)
-    if table["entity_kind"] not in KINDS:
-        hint = f"it is {', '.join(KINDS)}"
+    if table["entity_kind"] not in ENTITY_KINDS:
+        hint = f"it is {', '.join(ENTITY_KINDS)}"
         raise SettingsError(f"entity_kind = {table['entity_kind']!r}", where=where, hint=hint)
     entity = table["entity"]
     if not isinstance(entity, str) or not entity:
@@ -70,35 +72,35 @@ def _expectation(table: object, where: str, families: Collection[str], today: da
         families=frozenset(reason),
         after=None,
         until=until,
-        rows=_number(table, "rows", where),
-        records_out=_number(table, "records_out", where) if "records_out" in table else None,
-        unknown_rows_statements=_number(table, "unknown_rows_statements", where),
-        by=_words(table, "by", where),
-        why=_words(table, "why", where),
+        rows=_parse_count(table, "rows", where),
+        records_out=_parse_count(table, "records_out", where) if "records_out" in table else None,
+        unknown_rows_statements=_parse_count(table, "unknown_rows_statements", where),
+        author=_parse_text(table, "by", where),
+        reason=_parse_text(table, "why", where),
     )
 
 
-def _demand_keys(table: Mapping[str, Any], where: str) -> None:
-    known = (*KEYS, *MORE)
+def _check_keys(table: Mapping[str, Any], where: str) -> None:
+    known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise SettingsError(f"unknown key {key!r}", where=where, hint=hint)
-    for key in KEYS:
+    for key in REQUIRED_KEYS:
         if key not in table:
             what = f"has no {key}"
-            raise SettingsError(what, where=where, hint=f"each needs {', '.join(KEYS)}")
+            raise SettingsError(what, where=where, hint=f"each needs {', '.join(REQUIRED_KEYS)}")
 
 
-def _words(table: Mapping[str, Any], key: str, where: str) -> str:
+def _parse_text(table: Mapping[str, Any], key: str, where: str) -> str:
     if not isinstance(table[key], str):
         raise SettingsError(f"{key} is no text", where=where, hint="put it in quotes")
-    return text(table[key], f"{where}: {key}")
+    return clean_text(table[key], f"{where}: {key}")
 
 
-def _number(table: Mapping[str, Any], key: str, where: str) -> int:
+def _parse_count(table: Mapping[str, Any], key: str, where: str) -> int:
     value = table.get(key, 0)
-    if type(value) is not int or not 0 <= value <= MOST_RECORDS:
+    if type(value) is not int or not 0 <= value <= MAX_RECORDS:
         raise SettingsError(f"{key} = {value!r} is no number of them", where=where)
     return value

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TypeAlias
 
 from detector.alerts.incidents import Entity
-from detector.triage.records import CONFIRMED, EXPECTED, Following, Record, Verdict
+from detector.triage.records import CONFIRMED, EXPECTED, FollowUp, Record, Verdict
 from detector.triage.suppression import Expectation
 
 #: Kind, name, day.
@@ -15,7 +15,7 @@ EntityDay: TypeAlias = tuple[str, str, date]
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class VerdictHistory:
     """``records`` in the order in which they were given."""
 
     records: tuple[Record, ...] = field(default=())
@@ -31,9 +31,9 @@ class Book:
         return held
 
     @property
-    def followings(self) -> list[Following]:
+    def follow_ups(self) -> list[FollowUp]:
         """Later alerts of thefts, as they were noted."""
-        return [record for record in self.records if isinstance(record, Following)]
+        return [record for record in self.records if isinstance(record, FollowUp)]
 
     def confirmed_days(self) -> list[EntityDay]:
         """Days of confirmed alerts, and of later alerts of their incidents; each once, in order.
@@ -46,8 +46,8 @@ class Book:
         spans = [(held[own].subject, held[own].until) for own in confirmed]
         spans += [
             (each.subject, None)
-            for each in self.followings
-            if each.subject.alert not in held and confirmed.intersection(each.follows)
+            for each in self.follow_ups
+            if each.subject.alert not in held and confirmed.intersection(each.confirmed_alerts)
         ]
         days: set[EntityDay] = {
             (subject.entity_kind, subject.entity, subject.since + timedelta(days=n))
@@ -59,7 +59,7 @@ class Book:
     def confirmed_entities(self) -> set[Entity]:
         """Of which an alert was confirmed."""
         held = self.verdicts.values()
-        return {each.subject.who for each in held if each.verdict == CONFIRMED}
+        return {each.subject.entity_key for each in held if each.verdict == CONFIRMED}
 
     def expectations(self) -> list[Expectation]:
         """What is expected. A theft that is confirmed of an entity ends what was before."""
@@ -68,8 +68,8 @@ class Book:
         for each in reversed(self.verdicts.values()):
             subject = each.subject
             if each.verdict == CONFIRMED:
-                ended.add(subject.who)
-            if each.verdict != EXPECTED or each.until is None or subject.who in ended:
+                ended.add(subject.entity_key)
+            if each.verdict != EXPECTED or each.until is None or subject.entity_key in ended:
                 continue
             found.append(
                 Expectation(
@@ -81,8 +81,8 @@ class Book:
                     rows=subject.rows,
                     records_out=subject.records_out,
                     unknown_rows_statements=subject.unknown_rows_statements,
-                    by=each.by,
-                    why=each.reason,
+                    author=each.author,
+                    reason=each.reason,
                     alert=subject.alert,
                 )
             )

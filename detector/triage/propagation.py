@@ -12,79 +12,81 @@ from datetime import date, timedelta
 from typing import Final, TypeAlias
 
 from detector.alerts.alert import Alert
-from detector.alerts.incidents import RELATED_DAYS, SAME_DAYS, Entity, names
+from detector.alerts.incidents import RELATED_DAYS, SAME_ENTITY_DAYS, Entity, named_entities
 from detector.features.aggregates import OBJECT
 from detector.features.feature import Family
-from detector.triage.history import Book
-from detector.triage.records import CONFIRMED, Following
+from detector.triage.history import VerdictHistory
+from detector.triage.records import CONFIRMED, FollowUp
 from detector.triage.subjects import Subject
 
 #: Verdicts that stand in an alert, the latest: an alert must stay small enough for a SIEM to take.
-MOST: Final = 10
+MAX_VERDICTS: Final = 10
 #: By day, alerts that are known and the judged alerts whose verdicts they carry on.
-Known: TypeAlias = dict[date, list[tuple[Subject, tuple[str, ...]]]]
+AlertsByDay: TypeAlias = dict[date, list[tuple[Subject, tuple[str, ...]]]]
 
 
-def stand(
-    alerts: Iterable[Alert], book: Book, families: Sequence[Family]
-) -> tuple[list[Alert], list[Following]]:
+def propagate_verdicts(
+    alerts: Iterable[Alert], book: VerdictHistory, families: Sequence[Family]
+) -> tuple[list[Alert], list[FollowUp]]:
     """``alerts``, which come by time, with ``verdicts``; and those that follow a confirmed one.
 
     An alert's own verdict does not stand in it: what was raised says the same ever after. Of the
     followings those that ``book`` has are left out.
     """
     held = book.verdicts
-    known = _by_day(book)
-    noted = {(each.subject.alert, each.follows) for each in book.followings}
+    known = _alerts_by_day(book)
+    noted = {(each.subject.alert, each.confirmed_alerts) for each in book.follow_ups}
     reached: dict[str, set[str]] = {}
     told, followings = [], []
     for alert in alerts:
-        mine = reached[alert["id"]] = _reaching(alert, known)
+        mine = reached[alert["id"]] = _reaching_verdicts(alert, known)
         for other in alert["related"]:
             mine |= reached.get(other, set()) | ({other} & set(held))
         mine.discard(alert["id"])
         if mine:
-            subject = Subject.of(alert, families)
+            subject = Subject.from_alert(alert, families)
             known[subject.day].append((subject, tuple(mine)))
         order = [own for own in held if own in mine]
-        told.append({**alert, "verdicts": [held[own].plain() for own in order[-MOST:]]})
+        told.append({**alert, "verdicts": [held[own].to_dict() for own in order[-MAX_VERDICTS:]]})
         confirmed = tuple(sorted(own for own in mine if held[own].verdict == CONFIRMED))
         if confirmed and (alert["id"], confirmed) not in noted:
-            followings.append(Following(Subject.of(alert, families), confirmed))
+            followings.append(FollowUp(Subject.from_alert(alert, families), confirmed))
     return told, followings
 
 
-def _by_day(book: Book) -> Known:
+def _alerts_by_day(book: VerdictHistory) -> AlertsByDay:
     held = book.verdicts
-    days: Known = defaultdict(list)
+    days: AlertsByDay = defaultdict(list)
     for alert, verdict in held.items():
         days[verdict.subject.day].append((verdict.subject, (alert,)))
-    for each in book.followings:
+    for each in book.follow_ups:
         # What a verdict was changed to reaches no further than the verdict alone.
-        still = [own for own in each.follows if own in held and held[own].verdict == CONFIRMED]
+        still = [
+            own for own in each.confirmed_alerts if own in held and held[own].verdict == CONFIRMED
+        ]
         days[each.subject.day].append((each.subject, tuple(still)))
     return days
 
 
-def _reaching(alert: Alert, known: Known) -> set[str]:
-    day, named = date.fromisoformat(alert["date"]), names(alert)
+def _reaching_verdicts(alert: Alert, known: AlertsByDay) -> set[str]:
+    day, named = date.fromisoformat(alert["date"]), named_entities(alert)
     return {
         own
-        for back in range(SAME_DAYS + 1)
+        for back in range(SAME_ENTITY_DAYS + 1)
         for subject, owns in known.get(day - timedelta(days=back), ())
-        if linked(subject, alert, named, back)
+        if is_linked(subject, alert, named, back)
         for own in owns
     }
 
 
-def linked(earlier: Subject, later: Alert, named: Sequence[Entity], days: int) -> bool:
+def is_linked(earlier: Subject, later: Alert, named: Sequence[Entity], days: int) -> bool:
     """Whether ``later``, which names ``named``, joins the incident of ``earlier``."""
     who: Entity = (later["entity_kind"], later["entity"])
-    if (earlier.time, *earlier.who) >= (later["time"], *who):
+    if (earlier.time, *earlier.entity_key) >= (later["time"], *who):
         return False
-    if earlier.who == who:
-        return days <= SAME_DAYS
-    naming, back = earlier.who in named, who in earlier.names
+    if earlier.entity_key == who:
+        return days <= SAME_ENTITY_DAYS
+    naming, back = earlier.entity_key in named, who in earlier.names
     if OBJECT in (earlier.entity_kind, who[0]) and not (naming and back):
         return False
     return (naming and days <= RELATED_DAYS) or (back and days == 0)

@@ -9,16 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from detector.core.errors import SettingsError
-from detector.features.aggregates import KINDS
+from detector.features.aggregates import ENTITY_KINDS
 from detector.triage.subjects import Subject
 
 BENIGN, CONFIRMED, EXPECTED = VERDICTS = ("benign", "confirmed", "expected")
 FORMAT: Final = 1
 #: Days that something may be expected for without anyone looking at it again.
-MOST_DAYS: Final = 366
+MAX_EXPECTED_DAYS: Final = 366
 #: Days of one alert, from ``since`` to ``date``; an alert looks back a week.
-MOST_FLAGGED: Final = 31
-LONGEST: Final = 1000
+MAX_FLAGGED_DAYS: Final = 31
+MAX_TEXT_LENGTH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,65 +31,65 @@ class Verdict:
     subject: Subject
     verdict: str
     reason: str
-    by: str
-    at: datetime
+    author: str
+    time: datetime
     until: date | None
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in later alerts."""
         return {
             "alert": self.subject.alert,
             "verdict": self.verdict,
             "reason": self.reason,
-            "by": self.by,
+            "by": self.author,
             "until": self.until and self.until.isoformat(),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
+class FollowUp:
     """A later alert of the same theft as the confirmed alerts with these ids."""
 
     subject: Subject
-    follows: tuple[str, ...]
+    confirmed_alerts: tuple[str, ...]
 
 
-Record: TypeAlias = Verdict | Following
+Record: TypeAlias = Verdict | FollowUp
 
 
-def judged(
+def make_verdict(
     subject: Subject, verdict: str, reason: str, by: str, at: datetime, until: date | None
 ) -> Verdict:
     """A verdict that makes sense. Raises SettingsError, naming the flag."""
-    reason, by = text(reason, "--reason"), text(by, "--by")
+    reason, by = clean_text(reason, "--reason"), clean_text(by, "--by")
     if verdict == EXPECTED and until is None:
         hint = "say until which day such alerts are expected"
         raise SettingsError("is missing: nothing is expected for ever", where="--until", hint=hint)
     if verdict == BENIGN and until is not None:
         raise SettingsError(f"has no meaning for {verdict}", where="--until", hint="leave it out")
     if until is not None:
-        demand_end(until, at.date(), "--until")
+        check_end(until, at.date(), "--until")
         if until < subject.day or (until == subject.day and verdict == EXPECTED):
             what = f"{until} is no later than the alert itself, {subject.day}"
             raise SettingsError(what, where="--until")
     return Verdict(subject, verdict, reason, by, at.astimezone(UTC).replace(microsecond=0), until)
 
 
-def text(value: str, where: str) -> str:
+def clean_text(value: str, where: str) -> str:
     """What a person wrote, without what no file can hold. Raises SettingsError."""
     # The shell may hand over bytes that are no UTF-8; Python keeps them as lone surrogates.
     clean = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace").strip()
     if not clean:
         raise SettingsError("is empty", where=where, hint="say it in a few words")
-    if len(clean) > LONGEST:
-        raise SettingsError(f"is longer than {LONGEST:,} characters", where=where)
+    if len(clean) > MAX_TEXT_LENGTH:
+        raise SettingsError(f"is longer than {MAX_TEXT_LENGTH:,} characters", where=where)
     return clean
 
 
-def demand_end(until: date, today: date, where: str) -> None:
+def check_end(until: date, today: date, where: str) -> None:
     """Raises SettingsError where an expectation would outlive those who remember why."""
-    if until > today + timedelta(days=MOST_DAYS):
-        what = f"{until} is more than {MOST_DAYS} days ahead"
+    if until > today + timedelta(days=MAX_EXPECTED_DAYS):
+        what = f"{until} is more than {MAX_EXPECTED_DAYS} days ahead"
         raise SettingsError(what, where=where, hint="expect it for a year, then look again")
 
 
@@ -101,12 +101,12 @@ def encode(record: Record) -> bytes:
             "kind": "verdict",
             "verdict": record.verdict,
             "reason": record.reason,
-            "by": record.by,
-            "at": record.at.isoformat(),
+            "by": record.author,
+            "at": record.time.isoformat(),
             "until": record.until and record.until.isoformat(),
         }
     else:
-        head |= {"kind": "following", "follows": list(record.follows)}
+        head |= {"kind": "following", "follows": list(record.confirmed_alerts)}
     subject = asdict(record.subject)
     days = {"date": subject.pop("day").isoformat(), "since": subject.pop("since").isoformat()}
     return json.dumps({**head, **days, **subject}, ensure_ascii=True).encode() + b"\n"
@@ -122,82 +122,86 @@ def decode(line: bytes) -> Record:
         raise ValueError("is no verdict")  # noqa: TRY004 - one kind of error for one kind of line
     if raw["format"] > FORMAT:
         raise ValueError(f"is of a newer detector (format {raw['format']})")
-    subject = _subject(raw)
+    subject = _parse_subject(raw)
     if raw.get("kind") == "following":
-        return Following(subject, _texts(raw, "follows"))
-    verdict = _text(raw, "verdict")
+        return FollowUp(subject, _text_list_field(raw, "follows"))
+    verdict = _text_field(raw, "verdict")
     if raw.get("kind") != "verdict" or verdict not in VERDICTS:
         raise ValueError("holds no verdict that is known")
-    until = None if raw.get("until") is None else _day(raw, "until")
+    until = None if raw.get("until") is None else _date_field(raw, "until")
     if (verdict == EXPECTED and until is None) or (verdict == BENIGN and until):
         raise ValueError(f"is {verdict} {'without' if until is None else 'with'} an end")
-    at = _moment(raw)
-    if until and until > max(at.date(), subject.day) + timedelta(days=MOST_DAYS):
-        raise ValueError(f"says until {until}, longer than {MOST_DAYS} days")
-    reason, by = _text(raw, "reason"), _text(raw, "by")
+    at = _time_field(raw)
+    if until and until > max(at.date(), subject.day) + timedelta(days=MAX_EXPECTED_DAYS):
+        raise ValueError(f"says until {until}, longer than {MAX_EXPECTED_DAYS} days")
+    reason, by = _text_field(raw, "reason"), _text_field(raw, "by")
     if not reason.strip() or not by.strip():
         raise ValueError("has no reason or no author")
     return Verdict(subject, verdict, reason, by, at, until)
 
 
-def _subject(raw: Mapping[str, Any]) -> Subject:
+def _parse_subject(raw: Mapping[str, Any]) -> Subject:
     pairs = raw.get("names")
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
         for pair in pairs
     ):
         raise ValueError("has no names")
-    kind, since, day = _text(raw, "entity_kind"), _day(raw, "since"), _day(raw, "date")
-    if kind not in KINDS:
+    kind, since, day = (
+        _text_field(raw, "entity_kind"),
+        _date_field(raw, "since"),
+        _date_field(raw, "date"),
+    )
+    if kind not in ENTITY_KINDS:
         raise ValueError(f"has the entity_kind {kind!r}")
-    if not 0 <= (day - since).days <= MOST_FLAGGED:
+    if not 0 <= (day - since).days <= MAX_FLAGGED_DAYS:
         raise ValueError(f"flags {since} to {day}")
     return Subject(
-        alert=_text(raw, "alert"),
-        incident=_text(raw, "incident"),
-        time=_text(raw, "time"),
+        alert=_text_field(raw, "alert"),
+        incident=_text_field(raw, "incident"),
+        time=_text_field(raw, "time"),
         day=day,
         since=since,
         entity_kind=kind,
-        entity=_text(raw, "entity"),
-        families=_texts(raw, "families"),
-        rows=_whole(raw, "rows"),
-        records_out=_whole(raw, "records_out"),
-        unknown_rows_statements=_whole(raw, "unknown_rows_statements"),
+        entity=_text_field(raw, "entity"),
+        families=_text_list_field(raw, "families"),
+        rows=_count_field(raw, "rows"),
+        records_out=_count_field(raw, "records_out"),
+        unknown_rows_statements=_count_field(raw, "unknown_rows_statements"),
         names=tuple((kind, name) for kind, name in pairs),
     )
 
 
-def _text(raw: Mapping[str, Any], key: str) -> str:
+def _text_field(raw: Mapping[str, Any], key: str) -> str:
     value = raw.get(key)
     if not isinstance(value, str):
         raise ValueError(f"has no {key}")  # noqa: TRY004 - as above
     return value
 
 
-def _texts(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _text_list_field(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = raw.get(key)
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ValueError(f"has no {key}")
     return tuple(value)
 
 
-def _whole(raw: Mapping[str, Any], key: str) -> int:
+def _count_field(raw: Mapping[str, Any], key: str) -> int:
     value = raw.get(key)
     if type(value) is not int or value < 0:
         raise ValueError(f"has no {key}")
     return value
 
 
-def _day(raw: Mapping[str, Any], key: str) -> date:
+def _date_field(raw: Mapping[str, Any], key: str) -> date:
     try:
-        return date.fromisoformat(_text(raw, key))
+        return date.fromisoformat(_text_field(raw, key))
     except ValueError:
         raise ValueError(f"has no {key}") from None
 
 
-def _moment(raw: Mapping[str, Any]) -> datetime:
+def _time_field(raw: Mapping[str, Any]) -> datetime:
     try:
-        return datetime.fromisoformat(_text(raw, "at")).astimezone(UTC)
+        return datetime.fromisoformat(_text_field(raw, "at")).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("has no at") from None

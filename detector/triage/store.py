@@ -12,30 +12,30 @@ from typing import Final
 
 from detector.core import files
 from detector.core.errors import VerdictError
-from detector.core.files import appending
-from detector.triage.history import Book
+from detector.core.files import open_locked_append
+from detector.triage.history import VerdictHistory
 from detector.triage.records import Record, decode, encode
 
-NAME: Final = "verdicts.ndjson"
+FILE_NAME: Final = "verdicts.ndjson"
 #: Behind the file's name: how many verdicts were given.
-COUNT: Final = ".count"
+COUNT_SUFFIX: Final = ".count"
 
 
-def load(path: Path) -> Book:
+def load(path: Path) -> VerdictHistory:
     """What ``path`` holds; nothing where it is not there.
 
     Raises VerdictError with the line of the first damage: a verdict that cannot be read may be
     the one that keeps a theft out of a baseline. Likewise where verdicts are gone.
     """
     # Before the file: one that is added meanwhile is not missed.
-    given = _given(path)
+    given = _read_count(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         data = b""
     except OSError as error:
         raise VerdictError(f"cannot be read: {error.strerror}", where=path) from error
-    return Book(_all(data, path, given))
+    return VerdictHistory(_decode_all(data, path, given))
 
 
 def append(path: Path, records: Sequence[Record]) -> None:
@@ -48,58 +48,62 @@ def append(path: Path, records: Sequence[Record]) -> None:
     data = b"".join(encode(record) for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with appending(path) as handle:
-            there = _all(_whole(handle), path, _given(path))
-            _write(handle, data, path, len(there) + len(records))
+        with open_locked_append(path) as handle:
+            there = _decode_all(_read_all(handle), path, _read_count(path))
+            _append_data(handle, data, path, len(there) + len(records))
     except OSError as error:
         raise VerdictError(f"cannot be written: {error.strerror}", where=path) from error
 
 
-def _whole(handle: int) -> bytes:
+def _read_all(handle: int) -> bytes:
     return os.pread(handle, os.fstat(handle).st_size, 0)
 
 
-def _write(handle: int, data: bytes, path: Path, count: int) -> None:
+def _append_data(handle: int, data: bytes, path: Path, count: int) -> None:
     before = os.fstat(handle).st_size
     try:
         done = os.write(handle, data)
         while done < len(data):
             done += os.write(handle, data[done:])
         os.fsync(handle)
-        files.write(_count(path), b"%d\n" % count)
+        files.write_atomically(_count_path(path), b"%d\n" % count)
     except OSError:
         os.ftruncate(handle, before)
         raise
 
 
-def _count(path: Path) -> Path:
-    return path.with_name(path.name + COUNT)
+def _count_path(path: Path) -> Path:
+    return path.with_name(path.name + COUNT_SUFFIX)
 
 
-def _given(path: Path) -> int:
+def _read_count(path: Path) -> int:
     """How many verdicts were given; none where nobody counted."""
     try:
-        return int(_count(path).read_bytes())
+        return int(_count_path(path).read_bytes())
     except FileNotFoundError:
         return 0
     except (OSError, ValueError) as error:
         hint = f"delete it if {path.name} is whole"
-        raise VerdictError(f"cannot be read: {error}", where=_count(path), hint=hint) from error
+        raise VerdictError(
+            f"cannot be read: {error}", where=_count_path(path), hint=hint
+        ) from error
 
 
-def _all(data: bytes, path: Path, given: int) -> tuple[Record, ...]:
+def _decode_all(data: bytes, path: Path, given: int) -> tuple[Record, ...]:
     """Raises VerdictError also where there are fewer than were ``given``."""
-    records = _records(data, path)
+    records = _decode_records(data, path)
     if len(records) < given:
         what = f"verdicts are gone: {given} were given, and it has {len(records)}"
-        hint = f"restore it from a copy, or, if you deleted them, delete {_count(path)}"
+        hint = f"restore it from a copy, or, if you deleted them, delete {_count_path(path)}"
         raise VerdictError(what, where=path, hint=hint)
     return records
 
 
-def _records(data: bytes, path: Path) -> tuple[Record, ...]:
+def _decode_records(data: bytes, path: Path) -> tuple[Record, ...]:
     lines = data.split(b"\n")
-    hint = f"mend it from a copy, or delete the line (and {_count(path).name}) and give it again"
+    hint = (
+        f"mend it from a copy, or delete the line (and {_count_path(path).name}) and give it again"
+    )
     if lines.pop():
         raise VerdictError(f"line {len(lines) + 1} breaks off", where=path, hint=hint)
     found = []

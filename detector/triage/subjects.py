@@ -8,16 +8,18 @@ from datetime import date
 from typing import Final
 
 from detector.alerts.alert import Alert
-from detector.alerts.incidents import Entity, names
-from detector.alerts.techniques import SPEAKS
+from detector.alerts.incidents import Entity, named_entities
+from detector.alerts.techniques import NOTABLE_SURPRISE
 from detector.features.feature import Family
 
 #: Families that tell how much was read. They are one reason: what goes on for weeks moves from
 #: one of them to the next, and how much of it is accepted has a bound of its own.
-AMOUNT: Final = frozenset({"volume", "running", "population"})
+AMOUNT_FAMILIES: Final = frozenset({"volume", "running", "population"})
 
 
-def spoke(surprise: Callable[[str], float | None], families: Sequence[Family]) -> frozenset[str]:
+def notable_families(
+    surprise: Callable[[str], float | None], families: Sequence[Family]
+) -> frozenset[str]:
     """The families that spoke: rarer than one honest day in a hundred, and always the oddest.
 
     ``surprise`` gives that of a feature. Nothing where no feature is odd at all.
@@ -29,12 +31,12 @@ def spoke(surprise: Callable[[str], float | None], families: Sequence[Family]) -
     most = max(odd.values(), default=0.0)
     if most <= 0:
         return frozenset()
-    return frozenset(name for name, value in odd.items() if value >= min(SPEAKS, most))
+    return frozenset(name for name, value in odd.items() if value >= min(NOTABLE_SURPRISE, most))
 
 
-def reasons(families: Iterable[str]) -> frozenset[str]:
+def reason_families(families: Iterable[str]) -> frozenset[str]:
     """Families as reasons, with those of AMOUNT as one: ``volume``."""
-    return frozenset("volume" if name in AMOUNT else name for name in families)
+    return frozenset("volume" if name in AMOUNT_FAMILIES else name for name in families)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,12 @@ class Subject:
     names: tuple[Entity, ...]
 
     @property
-    def who(self) -> Entity:
+    def entity_key(self) -> Entity:
         """Kind and name."""
         return self.entity_kind, self.entity
 
     @classmethod
-    def of(cls, alert: Alert, families: Sequence[Family]) -> Subject:
+    def from_alert(cls, alert: Alert, families: Sequence[Family]) -> Subject:
         """Of a native alert. Raises KeyError, TypeError or ValueError where it is none."""
         told = alert["features"]
         return cls(
@@ -74,14 +76,16 @@ class Subject:
             since=date.fromisoformat(alert["since"]),
             entity_kind=str(alert["entity_kind"]),
             entity=str(alert["entity"]),
-            families=tuple(sorted(spoken(told, families))),
+            families=tuple(sorted(alert_families(told, families))),
             rows=int(alert["rows"] or 0),
             records_out=int(alert["records_out"] or 0),
             unknown_rows_statements=int(alert["unknown_rows_statements"] or 0),
-            names=tuple(sorted({(kind, str(name)) for kind, name in names(alert)})),
+            names=tuple(sorted({(kind, str(name)) for kind, name in named_entities(alert)})),
         )
 
 
-def spoken(features: dict[str, dict[str, float | None]], families: Sequence[Family]) -> set[str]:
+def alert_families(
+    features: dict[str, dict[str, float | None]], families: Sequence[Family]
+) -> set[str]:
     """``spoke`` of an alert's ``features``."""
-    return set(spoke(lambda name: features.get(name, {}).get("surprise"), families))
+    return set(notable_families(lambda name: features.get(name, {}).get("surprise"), families))

@@ -10,19 +10,19 @@ from typing import Any, Final, Protocol
 import polars as pl
 
 from detector.alerts.alert import Alert
-from detector.alerts.impact import expected
-from detector.alerts.techniques import SPEAKS
-from detector.core.formatting import counted
-from detector.detection.day_context import OF_PLANS as PLANNED_BY
+from detector.alerts.impact import expected_records
+from detector.alerts.techniques import NOTABLE_SURPRISE
+from detector.core.formatting import quantity
+from detector.detection.day_context import PLANNED_WORK_COLUMNS as PLANNED_BY
 from detector.features.feature import Family
-from detector.triage.subjects import reasons, spoke, spoken
+from detector.triage.subjects import alert_families, notable_families, reason_families
 
 #: Features that tell of an absence: work that is planned is no reason for those.
-ABSENCE: Final = ("idle_days", "idle_lately")
+ABSENCE_FEATURES: Final = ("idle_days", "idle_lately")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What an alert, or the day so far, shows. ``records_out`` is null where it is not known.
 
     ``hour`` is the one it shows, ``usual`` the records of a usual full day; ``is_back`` says
@@ -38,29 +38,29 @@ class Seen:
     records_out: int | None
     group: str | None = None
     hour: datetime | None = None
-    usual: float = 0.0
-    usual_unknown: float = 0.0
-    is_back: bool = False
+    expected_records: float = 0.0
+    expected_unknown: float = 0.0
+    is_returning: bool = False
     tables: tuple[tuple[str, int], ...] = ()
 
 
-class Expected(Protocol):
+class SuppressionRule(Protocol):
     """What a person expects, of one entity or of many."""
 
-    def concerns(self, seen: Seen) -> bool:
+    def applies_to(self, seen: Observation) -> bool:
         """Whether it is about this entity and moment."""
 
-    def objection(self, seen: Seen, growth: float) -> str | None:
+    def objection(self, seen: Observation, growth: float) -> str | None:
         """Why ``seen`` is more than is expected; null where it is not."""
 
-    def words(self) -> str:
+    def to_text(self) -> str:
         """Who expects it, until when, and why."""
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in an alert that is held back."""
 
 
-class OfMany(Expected, Protocol):
+class ScopedRule(SuppressionRule, Protocol):
     """What is expected of many entities."""
 
     def scope(self) -> pl.Expr:
@@ -85,18 +85,18 @@ class Expectation:
     rows: int
     records_out: int | None
     unknown_rows_statements: int
-    by: str
-    why: str
+    author: str
+    reason: str
     alert: str | None = None
 
-    def concerns(self, seen: Seen) -> bool:
+    def applies_to(self, seen: Observation) -> bool:
         """Whether it is about this entity and day."""
         same = (self.entity_kind, self.entity) == (seen.entity_kind, seen.entity)
         return same and (self.after is None or self.after < seen.day) and seen.day <= self.until
 
-    def objection(self, seen: Seen, growth: float) -> str | None:
+    def objection(self, seen: Observation, growth: float) -> str | None:
         """Why ``seen`` is more than was accepted; null where it is not."""
-        new = sorted(reasons(seen.families) - reasons(self.families))
+        new = sorted(reason_families(seen.families) - reason_families(self.families))
         if new or not seen.families:
             return f"for other reasons: {', '.join(new) or 'none of those accepted'}"
         for amount, accepted, noun in (
@@ -109,20 +109,23 @@ class Expectation:
             (seen.records_out, self.records_out, "record above the usual"),
         ):
             if amount is not None and accepted is not None and amount > growth * accepted:
-                return f"for less: {_amount(amount, noun)}, more than {growth:g} times {accepted:,}"
+                return (
+                    f"for less: {_format_amount(amount, noun)}, more than {growth:g} "
+                    f"times {accepted:,}"
+                )
         return None
 
-    def words(self) -> str:
+    def to_text(self) -> str:
         """Who expects it, until when, and why."""
         where = "the allow-list, " if self.alert is None else ""
-        return f"expected by {where}{self.by}, until {self.until} ({self.why})"
+        return f"expected by {where}{self.author}, until {self.until} ({self.reason})"
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in an alert that is held back."""
         return {
             "alert": self.alert,
-            "reason": self.why,
-            "by": self.by,
+            "reason": self.reason,
+            "by": self.author,
             "until": self.until.isoformat(),
             "families": sorted(self.families),
             "rows": self.rows,
@@ -131,9 +134,9 @@ class Expectation:
         }
 
 
-def _amount(amount: int, noun: str) -> str:
+def _format_amount(amount: int, noun: str) -> str:
     head, _, tail = noun.partition(" ")
-    return f"{counted(amount, head)} {tail}".rstrip()
+    return f"{quantity(amount, head)} {tail}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +146,20 @@ class Expectations:
     ``items`` are of one entity each, ``planned`` of many.
     """
 
-    items: Sequence[Expectation]
+    expectations: Sequence[Expectation]
     growth: float
     families: Sequence[Family]
-    planned: Sequence[OfMany] = ()
+    planned_work: Sequence[ScopedRule] = ()
 
     @property
-    def every(self) -> Sequence[Expected]:
+    def rules(self) -> Sequence[SuppressionRule]:
         """Of one entity, and of many."""
-        return (*self.items, *self.planned)
+        return (*self.expectations, *self.planned_work)
 
     def covers(self, scored: pl.DataFrame) -> pl.Series:
         """Of each row of a scored table, whether what it shows is expected."""
         who = pl.DataFrame(
-            [(each.entity_kind, each.entity) for each in self.items],
+            [(each.entity_kind, each.entity) for each in self.expectations],
             schema={"entity_kind": pl.String, "entity": pl.String},
             orient="row",
         )
@@ -165,68 +168,68 @@ class Expectations:
             *(name for name in PLANNED_BY if name in scored.columns),
             *(f"{each.name}_surprise" for family in self.families for each in family.features),
         ).with_row_index("at")  # fmt: skip
-        scopes = [each.scope() for each in self.planned]
+        scopes = [each.scope() for each in self.planned_work]
         mine = asked.join(who, on=["entity_kind", "entity"], how="semi")
         asked = pl.concat([mine, asked.filter(pl.any_horizontal(scopes))]) if scopes else mine
         found = {
             row["at"]
             for row in asked.iter_rows(named=True)
-            if self._holder(_of_row(row, self.families))
+            if self._matching_rule(_observation_from_row(row, self.families))
         }
         return pl.Series("covered", [at in found for at in range(len(scored))], dtype=pl.Boolean)
 
-    def holder(self, alert: Alert) -> Expected | None:
+    def suppressing_rule(self, alert: Alert) -> SuppressionRule | None:
         """The expectation that holds an alert back, if one does."""
-        return self._holder(_of_alert(alert, self.families))
+        return self._matching_rule(_observation_from_alert(alert, self.families))
 
-    def holds(self, alert: Alert) -> bool:
+    def is_suppressed(self, alert: Alert) -> bool:
         """Whether an alert is held back."""
-        return self.holder(alert) is not None
+        return self.suppressing_rule(alert) is not None
 
     def objections(self, alert: Alert) -> list[str]:
         """Sentences on why an alert is not what was expected of its entity."""
-        seen = _of_alert(alert, self.families)
+        seen = _observation_from_alert(alert, self.families)
         told = [
-            f"{each.words()}, but {why}"
-            for each in self.every
-            if each.concerns(seen) and (why := each.objection(seen, self.growth))
+            f"{each.to_text()}, but {why}"
+            for each in self.rules
+            if each.applies_to(seen) and (why := each.objection(seen, self.growth))
         ]
         return list(dict.fromkeys(told))
 
-    def _holder(self, seen: Seen) -> Expected | None:
+    def _matching_rule(self, seen: Observation) -> SuppressionRule | None:
         return next(
             (
                 each
-                for each in self.every
-                if each.concerns(seen) and each.objection(seen, self.growth) is None
+                for each in self.rules
+                if each.applies_to(seen) and each.objection(seen, self.growth) is None
             ),
             None,
         )
 
 
-def _of_row(row: Mapping[str, Any], families: Sequence[Family]) -> Seen:
-    return Seen(
+def _observation_from_row(row: Mapping[str, Any], families: Sequence[Family]) -> Observation:
+    return Observation(
         row["entity_kind"],
         row["entity"],
         row["day"],
-        spoke(lambda name: row[f"{name}_surprise"], families),
+        notable_families(lambda name: row[f"{name}_surprise"], families),
         round(row["rows"]),
         round(row["unknown"] or 0),
         None,
         row.get("group"),
         row.get("hour"),
-        expected(row) if row.get("rows_usual") is not None else 0.0,
+        expected_records(row) if row.get("rows_usual") is not None else 0.0,
         row.get("unknown_usual") or 0.0,
-        any((row.get(f"{name}_surprise") or 0.0) >= SPEAKS for name in ABSENCE),
+        any((row.get(f"{name}_surprise") or 0.0) >= NOTABLE_SURPRISE for name in ABSENCE_FEATURES),
     )
 
 
-def _of_alert(alert: Alert, families: Sequence[Family]) -> Seen:
-    return Seen(
+def _observation_from_alert(alert: Alert, families: Sequence[Family]) -> Observation:
+    return Observation(
         alert["entity_kind"],
         alert["entity"],
         date.fromisoformat(alert["date"]),
-        frozenset(spoken(alert["features"], families)),
+        frozenset(alert_families(alert["features"], families)),
         alert["rows"] or 0,
         alert["unknown_rows_statements"] or 0,
         alert["records_out"] or 0,
@@ -235,6 +238,9 @@ def _of_alert(alert: Alert, families: Sequence[Family]) -> Seen:
         alert["expected_rows"] or 0.0,
         # The hour was covered with what was usual of it; an alert does not have that.
         float(alert["unknown_rows_statements"] or 0),
-        any((alert["features"].get(name, {}).get("surprise") or 0.0) >= SPEAKS for name in ABSENCE),
+        any(
+            (alert["features"].get(name, {}).get("surprise") or 0.0) >= NOTABLE_SURPRISE
+            for name in ABSENCE_FEATURES
+        ),
         tuple((each["name"], each["rows"] or 0) for each in alert["top_objects"]),
     )

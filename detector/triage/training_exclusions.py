@@ -9,41 +9,41 @@ import polars as pl
 
 from detector.core.settings import Settings
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day
-from detector.features.peer_groups import by_use
-from detector.features.peer_groups import groups as peer_groups
+from detector.features.peer_groups import assign_groups as peer_groups
+from detector.features.peer_groups import groups_by_usage
 from detector.triage.history import EntityDay
 
-KEYS = {"entity_kind": pl.String(), "entity": pl.String(), "day": pl.Date()}
+ENTITY_DAY_SCHEMA = {"entity_kind": pl.String(), "entity": pl.String(), "day": pl.Date()}
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
+class CleanTables:
     """HOURS and TOUCHED without them; ``left_out`` (entity_kind, entity, day) were there."""
 
     hours: pl.DataFrame
     touched: pl.DataFrame
-    left_out: pl.DataFrame
+    excluded_days: pl.DataFrame
 
 
-def without(
+def exclude_days(
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     confirmed: Sequence[EntityDay],
     directory: pl.DataFrame | None,
     settings: Settings,
     members: pl.DataFrame | None = None,
-) -> Clean:
+) -> CleanTables:
     """The tables without ``confirmed`` days.
 
     ``members`` (account, group) are told where the tables are of some accounts only. Of an account
     its whole day goes, of a group the day of all its members. Of an address or a
     table only what was touched there goes: the ledger's hours do not know it.
     """
-    flagged = pl.DataFrame(confirmed, schema=KEYS, orient="row")
+    flagged = pl.DataFrame(confirmed, schema=ENTITY_DAY_SCHEMA, orient="row")
     if flagged.is_empty():
-        return Clean(hours, touched, flagged)
+        return CleanTables(hours, touched, flagged)
     if members is None:
-        members = peer_groups(hours["account"], directory, by_use(touched))
+        members = peer_groups(hours["account"], directory, groups_by_usage(touched))
     of_groups = flagged.filter(pl.col("entity_kind") == GROUP).join(
         members.select("account", entity="group"), on="entity"
     )
@@ -56,16 +56,16 @@ def without(
     dated = hours.with_columns(day=local_day("hour", settings))
     left_out = pl.concat(
         [
-            people.join(dated, on=own, how="semi").select(*KEYS),
+            people.join(dated, on=own, how="semi").select(*ENTITY_DAY_SCHEMA),
             places.join(touched, on=there, how="semi").select(
                 entity_kind="dimension", entity="value", day="day"
             ),
         ]
     )
-    return Clean(
+    return CleanTables(
         dated.join(people, on=own, how="anti", maintain_order="left").drop("day"),
         touched.join(people, on=own, how="anti", maintain_order="left").join(
             places, on=there, how="anti", maintain_order="left"
         ),
-        left_out.unique().sort(*KEYS),
+        left_out.unique().sort(*ENTITY_DAY_SCHEMA),
     )

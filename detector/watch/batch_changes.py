@@ -10,27 +10,27 @@ import polars as pl
 from detector.alerts.alert import Alert
 from detector.watch import state
 from detector.watch.log_position import Log
-from detector.watch.state import State, Sums
+from detector.watch.state import DaySums, State
 
 
 @dataclass(slots=True)
-class Turn:
+class BatchChanges:
     """``sums`` are new, by number; ``dropped`` are on disk and no longer wanted there."""
 
-    sums: dict[int, Sums] = field(default_factory=dict)
-    dropped: list[Sums] = field(default_factory=list)
+    sums: dict[int, DaySums] = field(default_factory=dict)
+    obsolete_sums: list[DaySums] = field(default_factory=list)
     rejects: list[pl.DataFrame] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
-    def add(self, sums: Iterable[Sums]) -> None:
+    def add_sums(self, sums: Iterable[DaySums]) -> None:
         """Sums that came in, or were made of others."""
         self.sums |= {each.seq: each for each in sums}
 
-    def drop(self, sums: Iterable[Sums]) -> None:
+    def drop_sums(self, sums: Iterable[DaySums]) -> None:
         """Sums that others were made of. What came in just now never goes to disk."""
-        self.dropped += [each for each in sums if self.sums.pop(each.seq, None) is None]
+        self.obsolete_sums += [each for each in sums if self.sums.pop(each.seq, None) is None]
 
-    def keep(
+    def commit(
         self,
         kept: State,
         names: Sequence[str],
@@ -41,15 +41,15 @@ class Turn:
 
         Raises sqlite3.Error.
         """
-        if not (logs or facts or self.sums or self.dropped or self.rejects or self.alerts):
+        if not (logs or facts or self.sums or self.obsolete_sums or self.rejects or self.alerts):
             return
         with kept.transaction() as rows:
             for log in logs:
-                state.keep_log(rows, log)
-            state.drop_sums(rows, self.dropped)
+                state.save_log(rows, log)
+            state.drop_sums(rows, self.obsolete_sums)
             for each in self.sums.values():
-                state.keep_sums(rows, each)
+                state.save_sums(rows, each)
             if self.rejects:
-                state.keep_rejects(rows, pl.concat(self.rejects))
-            state.keep(rows, facts)
-            kept.box(tuple(names)).keep(rows, self.alerts)
+                state.save_rejects(rows, pl.concat(self.rejects))
+            state.save_facts(rows, facts)
+            kept.outbox(tuple(names)).insert(rows, self.alerts)

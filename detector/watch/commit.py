@@ -17,10 +17,10 @@ from typing import Final
 import polars as pl
 
 from detector.core.files import sync_all
-from detector.core.schema import HOURS, REJECTS, TOUCHED, Schema, check
+from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, Schema, check
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
-from detector.watch.open_days import OpenDays, day_sums
+from detector.watch.open_days import OpenDays, sum_tables
 
 #: What the manifests of sealed parts name as their source and their file.
 SOURCE: Final = "watch"
@@ -34,7 +34,7 @@ def part_id(state: str, number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class LedgerCommit:
     """Days and rejects on their way into the ledger."""
 
     ledger: Ledger
@@ -52,29 +52,33 @@ class Seal:
 
         Raises LedgerError.
         """
-        part = self._part(open_days, days, rejects, contents)
+        part = self._manifest_part(open_days, days, rejects, contents)
         try:
             made = [
                 path
                 for day in days
-                for path in self._day(part.stem, day, *day_sums(open_days.parts.get(day, [])))
+                for path in self._write_day(
+                    part.stem, day, *sum_tables(open_days.parts.get(day, []))
+                )
             ]
             if rejects.height:
                 path = self.ledger.path / "rejects" / f"{part.stem}.parquet"
-                made.append(saved(rejects, REJECTS, path))
+                made.append(write_table(rejects, REJECTS, path))
             sync_all(made)
         except OSError as error:
-            raise self.ledger.unwritable(error) from error
+            raise self.ledger.write_error(error) from error
         self.ledger.commit(part)
 
-    def _day(self, stem: str, day: date, hours: pl.DataFrame, touched: pl.DataFrame) -> list[Path]:
-        places = [self.ledger.file(table, day, stem) for table in ("hours", "touched")]
+    def _write_day(
+        self, stem: str, day: date, hours: pl.DataFrame, touched: pl.DataFrame
+    ) -> list[Path]:
+        places = [self.ledger.data_path(table, day, stem) for table in ("hours", "touched")]
         return [
-            saved(hours.sort("account", maintain_order=True), HOURS, places[0]),
-            saved(touched.sort("account", maintain_order=True), TOUCHED, places[1]),
+            write_table(hours.sort("account", maintain_order=True), HOURLY_SUMS, places[0]),
+            write_table(touched.sort("account", maintain_order=True), TOUCHED_VALUES, places[1]),
         ]
 
-    def _part(
+    def _manifest_part(
         self,
         open_days: OpenDays,
         days: Sequence[date],
@@ -85,7 +89,7 @@ class Seal:
         first, last = _span(hours)
         return Part(
             id=self.id,
-            reading=_READING,
+            settings_fingerprint=_READING,
             file=FILE,
             source=SOURCE,
             size=0,
@@ -95,11 +99,11 @@ class Seal:
             first=first,
             last=last,
             days=tuple(days),
-            replaces=tuple(sorted(contents)),
+            replaced_ids=tuple(sorted(contents)),
             watched={content: counts for content, counts in contents.items() if counts[0]},
             # No log begins so: its sums stand for no file of their own. Of the contents that it
             # stands for nobody knows how they begin: every file is to be compared with them.
-            head="" if contents else self.id,
+            head_digest="" if contents else self.id,
         )
 
 
@@ -114,7 +118,7 @@ def _span(hours: Sequence[pl.DataFrame]) -> tuple[datetime | None, datetime | No
     return first, last
 
 
-def saved(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
+def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
     """Writes a table as Parquet. Raises OSError, also where polars has an error of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from detector.core.errors import InputError
-from detector.readers.compression import MAX, MIB, Identifying
+from detector.readers.compression import MIB, NO_LIMIT, ContentHasher
 from detector.watch import log_position as logs
-from detector.watch.log_content import Content, Packed, Plain
+from detector.watch.log_content import CompressedFile, LogContent, PlainFile
 from detector.watch.log_position import Log
 
 #: Bytes hashed in one turn.
-SLICE: Final = 32 * MIB
+BYTES_PER_STEP: Final = 32 * MIB
 #: Files that wait for it open.
-MOST: Final = 64
+MAX_OPEN_FILES: Final = 64
 
 
 @dataclass(slots=True)
 class _Job:
     log: Log
-    reading: Identifying
+    hasher: ContentHasher
     handle: int | None
 
     def close(self) -> None:
@@ -33,23 +33,23 @@ class _Job:
 
 
 @dataclass(slots=True)
-class Hashing:
+class HashQueue:
     """Logs that are ``unhashed``, one after the other."""
 
     _jobs: dict[int, _Job] = field(default_factory=dict)
-    _later: dict[int, Log] = field(default_factory=dict)
+    _queue: dict[int, Log] = field(default_factory=dict)
 
-    def add(self, log: Log, content: Content | None) -> bool:
+    def add(self, log: Log, content: LogContent | None) -> bool:
         """Whether the content of ``log`` can be hashed; its file may be let go of meanwhile."""
-        if content is not None and len(self._jobs) >= MOST and log.id not in self._jobs:
-            self._later[log.id] = log
+        if content is not None and len(self._jobs) >= MAX_OPEN_FILES and log.id not in self._jobs:
+            self._queue[log.id] = log
             return True
-        if isinstance(content, Packed):
-            job = _Job(log, Identifying(content.path), None)
-        elif isinstance(content, Plain):
+        if isinstance(content, CompressedFile):
+            job = _Job(log, ContentHasher(content.path), None)
+        elif isinstance(content, PlainFile):
             handle = os.dup(content.handle)
             own = Path(f"/proc/self/fd/{handle}")
-            job = _Job(log, Identifying(own, until=log.position), handle)
+            job = _Job(log, ContentHasher(own, until=log.position), handle)
         else:
             return False
         self.drop(log.id)
@@ -58,47 +58,47 @@ class Hashing:
 
     def resume(self, known: Mapping[int, Log]) -> list[Log]:
         """After a start: begins anew. Those whose file is not there any more have no hash."""
-        gone = [log for log in known.values() if log.unhashed and not self._reopened(log)]
+        gone = [log for log in known.values() if log.unhashed and not self._reopen(log)]
         return [replace(log, unhashed=False) for log in gone]
 
-    def _reopened(self, log: Log) -> bool:
+    def _reopen(self, log: Log) -> bool:
         path = Path(log.path)
         if log.form == "packed":
-            return path.is_file() and self.add(log, Packed(path))
+            return path.is_file() and self.add(log, CompressedFile(path))
         try:
-            content = Plain.open(path)
+            content = PlainFile.open(path)
         except OSError:
             return False
         try:
-            return logs.begins_as(log, content.read) and self.add(log, content)
+            return logs.has_log_prefix(log, content.read) and self.add(log, content)
         finally:
             content.close()
 
     def step(self, known: Mapping[int, Log], *, finish: bool) -> list[Log]:
         """Logs whose content is known now. With ``finish``, all."""
-        done = self._step(known, finish=finish)
-        while finish and self._later:
-            done += self._step(known, finish=finish)
+        done = self._hash_slice(known, finish=finish)
+        while finish and self._queue:
+            done += self._hash_slice(known, finish=finish)
         return done
 
-    def _step(self, known: Mapping[int, Log], *, finish: bool) -> list[Log]:
-        done = self._begun(known)
-        left = MAX if finish else SLICE
+    def _hash_slice(self, known: Mapping[int, Log], *, finish: bool) -> list[Log]:
+        done = self._open_queue(known)
+        left = NO_LIMIT if finish else BYTES_PER_STEP
         for number in list(self._jobs):
             job = self._jobs[number]
             log = known.get(number)
             if log is None or not log.unhashed or log.position != job.log.position:
                 self.drop(number)  # it grew, and ends later
                 continue
-            before = job.reading.size
+            before = job.hasher.size
             try:
-                found = job.reading.step(left)
+                found = job.hasher.step(left)
             except InputError:
                 found = None
                 done.append(replace(log, unhashed=False))
                 self.drop(number)
                 continue
-            left -= job.reading.size - before
+            left -= job.hasher.size - before
             if found is not None:
                 whole = log.form == "packed" or found.size == log.position
                 done.append(replace(log, unhashed=False, content=found.sha256 if whole else ""))
@@ -107,16 +107,16 @@ class Hashing:
                 break
         return done
 
-    def _begun(self, known: Mapping[int, Log]) -> list[Log]:
+    def _open_queue(self, known: Mapping[int, Log]) -> list[Log]:
         """Opens files that waited for others; logs whose file is not there any more."""
         gone: list[Log] = []
-        while self._later and len(self._jobs) < MOST:
-            number, log = next(iter(self._later.items()))
-            del self._later[number]
+        while self._queue and len(self._jobs) < MAX_OPEN_FILES:
+            number, log = next(iter(self._queue.items()))
+            del self._queue[number]
             now = known.get(number)
             if now is None or not now.unhashed or now.position != log.position:
                 continue
-            if not self._reopened(now):
+            if not self._reopen(now):
                 gone.append(replace(now, unhashed=False))
         return gone
 

@@ -14,15 +14,15 @@ from typing import Final
 
 import polars as pl
 
-from detector.core.formatting import counted, share
-from detector.ledger.aggregate import HOUR_KEYS, merge_hours
+from detector.core.formatting import percentage, quantity
+from detector.ledger.aggregate import HOUR_KEYS, merge_hourly_sums
 from detector.ledger.manifest import Part
-from detector.ledger.overlap import ACCOUNTS, SUMS, Overlap, alike, within, without
+from detector.ledger.overlap import MIN_ACCOUNTS, MIN_SUMS, Overlap, alike, within, without
 from detector.normalize.source import Batch
 from detector.watch.log_conditions import Condition
 from detector.watch.log_position import Log
-from detector.watch.micro_batch import Piece
-from detector.watch.open_days import Books, Days, fold, together
+from detector.watch.micro_batch import Chunk
+from detector.watch.open_days import LedgerView, TablesByDay, aggregate_batches, merge_days
 
 #: Accounts that are looked at first: most logs have nothing in common.
 SAMPLE: Final = 64
@@ -42,30 +42,30 @@ class Doubles:
 
     parts: Collection[Part]
     logs: Mapping[int, Log]
-    books: Callable[[], Books]
+    books: Callable[[], LedgerView]
     told: dict[int, Condition] = field(default_factory=dict)
     _once: dict[int, int] = field(default_factory=dict)
 
-    def once(self, pieces: Sequence[Piece]) -> tuple[list[Piece], Days]:
+    def once(self, pieces: Sequence[Chunk]) -> tuple[list[Chunk], TablesByDay]:
         """The pieces without what was counted before, and their sums."""
         zone = self.books().ledger.timezone
-        kept: list[Piece] = []
-        days: Days = {}
+        kept: list[Chunk] = []
+        days: TablesByDay = {}
         plain: list[Batch] = []
         for piece in pieces:
-            days = together(days, piece.sums)
+            days = merge_days(days, piece.sums)
             # So few are alike by chance.
-            many = sum(batch.events.height for batch in piece.batches) >= SUMS
+            many = sum(batch.events.height for batch in piece.batches) >= MIN_SUMS
             if many and self._asks(piece.log, [each.log for each in kept]):
-                days, plain = together(days, fold(plain, zone)), []
-                keys = self._keys(piece.log, fold(piece.batches, zone), days)
+                days, plain = merge_days(days, aggregate_batches(plain, zone)), []
+                keys = self._keys(piece.log, aggregate_batches(piece.batches, zone), days)
                 kept.append(piece if keys is None else self._less(piece, keys))
             else:
                 kept.append(piece)
             plain += kept[-1].batches
-        return kept, together(days, fold(plain, zone))
+        return kept, merge_days(days, aggregate_batches(plain, zone))
 
-    def of_whole(self, log: Log, mine: Days) -> pl.DataFrame | None:
+    def of_whole(self, log: Log, mine: TablesByDay) -> pl.DataFrame | None:
         """The hours, accounts and actions of a whole file that were counted before."""
         keys = self._keys(log, mine, {})
         if keys is not None:
@@ -74,7 +74,7 @@ class Doubles:
             self._count(log, int(number))
         return keys
 
-    def _less(self, piece: Piece, keys: pl.DataFrame) -> Piece:
+    def _less(self, piece: Chunk, keys: pl.DataFrame) -> Chunk:
         """Without the events of some hours, accounts and actions."""
         batches = [without(batch, keys) for batch in piece.batches]
         pairs = zip(piece.batches, batches, strict=True)
@@ -101,12 +101,12 @@ class Doubles:
         of_parts = ((part.first, part.last) for part in self.parts)
         return any(_meet((first, last), span) for span in chain(of_logs, of_parts))
 
-    def _keys(self, log: Log, mine: Days, fresh: Days) -> pl.DataFrame | None:
+    def _keys(self, log: Log, mine: TablesByDay, fresh: TablesByDay) -> pl.DataFrame | None:
         """The hours, accounts and actions of ``mine`` that were counted before, or are ``fresh``;
         None where none.
         """
         own = pl.concat(tables[0] for tables in mine.values()) if mine else pl.DataFrame()
-        if own.is_empty() or own.height < SUMS or own["account"].n_unique() < ACCOUNTS:
+        if own.is_empty() or own.height < MIN_SUMS or own["account"].n_unique() < MIN_ACCOUNTS:
             return None  # so few are alike by chance
         some = own.group_by("account").agg(pl.col("statements").sum())
         some = some.sort("statements", "account", descending=[True, False]).head(SAMPLE)
@@ -120,11 +120,13 @@ class Doubles:
         again = alike(own, there, "", same_log=True)
         return again.keys if again is not None else found.keys
 
-    def _counted(self, own: pl.DataFrame, mine: Days, fresh: Days, some: pl.Expr) -> pl.DataFrame:
+    def _counted(
+        self, own: pl.DataFrame, mine: TablesByDay, fresh: TablesByDay, some: pl.Expr
+    ) -> pl.DataFrame:
         """HOURS of some accounts that were counted, of the hours of ``own``."""
         known = self.books().hours(min(mine), max(mine), some)
         more = [tables[0].filter(some) for tables in fresh.values()]
-        found = merge_hours(pl.concat([known, *more])) if more else known
+        found = merge_hourly_sums(pl.concat([known, *more])) if more else known
         return found.filter(pl.col("hour").is_in(own["hour"].unique().implode()))
 
     def _looked(self, log: Log, own: pl.DataFrame, there: pl.DataFrame) -> bool:
@@ -141,7 +143,7 @@ class Doubles:
         """So many statements of a log were counted before."""
         total = self._once[log.id] = self._once.get(log.id, 0) + number
         words = (
-            f"{counted(total, 'statement')} of it were counted before, in another log, and count "
+            f"{quantity(total, 'statement')} of it were counted before, in another log, and count "
             "once; hours that only one of both holds whole may count twice"
         )
         self._tell(log, words, "sure")
@@ -162,7 +164,7 @@ def _meet(
 
 def _part(found: Overlap) -> str:
     return (
-        f"{share(found.share)} of its sums by hour and account are those of what was counted "
+        f"{percentage(found.share)} of its sums by hour and account are those of what was counted "
         "before: if these are the same statements, they count twice"
     )
 

@@ -8,48 +8,48 @@ from dataclasses import dataclass
 
 from detector.core.errors import DetectorError
 from detector.ledger import lease
-from detector.ledger.lease import Hold
+from detector.ledger.lease import Lease
 from detector.ledger.store import Ledger
 from detector.watch.log_position import STREAMS, Log
 from detector.watch.state import State
 
 
 @dataclass(slots=True)
-class Holding:
+class LedgerLease:
     """Of one ledger by one state. The file is there before the first event is counted."""
 
     ledger: Ledger
     state: State
-    _told: Hold | None = None
+    _last_lease: Lease | None = None
 
-    def tell(self) -> None:
+    def save(self) -> None:
         """What is held now. Raises LedgerError."""
-        found = self._hold()
-        if found == self._told:
+        found = self._current_lease()
+        if found == self._last_lease:
             return
         try:
             lease.save(self.ledger.path, found)
         except OSError as error:
-            raise self.ledger.unwritable(error) from error
-        self._told = found
+            raise self.ledger.write_error(error) from error
+        self._last_lease = found
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Lets go of it where all is in the ledger; where that cannot be told, it stays held."""
         with suppress(OSError, sqlite3.Error, DetectorError):
-            found = self._hold()
+            found = self._current_lease()
             if found.days or found.logs:
-                self.tell()
+                self.save()
             else:
                 lease.release(self.ledger.path)
 
-    def _hold(self) -> Hold:
-        logs = sum(_owes(log) for log in self.state.logs())
+    def _current_lease(self) -> Lease:
+        logs = sum(_has_uncommitted(log) for log in self.state.logs())
         folder = str(self.state.folder.absolute())
-        return Hold(self.state.facts()["id"], folder, tuple(self.state.days()), logs)
+        return Lease(self.state.facts()["id"], folder, tuple(self.state.days()), logs)
 
 
-def _owes(log: Log) -> bool:
+def _has_uncommitted(log: Log) -> bool:
     """Whether batch would take what was read of a log for new. What is no file it cannot read."""
-    if log.form in STREAMS or not log.told or log.listed:
+    if log.form in STREAMS or not log.has_content or log.listed:
         return False
     return log.stage == "open" or (log.stage == "ended" and (log.unhashed or bool(log.content)))

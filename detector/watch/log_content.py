@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from detector.readers import compression
-from detector.readers.compression import MIB, Truncated
+from detector.readers.compression import MIB, TruncatedError
 from detector.watch import log_position as logs
 
 
-class Content(Protocol):
+class LogContent(Protocol):
     """``broken`` says why it breaks off, once its end was reached."""
 
     @property
-    def broken(self) -> str:
+    def end_reason(self) -> str:
         """Empty where the file is in order so far as it was read."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the content, fewer at its end."""
 
-    def marks(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         """What to keep of a log that is read up to ``position``, to go on there."""
 
-    def behind(self, position: int) -> int:
+    def unread_bytes(self, position: int) -> int:
         """Bytes known to be there beyond ``position``."""
 
     def close(self) -> None:
@@ -35,14 +35,14 @@ class Content(Protocol):
 
 
 @dataclass(slots=True)
-class Plain:
+class PlainFile:
     """An open file. It stays readable when it is renamed or deleted."""
 
     handle: int
-    broken: str = ""
+    end_reason: str = ""
 
     @classmethod
-    def open(cls, path: Path) -> Plain:
+    def open(cls, path: Path) -> PlainFile:
         """Raises OSError."""
         return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY))
 
@@ -55,18 +55,18 @@ class Plain:
             length -= len(data)
         return b"".join(found)
 
-    def written_from(self, offset: int) -> int:
+    def next_data_offset(self, offset: int) -> int:
         """Where the first bytes after ``offset`` are that were ever written; else its end."""
         try:
             return os.lseek(self.handle, offset, os.SEEK_DATA)
         except OSError:
             return self.status.st_size
 
-    def marks(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         """By which the file is known again."""
-        return logs.marks(self.read, position)
+        return logs.position_fields(self.read, position)
 
-    def behind(self, position: int) -> int:
+    def unread_bytes(self, position: int) -> int:
         """What the file has beyond ``position``."""
         return max(0, self.status.st_size - position)
 
@@ -83,24 +83,24 @@ class Plain:
 
 
 @dataclass(slots=True)
-class Packed:
+class CompressedFile:
     """A compressed file, read forwards; to go back costs reading it anew."""
 
     path: Path
-    broken: str = ""
+    end_reason: str = ""
     stamp: tuple[int, int] = field(init=False)
     _chunks: Iterator[tuple[bytes, int]] | None = None
-    _at: int = 0
-    _held: bytearray = field(default_factory=bytearray)
-    _first: bytes = b""
+    _buffer_start: int = 0
+    _buffer: bytearray = field(default_factory=bytearray)
+    _head: bytes = b""
 
     #: Bytes kept behind the furthest one read, for an anchor.
-    KEPT: Final = 1 << 17
+    KEEP_BEHIND: Final = 1 << 17
 
     def __post_init__(self) -> None:
-        self.stamp = self.written()
+        self.stamp = self.current_stamp()
 
-    def written(self) -> tuple[int, int]:
+    def current_stamp(self) -> tuple[int, int]:
         """Size and time of the file as it is now: by them it is seen that it was written on."""
         try:
             status = self.path.stat()
@@ -110,47 +110,47 @@ class Packed:
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from ``offset``. Raises InputError."""
-        if offset >= 0 and offset + length <= len(self._first):
-            return self._first[offset : offset + length]
-        if self._chunks is None or offset < self._at:
-            self._chunks, self._at = compression.chunks(self.path, MIB), 0
-            self._held.clear()
-        while self._at + len(self._held) < offset + length:
-            data = self._next()
+        if offset >= 0 and offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        if self._chunks is None or offset < self._buffer_start:
+            self._chunks, self._buffer_start = compression.chunks(self.path, MIB), 0
+            self._buffer.clear()
+        while self._buffer_start + len(self._buffer) < offset + length:
+            data = self._next_block()
             if not data:
                 break
-            self._held += data
-            if not self._at and len(self._first) < logs.HEAD:
-                self._first = bytes(self._held[: logs.HEAD])
-            if (spare := offset - self.KEPT - self._at) > 0:
-                spare = min(spare, len(self._held))
-                del self._held[:spare]
-                self._at += spare
-        start = offset - self._at
-        return bytes(self._held[start : start + length])
+            self._buffer += data
+            if not self._buffer_start and len(self._head) < logs.HEAD_BYTES:
+                self._head = bytes(self._buffer[: logs.HEAD_BYTES])
+            if (spare := offset - self.KEEP_BEHIND - self._buffer_start) > 0:
+                spare = min(spare, len(self._buffer))
+                del self._buffer[:spare]
+                self._buffer_start += spare
+        start = offset - self._buffer_start
+        return bytes(self._buffer[start : start + length])
 
-    def marks(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         """By which the content is known again."""
-        return logs.marks(self.read, position)
+        return logs.position_fields(self.read, position)
 
-    def behind(self, position: int) -> int:  # noqa: ARG002 - the protocol's
+    def unread_bytes(self, position: int) -> int:  # noqa: ARG002 - the protocol's
         """How much a compressed file holds is known at its end."""
         return 0
 
-    def _next(self) -> bytes:
+    def _next_block(self) -> bytes:
         assert self._chunks is not None
         try:
             return next(self._chunks, (b"", 0))[0]
-        except Truncated as error:
-            self.broken = error.reason
+        except TruncatedError as error:
+            self.end_reason = error.reason
             return b""
 
     def close(self) -> None:
         """Lets the file go."""
         self._chunks = None
-        self._held.clear()
+        self._buffer.clear()
 
 
-def is_packed(beginning: bytes) -> bool:
+def is_compressed(beginning: bytes) -> bool:
     """Whether a file that begins so is compressed."""
-    return bool(compression.packing(beginning))
+    return bool(compression.detect_magic(beginning))

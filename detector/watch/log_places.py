@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from detector.core.formatting import readable, share
-from detector.ledger.data_quality import ENOUGH
+from detector.core.formatting import path_text, percentage
+from detector.ledger.data_quality import MIN_BASELINE_RECORDS
 from detector.watch.log_conditions import Condition
 from detector.watch.log_position import STREAMS, Log
 
@@ -125,11 +125,11 @@ class Place:
             return False
         now, before = self.fresh.shares(), self.usual.shares()
         words = [
-            f"{share(now[what])} of its latest {what}, before {share(before[what])}"
+            f"{percentage(now[what])} of its latest {what}, before {percentage(before[what])}"
             for what in now
             if now[what] - before[what] > most
         ]
-        self.risen = "; ".join(words) if self.usual.events >= ENOUGH else ""
+        self.risen = "; ".join(words) if self.usual.events >= MIN_BASELINE_RECORDS else ""
         if not self.risen:
             self.usual = self.usual.plus(self.fresh)
         self.fresh = Counts()
@@ -205,7 +205,7 @@ def name_of(log: Log) -> str:
     path = log.path
     if log.form not in STREAMS:
         path = _ROTATED.sub("", _DATED.sub("*", path))
-    return f"{log.source} {readable(path)}"
+    return f"{log.source} {path_text(path)}"
 
 
 def _encoded(place: Place) -> list[Any]:

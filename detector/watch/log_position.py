@@ -13,21 +13,21 @@ from detector.normalize.source import Tail
 
 #: Bytes at the beginning, and before the position, by which a log is known again under another
 #: name, as a copy, or compressed.
-HEAD: Final = 1 << 16
-ANCHOR: Final = 1 << 12
+HEAD_BYTES: Final = 1 << 16
+ANCHOR_BYTES: Final = 1 << 12
 
 #: ``growing`` is read in pieces, its position in bytes; ``packed`` is compressed, its position in
 #: bytes of its content; ``whole`` is read once complete, its position in batches. ``pipe`` is
 #: standard input, which cannot be read again, its position in bytes of one run; ``topic``
 #: is a partition of Kafka's, its position in bytes of its messages, a line each.
-Form: TypeAlias = Literal["growing", "packed", "whole", "pipe", "topic"]
+LogForm: TypeAlias = Literal["growing", "packed", "whole", "pipe", "topic"]
 #: Those that are no files.
 STREAMS: Final = frozenset({"pipe", "topic"})
 #: ``copy`` holds what another log held; ``left out`` cannot be read.
-Stage: TypeAlias = Literal["open", "ended", "copy", "left out"]
+LogStage: TypeAlias = Literal["open", "ended", "copy", "left out"]
 
 #: ``Bytes(offset, length)`` of a log's content, fewer at its end.
-Bytes: TypeAlias = Callable[[int, int], bytes]
+ReadBytes: TypeAlias = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Log:
     device: int
     inode: int
     source: str
-    form: Form
-    stage: Stage = "open"
+    form: LogForm
+    stage: LogStage = "open"
     reason: str = ""
     renamed: bool = False
     position: int = 0
@@ -81,11 +81,11 @@ class Log:
     last: datetime | None = None
 
     @property
-    def told(self) -> bool:
+    def has_content(self) -> bool:
         """Whether anything of it was taken in, so that its beginning tells it from others."""
         return self.position > 0 and self.events + self.rejects + self.skipped > 0
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         found = asdict(self)
         found["first"] = self.first and self.first.isoformat()
@@ -95,7 +95,7 @@ class Log:
 
 def encode(log: Log) -> str:
     """``log`` as text."""
-    return json.dumps(log.plain(), sort_keys=True)
+    return json.dumps(log.to_dict(), sort_keys=True)
 
 
 def decode(text: str) -> Log:
@@ -112,10 +112,10 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def marks(read: Bytes, position: int) -> dict[str, Any]:
+def position_fields(read: ReadBytes, position: int) -> dict[str, Any]:
     """``head`` and ``anchor`` of a log that is read up to ``position``, with their sizes."""
-    head = min(HEAD, position)
-    anchor = min(ANCHOR, position)
+    head = min(HEAD_BYTES, position)
+    anchor = min(ANCHOR_BYTES, position)
     return {
         "head_size": head,
         "head": digest(read(0, head)),
@@ -124,14 +124,14 @@ def marks(read: Bytes, position: int) -> dict[str, Any]:
     }
 
 
-def is_anchored(log: Log, read: Bytes) -> bool:
+def is_anchored(log: Log, read: ReadBytes) -> bool:
     """Whether what stands before the position is what was read there."""
     if not log.position:
         return True
     return digest(read(log.position - log.anchor_size, log.anchor_size)) == log.anchor
 
 
-def begins_as(log: Log, read: Bytes) -> bool:
+def has_log_prefix(log: Log, read: ReadBytes) -> bool:
     """Whether some content begins with what was read of ``log``."""
     if not log.position:
         return True

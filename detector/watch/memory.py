@@ -11,10 +11,10 @@ import pyarrow as pa
 #: and at how many free ones at its end the heap shrinks.
 MMAP_THRESHOLD: Final = -3
 TRIM_THRESHOLD: Final = -1
-BYTES: Final = 1 << 18
+THRESHOLD_BYTES: Final = 1 << 18
 
 
-def lean() -> None:
+def reduce_memory() -> None:
     """From now on, what large arrays took goes back at once.
 
     Else glibc raises the threshold with what is freed, up to 32 MiB, and arrays stay in heaps in
@@ -27,5 +27,5 @@ def lean() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return
-    mallopt(MMAP_THRESHOLD, BYTES)
-    mallopt(TRIM_THRESHOLD, BYTES)
+    mallopt(MMAP_THRESHOLD, THRESHOLD_BYTES)
+    mallopt(TRIM_THRESHOLD, THRESHOLD_BYTES)

@@ -9,23 +9,23 @@ from typing import Final
 
 from detector.core.errors import DetectorError, InputError
 from detector.core.settings import Settings
-from detector.normalize.containment import in_memory
-from detector.normalize.format_detection import recognise
+from detector.normalize.containment import memory_file
+from detector.normalize.format_detection import detect
 from detector.normalize.source import HEADER, Source, Tail
-from detector.readers.compression import MAX, MIB, Identifying, Identity
+from detector.readers.compression import MIB, NO_LIMIT, ContentHasher, ContentIdentity
 from detector.watch import torn_writes
-from detector.watch.deduplication import Before
-from detector.watch.log_content import Content, Packed
-from detector.watch.log_position import HEAD, Form, Log
+from detector.watch.deduplication import LedgerContents
+from detector.watch.log_content import CompressedFile, LogContent
+from detector.watch.log_position import HEAD_BYTES, Log, LogForm
 
 #: Bytes of a new file that are compared with what is known at one look.
-SLICE: Final = 128 * MIB
+BYTES_PER_LOOK: Final = 128 * MIB
 #: A beginning this long that no source accepts is not going to become a log.
-ENOUGH: Final = HEAD
+ENOUGH_BYTES: Final = HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class FileSearch:
     """What decides how files are found. A file is complete when it is older than ``settle``
     seconds; ``sources`` are behind the veil.
     """
@@ -34,21 +34,21 @@ class Looks:
     sources: Mapping[str, Source]
     settings: Settings
     source: str | None
-    settle: float
+    settle_seconds: float
 
 
 @dataclass(slots=True)
-class Strangers:
+class UnknownFiles:
     """``before`` knows what the ledger had."""
 
-    before: Before
-    identifying: dict[tuple[int, int], Identifying] = field(default_factory=dict)
+    ledger_contents: LedgerContents
+    hashers: dict[tuple[int, int], ContentHasher] = field(default_factory=dict)
 
-    def log(
+    def identify(
         self,
         fresh: Log,
-        content: Content,
-        looks: Looks,
+        content: LogContent,
+        looks: FileSearch,
         known: Mapping[int, Log],
         *,
         settled: bool,
@@ -57,33 +57,33 @@ class Strangers:
         """What is in the file of a ``fresh`` log; None where that is known only at a later look."""
         path = Path(fresh.path)
         tail: Tail = {}
-        if content.read(0, 1) == b"\0" and not torn_writes.stretch(content, 0)[1]:
+        if content.read(0, 1) == b"\0" and not torn_writes.count_nuls(content, 0)[1]:
             return None  # room that was made beforehand
         try:
-            files, _ = recognise([path], looks.sources, looks.settings, looks.source)
+            files, _ = detect([path], looks.sources, looks.settings, looks.source)
             source = files[0][1]
         except InputError as error:
-            before = _headless(path, content, looks, known)
+            before = _find_header_log(path, content, looks, known)
             if before is None:
                 size = path.stat().st_size
-                if not settled and size < ENOUGH:
+                if not settled and size < ENOUGH_BYTES:
                     return None
                 return replace(fresh, stage="left out", reason=error.reason, position=size)
             source, tail = looks.sources[before.source], {HEADER: before.tail[HEADER]}
-        form: Form = "packed" if isinstance(content, Packed) else "growing"
-        if not source.follows(content.read(0, HEAD)):
+        form: LogForm = "packed" if isinstance(content, CompressedFile) else "growing"
+        if not source.can_follow(content.read(0, HEAD_BYTES)):
             form = "whole"
             if not settled:
                 return None
         found = replace(fresh, source=source.name, form=form, tail=tail)
-        sizes = self.before.sizes(content, source)
+        sizes = self.ledger_contents.prefix_sizes(content, source)
         if sizes is None:
             return found
         place = (fresh.device, fresh.inode)
-        identity = self._identified(path, place, sizes, finish=finish)
+        identity = self._content_identity(path, place, sizes, finish=finish)
         if identity is None:
             return None
-        of_ledger = self.before.known(path, content, source, identity)
+        of_ledger = self.ledger_contents.find_known(path, content, source, identity)
         if of_ledger is None:
             return found
         known_as = replace(of_ledger, id=fresh.id, path=fresh.path, form=form)
@@ -95,34 +95,36 @@ class Strangers:
             stamp=fresh.stamp,
         )
 
-    def _identified(
+    def _content_identity(
         self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
-    ) -> Identity | None:
+    ) -> ContentIdentity | None:
         """What a file contains; None where that is known only at a later look."""
-        reading = self.identifying.setdefault(place, Identifying(path, sizes))
+        reading = self.hashers.setdefault(place, ContentHasher(path, sizes))
         try:
-            found = reading.step(MAX if finish else SLICE)
+            found = reading.step(NO_LIMIT if finish else BYTES_PER_LOOK)
         except InputError:
-            del self.identifying[place]  # it is gone
+            del self.hashers[place]  # it is gone
             return None
         if found is not None:
-            del self.identifying[place]
+            del self.hashers[place]
         return found
 
 
-def _headless(path: Path, content: Content, looks: Looks, known: Mapping[int, Log]) -> Log | None:
+def _find_header_log(
+    path: Path, content: LogContent, looks: FileSearch, known: Mapping[int, Log]
+) -> Log | None:
     """The log that stood under the same name, whose header the file goes on with: one that was
     copied and cut short has its header in the copy alone.
     """
     alike = [log for log in known.values() if log.path == str(path) and HEADER in log.tail]
-    data = content.read(0, HEAD)
+    data = content.read(0, HEAD_BYTES)
     if not alike or b"\n" not in data:
         return None
     before = max(alike, key=lambda log: log.id)
-    growing = looks.sources[before.source].growing
+    growing = looks.sources[before.source].follow_reader
     if growing is None:
         return None
-    with in_memory(data[: growing.cut(data)]) as piece:
+    with memory_file(data[: growing.cut(data)]) as piece:
         try:
             read = growing.read(piece, looks.settings, {HEADER: before.tail[HEADER]})
             return before if any(batch.events.height for batch in read) else None

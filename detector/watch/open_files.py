@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from detector.watch.log_content import Content, Plain
+from detector.watch.log_content import LogContent, PlainFile
 from detector.watch.log_position import Log
 
 #: Files that are open for other purposes: the ledger's, the state's, sinks.
-OTHERS: Final = 256
-FEWEST: Final = 16
+RESERVED_FILES: Final = 256
+MIN_FILES: Final = 16
 #: Files closed at once.
-MANY: Final = 16
+CLOSE_BATCH: Final = 16
 
 
 def raise_limit() -> None:
@@ -30,27 +30,27 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def limit() -> int:
+def open_file_limit() -> int:
     """How many logs may be open."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return max(FEWEST, most - OTHERS) if most > 0 else 1 << 20
+    return max(MIN_FILES, most - RESERVED_FILES) if most > 0 else 1 << 20
 
 
 @dataclass(slots=True)
-class Parked:
+class ClosedFiles:
     """By log, size and time of its file when it was closed."""
 
-    most: int = field(default_factory=limit)
+    max_open: int = field(default_factory=open_file_limit)
     _stamps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __contains__(self, number: int) -> bool:
         return number in self._stamps
 
-    def leave(self, number: int) -> None:
+    def discard(self, number: int) -> None:
         """The log is open again, or over."""
         self._stamps.pop(number, None)
 
-    def at(self, log: Log) -> tuple[int, int] | None:
+    def current_stamp(self, log: Log) -> tuple[int, int] | None:
         """Size and time of the log's file now; None where another stands under its name."""
         try:
             found = Path(log.path).stat()
@@ -59,23 +59,25 @@ class Parked:
         same = (found.st_dev, found.st_ino) == (log.device, log.inode)
         return (found.st_size, found.st_mtime_ns) if same else None
 
-    def rests(self, log: Log) -> bool:
+    def is_idle(self, log: Log) -> bool:
         """Whether the log is closed, and nothing is to be read of it."""
         stamp = self._stamps.get(log.id)
-        return stamp is not None and stamp[0] == log.position and self.at(log) == stamp
+        return stamp is not None and stamp[0] == log.position and self.current_stamp(log) == stamp
 
-    def make_room(self, contents: MutableMapping[int, Content], logs: Mapping[int, Log]) -> None:
+    def make_room(self, contents: MutableMapping[int, LogContent], logs: Mapping[int, Log]) -> None:
         """Closes some files where there are too many."""
-        held = {number: each for number, each in contents.items() if isinstance(each, Plain)}
-        if len(held) < self.most:
+        held = {number: each for number, each in contents.items() if isinstance(each, PlainFile)}
+        if len(held) < self.max_open:
             return
-        read = [number for number, each in held.items() if not each.behind(logs[number].position)]
+        read = [
+            number for number, each in held.items() if not each.unread_bytes(logs[number].position)
+        ]
         # What is at its end first; files that nobody can open any more by their name never.
         order = [*read, *(number for number in held if number not in set(read))]
-        for number in order[:MANY]:
+        for number in order[:CLOSE_BATCH]:
             log, content = logs[number], held[number]
             status = content.status
-            if self.at(log) is None:
+            if self.current_stamp(log) is None:
                 continue
             self._stamps[number] = (status.st_size, status.st_mtime_ns)
             contents.pop(number).close()

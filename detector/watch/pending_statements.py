@@ -11,51 +11,53 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from detector.normalize.source import HELD
+from detector.normalize.source import PENDING
 from detector.watch.log_position import Log
-from detector.watch.log_tracker import Shelf
-from detector.watch.open_days import Days, Tables, fold, stacked
+from detector.watch.log_tracker import LogTracker
+from detector.watch.open_days import DayTables, TablesByDay, aggregate_batches, merge_tables
 
 #: Seconds between two looks, and the most of the time that they take: what counts comes first.
-EVERY: Final = 1.0
-SHARE: Final = 1 / 5
+LOOK_SECONDS: Final = 1.0
+MAX_TIME_SHARE: Final = 1 / 5
 
 
 @dataclass(slots=True)
-class Held:
+class PendingStatements:
     """By log, the position at which it was looked at, and the sums of what it held back there."""
 
-    shelf: Shelf
+    tracker: LogTracker
     timezone: str
-    _sums: dict[int, tuple[int, Days]] = field(default_factory=dict)
-    _next: float = float("-inf")
-    _told: date | None = None
+    _sums: dict[int, tuple[int, TablesByDay]] = field(default_factory=dict)
+    _next_look: float = float("-inf")
+    _scored_day: date | None = None
 
-    def of(self, day: date, now: float) -> Tables | None:
+    def tables_for(self, day: date, now: float) -> DayTables | None:
         """HOURS and TOUCHED of ``day``; None where they are as when they were last ``done``."""
-        if now < self._next:
+        if now < self._next_look:
             return None
-        self._next = now + EVERY
-        logs = {log.id: log for log in self.shelf.open_logs() if HELD in log.tail}
+        self._next_look = now + LOOK_SECONDS
+        logs = {log.id: log for log in self.tracker.open_logs() if PENDING in log.tail}
         for gone in self._sums.keys() - logs.keys():
             del self._sums[gone]
         for log in logs.values():
             if self._sums.get(log.id, (-1,))[0] != log.position:
-                self._sums[log.id] = (log.position, self._closed(log))
-                self._told = None
+                self._sums[log.id] = (log.position, self._pending_tables(log))
+                self._scored_day = None
         found = [days[day] for _, days in self._sums.values() if day in days]
-        return stacked(found) if found and self._told != day else None
+        return merge_tables(found) if found and self._scored_day != day else None
 
-    def took(self, seconds: float) -> None:
+    def add_cost(self, seconds: float) -> None:
         """So long does a look take."""
-        self._next += seconds / SHARE
+        self._next_look += seconds / MAX_TIME_SHARE
 
-    def done(self, day: date) -> None:
+    def mark_scored(self, day: date) -> None:
         """They were looked at."""
-        self._told = day
+        self._scored_day = day
 
-    def _closed(self, log: Log) -> Days:
-        growing = self.shelf.source(log).growing
+    def _pending_tables(self, log: Log) -> TablesByDay:
+        growing = self.tracker.source_for(log).follow_reader
         if growing is None or growing.close is None:
             return {}
-        return fold([growing.close(self.shelf.looks.settings, log.tail)], self.timezone)
+        return aggregate_batches(
+            [growing.close(self.tracker.search.settings, log.tail)], self.timezone
+        )

@@ -9,17 +9,17 @@ from types import TracebackType
 from typing import Final, Self
 
 from detector.core.errors import DetectorError
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.routing import Route
 
 #: Seconds after which sinks that were not due are tried again.
-AGAIN: Final = 2.0
+RETRY_SECONDS: Final = 2.0
 #: Seconds of one delivery, and of the last one.
-ONCE: Final = 30.0
-LAST: Final = 10.0
+DELIVERY_SECONDS: Final = 30.0
+FINAL_SECONDS: Final = 10.0
 
 
-class Sending:
+class Sender:
     """Of one outbox. As a context: a thread that ends, after a last delivery, with it."""
 
     def __init__(self, folder: Path, routes: Sequence[Route], say: Callable[[str], None]) -> None:
@@ -34,7 +34,7 @@ class Sending:
         """There is something to send."""
         self._wake.set()
 
-    def renew(self, routes: Sequence[Route]) -> None:
+    def update_routes(self, routes: Sequence[Route]) -> None:
         """From the next delivery on, to these sinks."""
         self._routes = routes
         if routes and not self._thread.is_alive():
@@ -55,29 +55,29 @@ class Sending:
         self._stop = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(LAST + ONCE)
+            self._thread.join(FINAL_SECONDS + DELIVERY_SECONDS)
 
     def _run(self) -> None:
         words = ""
         while not self._stop:
-            self._wake.wait(AGAIN)
+            self._wake.wait(RETRY_SECONDS)
             self._wake.clear()
-            said = self._once(LAST if self._stop else ONCE)
+            said = self._deliver_once(FINAL_SECONDS if self._stop else DELIVERY_SECONDS)
             if said and said != words:
                 self._say(said)
             words = said
-        self._once(LAST)
+        self._deliver_once(FINAL_SECONDS)
 
-    def _once(self, seconds: float) -> str:
+    def _deliver_once(self, seconds: float) -> str:
         """What could not be sent, in words."""
         if not self._routes:
             return ""
         try:
-            reports = deliver(self._folder, self._routes, Patience(seconds)) or []
+            reports = deliver(self._folder, self._routes, DeliveryTimeout(seconds)) or []
         except DetectorError as error:
             return str(error)
         return "; ".join(
-            f"{report.name}: {report.waiting} waiting, {report.aside} set aside: {report.words}"
+            f"{report.name}: {report.waiting} waiting, {report.aside} dead letters: {report.words}"
             for report in reports
             if report.waiting or report.aside
         )

@@ -16,29 +16,29 @@ from typing import Any, Final
 from detector.alerts import feature_drift
 from detector.alerts.alert import Alert
 from detector.core.errors import DetectorError
-from detector.detection.pipeline import Judging
+from detector.detection.pipeline import Pipeline
 from detector.watch import status
-from detector.watch.health import Health, alert
+from detector.watch.health import Health, log_alert
 from detector.watch.systemd import notify
 from detector.watch.watcher import Cycle, Watcher
 
 #: Seconds between two looks for something to read while there is nothing.
-PAUSE: Final = 0.1
+IDLE_SECONDS: Final = 0.1
 #: Seconds between two words of how it stands, and two looks at health and at the model.
-TELL: Final = 2.0
-CHECK: Final = 5.0
+STATUS_SECONDS: Final = 2.0
+CHECK_SECONDS: Final = 5.0
 
 #: Of one event of the service: its name, words for people, and figures.
-Say = Callable[[str, str, Mapping[str, Any]], None]
+Reporter = Callable[[str, str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
+class Reload:
     """What settings and model are now. ``take`` puts into force what is not the judging's."""
 
-    judging: Judging
-    words: str
-    take: Callable[[], None]
+    pipeline: Pipeline
+    description: str
+    apply: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -50,160 +50,160 @@ class Service:
 
     watcher: Watcher
     health: Health
-    reload: Callable[[], Renewed]
-    model: Path
-    say: Say
-    rang: Callable[[Sequence[Alert]], None]
-    told: Callable[[dict[str, Any]], None]
+    reload: Callable[[], Reload]
+    model_folder: Path
+    report: Reporter
+    on_alerts: Callable[[Sequence[Alert]], None]
+    on_status: Callable[[dict[str, Any]], None]
     stop: threading.Event = field(default_factory=threading.Event)
-    hup: threading.Event = field(default_factory=threading.Event)
-    _seen: float = 0.0
-    _told_at: float = 0.0
-    _checked: float = 0.0
+    reload_event: threading.Event = field(default_factory=threading.Event)
+    _model_stamp: float = 0.0
+    _status_time: float = 0.0
+    _check_time: float = 0.0
     _events: int = 0
     _rate: float = 0.0
     _drift: str = ""
-    _zone: status.Zone = field(default_factory=status.Zone)
-    _counted: date | None = None
-    _moved: set[tuple[str, str]] = field(default_factory=set)
+    _time_zone: status.TimeZoneCheck = field(default_factory=status.TimeZoneCheck)
+    _drift_day: date | None = None
+    _feature_shifts: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> None:
         """Until it is told to stop. Raises DetectorError, and sqlite3.Error."""
-        self._seen = _stamp(self.model)
-        self._told_at = time.monotonic()
-        with _signals(self.stop, self.hup):
+        self._model_stamp = _model_time(self.model_folder)
+        self._status_time = time.monotonic()
+        with _handle_signals(self.stop, self.reload_event):
             notify("READY=1", "STATUS=following")
-            while not self.stop.is_set() and not self.watcher.shelf.is_over:
-                done = self.watcher.cycle()
-                self._after(done)
-                if done.idle and not done.alerts:
-                    self.stop.wait(PAUSE)
+            while not self.stop.is_set() and not self.watcher.tracker.is_over:
+                done = self.watcher.run_cycle()
+                self._after_cycle(done)
+                if done.is_idle and not done.alerts:
+                    self.stop.wait(IDLE_SECONDS)
             notify("STOPPING=1")
-        words = self._end()
-        self._tell(time.monotonic())
-        self.say("stopped", words, {})
+        words = self._finish()
+        self._write_status(time.monotonic())
+        self.report("stopped", words, {})
 
-    def _end(self) -> str:
+    def _finish(self) -> str:
         """The last of what cannot be read again; how it ended, in words."""
-        shelf = self.watcher.shelf
+        shelf = self.watcher.tracker
         shelf.streams.stop()
         while any(log.form == "pipe" for log in shelf.open_logs()):
-            self._after(self.watcher.cycle())
+            self._after_cycle(self.watcher.run_cycle())
         if self.stop.is_set():
             return "stopped; what was read is kept"
-        self._ring(self.watcher.finish())
-        self._look_at_health()
+        self._emit_alerts(self.watcher.finish())
+        self._check_health()
         return "standard input has ended; all of it is in the ledger"
 
-    def _after(self, done: Cycle) -> None:
+    def _after_cycle(self, done: Cycle) -> None:
         self._events += done.events
-        self._ring(done.alerts)
-        for words in self.watcher.shelf.said:
-            self.say("log", words, {})
-        self.watcher.shelf.said.clear()
+        self._emit_alerts(done.alerts)
+        for words in self.watcher.tracker.notices:
+            self.report("log", words, {})
+        self.watcher.tracker.notices.clear()
         now = time.monotonic()
-        if now - self._told_at >= TELL:
-            self._tell(now)
-        if now - self._checked >= CHECK or self.hup.is_set():
-            self._checked = now
-            self._look_after()
+        if now - self._status_time >= STATUS_SECONDS:
+            self._write_status(now)
+        if now - self._check_time >= CHECK_SECONDS or self.reload_event.is_set():
+            self._check_time = now
+            self._run_checks()
 
-    def _ring(self, alerts: Sequence[Alert]) -> None:
+    def _emit_alerts(self, alerts: Sequence[Alert]) -> None:
         if alerts:
-            self.rang(alerts)
+            self.on_alerts(alerts)
 
-    def _tell(self, now: float) -> None:
-        self._rate = self._events / max(now - self._told_at, 1e-9)
-        self._events, self._told_at = 0, now
-        wrong = self.health.conditions.now
-        found = status.standing(self.watcher, self._rate, time.time(), wrong)
-        found["timezone_doubt"] = self._zone.words or None
+    def _write_status(self, now: float) -> None:
+        self._rate = self._events / max(now - self._status_time, 1e-9)
+        self._events, self._status_time = 0, now
+        wrong = self.health.conditions.current
+        found = status.snapshot(self.watcher, self._rate, time.time(), wrong)
+        found["timezone_doubt"] = self._time_zone.doubt or None
         status.write(self.watcher.state.folder, found)
-        self.told(found)
+        self.on_status(found)
         words = f"{found['events_per_second']:g} events/s, {found['lag_bytes']} bytes behind"
         notify("WATCHDOG=1", f"STATUS={words}")
 
-    def _look_after(self) -> None:
-        self._look_at_model()
-        self._look_at_health()
-        self._look_at_rate()
-        if words := self._zone.look(self.watcher):
-            self.say("timezone", words, {})
-        self._look_at_features()
+    def _run_checks(self) -> None:
+        self._check_model()
+        self._check_health()
+        self._check_rate()
+        if words := self._time_zone.check(self.watcher):
+            self.report("timezone", words, {})
+        self._check_features()
 
-    def _look_at_features(self) -> None:
+    def _check_features(self) -> None:
         """Once for each day that was scored: which features are not as in training."""
-        newest = max(self.watcher.counts, default=None)
-        if newest == self._counted:
+        newest = max(self.watcher.drift_counts, default=None)
+        if newest == self._drift_day:
             return
-        self._counted = newest
-        judging = self.watcher.judging
-        counts = list(self.watcher.counts.values())
-        moves = feature_drift.movements(counts, judging.model, judging.families)
-        moved = [each.plain() for each in moves]
+        self._drift_day = newest
+        judging = self.watcher.pipeline
+        counts = list(self.watcher.drift_counts.values())
+        moves = feature_drift.find_shifts(counts, judging.model, judging.families)
+        moved = [each.to_dict() for each in moves]
         names = {(each.entity_kind, each.feature) for each in moves}
-        if names - self._moved:
-            words = " ".join(line.strip() for line in feature_drift.words(moves))
-            self.say("features", words, {"moved_features": moved})
-        self._moved = names
+        if names - self._feature_shifts:
+            words = " ".join(line.strip() for line in feature_drift.report_lines(moves))
+            self.report("features", words, {"moved_features": moved})
+        self._feature_shifts = names
 
-    def _look_at_health(self) -> None:
-        self._ring(tell_health(self.watcher, self.health, time.time()))
+    def _check_health(self) -> None:
+        self._emit_alerts(raise_health_alerts(self.watcher, self.health, time.time()))
 
-    def _look_at_model(self) -> None:
+    def _check_model(self) -> None:
         """What is new is taken over once all of it was checked; what is bad is said, and changes
         nothing.
         """
-        stamp = _stamp(self.model)
-        if stamp == self._seen and not self.hup.is_set():
+        stamp = _model_time(self.model_folder)
+        if stamp == self._model_stamp and not self.reload_event.is_set():
             return
-        self.hup.clear()
-        self._seen = stamp
-        kept = self.watcher.judging.model.id
+        self.reload_event.clear()
+        self._model_stamp = stamp
+        kept = self.watcher.pipeline.model.id
         try:
             new = self.reload()
         except DetectorError as error:
             words = f"{error}; nothing was changed, model {kept} goes on"
-            self.say("model", words, {"model": kept})
+            self.report("model", words, {"model": kept})
             return
-        new.take()
-        self.watcher.judge_by(new.judging)
-        own = self.health.model = new.judging.model.id
+        new.apply()
+        self.watcher.use_pipeline(new.pipeline)
+        own = self.health.model = new.pipeline.model.id
         words = f"model {own} goes on" if own == kept else f"model {own} in place of {kept}"
-        self.say("model", f"{words}; {new.words}", {"model": own})
+        self.report("model", f"{words}; {new.description}", {"model": own})
 
-    def _look_at_rate(self) -> None:
+    def _check_rate(self) -> None:
         """Whether alerts come at another rate than was promised."""
-        rate = status.rate(self.watcher)
-        words = rate.drift()
+        rate = status.recent_rate(self.watcher)
+        words = rate.drift_warning()
         if words and words != self._drift:
-            self.say("drift", words, rate.plain())
+            self.report("drift", words, rate.to_dict())
         self._drift = words
 
 
-def tell_health(watcher: Watcher, health: Health, now: float) -> list[Alert]:
+def raise_health_alerts(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     """The alerts of what is newly wrong with logs, kept for the sinks."""
-    known = {alert["id"] for alert in watcher.raised}
-    logs = watcher.shelf.logs.values()
+    known = {alert["id"] for alert in watcher.alerts}
+    logs = watcher.tracker.logs.values()
     found = health.check(logs, now)
     found += [
-        alert(each.name, each.what, each.words, now, health.model, each.once)
-        for each in health.conditions.new(
+        log_alert(each.name, each.what, each.words, now, health.model, each.once)
+        for each in health.conditions.new_conditions(
             logs,
             health.silent_after,
-            status.behind(watcher),
-            watcher.shelf.denied,
+            status.total_lag(watcher),
+            watcher.tracker.denied_files,
             status.doubts(watcher, health.most_unknown),
         )
     ]
-    found += health.newcomers(watcher.newcomers, now)
+    found += health.new_account_alerts(watcher.new_accounts, now)
     new = [each for each in found if each["id"] not in known]
     if new:
-        watcher.tell(new)
+        watcher.add_alerts(new)
     return new
 
 
-def _stamp(model: Path) -> float:
+def _model_time(model: Path) -> float:
     """When the model folder was written."""
     try:
         return (model / "model.json").stat().st_mtime
@@ -224,7 +224,7 @@ def heeded(stack: ExitStack) -> threading.Event:
 
 
 @contextmanager
-def _signals(stop: threading.Event, hup: threading.Event) -> Iterator[None]:
+def _handle_signals(stop: threading.Event, hup: threading.Event) -> Iterator[None]:
     """SIGTERM and SIGINT stop; SIGHUP reads model and settings anew."""
 
     def ask(number: int, frame: FrameType | None) -> None:

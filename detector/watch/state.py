@@ -23,19 +23,19 @@ import polars as pl
 from detector.alerts.alert import Alert
 from detector.core import files
 from detector.core.errors import DetectorError, OutboxError, StateError
-from detector.core.frame_bytes import packed, unpacked
-from detector.core.schema import HOURS, REJECTS, TOUCHED, check
+from detector.core.frame_bytes import decode, encode
+from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, check
 from detector.delivery.outbox import schema as outbox
 from detector.delivery.outbox.store import Outbox
 from detector.watch import log_position as logs
 from detector.watch.log_position import Log
 
 #: A transaction that is under way.
-Rows: TypeAlias = sqlite3.Connection
+Transaction: TypeAlias = sqlite3.Connection
 
 LOCK: Final = "watch.lock"
 VERSION: Final = "1"
-MEND: Final = "move the folder away to begin anew, with another ledger"
+REPAIR_HINT: Final = "move the folder away to begin anew, with another ledger"
 
 #: Every row bears the sha256 of what it says: what was altered on disk is not used.
 TABLES: Final = """
@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS watch_rejects (
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class DaySums:
     """Some of a day's HOURS and TOUCHED, ``packed`` as they are on disk: a day of thousands of
     accounts is held for three days, and its frames would take ten times as much.
 
@@ -70,22 +70,22 @@ class Sums:
     rows: int
 
     @classmethod
-    def of(
+    def pack(
         cls, seq: int, day: date, level: int, hours: pl.DataFrame, touched: pl.DataFrame
     ) -> Self:
         """In the order of accounts, which packs to half of what any order does."""
-        both = (packed(each.sort("account", maintain_order=True)) for each in (hours, touched))
+        both = (encode(each.sort("account", maintain_order=True)) for each in (hours, touched))
         return cls(seq, day, level, (next(both), next(both)), hours.height + touched.height)
 
     @property
     def hours(self) -> pl.DataFrame:
         """HOURS, unpacked."""
-        return unpacked(self.packed[0])
+        return decode(self.packed[0])
 
     @property
     def touched(self) -> pl.DataFrame:
         """TOUCHED, unpacked."""
-        return unpacked(self.packed[1])
+        return decode(self.packed[1])
 
 
 class State:
@@ -99,18 +99,20 @@ class State:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """Raises StateError where it is damaged, newer, or another watcher has it."""
-        lock = _locked(folder)
+        lock = _acquire_lock(folder)
         try:
             connection = outbox.connect(folder, create=True)
         except OutboxError as error:
             os.close(lock)
-            raise StateError(error.what, where=error.where, hint=error.hint or MEND) from error
+            raise StateError(
+                error.what, where=error.where, hint=error.hint or REPAIR_HINT
+            ) from error
         made = cls(folder, connection, lock)
         try:
             made._prepare()
         except (sqlite3.Error, UnicodeError) as error:
             made.close()
-            raise _damage(folder, str(error)) from error
+            raise _damage_error(folder, str(error)) from error
         except DetectorError:
             made.close()
             raise
@@ -133,42 +135,42 @@ class State:
         """A database that fails is one line to the user. Raises StateError."""
         self.close()
         if isinstance(error, sqlite3.Error):
-            raise failed(self.folder, error) from error
+            raise write_error(self.folder, error) from error
 
     def _prepare(self) -> None:
         # What is deleted here goes into the ledger, account names and all: no need to wipe it.
         self._connection.execute("PRAGMA secure_delete = OFF")
         found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise _damage(self.folder, str(found))
+            raise _damage_error(self.folder, str(found))
         with self.transaction() as rows:
             for statement in TABLES.split(";\n"):
                 rows.execute(statement)
         version = self.facts().get("version")
         if version is None:
             with self.transaction() as rows:
-                keep(rows, {"version": VERSION, "id": uuid.uuid4().hex})
+                save_facts(rows, {"version": VERSION, "id": uuid.uuid4().hex})
         elif version != VERSION:
             what = f"is a state of version {version}; this detector knows {VERSION}"
             raise StateError(
                 what, where=self.folder, hint="update detector, or name another folder"
             )
 
-    def box(self, names: tuple[str, ...] = ()) -> Outbox:
+    def outbox(self, names: tuple[str, ...] = ()) -> Outbox:
         """The outbox in the same database, over the same connection."""
         return Outbox(self.folder, self._connection, names)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it or nothing, on disk when it ends."""
-        with self.box().transaction() as rows:
+        with self.outbox().transaction() as rows:
             yield rows
 
     def facts(self) -> dict[str, str]:
         """What is known beside logs and sums. Raises StateError."""
         found = self._connection.execute("SELECT key, value, digest FROM watch_facts").fetchall()
         for key, value, digest in found:
-            self._demand(f"{key}\0{value}".encode(), digest, f"its fact {key!r}")
+            self._check_digest(f"{key}\0{value}".encode(), digest, f"its fact {key!r}")
         return {key: value for key, value, _ in found}
 
     def logs(self) -> list[Log]:
@@ -176,14 +178,14 @@ class State:
         found = []
         rows = self._connection.execute("SELECT id, body, digest FROM watch_logs ORDER BY id")
         for number, body, digest in rows:
-            self._demand(body.encode(), digest, f"what it knows of log {number}")
+            self._check_digest(body.encode(), digest, f"what it knows of log {number}")
             try:
                 found.append(logs.decode(body))
             except (ValueError, TypeError, KeyError) as error:
-                raise _damage(self.folder, f"log {number}: {error}") from error
+                raise _damage_error(self.folder, f"log {number}: {error}") from error
         return found
 
-    def sums(self) -> list[Sums]:
+    def sums(self) -> list[DaySums]:
         """What is not in the ledger yet, in order. Raises StateError."""
         kept = self._connection.execute(
             "SELECT seq, day, level, hours, touched, digest FROM watch_sums ORDER BY seq"
@@ -191,14 +193,14 @@ class State:
         found = []
         for seq, day, level, hours, touched, digest in kept:
             what = f"sums {seq} of {day}"
-            self._demand(_told(day, hours, touched), digest, what)
+            self._check_digest(_sums_payload(day, hours, touched), digest, what)
             try:
-                rows = check(unpacked(hours), HOURS, what).height
-                rows += check(unpacked(touched), TOUCHED, what).height
+                rows = check(decode(hours), HOURLY_SUMS, what).height
+                rows += check(decode(touched), TOUCHED_VALUES, what).height
                 made = date.fromisoformat(day)
             except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-                raise _damage(self.folder, f"{what}: {error}") from error
-            found.append(Sums(seq, made, level, (hours, touched), rows))
+                raise _damage_error(self.folder, f"{what}: {error}") from error
+            found.append(DaySums(seq, made, level, (hours, touched), rows))
         return found
 
     def days(self) -> list[date]:
@@ -211,25 +213,25 @@ class State:
         parts = [pl.DataFrame(schema=dict(REJECTS))]
         rows = self._connection.execute("SELECT seq, body, digest FROM watch_rejects ORDER BY seq")
         for seq, body, digest in rows:
-            self._demand(body, digest, f"rejects {seq}")
-            parts.append(check(unpacked(body), REJECTS, "rejects"))
+            self._check_digest(body, digest, f"rejects {seq}")
+            parts.append(check(decode(body), REJECTS, "rejects"))
         return pl.concat(parts)
 
     def alerts(self) -> list[Alert]:
         """All that were raised and not forgotten, in order. Raises StateError."""
         try:
-            return self.box().alerts()
+            return self.outbox().alerts()
         except OutboxError as error:
-            raise StateError(error.what, where=error.where, hint=MEND) from error
+            raise StateError(error.what, where=error.where, hint=REPAIR_HINT) from error
         except ValueError as error:
-            raise _damage(self.folder, f"an alert: {error}") from error
+            raise _damage_error(self.folder, f"an alert: {error}") from error
 
-    def _demand(self, data: bytes, digest: str, what: str) -> None:
+    def _check_digest(self, data: bytes, digest: str, what: str) -> None:
         if logs.digest(data) != digest:
-            raise _damage(self.folder, f"{what} was altered")
+            raise _damage_error(self.folder, f"{what} was altered")
 
 
-def keep(rows: Rows, facts: Mapping[str, str]) -> None:
+def save_facts(rows: Transaction, facts: Mapping[str, str]) -> None:
     """Keeps facts in a transaction."""
     rows.executemany(
         "INSERT OR REPLACE INTO watch_facts VALUES (?, ?, ?)",
@@ -237,7 +239,7 @@ def keep(rows: Rows, facts: Mapping[str, str]) -> None:
     )
 
 
-def keep_log(rows: Rows, log: Log) -> None:
+def save_log(rows: Transaction, log: Log) -> None:
     """Keeps what is known of a log."""
     body = logs.encode(log)
     rows.execute(
@@ -246,42 +248,49 @@ def keep_log(rows: Rows, log: Log) -> None:
     )
 
 
-def keep_sums(rows: Rows, sums: Sums) -> None:
+def save_sums(rows: Transaction, sums: DaySums) -> None:
     """Keeps sums."""
     day, (hours, touched) = sums.day.isoformat(), sums.packed
     rows.execute(
         "INSERT INTO watch_sums VALUES (?, ?, ?, ?, ?, ?)",
-        (sums.seq, day, sums.level, hours, touched, logs.digest(_told(day, hours, touched))),
+        (
+            sums.seq,
+            day,
+            sums.level,
+            hours,
+            touched,
+            logs.digest(_sums_payload(day, hours, touched)),
+        ),
     )
 
 
-def drop_sums(rows: Rows, sums: list[Sums]) -> None:
+def drop_sums(rows: Transaction, sums: list[DaySums]) -> None:
     """Forgets sums that were merged, or are in the ledger."""
     rows.executemany("DELETE FROM watch_sums WHERE seq = ?", [(each.seq,) for each in sums])
 
 
-def keep_rejects(rows: Rows, rejects: pl.DataFrame) -> None:
+def save_rejects(rows: Transaction, rejects: pl.DataFrame) -> None:
     """Keeps REJECTS."""
-    body = packed(rejects)
+    body = encode(rejects)
     rows.execute(
         "INSERT INTO watch_rejects (body, digest) VALUES (?, ?)", (body, logs.digest(body))
     )
 
 
-def drop_rejects(rows: Rows) -> None:
+def drop_rejects(rows: Transaction) -> None:
     """Forgets rejects that are in the ledger."""
     rows.execute("DELETE FROM watch_rejects")
 
 
-def failed(folder: Path, error: Exception) -> StateError:
+def write_error(folder: Path, error: Exception) -> StateError:
     """The error that says why the state cannot be used any more."""
     hint = "free space there, and start again: nothing is lost"
     if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
-        hint = MEND
+        hint = REPAIR_HINT
     return StateError(f"cannot be written ({error})", where=folder, hint=hint)
 
 
-def _locked(folder: Path) -> int:
+def _acquire_lock(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = files.open_lock(folder / LOCK)
@@ -300,9 +309,9 @@ def _locked(folder: Path) -> int:
     return lock
 
 
-def _damage(folder: Path, what: str) -> StateError:
-    return StateError(f"damaged: {what}", where=folder / outbox.FILE, hint=MEND)
+def _damage_error(folder: Path, what: str) -> StateError:
+    return StateError(f"damaged: {what}", where=folder / outbox.FILE, hint=REPAIR_HINT)
 
 
-def _told(day: str, hours: bytes, touched: bytes) -> bytes:
+def _sums_payload(day: str, hours: bytes, touched: bytes) -> bytes:
     return day.encode() + len(hours).to_bytes(8, "big") + hours + touched

@@ -16,76 +16,82 @@ from detector.core.errors import StateError
 from detector.detection import new_accounts
 from detector.features import timezone_check
 from detector.watch.kafka_input import Partition
-from detector.watch.log_conditions import ALL, Condition
+from detector.watch.log_conditions import ALL_LOGS, Condition
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
 #: Days over which the rate of alerts is held against the budget.
-RATED: Final = timedelta(days=14)
+RATE_DAYS: Final = timedelta(days=14)
 
 
-def lag(watcher: Watcher, number: int) -> int:
+def lag_bytes(watcher: Watcher, number: int) -> int:
     """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
-    content = watcher.shelf.contents.get(number)
-    log = watcher.shelf.logs[number]
-    stamp = watcher.shelf.parked.at(log) if number in watcher.shelf.parked else None
+    content = watcher.tracker.contents.get(number)
+    log = watcher.tracker.logs[number]
+    stamp = (
+        watcher.tracker.closed_files.current_stamp(log)
+        if number in watcher.tracker.closed_files
+        else None
+    )
     if stamp is not None:
         return max(0, stamp[0] - log.position)
-    return 0 if content is None or log.form == "whole" else content.behind(log.position)
+    return 0 if content is None or log.form == "whole" else content.unread_bytes(log.position)
 
 
-def behind(watcher: Watcher) -> int:
+def total_lag(watcher: Watcher) -> int:
     """Bytes of all logs that were not read yet."""
-    return sum(lag(watcher, log.id) for log in watcher.shelf.open_logs())
+    return sum(lag_bytes(watcher, log.id) for log in watcher.tracker.open_logs())
 
 
 def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
     """What is doubtful of that which was read, and what was to come and did not."""
-    late = bool(watcher.intake.behind)
-    wrong = watcher.places.wrong(watcher.clock(), most_unknown, behind=late)
+    late = bool(watcher.batch_reader.backlog)
+    wrong = watcher.places.wrong(watcher.wall_clock(), most_unknown, behind=late)
     wrong += watcher.doubles.told.values()
     return wrong + [
-        Condition(ALL, "folded", new_accounts.words(number, day), str(day))
+        Condition(ALL_LOGS, "folded", new_accounts.words(number, day), str(day))
         for day, number in watcher.folded.items()
     ]
 
 
-def _messages(watcher: Watcher, number: int) -> int | None:
+def _unread_messages(watcher: Watcher, number: int) -> int | None:
     """Messages of a topic's partition that were not taken in yet; None for other logs."""
-    content = watcher.shelf.contents.get(number)
-    return content.messages if isinstance(content, Partition) else None
+    content = watcher.tracker.contents.get(number)
+    return content.unread_messages if isinstance(content, Partition) else None
 
 
-def rate(watcher: Watcher) -> Rate:
+def recent_rate(watcher: Watcher) -> Rate:
     """Of the latest scored days, as far as they are after the training."""
-    scored = watcher.calendar.scored
-    since = max(scored, default=date.max) - RATED
-    model = watcher.judging.model
+    scored = watcher.schedule.scored_days
+    since = max(scored, default=date.max) - RATE_DAYS
+    model = watcher.pipeline.model
     days = [day for day in scored if day > since]
-    return Rate.of(watcher.raised, days, model.last_day, model.alerts_per_day)
+    return Rate.from_alerts(watcher.alerts, days, model.last_day, model.alerts_per_day)
 
 
 @dataclass(slots=True)
-class Zone:
+class TimeZoneCheck:
     """Whether the time zone that is set is doubtful, as of the latest scored day."""
 
-    words: str = ""
+    doubt: str = ""
     _day: date | None = None
 
-    def look(self, watcher: Watcher) -> str:
+    def check(self, watcher: Watcher) -> str:
         """What to say that was not said before. Looks once for each day that was scored."""
-        day = max(watcher.calendar.scored, default=None)
+        day = max(watcher.schedule.scored_days, default=None)
         if day is None or day == self._day:
             return ""
         self._day = day
-        activity = watcher.books.activity(day - timedelta(days=timezone_check.LOOKBACK), day)
-        settings = watcher.judging.settings
-        words = timezone_check.doubt(activity, settings.timezone, settings.log_timezone)
-        before, self.words = self.words, words
+        activity = watcher.ledger_view.activity(
+            day - timedelta(days=timezone_check.LOOKBACK_DAYS), day
+        )
+        settings = watcher.pipeline.settings
+        words = timezone_check.activity_warning(activity, settings.timezone, settings.log_timezone)
+        before, self.doubt = self.doubt, words
         return words if words != before else ""
 
 
-def standing(
+def snapshot(
     watcher: Watcher, pace: float, now: float, wrong: Sequence[Condition] = ()
 ) -> dict[str, Any]:
     """As plain JSON: what is followed, how far, and how fast, and what is ``wrong``."""
@@ -96,33 +102,33 @@ def standing(
             "events": log.events,
             "rejects": log.rejects,
             "last_event": log.last.isoformat() if log.last else None,
-            "lag_bytes": lag(watcher, log.id),
-            "lag_messages": _messages(watcher, log.id),
+            "lag_bytes": lag_bytes(watcher, log.id),
+            "lag_messages": _unread_messages(watcher, log.id),
         }
-        for log in watcher.shelf.open_logs()
+        for log in watcher.tracker.open_logs()
     ]
     return {
         "pid": os.getpid(),
         "time": now,
-        "events": sum(log.events for log in watcher.shelf.logs.values()),
-        "rejects": sum(log.rejects for log in watcher.shelf.logs.values()),
+        "events": sum(log.events for log in watcher.tracker.logs.values()),
+        "rejects": sum(log.rejects for log in watcher.tracker.logs.values()),
         "events_per_second": round(pace, 1),
-        "last_event": watcher.newest.isoformat() if watcher.newest else None,
+        "last_event": watcher.newest_event.isoformat() if watcher.newest_event else None,
         "lag_bytes": sum(log["lag_bytes"] for log in logs if isinstance(log["lag_bytes"], int)),
         "logs": logs,
         "left_out": {
-            log.path: log.reason for log in watcher.shelf.logs.values() if log.stage == "left out"
+            log.path: log.reason for log in watcher.tracker.logs.values() if log.stage == "left out"
         },
         "wrong": [each._asdict() for each in wrong],
-        "open_days": [day.isoformat() for day in sorted(watcher.open.parts)],
-        "days_to_score": len(watcher.calendar.dirty),
-        "alerts": sum(alert["activity"] == CREATE for alert in watcher.raised),
-        "updates": sum(alert["activity"] != CREATE for alert in watcher.raised),
-        "going_on": watcher.going_on,
-        "not_judged": watcher.not_judged,
-        "model": watcher.judging.model.id,
-        "model_last_day": watcher.judging.model.last_day.isoformat(),
-        **rate(watcher).plain(),
+        "open_days": [day.isoformat() for day in sorted(watcher.open_days.parts)],
+        "days_to_score": len(watcher.schedule.days_to_score),
+        "alerts": sum(alert["activity"] == CREATE for alert in watcher.alerts),
+        "updates": sum(alert["activity"] != CREATE for alert in watcher.alerts),
+        "going_on": watcher.open_episodes,
+        "not_judged": watcher.unscored_accounts,
+        "model": watcher.pipeline.model.id,
+        "model_last_day": watcher.pipeline.model.last_day.isoformat(),
+        **recent_rate(watcher).to_dict(),
     }
 
 

@@ -19,13 +19,13 @@ from typing import Any, Final
 
 from detector.core.errors import InputError
 from detector.readers.compression import MIB
-from detector.watch.log_position import Form, Log
-from detector.watch.stream_inputs import PIPE
+from detector.watch.log_position import Log, LogForm
+from detector.watch.stream_inputs import STDIN_NAME
 
 #: Seconds that a run which reads to the end waits for more at a time.
-PATIENCE: Final = 0.2
+WAIT_SECONDS: Final = 0.2
 #: Bytes that wait in the pipe at most, where the system lets us say.
-WAITING: Final = MIB
+PIPE_BYTES: Final = MIB
 
 
 @dataclass(slots=True)
@@ -33,34 +33,34 @@ class Pipe:
     """An open pipe, or whatever standard input is. ``broken`` says why it broke off."""
 
     handle: int
-    name: str = PIPE
-    form: Form = "pipe"
-    broken: str = ""
-    _held: bytearray = field(default_factory=bytearray)
-    _at: int = 0
-    _over: bool = False
-    _left: int | None = None
+    name: str = STDIN_NAME
+    form: LogForm = "pipe"
+    end_reason: str = ""
+    _buffer: bytearray = field(default_factory=bytearray)
+    _buffer_start: int = 0
+    _is_closed: bool = False
+    _bytes_left: int | None = None
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from ``offset``: what is there now, without waiting."""
-        while self._at + len(self._held) < offset + length and self._take():
+        while self._buffer_start + len(self._buffer) < offset + length and self._read_some():
             pass
-        start = offset - self._at
-        return bytes(self._held[start : start + length])
+        start = offset - self._buffer_start
+        return bytes(self._buffer[start : start + length])
 
-    def _take(self, seconds: float = 0.0) -> bool:
+    def _read_some(self, seconds: float = 0.0) -> bool:
         """Whether something came in."""
-        if self._over or not self._is_ready(seconds):
+        if self._is_closed or not self._is_ready(seconds):
             return False
-        most = MIB if self._left is None else min(MIB, self._left)
+        most = MIB if self._bytes_left is None else min(MIB, self._bytes_left)
         try:
             data = os.read(self.handle, most)
         except OSError as error:
-            self.broken, data = error.strerror or str(error), b""
-        self._over = not data
-        self._held += data
-        if self._left is not None:
-            self._left -= len(data)
+            self.end_reason, data = error.strerror or str(error), b""
+        self._is_closed = not data
+        self._buffer += data
+        if self._bytes_left is not None:
+            self._bytes_left -= len(data)
         return bool(data)
 
     def _is_ready(self, seconds: float) -> bool:
@@ -71,45 +71,45 @@ class Pipe:
     def begin(self, log: Log) -> None:
         """Nothing: it begins with the log."""
 
-    def ended(self, *, finish: bool) -> bool:
+    def has_ended(self, *, finish: bool) -> bool:
         """Whether whoever wrote has closed it. With ``finish``, waits a little for that."""
-        if self._left is not None and not self._over:
-            self._over = self._left == 0 or not self._is_ready(0.0)
-        if finish and not self._over:
-            self._take(PATIENCE)
-        return self._over
+        if self._bytes_left is not None and not self._is_closed:
+            self._is_closed = self._bytes_left == 0 or not self._is_ready(0.0)
+        if finish and not self._is_closed:
+            self._read_some(WAIT_SECONDS)
+        return self._is_closed
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether it was closed and all of it is forgotten."""
-        return self._over and not self._held
+        return self._is_closed and not self._buffer
 
-    def forget(self, position: int) -> None:
+    def discard_before(self, position: int) -> None:
         """What comes before ``position`` is on disk."""
-        done = position - self._at
-        del self._held[:done]
-        self._at = position
+        done = position - self._buffer_start
+        del self._buffer[:done]
+        self._buffer_start = position
 
     def stop(self) -> None:
         """What lies in the pipe now is still read, and nothing that comes after."""
-        if self._left is None:
-            self._left = WAITING
+        if self._bytes_left is None:
+            self._bytes_left = PIPE_BYTES
 
-    def marks(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
+    def position_fields(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
         """None: it cannot be read again."""
         return {}
 
-    def behind(self, position: int) -> int:
+    def unread_bytes(self, position: int) -> int:
         """What is held and what waits in the pipe."""
         waiting = 0
         with contextlib.suppress(OSError):
             found = fcntl.ioctl(self.handle, termios.FIONREAD, b"\0" * 4)
             waiting = int.from_bytes(found, sys.byteorder)
-        return max(0, self._at + len(self._held) - position) + waiting
+        return max(0, self._buffer_start + len(self._buffer) - position) + waiting
 
     def close(self) -> None:
         """Nothing more is read."""
-        self._over = True
+        self._is_closed = True
 
 
 @dataclass(slots=True)
@@ -117,22 +117,24 @@ class StandardInput:
     """The one pipe that a process is given."""
 
     pipe: Pipe
-    said: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, handle: int = 0) -> StandardInput:
+    def from_handle(cls, handle: int = 0) -> StandardInput:
         """Raises InputError where nothing is piped in."""
         try:
             status = os.fstat(handle)
         except OSError as error:
             what = f"cannot be read ({error.strerror or error})"
-            raise InputError(what, where=PIPE, hint="pipe a log into detector watch -") from error
+            raise InputError(
+                what, where=STDIN_NAME, hint="pipe a log into detector watch -"
+            ) from error
         if os.isatty(handle):
             hint = "pipe a log into it, such as journalctl -f -o cat | detector watch -"
-            raise InputError("is a terminal", where=PIPE, hint=hint)
+            raise InputError("is a terminal", where=STDIN_NAME, hint=hint)
         if stat.S_ISFIFO(status.st_mode):
             with contextlib.suppress(OSError):
-                fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, WAITING)
+                fcntl.fcntl(handle, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return cls(Pipe(handle))
 
     def streams(self, now: float) -> Sequence[Pipe]:  # noqa: ARG002 - the protocol's
@@ -140,9 +142,9 @@ class StandardInput:
         return [self.pipe]
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether all of it was read and counted."""
-        return self.pipe.over
+        return self.pipe.is_over
 
     def close(self) -> None:
         """Lets it go."""

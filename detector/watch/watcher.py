@@ -1,8 +1,7 @@
 """One watcher: reads, counts, scores and raises, a micro-batch at a time.
 
-What a micro-batch changes is one transaction: positions, sums, rejects, days to be scored, and the
-alerts that follow from them, with their messages. Killed before it, the next start reads and scores
-the same again, and comes to the same alerts.
+What a micro-batch changes is one transaction: positions, sums, rejects, days to be scored, and
+alerts with their messages. Killed before it, the next start comes to the same alerts.
 """
 
 from __future__ import annotations
@@ -22,52 +21,52 @@ from detector.core import public_holidays
 from detector.core.errors import InputError
 from detector.core.schema import SCORES
 from detector.detection import batch
-from detector.detection.pipeline import Judging
-from detector.detection.results import Scored
+from detector.detection.pipeline import Pipeline
+from detector.detection.results import DetectionResult
 from detector.ledger.store import Ledger
 from detector.watch import commit, state
-from detector.watch.batch_changes import Turn
-from detector.watch.day_schedule import AHEAD, Calendar, believed
+from detector.watch.batch_changes import BatchChanges
+from detector.watch.day_schedule import MAX_CLOCK_SKEW, DaySchedule, latest_plausible
 from detector.watch.duplicate_statements import Doubles
-from detector.watch.intraday_scoring import SHARD, Live
+from detector.watch.intraday_scoring import SHARD_ACCOUNTS, IntradayScorer
 from detector.watch.log_places import Places
-from detector.watch.log_tracker import Shelf
-from detector.watch.micro_batch import Intake, Piece
-from detector.watch.new_accounts import Newcomers
-from detector.watch.open_days import Books, OpenDays
-from detector.watch.pending_statements import Held
+from detector.watch.log_tracker import LogTracker
+from detector.watch.micro_batch import Chunk, MicroBatchReader
+from detector.watch.new_accounts import NewAccounts
+from detector.watch.open_days import LedgerView, OpenDays
+from detector.watch.pending_statements import PendingStatements
 from detector.watch.state import State
 
 #: Rows of open days beyond which days that are over are sealed at once; else every so many seconds.
-MANY: Final = 3_000_000
-RARELY: Final = 600.0
+MAX_OPEN_ROWS: Final = 3_000_000
+COMMIT_SECONDS: Final = 600.0
 #: Rejects that are put into the ledger at once.
-MANY_REJECTS: Final = 10_000
+MAX_REJECTS: Final = 10_000
 #: Seconds of silence after which the wall clock says which days are over, and how far it is
 #: behind then.
-SILENCE: Final = 60.0
-LINGER: Final = timedelta(minutes=15)
+SILENCE_SECONDS: Final = 60.0
+WATERMARK_DELAY: Final = timedelta(minutes=15)
 #: Seconds before a day that was scored is scored anew for late events.
-ANEW: Final = 60.0
+RESCORE_SECONDS: Final = 60.0
 #: Scored days whose features are held against training.
-RATED: Final = 14
+DRIFT_DAYS: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
     """What one turn did."""
 
-    pieces: int = 0
+    chunks: int = 0
     events: int = 0
     bytes: int = 0
-    behind: int = 0
+    backlog: int = 0
     alerts: tuple[Alert, ...] = ()
-    scored: tuple[date, ...] = ()
+    scored_days: tuple[date, ...] = ()
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing was read or scored."""
-        return not (self.pieces or self.behind or self.scored)
+        return not (self.chunks or self.backlog or self.scored_days)
 
 
 @dataclass(slots=True)
@@ -80,322 +79,322 @@ class Watcher:
 
     state: State
     ledger: Ledger
-    judging: Judging
-    shelf: Shelf
-    out: Path
-    names: tuple[str, ...]
-    clock: Callable[[], float]
-    look_every: float = 1.0
-    steady: Callable[[], float] = time.monotonic
-    intake: Intake = field(init=False)
-    open: OpenDays = field(init=False)
-    calendar: Calendar = field(init=False)
-    newest: datetime | None = None
-    counts: dict[date, pl.DataFrame] = field(default_factory=dict)
-    not_judged: list[str] = field(default_factory=list)
+    pipeline: Pipeline
+    tracker: LogTracker
+    output_folder: Path
+    sink_names: tuple[str, ...]
+    wall_clock: Callable[[], float]
+    scan_interval: float = 1.0
+    steady_clock: Callable[[], float] = time.monotonic
+    batch_reader: MicroBatchReader = field(init=False)
+    open_days: OpenDays = field(init=False)
+    schedule: DaySchedule = field(init=False)
+    newest_event: datetime | None = None
+    drift_counts: dict[date, pl.DataFrame] = field(default_factory=dict)
+    unscored_accounts: list[str] = field(default_factory=list)
     folded: dict[date, int] = field(default_factory=dict)
-    raised: list[Alert] = field(init=False)
-    live: Live = field(init=False)
-    held: Held = field(init=False)
-    newcomers: Newcomers = field(init=False)
+    alerts: list[Alert] = field(init=False)
+    intraday: IntradayScorer = field(init=False)
+    pending: PendingStatements = field(init=False)
+    new_accounts: NewAccounts = field(init=False)
     places: Places = field(init=False)
     doubles: Doubles = field(init=False)
-    _turn: Turn = field(default_factory=Turn)
-    _fresh: bool = True
-    _ids: set[str] = field(init=False)
+    _changes: BatchChanges = field(default_factory=BatchChanges)
+    _has_new_events: bool = True
+    _alert_ids: set[str] = field(init=False)
     _facts: dict[str, str] = field(init=False)
-    _rejects: int = 0
-    _looked: float = float("-inf")
-    _sealed: float = field(init=False)
-    _moved: float = field(init=False)
-    _rescored: float = float("-inf")
+    _reject_count: int = 0
+    _scan_time: float = float("-inf")
+    _commit_time: float = field(init=False)
+    _progress_time: float = field(init=False)
+    _rescore_time: float = float("-inf")
 
     def __post_init__(self) -> None:
         self._facts = self.state.facts()
-        self.open = OpenDays.of(self.state.sums())
-        self._rejects = self.state.rejects().height
-        self.calendar = Calendar.of(self._facts, self.ledger.timezone)
+        self.open_days = OpenDays.from_sums(self.state.sums())
+        self._reject_count = self.state.rejects().height
+        self.schedule = DaySchedule.from_facts(self._facts, self.ledger.timezone)
         parts = self.ledger.parts()
-        self.doubles = Doubles(parts, self.shelf.logs, lambda: self.books)
-        self.intake = Intake(self.shelf, parts, self.ledger.timezone, self.doubles.of_whole)
-        self.places = Places(self.calendar.day_of, self._is_holiday)
-        self.places.load(self._facts, self.shelf.logs.values())
-        self.raised = self.state.alerts()
-        self._ids = self.state.box().ids()
-        self._remember(self.judging)
-        self.held = Held(self.shelf, self.ledger.timezone)
-        self._sealed = self._moved = self.steady()
-        self.newcomers = Newcomers(set(self.judging.model.learned.groups["account"]))
+        self.doubles = Doubles(parts, self.tracker.logs, lambda: self.ledger_view)
+        zone, twice = self.ledger.timezone, self.doubles.of_whole
+        self.batch_reader = MicroBatchReader(self.tracker, parts, zone, twice)
+        self.places = Places(self.schedule.local_day, self._is_holiday)
+        self.places.load(self._facts, self.tracker.logs.values())
+        self.alerts = self.state.alerts()
+        self._alert_ids = self.state.outbox().ids()
+        self._load_history(self.pipeline)
+        self.pending = PendingStatements(self.tracker, self.ledger.timezone)
+        self._commit_time = self._progress_time = self.steady_clock()
+        self.new_accounts = NewAccounts(set(self.pipeline.model.baselines.groups["account"]))
         self._reconcile()
-        self._believe()
+        self._update_newest()
 
     @property
-    def books(self) -> Books:
+    def ledger_view(self) -> LedgerView:
         """The ledger, with the days that are still open."""
-        return Books(self.ledger, self.open)
+        return LedgerView(self.ledger, self.open_days)
 
-    def cycle(self, *, finish: bool = False) -> Cycle:
+    def run_cycle(self, *, finish: bool = False) -> Cycle:
         """One turn. With ``finish``, what is at its end has ended, and its days are over.
 
         Raises DetectorError, and sqlite3.Error where the state cannot be written.
         """
-        now = self.steady()
-        if finish or now - self._looked >= self.look_every:
-            self.shelf.look(now, self.clock(), finish=finish)
-            self._looked = now
-        before = {log.id: (log.events, log.position) for log in self.shelf.logs.values()}
-        pieces = self.intake.take(now, finish=finish)
-        self._count(pieces)
+        now = self.steady_clock()
+        if finish or now - self._scan_time >= self.scan_interval:
+            self.tracker.scan(now, self.wall_clock(), finish=finish)
+            self._scan_time = now
+        before = {log.id: (log.events, log.position) for log in self.tracker.logs.values()}
+        pieces = self.batch_reader.next_chunks(now, finish=finish)
+        self._add_chunks(pieces)
         if pieces:
-            self._moved = now
-        scored = self._score(now, finish=finish and not pieces)
+            self._progress_time = now
+        scored = self._score_days(now, finish=finish and not pieces)
         alerts = [alert for some in scored for alert in some[1]]
         if not finish:
-            alerts += self._live(now)
-        self._commit()
-        self._seal(now)
+            alerts += self._score_today(now)
+        self._save_changes()
+        self._commit_days(now)
         return Cycle(
             len(pieces),
             sum(piece.log.events - before.get(piece.log.id, (0, 0))[0] for piece in pieces),
             sum(piece.log.position - before.get(piece.log.id, (0, 0))[1] for piece in pieces),
-            len(self.intake.behind),
+            len(self.batch_reader.backlog),
             tuple(alerts),
             tuple(day for some in scored for day in some[0].days),
         )
 
     def close(self) -> None:
         """Ends what goes on beside."""
-        self.live.close()
-        self.intake.hashing.close()
+        self.intraday.close()
+        self.batch_reader.hash_queue.close()
 
     def finish(self) -> list[Alert]:
         """Reads and scores all there is, and puts it into the ledger; the alerts it raised."""
         found: list[Alert] = []
-        while not (done := self.cycle(finish=True)).idle:
+        while not (done := self.run_cycle(finish=True)).is_idle:
             found += done.alerts
-        self._put_away(sorted(self.open.parts))
+        self._commit_to_ledger(sorted(self.open_days.parts))
         return found
 
-    def _count(self, pieces: Sequence[Piece]) -> None:
+    def _add_chunks(self, pieces: Sequence[Chunk]) -> None:
         """Takes the pieces in."""
         pieces, days = self.doubles.once(pieces)
         batches = [batch for piece in pieces for batch in piece.batches]
-        sums = [self.open.next(day, *tables) for day, tables in sorted(days.items())]
+        sums = [self.open_days.new_sums(day, *tables) for day, tables in sorted(days.items())]
         rejects = [batch.rejects for batch in batches if batch.rejects.height]
         rejects += [each for piece in pieces for each in piece.rejects]
-        self.calendar.touch(each.day for each in sums)
+        self.schedule.mark_dirty(each.day for each in sums)
         for piece in pieces:
-            self.shelf.put(piece.log)
-            self.places.add(piece.log, self.clock())
-        self.open.put(sums)
-        self._turn.add(sums)
-        self._turn.rejects += rejects
-        self._fresh = self._fresh or bool(sums)
+            self.tracker.update_log(piece.log)
+            self.places.add(piece.log, self.wall_clock())
+        self.open_days.add(sums)
+        self._changes.add_sums(sums)
+        self._changes.rejects += rejects
+        self._has_new_events = self._has_new_events or bool(sums)
         for day, tables in days.items():
-            self.live.touch(day, tables)
-            self.newcomers.add(day, tables[0]["account"].unique().cast(pl.String))
-        self._rejects += sum(each.height for each in rejects)
-        self._believe()
-        self._merge()
+            self.intraday.add_events(day, tables)
+            self.new_accounts.add(day, tables[0]["account"].unique().cast(pl.String))
+        self._reject_count += sum(each.height for each in rejects)
+        self._update_newest()
+        self._merge_sums()
 
-    def _commit(self) -> None:
+    def _save_changes(self) -> None:
         """All that changed since the last time, in one transaction."""
         # First: killed after it, the next start raises the same once more. The other way round, it
         # would not know of episodes that were told.
-        if self.judging.memory is not None:
-            episode_store.save(self.ledger.path, self.judging.memory)
-        facts = {**self.calendar.facts(), **self.places.facts()}
+        if self.pipeline.history is not None:
+            episode_store.save(self.ledger.path, self.pipeline.history)
+        facts = {**self.schedule.facts(), **self.places.facts()}
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
-        logs = [self.shelf.logs[number] for number in sorted(self.shelf.changed)]
-        self._turn.keep(self.state, self.names, logs, new)
-        self._turn = Turn()
+        logs = [self.tracker.logs[number] for number in sorted(self.tracker.changed_logs)]
+        self._changes.commit(self.state, self.sink_names, logs, new)
+        self._changes = BatchChanges()
         self._facts |= new
-        self.shelf.changed.clear()
+        self.tracker.changed_logs.clear()
 
-    def _merge(self) -> None:
+    def _merge_sums(self) -> None:
         """Small sums become larger ones."""
-        for sums in self.open.ripe():
-            whole = self.open.joined(sums)
-            self.open.drop(sums)
-            self.open.put([whole])
-            self._turn.drop(sums)
-            self._turn.add([whole])
+        for sums in self.open_days.mergeable():
+            whole = self.open_days.merge(sums)
+            self.open_days.remove(sums)
+            self.open_days.add([whole])
+            self._changes.drop_sums(sums)
+            self._changes.add_sums([whole])
 
-    def _believe(self) -> None:
-        times = [log.last for log in self.shelf.logs.values() if log.last is not None]
-        self.newest = believed(times, self.clock())
+    def _update_newest(self) -> None:
+        times = [log.last for log in self.tracker.logs.values() if log.last is not None]
+        self.newest_event = latest_plausible(times, self.wall_clock())
 
-    def _over(self, now: float, *, finish: bool) -> list[date]:
+    def _days_to_score(self, now: float, *, finish: bool) -> list[date]:
         """Days to be scored for good: no log that is behind can add to them any more."""
         if finish:
-            return sorted(self.calendar.dirty)
-        low = self.intake.low
+            return sorted(self.schedule.days_to_score)
+        low = self.batch_reader.low_watermark
         if low is None:
-            low = self.newest
-            if now - self._moved >= SILENCE:
-                late = datetime.fromtimestamp(self.clock(), UTC) - LINGER
+            low = self.newest_event
+            if now - self._progress_time >= SILENCE_SECONDS:
+                late = datetime.fromtimestamp(self.wall_clock(), UTC) - WATERMARK_DELAY
                 low = late if low is None else max(low, late)
         if low is None:
             return []
-        days = self.calendar.over(low)
-        if now - self._rescored < ANEW:
-            days = [day for day in days if day not in self.calendar.scored]
+        days = self.schedule.complete_days(low)
+        if now - self._rescore_time < RESCORE_SECONDS:
+            days = [day for day in days if day not in self.schedule.scored_days]
         return days
 
-    def _score(self, now: float, *, finish: bool) -> list[tuple[Scored, list[Alert]]]:
+    def _score_days(self, now: float, *, finish: bool) -> list[tuple[DetectionResult, list[Alert]]]:
         """The final word on the first of the days that are over."""
-        days = self._over(now, finish=finish)
+        days = self._days_to_score(now, finish=finish)
         # What lies before two days would be held at once: the one that runs is soon prepared.
-        if not days or (self.live.is_gathering and not finish):
+        if not days or (self.intraday.is_gathering and not finish):
             return []
-        self.live.forget(days)
-        if any(day in self.calendar.scored for day in days):
-            self._rescored = now
-        some = next(batch.by_week(self.judging, self.books, days, SHARD))
-        return [(some, self._raise(some, self.clock()))]
+        self.intraday.discard_days(days)
+        if any(day in self.schedule.scored_days for day in days):
+            self._rescore_time = now
+        some = next(batch.score_by_week(self.pipeline, self.ledger_view, days, SHARD_ACCOUNTS))
+        return [(some, self._publish(some, self.wall_clock()))]
 
-    def _live(self, now: float) -> list[Alert]:
+    def _score_today(self, now: float) -> list[Alert]:
         """The day so far, where it is today's and events came in, or are held back by a log."""
-        day = self._today(self.clock())
-        if day is None:
+        if (day := self._today(self.wall_clock())) is None:
             return []
-        found = []
-        if self._fresh:
-            found = self.live.score(self.books, day, now)
-            self._fresh = self.live.is_preparing
-            self._fold(day, self.live.folded)
+        found: list[Alert] = []
+        if self._has_new_events:
+            found = self.intraday.score(self.ledger_view, day, now)
+            self._has_new_events = self.intraday.is_preparing
+            self._fold(day, self.intraday.folded)
         began = time.monotonic()
-        if (held := self.held.of(day, now)) is not None:
-            found += self.live.foresee(self.books, day, held)
-            self.held.took(time.monotonic() - began)
-            if self.live.ready is not None and not self.live.is_preparing:
-                self.held.done(day)
+        if (held := self.pending.tables_for(day, now)) is not None:
+            found += self.intraday.score_pending(self.ledger_view, day, held)
+            self.pending.add_cost(time.monotonic() - began)
+            if self.intraday.context is not None and not self.intraday.is_preparing:
+                self.pending.mark_scored(day)
         if not found:
             return []
-        new = self.judging.raised(found, self.raised, self._ids, self.clock())
-        self._raised(new)
+        new = self.pipeline.new_alerts(found, self.alerts, self._alert_ids, self.wall_clock())
+        self._record_alerts(new)
         return new
 
     def _today(self, now: float) -> date | None:
         """The day that runs, if what is read is of it."""
-        low = self.intake.low or self.newest
-        if low is None or abs(datetime.fromtimestamp(now, UTC) - low) > AHEAD:
+        low = self.batch_reader.low_watermark or self.newest_event
+        if low is None or abs(datetime.fromtimestamp(now, UTC) - low) > MAX_CLOCK_SKEW:
             return None
-        day = self.calendar.day_of(low)
-        return day if day in self.calendar.dirty else None
+        day = self.schedule.local_day(low)
+        return day if day in self.schedule.days_to_score else None
 
-    def tell(self, alerts: Sequence[Alert]) -> None:
+    def add_alerts(self, alerts: Sequence[Alert]) -> None:
         """Keeps alerts for the sinks that do not come of a micro-batch."""
-        self._raised(alerts)
-        self._commit()
+        self._record_alerts(alerts)
+        self._save_changes()
 
-    def _raised(self, alerts: Sequence[Alert]) -> None:
-        self._turn.alerts += alerts
-        self.raised += alerts
-        self._ids |= {alert["id"] for alert in alerts}
+    def _record_alerts(self, alerts: Sequence[Alert]) -> None:
+        self._changes.alerts += alerts
+        self.alerts += alerts
+        self._alert_ids |= {alert["id"] for alert in alerts}
 
-    def _remember(self, judging: Judging) -> None:
+    def _load_history(self, judging: Pipeline) -> None:
         """Judges by what was raised from the ledger, be it by ``score``."""
-        first = min([*self.calendar.dirty, *self.calendar.scored], default=None)
+        first = min([*self.schedule.days_to_score, *self.schedule.scored_days], default=None)
         memory = episode_store.load(self.ledger.path, first, judging.model, judging.settings)
-        self.judging = replace(judging, memory=memory)
-        self.live = Live(self.judging)
+        self.pipeline = replace(judging, history=memory)
+        self.intraday = IntradayScorer(self.pipeline)
 
     @property
-    def going_on(self) -> list[dict[str, Any]]:
+    def open_episodes(self) -> list[dict[str, Any]]:
         """The episodes that go on, as JSON (``alerts.ongoing``)."""
-        memory = self.judging.memory
-        if memory is None or self.newest is None:
+        memory = self.pipeline.history
+        if memory is None or self.newest_event is None:
             return []
-        day = self.calendar.day_of(self.newest)
-        return [ongoing.plain(each, memory.last_message(each)) for each in memory.going_on(day)]
+        standing = memory.open_episodes(self.schedule.local_day(self.newest_event))
+        return [ongoing.to_dict(each, memory.last_message(each)) for each in standing]
 
-    def judge_by(self, judging: Judging) -> None:
+    def use_pipeline(self, judging: Pipeline) -> None:
         """From now on."""
-        self.counts = {}  # against the other model's training
-        self.live.close()
-        self._remember(judging)
-        self.held = Held(self.shelf, self.ledger.timezone)
-        self._fresh = True
+        self.drift_counts = {}  # against the other model's training
+        self.intraday.close()
+        self._load_history(judging)
+        self.pending = PendingStatements(self.tracker, self.ledger.timezone)
+        self._has_new_events = True
 
-    def _raise(self, some: Scored, now: float) -> list[Alert]:
+    def _publish(self, some: DetectionResult, now: float) -> list[Alert]:
         """Puts scores on disk; alerts, and that the days are done, go there with the batch."""
-        new = self.judging.raised(some.alerts, self.raised, self._ids, now)
+        new = self.pipeline.new_alerts(some.alerts, self.alerts, self._alert_ids, now)
         for day in some.days:
-            _write(self.out, day, some.scores.filter(pl.col("date") == day))
-            counts = some.counts.filter(pl.col("day") == day)
-            self.counts = feature_drift.latest({**self.counts, day: counts}, RATED)
+            _write_scores(self.output_folder, day, some.scores.filter(pl.col("date") == day))
+            counts = some.drift_counts.filter(pl.col("day") == day)
+            latest = {**self.drift_counts, day: counts}
+            self.drift_counts = feature_drift.latest_counts(latest, DRIFT_DAYS)
             self._fold(day, some.folded)
-        self.not_judged = some.not_judged
-        self.calendar.settle(some.days)
-        self._raised(new)
+        self.unscored_accounts = some.unscored_accounts
+        self.schedule.mark_scored(some.days)
+        self._record_alerts(new)
         return new
 
     def _is_holiday(self, day: date) -> bool:
-        code = self.judging.settings.holidays
-        return bool(public_holidays.among(code, [day]))
+        return bool(public_holidays.holidays_among(self.pipeline.settings.holidays, [day]))
 
     def _fold(self, day: date, number: int) -> None:
         """So many accounts of a day are judged as one."""
         kept = {**self.folded, day: max(number, self.folded.get(day, 0))}
-        self.folded = {each: kept[each] for each in sorted(kept)[-RATED:] if kept[each]}
+        self.folded = {day: kept[day] for day in sorted(kept)[-DRIFT_DAYS:] if kept[day]}
 
-    def _seal(self, now: float) -> None:
+    def _commit_days(self, now: float) -> None:
         """Days that are over go into the ledger."""
-        if self.newest is None:
+        if self.newest_event is None:
             return
-        many = self.open.rows > MANY or self._rejects > MANY_REJECTS
-        if many or now - self._sealed >= RARELY:
-            self._sealed = now
-            days = self.calendar.sealable(self.open.parts, self.newest)
-            if days or self._rejects > MANY_REJECTS:
-                self._put_away(days)
+        many = self.open_days.row_count > MAX_OPEN_ROWS or self._reject_count > MAX_REJECTS
+        if many or now - self._commit_time >= COMMIT_SECONDS:
+            self._commit_time = now
+            days = self.schedule.committable_days(self.open_days.parts, self.newest_event)
+            if days or self._reject_count > MAX_REJECTS:
+                self._commit_to_ledger(days)
 
-    def _put_away(self, days: Sequence[date]) -> None:
+    def _commit_to_ledger(self, days: Sequence[date]) -> None:
         """Into the ledger, then out of the state."""
         contents = {
             log.content: (0 if log.form == "whole" else log.position, log.events, log.rejects)
-            for log in self.shelf.logs.values()
-            if log.content and not log.listed
-        }
-        if not days and not self._rejects and not contents:
+            for log in self.tracker.logs.values() if log.content and not log.listed
+        }  # fmt: skip
+        if not days and not self._reject_count and not contents:
             return
-        known = {part.id for part in self.intake.parts}
-        seal = commit.Seal(self.ledger, self._next_part())
+        known = {part.id for part in self.batch_reader.parts}
+        seal = commit.LedgerCommit(self.ledger, self._next_part_id())
         new = {content: counts for content, counts in contents.items() if content not in known}
-        seal.write(self.open, days, self.state.rejects(), new)
-        self._forget(days, contents)
+        seal.write(self.open_days, days, self.state.rejects(), new)
+        self._drop_committed(days, contents)
 
-    def _next_part(self) -> str:
+    def _next_part_id(self) -> str:
         return commit.part_id(self._facts["id"], int(self._facts.get("seals", "0")))
 
-    def _forget(self, days: Sequence[date], contents: Collection[str]) -> None:
+    def _drop_committed(self, days: Sequence[date], contents: Collection[str]) -> None:
         """What a sealed part holds."""
-        logs = [log for log in self.shelf.logs.values() if log.content in contents]
+        logs = [log for log in self.tracker.logs.values() if log.content in contents]
         seals = {"seals": str(int(self._facts.get("seals", "0")) + 1)}
-        sums = [each for day in days for each in self.open.parts.get(day, [])]
+        sums = [each for day in days for each in self.open_days.parts.get(day, [])]
         with self.state.transaction() as rows:
             state.drop_sums(rows, sums)
             state.drop_rejects(rows)
-            state.keep(rows, seals)
+            state.save_facts(rows, seals)
             for log in logs:
-                self.shelf.logs[log.id] = replace(log, listed=True)
-                state.keep_log(rows, self.shelf.logs[log.id])
+                self.tracker.logs[log.id] = replace(log, listed=True)
+                state.save_log(rows, self.tracker.logs[log.id])
         self._facts |= seals
-        self.open.drop(sums)
-        self._rejects = 0
+        self.open_days.remove(sums)
+        self._reject_count = 0
 
     def _reconcile(self) -> None:
         """A part whose manifest is there was sealed just before a kill."""
-        part = next((part for part in self.intake.parts if part.id == self._next_part()), None)
+        own = self._next_part_id()
+        part = next((part for part in self.batch_reader.parts if part.id == own), None)
         if part is not None:
-            self._forget(part.days, part.replaces)
+            self._drop_committed(part.days, part.replaced_ids)
 
 
-def _write(out: Path, day: date, scores: pl.DataFrame) -> None:
+def _write_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
     """SCORES of one day, the whole file or the old one. Raises InputError."""
     path = out / "scores" / f"{day.isoformat()}.parquet"
     try:
-        commit.saved(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
+        commit.write_table(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error

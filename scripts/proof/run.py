@@ -22,7 +22,7 @@ from loopback import free_port
 
 from detector import registry
 from detector.delivery.outbox import backoff
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from proof.receiver import receive
 from proof.story import SERVED, Place, alert, in_file, noted
@@ -53,7 +53,7 @@ def gone(child: int, how: signal.Signals = signal.SIGKILL) -> None:
 
 def detect(place: Place, seed: int, until: int, chance_seed: int) -> None:
     """The detector: puts alerts from where it was to ``until``, and delivers meanwhile."""
-    backoff.FIRST, backoff.LONGEST = 0.02, 0.3  # type: ignore[misc]  # so that hours pass in seconds
+    backoff.FIRST_PAUSE, backoff.MAX_PAUSE = 0.02, 0.3  # type: ignore[misc]  # so that hours pass in seconds
     chance = random.Random(chance_seed)
     routes = place.routes()
     names = [route.name for route in routes]
@@ -75,7 +75,7 @@ def detect(place: Place, seed: int, until: int, chance_seed: int) -> None:
     last = time.monotonic() + LAST
     while time.monotonic() < last:
         ended = more.is_set()
-        reports = deliver(place.outbox, routes, Patience(1.0, waits=True))
+        reports = deliver(place.outbox, routes, DeliveryTimeout(1.0, waits_for_retries=True))
         if ended and reports and not any(report.waiting for report in reports):
             return
 

@@ -13,8 +13,8 @@ from typing import Any
 from receivers.splunk import TOKEN
 
 from detector import registry
-from detector.delivery.routing import Route, routes
-from detector.delivery.test_alert import trial
+from detector.delivery.routing import Route, build_routes
+from detector.delivery.test_alert import build_test_alert
 
 START = datetime(2024, 2, 5, tzinfo=UTC)
 ENTITIES = 150
@@ -34,7 +34,7 @@ def alert(seed: int, number: int) -> dict[str, Any]:
         "entity": f"account {entity}",
         "rows": number,
     }
-    return {**trial(START + timedelta(minutes=number)), **own}
+    return {**build_test_alert(START + timedelta(minutes=number)), **own}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Place:
             {"url": url, "name": name, "format": "native", "timeout": 1.0, **more[name]}
             for name, url in urls.items()
         ]
-        return routes(tables, [], registry.sinks(), registry.formats())
+        return build_routes(tables, [], registry.sinks(), registry.formats())
 
 
 def noted(record: bytes) -> str:

@@ -59,7 +59,7 @@ def watcher(place: Path, name: str, logs: str, *more: str) -> int:
     try:
         from detector.watch import watcher as constants
 
-        constants.RARELY = constants.ANEW = 0.5  # type: ignore[misc]
+        constants.COMMIT_SECONDS = constants.RESCORE_SECONDS = 0.5  # type: ignore[misc]
         os.chdir(place)
         with (place / f"{name}.err").open("a") as said:
             os.dup2(said.fileno(), 2)

@@ -132,7 +132,7 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     begun, events, alerts, sampled, told = time.monotonic(), 0, 0, 0.0, 0
     writer.start()
     while True:
-        turn = seen.cycle()
+        turn = seen.run_cycle()
         events, alerts = events + turn.events, alerts + len(turn.alerts)
         read.value += turn.bytes
         if time.monotonic() - sampled > 0.2 and done.value:
@@ -144,7 +144,7 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
             if sum(each["mb"] > 0 for each in parts) > told:
                 told += 1
                 print(f"part {told} of {PARTS} begun: {parts[:told]}", file=sys.stderr, flush=True)
-        if turn.idle:
+        if turn.is_idle:
             if done.value == steps and not writer.is_alive():
                 break
             time.sleep(0.05)

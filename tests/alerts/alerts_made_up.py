@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.features.feature_table import Learned
+from detector.features.feature_table import TrainedBaselines
 from detector.model.model import Model
 
 DAY = date(2024, 2, 5)
@@ -73,8 +73,8 @@ def row(**other: Any) -> dict[str, Any]:
 def model(levels: pl.DataFrame, groups: pl.DataFrame, contaminated: tuple[str, ...] = ()) -> Model:
     """A model that knows levels and groups and judges nothing."""
     nothing = pl.DataFrame()
-    learned = Learned(levels, nothing, nothing, nothing, nothing, nothing, groups)
+    learned = TrainedBaselines(levels, nothing, nothing, nothing, nothing, nothing, groups)
     return Model(
         {}, 2.0, learned, Settings(), 1.0, DAY, DAY, DAY, 1, len(groups), 1.0,
-        contaminated=contaminated,
+        contaminated_accounts=contaminated,
     )  # fmt: skip

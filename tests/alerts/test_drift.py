@@ -22,7 +22,7 @@ def alerts(on, count=1, kind="account", activity="create"):
 
 
 def rate(found, scored, per_day=1.0):
-    return Rate.of(found, scored, TRAINED_UNTIL, per_day)
+    return Rate.from_alerts(found, scored, TRAINED_UNTIL, per_day)
 
 
 SEEN, UNSEEN = days("2024-02-01", 29), days("2024-03-01", 10)
@@ -31,8 +31,8 @@ SEEN, UNSEEN = days("2024-02-01", 29), days("2024-03-01", 10)
 def test_days_of_training_dilute_nothing():
     whole = rate(alerts(UNSEEN), SEEN + UNSEEN)
     assert whole == rate(alerts(UNSEEN), UNSEEN)
-    assert whole.a_day == 1.0
-    assert whole.drift() == ""
+    assert whole.alerts_per_day == 1.0
+    assert whole.drift_warning() == ""
 
 
 def test_alerts_within_training_do_not_count():
@@ -41,7 +41,7 @@ def test_alerts_within_training_do_not_count():
 
 def test_the_last_day_of_training_is_seen_and_the_next_is_not():
     edge = [TRAINED_UNTIL, TRAINED_UNTIL + timedelta(days=1)]
-    assert rate(alerts(edge), edge) == Rate(alerts=1, days=1, per_day=1.0)
+    assert rate(alerts(edge), edge) == Rate(alerts=1, days=1, budget_per_day=1.0)
 
 
 def test_a_log_that_fell_silent_is_no_alert_of_the_budget():
@@ -54,19 +54,19 @@ def test_news_of_an_episode_is_no_alert_of_the_budget():
 
 def test_without_an_unseen_day_the_rate_is_not_known():
     found = rate(alerts(SEEN), SEEN)
-    assert found.a_day is None
-    assert found.plain()["alerts_a_day"] is None
-    assert "not known" in found.words()
-    assert found.drift() == ""
+    assert found.alerts_per_day is None
+    assert found.to_dict()["alerts_a_day"] is None
+    assert "not known" in found.to_text()
+    assert found.drift_warning() == ""
 
 
 @pytest.mark.parametrize(("each", "words"), [(3, "train again if they are benign"), (1, "")])
 def test_drift_is_said_of_unseen_days(each, words):
     # Over all 39 days it would be 0.77 a day, or 0.26, of one that was promised.
-    told = rate(alerts(UNSEEN, each), SEEN + UNSEEN).drift()
+    told = rate(alerts(UNSEEN, each), SEEN + UNSEEN).drift_warning()
     assert (words in told) if words else not told
 
 
 def test_too_few_alerts_are_told_by_unseen_days_alone():
-    assert "too high" in rate([], SEEN + UNSEEN).drift()
-    assert rate([], SEEN + UNSEEN[:4]).drift() == ""
+    assert "too high" in rate([], SEEN + UNSEEN).drift_warning()
+    assert rate([], SEEN + UNSEEN[:4]).drift_warning() == ""

@@ -18,19 +18,19 @@ from properties import examples
 
 from detector.alerts import episode_store, ongoing
 from detector.alerts.alert import alert_id
-from detector.alerts.episode_history import Memory
-from detector.alerts.episodes import LAST_WORDS, MOST_UPDATES, Day, Row
-from detector.alerts.evidence import Context
-from detector.alerts.impact import Out
-from detector.alerts.severity import LADDER, Bounds
+from detector.alerts.episode_history import EpisodeHistory
+from detector.alerts.episodes import MAX_UPDATES, UPDATE_LIMIT_NOTICE, EpisodeDay, Row
+from detector.alerts.evidence import Evidence
+from detector.alerts.impact import RecordsOut
+from detector.alerts.severity import SEVERITY_ORDER, Bounds
 from detector.core.errors import LedgerError
 from detector.core.settings import Settings
 from detector.ledger import episodes as store
-from detector.model.threshold import GRAVE, RUN_DAYS
+from detector.model.threshold import CRITICAL_MARGIN, EPISODE_DAYS
 
 BAR = 2.0
 BOUNDS = Bounds(1_000, 10_000, 100_000)
-CONTEXT = Context(bounds=BOUNDS)
+CONTEXT = Evidence(bounds=BOUNDS)
 LEVELS = pl.DataFrame(schema={"entity_kind": pl.String, "rows_centre": pl.Float64})
 MODEL = model(LEVELS, pl.DataFrame({"account": ["eve"], "group": ["site"]}))
 Alert = dict[str, Any]
@@ -47,10 +47,10 @@ def at(day: int, hour: int, rows: float, surprise: float = 2.5, **other: Any) ->
     return row(**{**figures, **other})
 
 
-def make(told: Row, context: Context) -> Alert:
+def make(told: Row, context: Evidence) -> Alert:
     """The alert of a row, with what the tests ask of it."""
     own = alert_id(told["entity_kind"], told["entity"], told["day"])
-    out: Out = context.out(told)
+    out: RecordsOut = context.records_out(told)
     made_up = made(told["entity"], kind=told["entity_kind"])
     return {
         **made_up, "id": own, "alert": own, "began": _time(told), "triggers": [], "incident": own,
@@ -65,28 +65,30 @@ def _time(told: Row) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def score(memory: Memory, rows: Sequence[Row], days: Sequence[date], **more: Any) -> list[Alert]:
+def score(
+    memory: EpisodeHistory, rows: Sequence[Row], days: Sequence[date], **more: Any
+) -> list[Alert]:
     """What ``days`` say, as ``told`` and ``batch`` ask for it."""
-    memory.forget(days)
+    memory.discard_days(days)
     found: list[Alert] = []
     for day in days:
         for entity in sorted({each["entity"] for each in rows}):
             mine = [each for each in rows if (each["entity"], each["day"]) == (entity, day)]
             if not any(each["anomalous"] for each in mine):
                 continue
-            before = memory.before("account", entity, day)
-            asked = Day(CONTEXT, BAR, make, more.get("holds"), before)
-            told = asked.told([each for each in mine if each["anomalous"]], mine[-1])
+            before = memory.state_before("account", entity, day)
+            asked = EpisodeDay(CONTEXT, BAR, make, more.get("holds"), before)
+            told = asked.messages([each for each in mine if each["anomalous"]], mine[-1])
             found += told.alerts
-            if told.standing is not None:
-                memory.put(told.standing, told.alerts)
-    return memory.settle([*found, *memory.closings(days)], days)
+            if told.state is not None:
+                memory.record_state(told.state, told.alerts)
+    return memory.join_messages([*found, *memory.close_messages(days)], days)
 
 
 def scored(*rows: Row, until: int = 0, **more: Any) -> list[Alert]:
     last = max(each["day"] for each in rows)
     days = [DAY + timedelta(days=n) for n in range((last - DAY).days + 1 + until)]
-    return score(Memory(bounds=BOUNDS), rows, days, **more)
+    return score(EpisodeHistory(bounds=BOUNDS), rows, days, **more)
 
 
 def said(alerts: Sequence[Alert]) -> list[tuple[str, str, list[str], str]]:
@@ -131,7 +133,9 @@ def test_a_much_higher_surprise_and_what_is_new_are_told_once() -> None:
 
 def test_two_updates_of_a_day_for_its_surprise_have_ids_of_their_own() -> None:
     """Much worse than the first, and then far above the threshold: 3 of both, rounded down."""
-    alerts = scored(at(0, 9, 200, 2.0), at(0, 10, 201, 3.1), at(0, 11, 202, BAR + GRAVE + 0.1))
+    alerts = scored(
+        at(0, 9, 200, 2.0), at(0, 10, 201, 3.1), at(0, 11, 202, BAR + CRITICAL_MARGIN + 0.1)
+    )
     assert [each["triggers"] for each in alerts] == [[], ["surprise 3"], ["surprise 3.6"]]
     assert len({each["id"] for each in alerts}) == 3
 
@@ -141,11 +145,11 @@ def test_updates_of_a_day_are_bounded_and_severity_wins() -> None:
     climb = [at(0, 12, 2_000), at(0, 13, 20_000), at(0, 14, 200_000), at(0, 15, 20_000_000)]
     alerts = scored(*new, *climb)
     updates = [each for each in alerts if each["activity"] == "update"]
-    assert len(updates) == MOST_UPDATES
+    assert len(updates) == MAX_UPDATES
     assert updates[-1]["severity"] == "critical"
     assert [each["severity"] for each in updates] == ["low", "low", "medium", "high", "critical"]
-    assert LAST_WORDS in updates[-1]["reasons"]
-    assert LAST_WORDS in updates[1]["reasons"]
+    assert UPDATE_LIMIT_NOTICE in updates[-1]["reasons"]
+    assert UPDATE_LIMIT_NOTICE in updates[1]["reasons"]
     # What found no room is told on the next day.
     later = scored(*new, *climb, at(1, 9, 300))
     assert later[-1]["date"] == str(DAY + timedelta(days=1))
@@ -153,19 +157,19 @@ def test_updates_of_a_day_are_bounded_and_severity_wins() -> None:
 
 
 def test_an_episode_ends_once_no_day_was_anomalous_for_a_week() -> None:
-    alerts = scored(at(0, 9, 200), at(2, 9, 1_300, surprise=2.4), until=RUN_DAYS + 3)
+    alerts = scored(at(0, 9, 200), at(2, 9, 1_300, surprise=2.4), until=EPISODE_DAYS + 3)
     assert [each["activity"] for each in alerts] == ["create", "update", "close"]
     end = alerts[-1]
-    assert end["date"] == str(DAY + timedelta(days=2 + RUN_DAYS + 1))
+    assert end["date"] == str(DAY + timedelta(days=2 + EPISODE_DAYS + 1))
     assert end["records_out"] == 100 + 1_200
     assert end["severity"] == "medium"
     assert end["alert"] == alerts[0]["id"]
-    again = scored(at(0, 9, 200), at(RUN_DAYS + 1, 9, 200))
+    again = scored(at(0, 9, 200), at(EPISODE_DAYS + 1, 9, 200))
     assert [each["activity"] for each in again] == ["create", "close", "create"]
 
 
 def test_a_loud_day_that_was_never_scored_silences_nothing() -> None:
-    memory = Memory()
+    memory = EpisodeHistory()
     rows = [at(0, 9, 5_000, surprise=9.0), at(1, 9, 200)]
     (alert,) = score(memory, rows, [DAY + timedelta(days=1)])
     assert alert["activity"] == "create"
@@ -184,11 +188,11 @@ def test_what_is_expected_is_suppressed_until_it_grows() -> None:
 
 
 def test_another_account_of_the_incident_is_told_of_its_first() -> None:
-    memory = Memory(bounds=BOUNDS)
+    memory = EpisodeHistory(bounds=BOUNDS)
     score(memory, [at(0, 9, 300)], [DAY])
     group = {**made("site", kind="group", day=0), "began": "", "triggers": [], "incident": "?"}
     group["top_accounts"] = [{"name": "eve", "statements": 1, "rows": 1}]
-    memory.settle([group], [DAY])
+    memory.join_messages([group], [DAY])
     day = DAY + timedelta(days=1)
     alerts = score(memory, [at(1, 9, 300, entity="bob")], [day])
     assert [(each["entity"], each["triggers"]) for each in alerts] == [
@@ -221,10 +225,10 @@ def test_days_scored_together_or_apart_or_twice_say_the_same(
     for name, day, power, surprise, new in history:
         of[name, day] = at(day, 9, 100 + 10**power, surprise, entity=name, new_objects_names=new)
     rows = [of[key] for key in sorted(of)]
-    days = [DAY + timedelta(days=n) for n in range(21 + RUN_DAYS + 2)]
+    days = [DAY + timedelta(days=n) for n in range(21 + EPISODE_DAYS + 2)]
     # A week at a time, as batch does: the longest that holds no end of what it began.
-    weeks = [days[start : start + RUN_DAYS] for start in range(0, len(days), RUN_DAYS)]
-    memory = Memory()
+    weeks = [days[start : start + EPISODE_DAYS] for start in range(0, len(days), EPISODE_DAYS)]
+    memory = EpisodeHistory()
     whole = [alert for some in weeks for alert in score(memory, rows, some)]
     ledger = tmp_path_factory.mktemp("ledger")
     apart = [alert for day in days for alert in _kept(ledger, rows, [day])]
@@ -237,17 +241,17 @@ def test_days_scored_together_or_apart_or_twice_say_the_same(
     counted = [each for each in whole if each["activity"] == "update"]
     for name in ("ann", "bob"):
         a_day = [each["date"] for each in counted if each["entity"] == name]
-        assert all(a_day.count(day) <= MOST_UPDATES for day in a_day)
+        assert all(a_day.count(day) <= MAX_UPDATES for day in a_day)
     worst: dict[str, int] = {}
     for each in whole:
-        place = LADDER.index(each["severity"])
+        place = SEVERITY_ORDER.index(each["severity"])
         assert place >= worst.get(each["alert"], 0)
         worst[each["alert"]] = place
 
 
 def _kept(ledger: Path, rows: Sequence[Row], days: Sequence[date]) -> list[Alert]:
     """One run of ``score``: what it knows of before is what others kept."""
-    with store.locked(ledger):
+    with store.exclusive_lock(ledger):
         memory = episode_store.load(ledger, min(days), MODEL, Settings())
         found = score(memory, rows, days)
         episode_store.save(ledger, memory)
@@ -257,21 +261,21 @@ def _kept(ledger: Path, rows: Sequence[Row], days: Sequence[date]) -> list[Alert
 def test_what_was_raised_is_kept_for_its_owner_alone_and_goes_on(tmp_path: Path) -> None:
     rows = [at(0, 9, 300), at(1, 9, 100_200)]
     _kept(tmp_path, rows[:1], [DAY])
-    assert os.stat(tmp_path / store.FILE).st_mode & 0o777 == 0o600  # noqa: PTH116
+    assert os.stat(tmp_path / store.FILE_NAME).st_mode & 0o777 == 0o600  # noqa: PTH116
     _kept(tmp_path, rows, [DAY + timedelta(days=1)])
     memory = episode_store.load(tmp_path, None, MODEL, Settings())
-    (standing,) = memory.going_on(DAY + timedelta(days=3))
-    told = ongoing.plain(standing, memory.last_message(standing))
+    (standing,) = memory.open_episodes(DAY + timedelta(days=3))
+    told = ongoing.to_dict(standing, memory.last_message(standing))
     assert told["records_out"] == 200 + 100_100
     assert told["last_day"] == str(DAY + timedelta(days=1))
-    assert "eve" in ongoing.words(told)
-    assert memory.going_on(DAY + timedelta(days=2 + RUN_DAYS)) == []
+    assert "eve" in ongoing.to_text(told)
+    assert memory.open_episodes(DAY + timedelta(days=2 + EPISODE_DAYS)) == []
 
 
 @pytest.mark.parametrize("table", ["standings", "messages"])
 def test_what_was_altered_on_disk_is_refused(tmp_path: Path, table: str) -> None:
     _kept(tmp_path, [at(0, 9, 300)], [DAY])
-    with sqlite3.connect(tmp_path / store.FILE) as rows:
+    with sqlite3.connect(tmp_path / store.FILE_NAME) as rows:
         rows.execute(f"UPDATE {table} SET body = replace(body, 'eve', 'bob')")  # noqa: S608
     with pytest.raises(LedgerError, match="was altered"):
         episode_store.load(tmp_path, DAY, MODEL, Settings())
@@ -279,7 +283,7 @@ def test_what_was_altered_on_disk_is_refused(tmp_path: Path, table: str) -> None
 
 @pytest.mark.parametrize("data", [b"no database", b"SQLite format 3\0" + b"x" * 4096])
 def test_a_damaged_file_is_one_line(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / store.FILE).write_bytes(data)
+    (tmp_path / store.FILE_NAME).write_bytes(data)
     with pytest.raises(LedgerError, match=r"move it and episodes\.made away") as refused:
         episode_store.load(tmp_path, DAY, MODEL, Settings())
     assert "\n" not in str(refused.value)
@@ -288,7 +292,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("how", ["deleted", "emptied", "made anew"])
 def test_a_file_that_was_emptied_is_missed(tmp_path: Path, how: str) -> None:
     _kept(tmp_path, [at(0, 9, 300)], [DAY])
-    file = tmp_path / store.FILE
+    file = tmp_path / store.FILE_NAME
     file.unlink() if how != "emptied" else file.write_bytes(b"")
     if how == "made anew":
         with sqlite3.connect(file) as rows:
@@ -305,14 +309,14 @@ def test_a_file_that_was_emptied_is_missed(tmp_path: Path, how: str) -> None:
 
 
 def test_a_run_that_was_killed_while_it_kept_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / store.FILE).touch()
+    (tmp_path / store.FILE_NAME).touch()
     assert [each["activity"] for each in _kept(tmp_path, [at(0, 9, 300)], [DAY])] == ["create"]
 
 
 def test_another_run_waits_and_then_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PATIENCE", 0.1)
-    with store.locked(tmp_path), pytest.raises(LedgerError, match="another detector"), \
-            store.locked(tmp_path):  # fmt: skip
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.1)
+    with store.exclusive_lock(tmp_path), pytest.raises(LedgerError, match="another detector"), \
+            store.exclusive_lock(tmp_path):  # fmt: skip
         pass

@@ -27,15 +27,15 @@ def values(random, people, days, shift=0.0):
 
 def learned(random):
     tails = [calibration.fit(values(random, PEOPLE, 40), 0.25) for _ in NAMES]
-    voices = SimpleNamespace(names=tuple(NAMES), features=tuple(tails))
-    return SimpleNamespace(last_day=LAST, judges={"account": SimpleNamespace(voices=voices)})
+    voices = SimpleNamespace(feature_names=tuple(NAMES), calibrations=tuple(tails))
+    return SimpleNamespace(last_day=LAST, kind_models={"account": SimpleNamespace(ensemble=voices)})
 
 
 def scored(model, random, shifts=None, people=PEOPLE, days=10, since=1):
     """Judged hours of unseen days: an hour that says nothing, and the last one."""
     frames = []
     each = {name: values(random, people, days, (shifts or {}).get(name, 0.0)) for name in NAMES}
-    tails = dict(zip(NAMES, model.judges["account"].voices.features, strict=True))
+    tails = dict(zip(NAMES, model.kind_models["account"].ensemble.calibrations, strict=True))
     for n in range(days):
         day = LAST + timedelta(days=since + n)
         for hour, factor in ((9, 0.0), (17, 1.0)):
@@ -58,8 +58,8 @@ def scored(model, random, shifts=None, people=PEOPLE, days=10, since=1):
 
 
 def moved(model, *frames):
-    counts = [feature_drift.counted(frame, model) for frame in frames]
-    return feature_drift.movements(counts, model, FAMILIES)
+    counts = [feature_drift.exceedance_counts(frame, model) for frame in frames]
+    return feature_drift.find_shifts(counts, model, FAMILIES)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -75,11 +75,11 @@ def test_what_moved_is_named_with_its_direction_and_a_hint(by, direction):
     model = learned(random)
     found = moved(model, scored(model, random, {"new_applications": by}))
     assert [each.feature for each in found] == ["new_applications"]
-    told = found[0].plain()
+    told = found[0].to_dict()
     assert told["direction"] == direction
     assert told["distance"] > 0.15
     assert "roll-out" in told["hint"]
-    (head, line) = feature_drift.words(found)
+    (head, line) = feature_drift.report_lines(found)
     assert "train again" in head
     assert direction in line
 
@@ -119,8 +119,8 @@ def test_a_feature_that_never_was_seen_says_so_once_it_is():
     """In training all its days were alike, at 0."""
     random = np.random.default_rng(12)
     model = learned(random)
-    voices = model.judges["account"].voices
+    voices = model.kind_models["account"].ensemble
     flat = calibration.fit(np.zeros((PEOPLE, 40)), 0.25)
-    voices.features = (flat, *voices.features[1:])
+    voices.calibrations = (flat, *voices.calibrations[1:])
     found = moved(model, scored(model, random, {NAMES[0]: 5.0}))
     assert [each.feature for each in found] == [NAMES[0]]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from alerts_made_up import made, named
 
-from detector.alerts.incidents import MOST_RELATED, join
+from detector.alerts.incidents import MAX_RELATED, join
 
 
 def together(*alerts):
@@ -149,15 +149,15 @@ def test_records_out_count_a_run_once_and_accounts_together():
 
 
 def test_a_long_incident_names_its_latest_alerts_only():
-    alerts, _ = join([made("eve", day) for day in range(MOST_RELATED + 20)])
-    assert alerts[-1]["related"] == [alert["id"] for alert in alerts[-MOST_RELATED - 1 : -1]]
+    alerts, _ = join([made("eve", day) for day in range(MAX_RELATED + 20)])
+    assert alerts[-1]["related"] == [alert["id"] for alert in alerts[-MAX_RELATED - 1 : -1]]
 
 
 def test_an_incident_as_json_has_its_story():
     databases = {"id": "T1213.006", "name": "Data from Information Repositories: Databases"}
     _, (incident,) = join([made("eve", techniques=[databases], reasons=["first"]),
                            made("eve", 1, techniques=[databases], reasons=["second"])])  # fmt: skip
-    told = incident.plain()
+    told = incident.to_dict()
     assert told["reasons"] == ["first"]
     assert told["techniques"] == [databases]
     assert told["entities"] == [{"entity_kind": "account", "entity": "eve", "group": "agency"}]

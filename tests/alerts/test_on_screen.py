@@ -30,7 +30,7 @@ def scores(*rows):
 
 
 def shown(capsys, *alerts):
-    score._show(scores(*alerts), join(list(alerts))[1])
+    score._print_incidents(scores(*alerts), join(list(alerts))[1])
     return capsys.readouterr().err
 
 
@@ -70,7 +70,7 @@ def test_hostile_names_reach_no_terminal_and_break_no_line(capsys):
     assert "evil" in text
     assert not any(char in text for char in "\x1b\x07\u202e")
     assert "\n9. admin" not in text
-    whole = json.dumps([incident.plain() for incident in join([evil])[1]])
+    whole = json.dumps([incident.to_dict() for incident in join([evil])[1]])
     assert json.loads(whole)[0]["entities"][0]["entity"] == EVIL
     assert whole.isascii()
 
@@ -82,7 +82,7 @@ def learned(sizes, contaminated=()):
 
 
 def test_learned_groups_are_shown_most_members_first(capsys):
-    train._say_groups(learned({"small": 5, "b": 7, "a": 7}))
+    train._print_groups(learned({"small": 5, "b": 7, "a": 7}))
     lines = capsys.readouterr().err.splitlines()
     assert [line.strip() for line in lines[1:]] == [
         "7 accounts a", "7 accounts b", "5 accounts small",
@@ -92,23 +92,23 @@ def test_learned_groups_are_shown_most_members_first(capsys):
 
 def test_of_many_groups_and_accounts_ten_are_shown(capsys):
     many = learned({f"g{n:02}": 40 - n for n in range(12)}, tuple(f"c{n:02}" for n in range(13)))
-    train._say_groups(many)
-    train._say_contaminated(many)
+    train._print_groups(many)
+    train._print_contaminated(many)
     text = capsys.readouterr().err
     assert "the first 10 of 12" in text
     assert "g09" in text
     assert "g10" not in text
-    assert "13 baselines may hold a theft" in text
+    assert "13 baselines may include a theft" in text
     assert "c09 and 3 more" in text
     assert "c10" not in text
 
 
 def test_clean_baselines_are_not_mentioned_and_hostile_names_are_escaped(capsys):
-    train._say_contaminated(learned({"g": 5}))
+    train._print_contaminated(learned({"g": 5}))
     assert capsys.readouterr().err == ""
     evil = learned({EVIL: 5}, (EVIL,))
-    train._say_groups(evil)
-    train._say_contaminated(evil)
+    train._print_groups(evil)
+    train._print_contaminated(evil)
     text = capsys.readouterr().err
     assert text.count("evil") == 2
     assert not any(char in text for char in "\x1b\x07\u202e")

@@ -6,14 +6,14 @@ from dataclasses import asdict
 import pytest
 
 from detector.core.errors import SettingsError
-from detector.core.settings import Impact, from_mapping, load
+from detector.core.settings import ImpactBounds, from_mapping, load
 
 
 def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):
     file = tmp_path / "detector.toml"
     file.write_text("[impact]\nhigh = 5_000\nrecords_a_day = 20_000\n", encoding="utf-8")
     settings = load(file)
-    assert settings.impact == Impact(high=5_000, records_a_day=20_000)
+    assert settings.impact == ImpactBounds(high=5_000, records_a_day=20_000)
     kept = json.loads(json.dumps(asdict(settings)))
     assert from_mapping(kept).impact == settings.impact
 

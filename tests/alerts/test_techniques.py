@@ -7,13 +7,13 @@ import pytest
 from alerts_made_up import row
 
 from detector import registry
-from detector.alerts.techniques import SPEAKS, TECHNIQUES, techniques
+from detector.alerts.techniques import NOTABLE_SURPRISE, TECHNIQUES, matching_techniques
 
 DATABASES, VALID, LIMITS, AUTOMATED = "T1213.006", "T1078", "T1030", "T1020"
 
 
 def shown(**figures):
-    return [each["id"] for each in techniques(row(**figures))]
+    return [each["id"] for each in matching_techniques(row(**figures))]
 
 
 def test_reading_records_is_always_told():
@@ -37,8 +37,8 @@ def test_reading_records_is_always_told():
     ],
 )
 def test_a_feature_that_speaks_shows_its_technique(feature, technique):
-    assert shown(**{f"{feature}_surprise": SPEAKS}) == [DATABASES, technique]
-    assert shown(**{f"{feature}_surprise": SPEAKS - 0.01}) == [DATABASES]
+    assert shown(**{f"{feature}_surprise": NOTABLE_SURPRISE}) == [DATABASES, technique]
+    assert shown(**{f"{feature}_surprise": NOTABLE_SURPRISE - 0.01}) == [DATABASES]
     assert shown(**{f"{feature}_surprise": None}) == [DATABASES]
 
 
@@ -49,7 +49,7 @@ def test_paging_is_not_said_where_a_single_statement_is_large():
 
 def test_techniques_name_features_that_there_are():
     known = {feature.name for family in registry.families() for feature in family.features}
-    named = {name for each in TECHNIQUES for name in (*each.signs, *each.silent)}
+    named = {name for each in TECHNIQUES for name in (*each.features, *each.absent_features)}
     assert named <= known
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import polars as pl
 from alerts_made_up import DAY, made, model
 
-from detector.alerts.episode_history import Memory, Message
+from detector.alerts.episode_history import EpisodeHistory, Message
 
 GROUPS = pl.DataFrame({"account": ["a"], "group": ["g"]})
 #: ``alerts_made_up.model`` is trained until DAY, for one alert a day.
@@ -21,8 +21,8 @@ def _message(number: int, after: int, **more):
 
 
 def _threshold(messages, after: int) -> float:
-    memory = Memory.of([], messages, "UTC")
-    return memory.of_day(TRAINED, DAY + timedelta(days=after)).threshold
+    memory = EpisodeHistory.restore([], messages, "UTC")
+    return memory.model_for_day(TRAINED, DAY + timedelta(days=after)).threshold
 
 
 def test_many_alerts_raise_the_threshold_of_the_days_that_follow():

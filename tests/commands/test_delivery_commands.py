@@ -143,10 +143,12 @@ def test_a_secret_is_never_shown(detector, monkeypatch, nobody):
 def test_the_test_alert_has_every_key_of_a_real_one(scored, tmp_path):
     from datetime import UTC, datetime
 
-    from detector.delivery.test_alert import trial
+    from detector.delivery.test_alert import build_test_alert
 
     scored("--format", "native")
-    assert set(trial(datetime.now(UTC))) == set(alerts(tmp_path / "out" / "alerts.ndjson")[0])
+    assert set(build_test_alert(datetime.now(UTC))) == set(
+        alerts(tmp_path / "out" / "alerts.ndjson")[0]
+    )
 
 
 def test_commands_without_a_sink_or_an_outbox_say_so(detector, tmp_path, monkeypatch):

@@ -10,23 +10,23 @@ from detector.cli import input_checks
 from detector.cli.app import app
 from detector.core.errors import DetectorError, SettingsError
 from detector.core.settings import Settings
-from detector.features.peer_groups import REST
+from detector.features.peer_groups import OTHER_GROUP
 from detector.ledger.store import Ledger
 
 FROM_DIRECTORY = ["registrars", "auditors"]
-BY_USE = ["mostly public.person", "by night", REST]
+BY_USE = ["mostly public.person", "by night", OTHER_GROUP]
 
 
 def learned(groups=BY_USE, **settings):
     """As much of a model as is looked at."""
     frame = pl.DataFrame({"account": [f"a{n}" for n in range(len(groups))], "group": groups})
-    return SimpleNamespace(settings=Settings(**settings), learned=SimpleNamespace(groups=frame))
+    return SimpleNamespace(settings=Settings(**settings), baselines=SimpleNamespace(groups=frame))
 
 
 @pytest.fixture
 def said(monkeypatch):
     lines = []
-    monkeypatch.setattr(input_checks.screen, "say", lambda *words: lines.extend(map(str, words)))
+    monkeypatch.setattr(input_checks.console, "say", lambda *words: lines.extend(map(str, words)))
     return lines
 
 
@@ -36,25 +36,27 @@ def ledger(tmp_path):
 
 
 def test_nothing_is_said_where_all_is_as_in_training(said, ledger, tmp_path):
-    input_checks.look(learned(), Settings(), None, ledger)
-    input_checks.look(learned(FROM_DIRECTORY), Settings(), tmp_path / "directory.csv", ledger)
+    input_checks.check_against_model(learned(), Settings(), None, ledger)
+    input_checks.check_against_model(
+        learned(FROM_DIRECTORY), Settings(), tmp_path / "directory.csv", ledger
+    )
     assert said == []
 
 
 def test_a_forgotten_directory_is_a_warning_with_both_ways_to_name_it(said, ledger):
-    input_checks.look(learned(FROM_DIRECTORY), Settings(), None, ledger)
+    input_checks.check_against_model(learned(FROM_DIRECTORY), Settings(), None, ledger)
     [warning] = said
     assert warning.startswith("Warning: the model was trained with a directory")
     assert "--directory, or directory in the settings" in warning
 
 
 def test_a_group_of_the_directory_among_groups_by_use_is_enough(said, ledger):
-    input_checks.look(learned([*BY_USE, "registrars"]), Settings(), None, ledger)
+    input_checks.check_against_model(learned([*BY_USE, "registrars"]), Settings(), None, ledger)
     assert len(said) == 1
 
 
 def test_a_new_ledger_is_a_warning_that_names_it(said, tmp_path):
-    input_checks.look(learned(), Settings(), None, tmp_path / "legder")
+    input_checks.check_against_model(learned(), Settings(), None, tmp_path / "legder")
     [warning] = said
     assert warning.startswith(f"Warning: there is no ledger in {tmp_path / 'legder'}")
     assert "without what accounts did since training" in warning
@@ -62,14 +64,14 @@ def test_a_new_ledger_is_a_warning_that_names_it(said, tmp_path):
 
 def test_days_of_another_zone_are_an_error_with_the_way_to_proceed(ledger):
     with pytest.raises(SettingsError) as caught:
-        input_checks.look(learned(timezone="Europe/Paris"), Settings(), None, ledger)
+        input_checks.check_against_model(learned(timezone="Europe/Paris"), Settings(), None, ledger)
     words = str(caught.value)
     assert "the model knows days of Europe/Paris, and the settings count those of UTC" in words
     assert "set timezone = 'Europe/Paris', or train again" in words
 
 
 def test_times_of_another_zone_are_a_warning(said, ledger):
-    input_checks.look(learned(log_timezone="Europe/Paris"), Settings(), None, ledger)
+    input_checks.check_against_model(learned(log_timezone="Europe/Paris"), Settings(), None, ledger)
     [warning] = said
     assert "taken for those of UTC, in training for those of Europe/Paris" in warning
 
@@ -84,7 +86,7 @@ def test_a_mistyped_path_to_follow_is_a_warning_and_globs_and_topics_are_not(
         str(tmp_path / "*.log"),
         "s3://bucket/none",
     ]
-    input_checks.look(learned(), Settings(), None, ledger, logs)
+    input_checks.check_against_model(learned(), Settings(), None, ledger, logs)
     [warning] = said
     assert warning.startswith(f"Warning: {tmp_path / 'tehre.log'}: nothing is there yet")
 

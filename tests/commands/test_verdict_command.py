@@ -17,7 +17,7 @@ from detector import registry
 from detector.cli.app import run
 from detector.delivery.outbox.store import Outbox
 from detector.triage import store
-from detector.triage.records import judged
+from detector.triage.records import make_verdict
 from detector.triage.subjects import Subject
 
 TOP = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def expect(path, **other):
     }  # fmt: skip
     now = datetime(2024, 2, 4, 12, tzinfo=UTC)
     until = day + timedelta(days=90)
-    verdict = judged(Subject(**{**made, **other}), "expected", "migration", "ann", now, until)
+    verdict = make_verdict(Subject(**{**made, **other}), "expected", "migration", "ann", now, until)
     store.append(Path(path), [verdict])
 
 
@@ -113,7 +113,7 @@ def test_what_is_expected_is_held_back_counted_and_sent_nowhere(score, tmp_path)
     expect("verdicts.ndjson")
     ran = score("--json", *sink)
     # The first alert of its episode, and the updates of it.
-    assert " held back, in out/held.ndjson:" in ran.err
+    assert " suppressed, in out/held.ndjson:" in ran.err
     assert f" of account {THIEF}, expected by ann, until 2024-05-04 (migration)" in ran.err
     held = of(THIEF, "out/held.ndjson")
     assert {key: value for key, value in held.items() if key != "held"} == rung
@@ -252,7 +252,7 @@ def test_the_author_is_the_system_s_user_whatever_the_environment_says(detector,
         monkeypatch.setenv(name, "mallory")
     detector("verdict", of(THIEF)["id"], "benign", "--reason", "x")
     (kept,) = store.load(Path("verdicts.ndjson")).records
-    assert kept.by == pwd.getpwuid(os.getuid()).pw_name
+    assert kept.author == pwd.getpwuid(os.getuid()).pw_name
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_later_alerts_of_a_confirmed_theft_are_noted_once(scored, detector):
     ran = detector("verdict", first["id"], "confirmed", "--reason", "case 4711")
     assert f"of {len(later)} later alert" in ran.err
     kept = store.load(Path("verdicts.ndjson"))
-    assert [each.subject.alert for each in kept.followings] == later
+    assert [each.subject.alert for each in kept.follow_ups] == later
     assert len(later) > 0
     before = Path("verdicts.ndjson").read_bytes()
     scored()
@@ -352,7 +352,7 @@ def test_retraining_without_the_confirmed_days_lowers_the_level_and_says_so(
         2000, 1900, 0, (),
     )  # fmt: skip
     now = datetime(2024, 2, 1, tzinfo=UTC)
-    confirmed = judged(subject, "confirmed", "case", "ann", now, date(2024, 1, 28))
+    confirmed = make_verdict(subject, "confirmed", "case", "ann", now, date(2024, 1, 28))
     store.append(Path("benign.ndjson"), [replace(confirmed, verdict="benign", until=None)])
     store.append(Path("verdicts.ndjson"), [confirmed])
     benign = train("benign", "--verdicts", "benign.ndjson")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detector import registry
-from detector.delivery.routing import Route, routes
+from detector.delivery.routing import Route, build_routes
 from detector.delivery.sink import Item, Outcome, Sink, Unreachable
-from detector.delivery.test_alert import trial
+from detector.delivery.test_alert import build_test_alert
 
 MOMENT = datetime(2024, 2, 5, 12, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def made(number: int, entity: str | None = None, **other: Any) -> dict[str, Any]
     identity = hashlib.sha256(f"{number}".encode()).hexdigest()[:20]
     name = f"account {number}" if entity is None else entity
     own = {"id": identity, "alert": identity, "incident": identity, "entity": name}
-    return {**trial(MOMENT), **own, "rows": number, **other}
+    return {**build_test_alert(MOMENT), **own, "rows": number, **other}
 
 
 def item(number: int, payload: bytes = b"", **other: Any) -> Item:
@@ -32,7 +32,7 @@ def item(number: int, payload: bytes = b"", **other: Any) -> Item:
 
 def route(url: str, **table: Any) -> Route:
     """As from one table of [[sinks]]; in the native format unless it says otherwise."""
-    (found,) = routes(
+    (found,) = build_routes(
         [{"url": url, "format": "native", **table}], [], registry.sinks(), registry.formats()
     )
     return found
@@ -60,10 +60,10 @@ class Scripted:
 
         sink = Sink(
             "scripted", "for tests", ("scripted",), open_, lambda *_: None, "native",
-            batch=self.batch, apart=self.apart,
+            batch=self.batch, has_item_outcomes=self.apart,
         )  # fmt: skip
         tables = [{"url": "scripted://here", "name": name, **table}]
-        (found,) = routes(tables, [], {"scripted": sink}, registry.formats())
+        (found,) = build_routes(tables, [], {"scripted": sink}, registry.formats())
         return found
 
     def send(self, items: Sequence[Item]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from receivers.elastic import Cluster
 from receivers.splunk import TOKEN, Collector
 from receivers.web import receiving
 
-from detector.delivery.sink import Delivered, Item
+from detector.delivery.sink import Delivery, Item
 
 HOSTILE = [
     'two\nlines\r\nand {"id": "forged"}',
@@ -31,8 +31,8 @@ def alerts():
 
 def send(there):
     items = [Item(alert, there.format.encode(alert)) for alert in alerts()]
-    with there.sink.open(there.target, there.format) as sending:
-        assert sending(items) == [Delivered()] * len(items)
+    with there.sink.open(there.config, there.format) as sending:
+        assert sending(items) == [Delivery()] * len(items)
 
 
 def test_through_a_file(tmp_path):
@@ -78,6 +78,6 @@ def test_through_the_outbox(tmp_path, entity):
 
     with Outbox.open(tmp_path, ["x"]) as box:
         box.put([made(1, entity)], {entity[:100]: entity})
-        (entry,) = box.batch("x", 9, 0.0, apart=False)
+        (entry,) = box.next_batch("x", 9, 0.0, apart=False)
         assert box.progress() == {entity[:100]: entity}
     assert entry.alert == made(1, entity)

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from detector.core.errors import OutboxError, StateError
 from detector.delivery.outbox import admin, backoff
-from detector.delivery.outbox.scheduler import LOCK, Patience, deliver
-from detector.delivery.outbox.store import ALTERED, KEPT, Outbox
-from detector.delivery.sink import Delivered, Later, Refused, all_of
+from detector.delivery.outbox.scheduler import LOCK, DeliveryTimeout, deliver
+from detector.delivery.outbox.store import ALTERED_MESSAGE, RETENTION_DAYS, Outbox
+from detector.delivery.sink import Deferral, Delivery, Refusal, repeat_outcome
 from detector.watch.state import State
 
-ONCE = Patience(60)
+ONCE = DeliveryTimeout(60)
 
 
 def taken(items):
-    return all_of(items, Delivered())
+    return repeat_outcome(items, Delivery())
 
 
 def put(folder, alerts, *names):
@@ -62,7 +62,7 @@ def test_the_same_id_put_twice_is_one_entry_as_it_was_first_raised(tmp_path):
     assert put(tmp_path, [made(1, rows=5)]) == 1
     assert put(tmp_path, [made(1, rows=9), made(2)]) == 1
     with Outbox.open(tmp_path) as box:
-        entries = box.batch("scripted", 10, 0.0, apart=False)
+        entries = box.next_batch("scripted", 10, 0.0, apart=False)
     assert [(entry.alert["id"], entry.alert["rows"]) for entry in entries] == [
         (made(1)["id"], 5),
         (made(2)["id"], 2),
@@ -127,7 +127,7 @@ def test_a_sink_that_failed_is_left_alone_until_its_time(tmp_path):
 
     def failing(items):
         calls.append(len(items))
-        return all_of(items, Later("HTTP 429", 300.0))
+        return repeat_outcome(items, Deferral("HTTP 429", 300.0))
 
     sink = Scripted(failing)
     (report,) = deliver(tmp_path, [sink.route()], ONCE)
@@ -154,15 +154,19 @@ def test_success_forgets_the_failures(tmp_path):
 
 
 def test_waiting_goes_on_until_the_sink_takes_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(backoff, "FIRST", 0.01)
+    monkeypatch.setattr(backoff, "FIRST_PAUSE", 0.01)
     put(tmp_path, [made(1)])
     failures = iter(range(3))
 
     def recovering(items):
-        return all_of(items, Later("busy")) if next(failures, None) is not None else taken(items)
+        return (
+            repeat_outcome(items, Deferral("busy"))
+            if next(failures, None) is not None
+            else taken(items)
+        )
 
     sink = Scripted(recovering)
-    (report,) = deliver(tmp_path, [sink.route()], Patience(60, waits=True))
+    (report,) = deliver(tmp_path, [sink.route()], DeliveryTimeout(60, waits_for_retries=True))
     assert (report.delivered, report.waiting) == (1, 0)
 
 
@@ -173,7 +177,7 @@ def test_a_poison_alert_is_set_aside_with_the_server_s_words_and_the_rest_goes_o
 
     def as_a_whole(items):
         if any(each.alert["id"] == poison for each in items):
-            return all_of(items, Refused("HTTP 400: field [entity] is odd"))
+            return repeat_outcome(items, Refusal("HTTP 400: field [entity] is odd"))
         return taken(items)
 
     sink = Scripted(as_a_whole)
@@ -184,7 +188,7 @@ def test_a_poison_alert_is_set_aside_with_the_server_s_words_and_the_rest_goes_o
     arrived = [each for batch in sink.got for each in batch if poison not in batch]
     assert arrived == [each for each in wanted(alerts) if each != poison]
     with Outbox.open(tmp_path) as box:
-        (aside,) = admin.aside(box)
+        (aside,) = admin.dead_letters(box)
     assert (aside.id, aside.words) == (poison, "HTTP 400: field [entity] is odd")
     assert aside.refusals == 3
 
@@ -194,7 +198,7 @@ def test_an_alert_that_is_refused_holds_back_its_entity_until_it_is_set_aside(tm
     put(tmp_path, [first, second, other])
 
     def each_alone(items):
-        return [Refused("no") if each.alert["id"] == first["id"] else Delivered() for each in items]
+        return [Refusal("no") if each.alert["id"] == first["id"] else Delivery() for each in items]
 
     sink = Scripted(each_alone, apart=True)
     deliver(tmp_path, [sink.route(refusals=2)], ONCE)
@@ -215,10 +219,10 @@ def test_where_each_arrives_by_itself_no_batch_has_two_of_one_entity(tmp_path):
 def test_retry_lets_it_be_tried_at_once_and_drop_gives_it_up(tmp_path):
     alerts = [made(1), made(2)]
     put(tmp_path, alerts)
-    refusing = Scripted(lambda items: all_of(items, Refused("no")), batch=1)
+    refusing = Scripted(lambda items: repeat_outcome(items, Refusal("no")), batch=1)
     deliver(tmp_path, [refusing.route(refusals=1)], ONCE)
     with Outbox.open(tmp_path) as box:
-        assert len(admin.aside(box)) == 2
+        assert len(admin.dead_letters(box)) == 2
         assert admin.drop(box, [alerts[0]["id"]], None) == 1
         assert admin.retry(box, [], "another") == 0
         assert admin.retry(box, [], "scripted") == 1
@@ -273,7 +277,7 @@ def test_the_text_of_old_alerts_is_forgotten_but_not_that_they_were_sent(tmp_pat
     deliver(tmp_path, [Scripted(taken).route()], ONCE)
     with Outbox.open(tmp_path) as box:
         admin.drop(box, [made(1)["id"]], "dead")
-    aged(tmp_path, KEPT + 1, "alerts", "deliveries")
+    aged(tmp_path, RETENTION_DAYS + 1, "alerts", "deliveries")
     assert remembered(tmp_path) == [False, True]
     assert put(tmp_path, [made(1)]) == 0
     sink = Scripted(taken)
@@ -288,7 +292,7 @@ def test_the_days_until_its_text_is_forgotten_count_from_when_the_last_sink_sett
     """A sink that was down for two months settles what was put before them."""
     put(tmp_path, [made(1, severity="low")], "scripted", "late")
     deliver(tmp_path, [Scripted(taken).route()], ONCE)
-    aged(tmp_path, 2 * KEPT, "alerts", "deliveries")
+    aged(tmp_path, 2 * RETENTION_DAYS, "alerts", "deliveries")
     assert remembered(tmp_path) == [True]
     if way == "dropped":
         with Outbox.open(tmp_path) as box:
@@ -297,7 +301,7 @@ def test_the_days_until_its_text_is_forgotten_count_from_when_the_last_sink_sett
         least = {"minimum_severity": "high"} if way == "below" else {}
         deliver(tmp_path, [Scripted(taken).route("late", **least)], ONCE)
     assert remembered(tmp_path) == [True]
-    aged(tmp_path, KEPT - 0.1, "deliveries")
+    aged(tmp_path, RETENTION_DAYS - 0.1, "deliveries")
     assert remembered(tmp_path) == [True]
     aged(tmp_path, 0.2, "deliveries")
     assert remembered(tmp_path) == [False]
@@ -309,13 +313,13 @@ def test_the_text_of_a_dead_letter_is_never_forgotten(tmp_path):
     first = made(1)["id"]
 
     def picky(items):
-        return [Refused("no") if each.alert["id"] == first else Delivered() for each in items]
+        return [Refusal("no") if each.alert["id"] == first else Delivery() for each in items]
 
     deliver(tmp_path, [Scripted(picky).route(refusals=1)], ONCE)
     aged(tmp_path, 900, "alerts", "deliveries")
     assert remembered(tmp_path) == [True, False]
     with Outbox.open(tmp_path) as box:
-        assert [each.id for each in admin.aside(box)] == [first]
+        assert [each.id for each in admin.dead_letters(box)] == [first]
         assert admin.retry(box, [first], None) == 1
     sink = Scripted(taken)
     deliver(tmp_path, [sink.route()], ONCE)
@@ -326,31 +330,31 @@ def test_the_text_of_a_dead_letter_is_never_forgotten(tmp_path):
 def test_a_batch_of_which_some_arrived_begins_the_pauses_anew(tmp_path):
     """A sink that takes some is up: it is asked again soon, however long it failed before."""
     put(tmp_path, [made(n) for n in range(4)])
-    busy = Scripted(lambda items: all_of(items, Later("busy")))
+    busy = Scripted(lambda items: repeat_outcome(items, Deferral("busy")))
     for attempts in (1, 2, 3, 4):
         deliver(tmp_path, [busy.route()], ONCE)
         due_now(tmp_path)
         with Outbox.open(tmp_path) as box:
             assert box.state("scripted").attempts == attempts
     before = time.time()
-    half = Scripted(lambda items: [Delivered(), *all_of(items[1:], Later("busy"))])
+    half = Scripted(lambda items: [Delivery(), *repeat_outcome(items[1:], Deferral("busy"))])
     (report,) = deliver(tmp_path, [half.route()], ONCE)
     assert (report.delivered, report.waiting) == (1, 3)
     with Outbox.open(tmp_path) as box:
         state = box.state("scripted")
     assert state.attempts == 1
-    assert state.next_try - before < backoff.FIRST + 60
-    assert state.next_try > before + backoff.FIRST / 2
+    assert state.next_try - before < backoff.FIRST_PAUSE + 60
+    assert state.next_try > before + backoff.FIRST_PAUSE / 2
 
 
 def test_what_is_retried_by_hand_has_all_its_refusals_again(tmp_path):
     put(tmp_path, [made(1)])
-    refusing = Scripted(lambda items: all_of(items, Refused("no")))
+    refusing = Scripted(lambda items: repeat_outcome(items, Refusal("no")))
     for _ in range(2):
         deliver(tmp_path, [refusing.route(refusals=2)], ONCE)
         due_now(tmp_path)
     with Outbox.open(tmp_path) as box:
-        assert [each.refusals for each in admin.aside(box)] == [2]
+        assert [each.refusals for each in admin.dead_letters(box)] == [2]
         admin.retry(box, [], None)
     (report,) = deliver(tmp_path, [refusing.route(refusals=2)], ONCE)
     assert (report.waiting, report.aside) == (1, 0)
@@ -378,7 +382,9 @@ def test_an_alert_that_was_altered_on_disk_is_named_and_not_sent_and_others_are(
     assert flat(sink) == [made(2)["id"]]
     assert (report.delivered, report.waiting, report.aside) == (1, 0, 1)
     with Outbox.open(tmp_path) as box:
-        assert [(each.id, each.words) for each in admin.aside(box)] == [(made(1)["id"], ALTERED)]
+        assert [(each.id, each.words) for each in admin.dead_letters(box)] == [
+            (made(1)["id"], ALTERED_MESSAGE)
+        ]
         with pytest.raises(OutboxError, match=f"alert {made(1)['id']} was altered"):
             box.alerts()
 
@@ -398,12 +404,12 @@ def test_an_outbox_that_does_not_say_when_alerts_were_settled_keeps_their_text_a
     put(tmp_path, [made(1)])
     deliver(tmp_path, [Scripted(taken).route()], ONCE)
     put(tmp_path, [made(2)])
-    aged(tmp_path, 2 * KEPT, "alerts")
+    aged(tmp_path, 2 * RETENTION_DAYS, "alerts")
     with Outbox.open(tmp_path) as box, box.transaction() as rows:
         rows.execute("ALTER TABLE deliveries DROP COLUMN settled_at")
         rows.execute("PRAGMA user_version = 2")
     assert remembered(tmp_path) == [True, True]
-    aged(tmp_path, KEPT + 1, "deliveries")
+    aged(tmp_path, RETENTION_DAYS + 1, "deliveries")
     assert remembered(tmp_path) == [False, True]
     sink = Scripted(taken)
     deliver(tmp_path, [sink.route()], ONCE)
@@ -453,15 +459,15 @@ def test_a_damaged_or_newer_outbox_is_one_line(tmp_path):
 def test_pauses_grow_up_to_a_limit_and_never_undercut_what_the_server_asked():
     chance = random.Random(7)
     for attempts in range(1, 40):
-        whole = min(backoff.LONGEST, backoff.FIRST * 2 ** (attempts - 1))
+        whole = min(backoff.MAX_PAUSE, backoff.FIRST_PAUSE * 2 ** (attempts - 1))
         for _ in range(20):
             assert whole / 2 <= backoff.pause(attempts, None, chance) <= whole
     assert backoff.pause(1, 777.0, chance) == 777.0
 
 
 def test_a_clock_that_was_set_back_does_not_stop_delivery_for_years():
-    assert backoff.due(1000.0 + backoff.SENSELESS * 2, 1000.0) == 0.0
-    assert backoff.due(1010.0, 1000.0) == 10.0
+    assert backoff.seconds_until_due(1000.0 + backoff.MAX_PLAUSIBLE_PAUSE * 2, 1000.0) == 0.0
+    assert backoff.seconds_until_due(1010.0, 1000.0) == 10.0
 
 
 @settings(max_examples=25)
@@ -489,11 +495,11 @@ def test_whatever_a_sink_does_order_per_entity_holds_and_nothing_is_lost(
             some = chance.randint(0, len(items))
             for each in items[:some]:
                 arrive(each)  # even where the answer then says otherwise
-            return taken(items) if some == len(items) else all_of(items, Later("half"))
+            return taken(items) if some == len(items) else repeat_outcome(items, Deferral("half"))
         outcomes = []
         for each in items:
-            outcome = chance.choice([Delivered(), Later("busy"), Refused("odd")])
-            if isinstance(outcome, Delivered) or chance.random() < 0.3:
+            outcome = chance.choice([Delivery(), Deferral("busy"), Refusal("odd")])
+            if isinstance(outcome, Delivery) or chance.random() < 0.3:
                 arrive(each)
             outcomes.append(outcome)
         return outcomes

@@ -9,12 +9,12 @@ from delivery_made_up import item, made, route
 from receivers.elastic import Cluster
 from receivers.web import Answer, receiving
 
-from detector.delivery.sink import Delivered, Later, Refused, Unreachable, all_of
+from detector.delivery.sink import Deferral, Delivery, Refusal, Unreachable, repeat_outcome
 
 
 def send(url, items, path="", **table):
     there = route(f"elastic+{url}{path}", **table)
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending(items)
 
 
@@ -22,7 +22,7 @@ def test_documents_are_created_under_the_alert_s_id():
     documents = {}
     with receiving(Cluster(documents.__setitem__).answer) as receiver:
         items = [item(1), item(2)]
-        assert send(receiver.url, items) == all_of(items, Delivered())
+        assert send(receiver.url, items) == repeat_outcome(items, Delivery())
     assert documents == {made(n)["id"]: made(n) for n in (1, 2)}
     head = json.loads(receiver.got[-1].body.splitlines()[0])
     assert head == {"create": {"_index": "detector-alerts", "_id": made(1)["id"]}}
@@ -38,7 +38,7 @@ def test_what_is_there_already_has_arrived():
     documents = {}
     with receiving(Cluster(documents.__setitem__).answer) as receiver:
         send(receiver.url, [item(1)])
-        assert send(receiver.url, [item(1), item(2)]) == [Delivered(), Delivered()]
+        assert send(receiver.url, [item(1), item(2)]) == [Delivery(), Delivery()]
     assert len(documents) == 2
 
 
@@ -54,8 +54,8 @@ def test_each_item_has_its_own_outcome():
     with receiving(cluster.answer) as receiver:
         outcomes = send(receiver.url, [item(n) for n in range(1, 7)])
     kinds = [type(outcome) for outcome in outcomes]
-    assert kinds == [Delivered, Refused, Later, Later, Later, Delivered]
-    assert "failed to parse field [rows]" in outcomes[1].words
+    assert kinds == [Delivery, Refusal, Deferral, Deferral, Deferral, Delivery]
+    assert "failed to parse field [rows]" in outcomes[1].message
     assert set(documents) == {made(1)["id"], made(6)["id"]}
 
 
@@ -71,7 +71,7 @@ def test_an_answer_that_leaves_one_out_leaves_it_waiting():
 
     with receiving(Forgetful(lambda *_: None).answer) as receiver:
         outcomes = send(receiver.url, [item(1), item(2)])
-    assert outcomes == [Delivered(), Later("no answer for this one")]
+    assert outcomes == [Delivery(), Deferral("no answer for this one")]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503])
@@ -81,15 +81,15 @@ def test_a_refused_request_is_for_later(status):
     body = b'{"error": {"type": "security_exception", "reason": "no"}, "status": 1}'
     with receiving(lambda _: Answer(status, body, headers)) as receiver:
         outcomes = send(receiver.url, [item(1), item(2)])
-    assert all(isinstance(outcome, Later) for outcome in outcomes)
+    assert all(isinstance(outcome, Deferral) for outcome in outcomes)
     assert outcomes[0].retry_after == 7.0
-    assert f"HTTP {status}" in outcomes[0].words
+    assert f"HTTP {status}" in outcomes[0].message
 
 
 def test_a_request_that_is_too_large_is_refused_so_that_it_is_sent_in_parts():
     with receiving(lambda _: Answer(413, b"")) as receiver:
         outcomes = send(receiver.url, [item(1), item(2)])
-    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+    assert all(isinstance(outcome, Refusal) for outcome in outcomes)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_half_an_answer_is_no_answer(answer):
 def test_another_product_is_told():
     with receiving(lambda _: Answer(200, b"{}", {"content-type": "application/json"})) as receiver:
         (outcome,) = send(receiver.url, [item(1)])
-    assert isinstance(outcome, Later)
-    assert "Elasticsearch" in outcome.words
+    assert isinstance(outcome, Deferral)
+    assert "Elasticsearch" in outcome.message
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_over_tls_certificates_are_checked(certificates):
     documents = {}
     answer = Cluster(documents.__setitem__).answer
     with receiving(answer, certificates.server_side()) as receiver:
-        assert send(receiver.url, [item(1)], ca=certificates.ca) == [Delivered()]
+        assert send(receiver.url, [item(1)], ca=certificates.ca) == [Delivery()]
         with pytest.raises(Unreachable, match="certificate"):
             send(receiver.url, [item(1)], ca=certificates.other_ca)
     wrong = certificates.server_side(wrong_name=True)

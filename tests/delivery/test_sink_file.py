@@ -16,20 +16,20 @@ import pytest
 from delivery_made_up import item, route
 
 from detector.core.errors import SettingsError
-from detector.delivery.sink import Delivered, Unreachable
+from detector.delivery.sink import Delivery, Unreachable
 from detector.delivery.sinks import file as file_sink
 
 
 def send(there, items):
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending(items)
 
 
 def test_each_alert_is_a_line(tmp_path):
     there = route(f"file://{tmp_path}/new/alerts.ndjson")
     items = [item(1), item(2)]
-    assert send(there, items) == [Delivered(), Delivered()]
-    assert send(there, [item(3)]) == [Delivered()]
+    assert send(there, items) == [Delivery(), Delivery()]
+    assert send(there, [item(3)]) == [Delivery()]
     lines = (tmp_path / "new" / "alerts.ndjson").read_bytes().splitlines()
     assert lines == [each.payload for each in [*items, item(3)]]
 
@@ -48,16 +48,16 @@ def test_a_url_names_the_same_file_in_every_locale(tmp_path, name, utf8):
         """
         import sys
         from detector.delivery.sink import Unreachable
-        from detector.delivery.config import target
+        from detector.delivery.config import parse_table
         from detector.delivery.sinks.file import SINK
         for folder in sys.argv[1:3]:
-            there = target({"url": f"file://{folder}/" + sys.argv[3]}, "here")
+            there = parse_table({"url": f"file://{folder}/" + sys.argv[3]}, "here")
             SINK.check(there, None)
             with SINK.open(there, None) as send:
                 try:
                     send([])
                 except Unreachable as error:
-                    sys.stdout.buffer.write(error.later.words.encode("utf-8"))
+                    sys.stdout.buffer.write(error.later.message.encode("utf-8"))
         """
     )
     (tmp_path / "plain").write_bytes(b"")
@@ -108,7 +108,7 @@ def test_it_rotates_by_size_and_loses_nothing(tmp_path):
 
 def test_it_rotates_when_the_day_is_over(tmp_path):
     path = tmp_path / "alerts.ndjson"
-    target = route(f"file://{path}").target
+    target = route(f"file://{path}").config
     file_sink.append(path, b"one\n", target, lambda: date(2024, 2, 5))
     at = 1_707_130_000  # 5 Feb 2024
     os.utime(path, (at, at))
@@ -121,7 +121,7 @@ def test_it_rotates_when_the_day_is_over(tmp_path):
 
 def test_rotation_replaces_no_file_that_is_there(tmp_path):
     path = tmp_path / "alerts.ndjson"
-    target = route(f"file://{path}", rotate_bytes=10).target
+    target = route(f"file://{path}", rotate_bytes=10).config
     for text in (b"111111\n", b"222222\n", b"333333\n"):
         file_sink.append(path, text, target, lambda: date(2024, 2, 5))
         at = 1_707_130_000
@@ -196,7 +196,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
         import os, time
         from pathlib import Path
         from datetime import date
-        from detector.delivery.config import Target
+        from detector.delivery.config import SinkConfig
         from detector.delivery.sinks.file import append
         path = Path(sys.argv[1])
         at_once = os.write
@@ -206,7 +206,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_lines(tmp_path):
             time.sleep(0.002)
             return done + at_once(file, data[half:])
         os.write = slowly
-        target = Target(f"file://{path}", rotate_bytes=200_000)
+        target = SinkConfig(f"file://{path}", rotate_bytes=200_000)
         print("on", flush=True)
         while True:
             append(path, (b"x" * 99 + b"\\n") * 200, target, date.today)

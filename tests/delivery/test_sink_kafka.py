@@ -9,7 +9,7 @@ from delivery_made_up import item, made, route
 from receivers.brokers import TOPIC, cluster, consumed
 
 from detector import registry
-from detector.delivery.sink import Delivered, Later, Refused, all_of
+from detector.delivery.sink import Deferral, Delivery, Refusal, repeat_outcome
 from detector.delivery.sinks import kafka
 
 
@@ -20,13 +20,13 @@ def brokers():
 
 
 def send(there, items):
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending(items)
 
 
 def test_alerts_arrive_keyed_by_entity_and_marked_with_their_id(brokers):
     items = [item(n, entity=f"account {n % 5}") for n in range(40)]
-    assert send(route(f"kafka://{brokers}/{TOPIC}"), items) == all_of(items, Delivered())
+    assert send(route(f"kafka://{brokers}/{TOPIC}"), items) == repeat_outcome(items, Delivery())
     encode = registry.formats()["native"].encode
     got = consumed(brokers, len(items))
     assert {message.value() for message in got} == {each.payload for each in items}
@@ -44,28 +44,28 @@ def test_alerts_arrive_keyed_by_entity_and_marked_with_their_id(brokers):
 def test_one_that_is_too_large_is_refused_and_the_others_arrive(brokers):
     there = route(f"kafka://{brokers}/another")
     outcomes = send(there, [item(100), item(101, payload=b"x" * 2_000_000), item(102)])
-    assert [type(outcome) for outcome in outcomes] == [Delivered, Refused, Delivered]
-    assert "MSG_SIZE_TOO_LARGE" in outcomes[1].words
+    assert [type(outcome) for outcome in outcomes] == [Delivery, Refusal, Delivery]
+    assert "MSG_SIZE_TOO_LARGE" in outcomes[1].message
 
 
 def test_without_a_broker_all_is_for_later_and_nothing_reaches_the_screen(capfd):
     there = route("kafka://127.0.0.1:9/alerts", timeout=0.5)
     (outcome,) = send(there, [item(1)])
-    assert isinstance(outcome, Later)
-    assert "Connection refused" in outcome.words or "no answer in time" in outcome.words
+    assert isinstance(outcome, Deferral)
+    assert "Connection refused" in outcome.message or "no answer in time" in outcome.message
     assert capfd.readouterr() == ("", "")
 
 
 def test_it_waits_for_all_replicas_and_checks_hosts(monkeypatch):
     monkeypatch.setenv("KAFKA", "s3cret")
-    plain = kafka.settings(route("kafka://a:9092,b:9092/alerts").target)
+    plain = kafka.producer_settings(route("kafka://a:9092,b:9092/alerts").config)
     assert (plain["enable.idempotence"], plain["acks"]) == (True, "all")
     assert plain["bootstrap.servers"] == "a:9092,b:9092"
-    secured = kafka.settings(
+    secured = kafka.producer_settings(
         route(
             "kafka+tls://a:9093/alerts", ca="/ca.pem", user="detector", token_env="KAFKA",
             mechanism="SCRAM-SHA-512",
-        ).target
+        ).config
     )  # fmt: skip
     assert secured["security.protocol"] == "SASL_SSL"
     assert secured["ssl.endpoint.identification.algorithm"] == "https"
@@ -100,11 +100,11 @@ def test_after_a_failure_a_new_producer_begins_and_the_old_one_sends_nothing_mor
     monkeypatch.setattr("confluent_kafka.Producer", Remembering)
     monkeypatch.setattr(Remembering, "made", [])
     there = route("kafka://127.0.0.1:9/alerts", timeout=0.05)
-    with there.sink.open(there.target, there.format) as sending:
-        assert isinstance(sending([item(1)])[0], Later)
+    with there.sink.open(there.config, there.format) as sending:
+        assert isinstance(sending([item(1)])[0], Deferral)
         (first,) = Remembering.made
         assert first.purged
         monkeypatch.setattr(Remembering, "reports", True)
         for n in (1, 2):
-            assert sending([item(n)]) == [Delivered()]
+            assert sending([item(n)]) == [Delivery()]
         assert len(Remembering.made) == 2  # one that delivers is kept

@@ -12,7 +12,7 @@ import pytest
 from delivery_made_up import item, made, route
 from receivers.mailbox import ACCEPTED, mailbox
 
-from detector.delivery.sink import Delivered, Later, Refused, Unreachable
+from detector.delivery.sink import Deferral, Delivery, Refusal, Unreachable
 
 PEOPLE = {"from": "detector@office.example", "to": ["soc@office.example", "ciso@office.example"]}
 
@@ -29,7 +29,7 @@ class Box:
 
 def send(port, items, scheme="smtp", host="127.0.0.1", **table):
     there = route(f"{scheme}://{host}:{port}", **PEOPLE, **table)
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending(items)
 
 
@@ -37,7 +37,7 @@ def test_a_batch_is_one_mail_in_words_with_the_records_attached():
     box = Box()
     with mailbox(box.take) as port:
         items = [item(1, severity="high"), item(2)]
-        assert send(port, items) == [Delivered(), Delivered()]
+        assert send(port, items) == [Delivery(), Delivery()]
     (mail,) = box.mails
     assert mail["Subject"] == "detector: 2 alerts, high: account 1 and 1 more"
     assert mail["To"] == "soc@office.example, ciso@office.example"
@@ -63,7 +63,7 @@ def test_hostile_names_forge_no_header_and_steer_no_screen():
     name = "eve\r\nBcc: all@office.example\x1b[2J\u202e\u2028" + "x" * 3000
     with mailbox(box.take) as port:
         hostile = item(1, entity=name, reasons=[name], severity="low")
-        assert send(port, [hostile]) == [Delivered()]
+        assert send(port, [hostile]) == [Delivery()]
     (mail,) = box.mails
     assert mail["Bcc"] is None
     assert len(mail["Subject"]) < 200
@@ -78,7 +78,7 @@ def test_starttls_and_login(certificates, monkeypatch):
     box = Box()
     known = {"ca": certificates.ca, "user": "detector", "token_env": "MAIL"}
     with mailbox(box.take, certificates.server_side(), password="s3cret") as port:
-        assert send(port, [item(1)], **known) == [Delivered()]
+        assert send(port, [item(1)], **known) == [Delivery()]
         monkeypatch.setenv("MAIL", "wr0ng")
         with pytest.raises(Unreachable, match="SMTP 535") as caught:
             send(port, [item(2)], **known)
@@ -116,7 +116,7 @@ def test_without_a_ca_another_host_is_held_against_what_the_system_trusts(elsewh
 def test_tls_from_the_start_and_certificates_are_checked(certificates):
     box = Box()
     with mailbox(box.take, certificates.server_side(), implicit=True) as port:
-        assert send(port, [item(1)], "smtps", ca=certificates.ca) == [Delivered()]
+        assert send(port, [item(1)], "smtps", ca=certificates.ca) == [Delivery()]
         with pytest.raises(Unreachable, match="not trusted"):
             send(port, [item(1)], "smtps", ca=certificates.other_ca)
     wrong = certificates.server_side(wrong_name=True)
@@ -127,20 +127,20 @@ def test_tls_from_the_start_and_certificates_are_checked(certificates):
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
-    [("554 looks like spam", Refused), ("552 too large", Refused), ("451 try later", Later)],
+    [("554 looks like spam", Refusal), ("552 too large", Refusal), ("451 try later", Deferral)],
 )
 def test_a_mail_that_is_not_taken_is_told_in_the_server_s_words(answer, kind):
     with mailbox(Box(answer).take) as port:
         (outcome,) = send(port, [item(1)])
     assert isinstance(outcome, kind)
-    assert outcome.words == f"SMTP {answer[:3]}:{answer[3:]}"
+    assert outcome.message == f"SMTP {answer[:3]}:{answer[3:]}"
 
 
 def test_one_recipient_who_is_refused_keeps_it_from_no_other():
     box = Box()
     with mailbox(box.take, refused="ciso@office.example") as port:
         (outcome,) = send(port, [item(1)])
-    assert outcome == Delivered("refused for ciso@office.example")
+    assert outcome == Delivery("refused for ciso@office.example")
     assert len(box.mails) == 1
 
 

@@ -7,12 +7,12 @@ import pytest
 from detector import registry
 from detector.core.errors import SettingsError
 from detector.core.settings import from_mapping
-from detector.delivery.config import Target, of_flag, shown
-from detector.delivery.routing import routes
+from detector.delivery.config import SinkConfig, display_name, parse_flag
+from detector.delivery.routing import build_routes
 
 
 def of(tables, *flags):
-    return routes(tables, flags, registry.sinks(), registry.formats())
+    return build_routes(tables, flags, registry.sinks(), registry.formats())
 
 
 @pytest.mark.parametrize(
@@ -64,27 +64,30 @@ def test_two_sinks_of_one_name_are_refused():
 def test_flags_add_sinks_with_settings_in_the_fragment():
     first, second = of([{"url": "file:///a"}], "https://b/in?x=1#batch=7&minimum_severity=high")
     assert first.name == "file:///a"
-    assert second.target == Target("https://b/in?x=1", batch=7, minimum_severity="high")
+    assert second.config == SinkConfig("https://b/in?x=1", batch=7, minimum_severity="high")
 
 
 @pytest.mark.parametrize("flag", ["https://b#batch=many", "file:///a#rotate_daily=perhaps"])
 def test_a_flag_s_setting_of_the_wrong_kind_is_refused(flag):
     with pytest.raises(SettingsError, match="makes no sense"):
-        of_flag(flag)
+        parse_flag(flag)
 
 
 def test_a_flag_s_settings_have_their_types():
-    assert of_flag("file:///a#rotate_daily=false&rotate_bytes=5") == Target(
+    assert parse_flag("file:///a#rotate_daily=false&rotate_bytes=5") == SinkConfig(
         "file:///a", rotate_daily=False, rotate_bytes=5
     )
-    assert of_flag("smtp://localhost#to=a@b.example,c@d.example").recipients == (
+    assert parse_flag("smtp://localhost#to=a@b.example,c@d.example").recipients == (
         "a@b.example",
         "c@d.example",
     )
 
 
 def test_a_path_that_may_be_a_secret_is_not_shown():
-    assert shown(Target("https://hooks.example/T0/s3cret?k=s3cret")) == "https://hooks.example"
+    assert (
+        display_name(SinkConfig("https://hooks.example/T0/s3cret?k=s3cret"))
+        == "https://hooks.example"
+    )
 
 
 def test_settings_that_are_no_tables_are_refused():

@@ -14,14 +14,14 @@ from receivers.web import Answer, receiving
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from detector.delivery import http
-from detector.delivery.sink import Delivered, Later, Refused, Unreachable
+from detector.delivery.sink import Deferral, Delivery, Refusal, Unreachable
 from detector.delivery.sinks import webhook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def send(there, items):
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending(items)
 
 
@@ -34,7 +34,7 @@ def over_tls(certificates, monkeypatch):
 def test_an_alert_arrives_and_its_signature_holds(certificates, over_tls):
     with receiving(tls=certificates.server_side()) as receiver:
         there = route(f"{receiver.url}/in?team=soc", **over_tls)
-        assert send(there, [item(1)]) == [Delivered()]
+        assert send(there, [item(1)]) == [Delivery()]
     (got,) = receiver.got
     assert got.path == "/in?team=soc"
     assert got.headers["content-type"] == "application/json"
@@ -72,7 +72,7 @@ def test_a_plain_secret_from_a_file_signs_too(tmp_path):
     with receiving() as receiver:
         send(route(receiver.url, token_file=str(tmp_path / "secret")), [item(1)])
     headers = receiver.got[0].headers
-    wanted = webhook.signed(
+    wanted = webhook.signature_headers(
         item(1).alert["id"], int(headers["webhook-timestamp"]), item(1).payload, b"not base64!"
     )
     assert headers["webhook-signature"] == wanted["webhook-signature"]
@@ -103,7 +103,7 @@ def test_a_certificate_of_another_host_is_refused(certificates):
 def test_a_client_certificate_is_shown_where_asked(certificates):
     with receiving(tls=certificates.server_side(ask=True)) as receiver:
         there = route(receiver.url, ca=certificates.ca, cert=certificates.client)
-        assert send(there, [item(1)]) == [Delivered()]
+        assert send(there, [item(1)]) == [Delivery()]
         with pytest.raises(Unreachable):
             send(route(receiver.url, ca=certificates.ca), [item(1)])
 
@@ -112,21 +112,21 @@ def test_a_client_certificate_is_shown_where_asked(certificates):
 def test_what_is_wrong_with_the_body_is_refused_in_the_server_s_words(status):
     with receiving(lambda _: Answer(status, b'{"error":\n "no such field"}')) as receiver:
         (outcome,) = send(route(receiver.url), [item(1)])
-    assert outcome == Refused(f'HTTP {status}: {{"error": "no such field"}}')
+    assert outcome == Refusal(f'HTTP {status}: {{"error": "no such field"}}')
 
 
 @pytest.mark.parametrize("status", [301, 302, 401, 403, 404, 405, 408, 429, 500, 502, 503])
 def test_what_is_wrong_with_the_server_or_the_way_is_for_later(status):
     with receiving(lambda _: Answer(status, headers={"location": "/else"})) as receiver:
         (outcome,) = send(route(receiver.url), [item(1)])
-    assert outcome == Later(f"HTTP {status}")
+    assert outcome == Deferral(f"HTTP {status}")
     assert len(receiver.got) == 1
 
 
 def test_retry_after_is_understood_in_seconds_and_as_a_date():
     with receiving(lambda _: Answer(429, headers={"retry-after": "120"})) as receiver:
         (outcome,) = send(route(receiver.url), [item(1)])
-    assert outcome == Later("HTTP 429", 120.0)
+    assert outcome == Deferral("HTTP 429", 120.0)
     at = datetime.now(UTC) + timedelta(seconds=90)
     found = http.retry_after(at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     assert found is not None
@@ -136,7 +136,7 @@ def test_retry_after_is_understood_in_seconds_and_as_a_date():
 @given(st.text(max_size=40))
 def test_a_retry_after_that_makes_no_sense_is_none_or_a_time_to_come(header):
     found = http.retry_after(header)
-    assert found is None or 0 <= found <= http.LONGEST_WAIT
+    assert found is None or 0 <= found <= http.MAX_RETRY_AFTER
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,15 @@ from shared import made_once
 from detector import registry
 from detector.alerts import alert
 from detector.alerts.alert import Alert
-from detector.alerts.evidence import Context
+from detector.alerts.evidence import Evidence
 from detector.core import schema
 from detector.core.settings import Settings
-from detector.ledger.aggregate import fold_hours, fold_touched, local_day
+from detector.ledger.aggregate import hourly_sums, local_day, touched_values
 from detector.model import store
-from detector.model.model import Judge, Model
+from detector.model.model import KindModel, Model
 from detector.model.scoring import Scorer
 from detector.model.training import train
-from detector.model.training_data import Data
+from detector.model.training_data import TrainingData
 
 START = date(2024, 1, 1)
 DAYS = 98
@@ -81,7 +81,7 @@ class Office:
     @classmethod
     def of(cls, events: pl.DataFrame, settings: Settings | None = None) -> Office:
         rules = settings or Settings()
-        return cls(fold_hours(events), fold_touched(events, rules.timezone), rules)
+        return cls(hourly_sums(events), touched_values(events, rules.timezone), rules)
 
     def before(self, day: date) -> Office:
         return self._of_days(local_day("hour", self.settings.timezone) < day, pl.col("day") < day)
@@ -93,7 +93,7 @@ class Office:
         return Office(self.hours.filter(hours), self.touched.filter(touched), self.settings)
 
     def model(self, directory: pl.DataFrame | None = None) -> Model:
-        return train(Data(self.hours, self.touched, directory, self.settings, FAMILIES))
+        return train(TrainingData(self.hours, self.touched, directory, self.settings, FAMILIES))
 
     def score(
         self, model: Model, some: Sequence[date], directory: pl.DataFrame | None = None
@@ -105,9 +105,11 @@ class Office:
         self, scored: pl.DataFrame, model: Model, directory: pl.DataFrame | None = None
     ) -> list[Alert]:
         """The alerts of what ``score`` gave, with what the ledger knows of them."""
-        ringing = alert.raised(scored)
-        context = Context.of(ringing, self.hours, self.touched, directory, model, self.settings)
-        return alert.alerts(ringing, model, FAMILIES, context)
+        ringing = alert.alert_rows(scored)
+        context = Evidence.gather(
+            ringing, self.hours, self.touched, directory, model, self.settings
+        )
+        return alert.build_alerts(ringing, model, FAMILIES, context)
 
 
 def honest_events(
@@ -224,14 +226,14 @@ def _trained(factory: pytest.TempPathFactory, past: Past) -> Path:
     return made_once(factory, f"small-office-{past}", make)
 
 
-def under_names(judges: Mapping[str, Judge], name: pl.Expr) -> dict[str, Judge]:
+def under_names(judges: Mapping[str, KindModel], name: pl.Expr) -> dict[str, KindModel]:
     """What is usual of each account, under the ``name`` it gets; nothing of other entities."""
     made = {}
     for kind, judge in judges.items():
-        usual = judge.oddness.usual
+        usual = judge.entity_bias.biases
         usual = usual.with_columns(entity=name) if kind == "account" else usual.clear()
-        made[kind] = replace(judge, oddness=replace(judge.oddness, usual=usual))
-    assert made["account"].oddness.usual["usual"].n_unique() > 1
+        made[kind] = replace(judge, entity_bias=replace(judge.entity_bias, biases=usual))
+    assert made["account"].entity_bias.biases["usual"].n_unique() > 1
     return made
 
 

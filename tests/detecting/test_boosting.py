@@ -15,9 +15,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.core.errors import DetectorError
-from detector.core.parallel import side_by_side
+from detector.core.parallel import map_threads
 from detector.model import binning, boosted_trees, tree_walk
-from detector.model.boosted_trees import NODES, Boosting, Lesson
+from detector.model.boosted_trees import NODE_SCHEMA, BoostedTrees, WeightedPoints
 
 #: The first of these only ever add to suspicion; the last may count either way.
 VOICES, COLUMNS = 4, 6
@@ -29,9 +29,11 @@ def _points(size: int, seed: int, shift: float = 0.0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def lessons() -> tuple[Lesson, Lesson]:
+def lessons() -> tuple[WeightedPoints, WeightedPoints]:
     honest, stolen = _points(3000, 1), _points(300, 2, shift=1.5)
-    return Lesson(honest, np.ones(len(honest))), Lesson(stolen, np.ones(len(stolen)))
+    return WeightedPoints(honest, np.ones(len(honest))), WeightedPoints(
+        stolen, np.ones(len(stolen))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,11 @@ def fitted(lessons):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightgbm, "train", watched)
-        patch.setattr(boosted_trees, "binning", SimpleNamespace(fit=bins, MOST=binning.MOST))
+        patch.setattr(
+            boosted_trees, "binning", SimpleNamespace(fit=bins, MAX_BINS=binning.MAX_BINS)
+        )
         ours = boosted_trees.fit(*lessons, VOICES, 7)
-    return ours, lambda points: made[0].predict(cut[0].of(points), raw_score=True)
+    return ours, lambda points: made[0].predict(cut[0].assign(points), raw_score=True)
 
 
 def test_scores_are_lightgbms_own(fitted):
@@ -84,7 +88,7 @@ def test_what_is_known_of_an_entity_may_count_either_way():
     honest, stolen = _points(2000, 5), _points(2000, 6)
     stolen[:, -1] = stolen[:, -1] / 20
     one = np.ones(2000)
-    ours = boosted_trees.fit(Lesson(honest, one), Lesson(stolen, one), VOICES, 7)
+    ours = boosted_trees.fit(WeightedPoints(honest, one), WeightedPoints(stolen, one), VOICES, 7)
     low, high = np.full((1, COLUMNS), 0.5), np.full((1, COLUMNS), 0.5)
     low[0, -1], high[0, -1] = 0.01, 3.0
     assert ours.score(low) > ours.score(high)
@@ -94,7 +98,7 @@ def test_stored_and_read_again_they_score_the_same(fitted):
     file = io.BytesIO()
     fitted[0].nodes.write_parquet(file)
     file.seek(0)
-    again = boosted_trees.checked(pl.read_parquet(file), COLUMNS)
+    again = boosted_trees.validate(pl.read_parquet(file), COLUMNS)
     points = _points(300, 8, shift=2.0)
     assert np.array_equal(again.score(points), fitted[0].score(points))
 
@@ -113,11 +117,11 @@ def _nodes(**columns: list) -> pl.DataFrame:
         "right": [2, 0, 0],
         "value": [0.0, -1.0, 1.0],
     }
-    return pl.DataFrame(whole | columns, schema=dict(NODES))
+    return pl.DataFrame(whole | columns, schema=dict(NODE_SCHEMA))
 
 
 def test_a_whole_tree_is_accepted():
-    tree = boosted_trees.checked(_nodes(), 1)
+    tree = boosted_trees.validate(_nodes(), 1)
     assert tree.score(np.array([[0.5], [1.0], [1.5]])).tolist() == [-1.0, -1.0, 1.0]
 
 
@@ -136,13 +140,13 @@ def test_a_whole_tree_is_accepted():
 )
 def test_trees_that_lead_nowhere_are_refused(harm):
     with pytest.raises(ValueError, match="lead nowhere"):
-        boosted_trees.checked(_nodes(**harm), 4)
+        boosted_trees.validate(_nodes(**harm), 4)
 
 
 def test_a_child_in_the_next_tree_is_refused():
     two = pl.concat([_nodes(left=[3, 0, 0]), _nodes(tree=[1, 1, 1])])
     with pytest.raises(ValueError, match="lead nowhere"):
-        boosted_trees.checked(two, 4)
+        boosted_trees.validate(two, 4)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_a_child_in_the_next_tree_is_refused():
 )
 def test_trees_with_holes_are_refused(harm):
     with pytest.raises(ValueError, match=r"nowhere|holes|null|number"):
-        boosted_trees.checked(_nodes(**harm), 4)
+        boosted_trees.validate(_nodes(**harm), 4)
 
 
 def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
@@ -177,11 +181,11 @@ def _grown(random: np.random.Generator, leaves: int) -> pl.DataFrame:
             "right": right,
             "value": random.random(len(rows)),
         },
-        schema=dict(NODES),
+        schema=dict(NODE_SCHEMA),
     )
 
 
-@given(st.integers(0, 10_000), st.integers(1, tree_walk.MOST_LEAVES))
+@given(st.integers(0, 10_000), st.integers(1, tree_walk.MAX_LEAVES))
 @hypothesis_settings(max_examples=80)
 def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
     random = np.random.default_rng(seed)
@@ -196,18 +200,20 @@ def test_each_point_falls_in_the_leaf_that_a_walk_ends_in(seed, leaves):
             at = rows[at]["left" if low else "right"]
         return rows[at]["value"]
 
-    assert tree_walk.Tree.of(tree).values(points).tolist() == [walked(point) for point in points]
+    assert tree_walk.Tree.from_nodes(tree).predict(points).tolist() == [
+        walked(point) for point in points
+    ]
 
 
 def test_a_tree_of_too_many_leaves_is_refused():
     random = np.random.default_rng(1)
-    boosted_trees.checked(_grown(random, tree_walk.MOST_LEAVES), 4)
+    boosted_trees.validate(_grown(random, tree_walk.MAX_LEAVES), 4)
     with pytest.raises(ValueError, match="more than 64 leaves"):
-        boosted_trees.checked(_grown(random, tree_walk.MOST_LEAVES + 1), 4)
+        boosted_trees.validate(_grown(random, tree_walk.MAX_LEAVES + 1), 4)
 
 
 def test_one_fit_and_two_at_once_are_the_same_to_the_last_bit(fitted, lessons):
-    both = side_by_side(lambda seed: boosted_trees.fit(*lessons, VOICES, seed), [7, 7])
+    both = map_threads(lambda seed: boosted_trees.fit(*lessons, VOICES, seed), [7, 7])
     for again in both:
         assert again.nodes.equals(fitted[0].nodes)
 
@@ -219,7 +225,7 @@ def test_fewer_trees_are_the_first_of_all(fitted, lessons):
 
 
 def test_of_too_few_days_to_split_a_tree_is_one_leaf():
-    few = Lesson(_points(5, 1), np.ones(5))
+    few = WeightedPoints(_points(5, 1), np.ones(5))
     trees = boosted_trees.fit(few, few, VOICES, 7, 3)
     assert np.ptp(trees.score(_points(50, 2))) == 0
 
@@ -231,11 +237,11 @@ def test_a_split_that_is_not_known_is_refused():
         num_boost_round=1,
     ).dump_model()["tree_info"][0]["tree_structure"]
     bins = binning.fit(np.array([[0.0], [1.0]]), np.ones(2))
-    nodes = boosted_trees._nodes([root], bins)
+    nodes = boosted_trees._node_table([root], bins)
     assert nodes["threshold"].to_list() == [0.5, 0.0, 0.0]
     for strange in ({"decision_type": "=="}, {"missing_type": "NaN"}):
         with pytest.raises(ValueError, match="does not know"):
-            boosted_trees._nodes([root | strange], bins)
+            boosted_trees._node_table([root | strange], bins)
 
 
 def test_where_openmp_is_missing_training_says_what_to_install(monkeypatch, lessons):
@@ -256,11 +262,11 @@ def test_bins_split_numbers_as_their_thresholds_do(seed, size, digits):
     random = np.random.default_rng(seed)
     numbers = np.round(random.exponential(2.0, (size, 1)), digits)
     bins = binning.fit(numbers, random.random(size) + 0.01)
-    mine = bins.of(numbers)[:, 0]
-    assert sorted(set(mine)) == list(range(len(bins.cuts[0]) + 1)), "an empty bin"
-    assert len(bins.cuts[0]) < binning.MOST
-    for place in range(len(bins.cuts[0])):
-        low = numbers[:, 0] <= bins.threshold(0, place + 0.5)
+    mine = bins.assign(numbers)[:, 0]
+    assert sorted(set(mine)) == list(range(len(bins.edges[0]) + 1)), "an empty bin"
+    assert len(bins.edges[0]) < binning.MAX_BINS
+    for place in range(len(bins.edges[0])):
+        low = numbers[:, 0] <= bins.split_threshold(0, place + 0.5)
         assert np.array_equal(low, mine <= place)
 
 
@@ -269,7 +275,7 @@ def test_bins_follow_the_weights():
     numbers = np.arange(100_000, dtype=float)[:, None]
     heavy = numbers[:, 0] >= 99_000
     bins = binning.fit(numbers, np.where(heavy, 99.0, 1.0))
-    assert (bins.cuts[0] >= 99_000).sum() == pytest.approx(127, abs=3)
+    assert (bins.edges[0] >= 99_000).sum() == pytest.approx(127, abs=3)
 
 
 def test_other_columns_are_refused():
@@ -279,8 +285,8 @@ def test_other_columns_are_refused():
         _nodes().cast({"left": pl.Int64}),
     ):
         with pytest.raises(ValueError, match="other columns"):
-            boosted_trees.checked(nodes, 4)
+            boosted_trees.validate(nodes, 4)
 
 
 def test_no_trees_add_nothing():
-    assert Boosting(_nodes().clear()).score(np.ones((3, 2))).tolist() == [0.0, 0.0, 0.0]
+    assert BoostedTrees(_nodes().clear()).score(np.ones((3, 2))).tolist() == [0.0, 0.0, 0.0]

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.core.schema import TOUCHED
+from detector.core.schema import TOUCHED_VALUES
 from detector.core.settings import Settings
 from detector.features import minute_aggregates, novelty, robust_stats, workdays
-from detector.features.expectation import REACH, RECENT
-from detector.features.novelty import FOREIGN_DAYS, SHARED
+from detector.features.expectation import CUSUM_DAYS, RECENT_DAYS
+from detector.features.novelty import FOREIGN_DAYS, SHARED_ACCOUNTS
 
 DAY = date(2024, 3, 1)
 ADDRESS = "10.1.2.3"
@@ -25,28 +25,30 @@ def touches(*rows: tuple[str, int, str, str]) -> pl.DataFrame:
          datetime(2024, 3, 1, 9, tzinfo=UTC) + timedelta(days=at))
         for who, at, dimension, value in rows
     ]  # fmt: skip
-    return pl.DataFrame(made, schema=dict(TOUCHED), orient="row")
+    return pl.DataFrame(made, schema=dict(TOUCHED_VALUES), orient="row")
 
 
 def nobody() -> pl.DataFrame:
-    return pl.DataFrame(schema=novelty.KNOWN)
+    return pl.DataFrame(schema=novelty.KNOWN_SCHEMA)
 
 
-@pytest.mark.parametrize(("gap", "new"), [(1, 1), (RECENT, 1), (RECENT + 1, 2)])
+@pytest.mark.parametrize(("gap", "new"), [(1, 1), (RECENT_DAYS, 1), (RECENT_DAYS + 1, 2)])
 @pytest.mark.parametrize("remembered", [False, True])
 def test_a_value_is_new_again_after_more_than_four_weeks(gap, new, remembered):
     log = touches(("ann", 0, "object", "person"), ("ann", gap, "object", "person"))
     if remembered:
-        known = novelty.known(log[:1], DAY)
-        assert novelty.firsts(log[1:], known).height == new - 1
+        known = novelty.known_values(log[:1], DAY)
+        assert novelty.first_touches(log[1:], known).height == new - 1
     else:
-        assert novelty.firsts(log, nobody()).height == new
+        assert novelty.first_touches(log, nobody()).height == new
 
 
-@pytest.mark.parametrize(("last", "there"), [(-1, 0), (0, 1), (RECENT - 1, 1), (RECENT, 0)])
+@pytest.mark.parametrize(
+    ("last", "there"), [(-1, 0), (0, 1), (RECENT_DAYS - 1, 1), (RECENT_DAYS, 0)]
+)
 def test_a_model_remembers_the_values_of_its_last_four_weeks(last, there):
     log = touches(("ann", 0, "object", "person"))
-    assert novelty.known(log, DAY + timedelta(days=last)).height == there
+    assert novelty.known_values(log, DAY + timedelta(days=last)).height == there
 
 
 def weighed(others: int, days_before: int, dimension: str) -> tuple[float, float]:
@@ -55,16 +57,17 @@ def weighed(others: int, days_before: int, dimension: str) -> tuple[float, float
     own = touches(("ann", 0, dimension, ADDRESS))
     log = pl.concat([used, own])
     groups = pl.DataFrame(schema={"account": pl.String, "group": pl.String})
-    users = pl.DataFrame(schema=novelty.USED)
-    new = novelty.firsts(log, nobody()).filter(pl.col("account") == "ann")
-    return novelty.weighed(new, log, nobody(), groups, users).select("weight", "foreign").row(0)
+    users = pl.DataFrame(schema=novelty.USAGE_SCHEMA)
+    new = novelty.first_touches(log, nobody()).filter(pl.col("account") == "ann")
+    return novelty.add_weights(new, log, nobody(), groups, users).select("weight", "foreign").row(0)
 
 
 @pytest.mark.parametrize(
     ("others", "days_before", "weight"),
     [
-        (SHARED - 1, 1, 1.0), (SHARED, 1, 0.0), (SHARED, 0, 1.0), (SHARED, RECENT, 0.0),
-        (SHARED, RECENT + 1, 1.0),
+        (SHARED_ACCOUNTS - 1, 1, 1.0), (SHARED_ACCOUNTS, 1, 0.0), (SHARED_ACCOUNTS, 0, 1.0),
+        (SHARED_ACCOUNTS, RECENT_DAYS, 0.0),
+        (SHARED_ACCOUNTS, RECENT_DAYS + 1, 1.0),
     ],
 )  # fmt: skip
 def test_an_address_of_three_others_in_four_weeks_is_shared(others, days_before, weight):
@@ -73,7 +76,13 @@ def test_an_address_of_three_others_in_four_weeks_is_shared(others, days_before,
 
 @pytest.mark.parametrize(
     ("days_before", "foreign"),
-    [(1, 1.0), (FOREIGN_DAYS - 1, 1.0), (FOREIGN_DAYS, 0.0), (REACH, 0.0), (REACH + 1, 1.0)],
+    [
+        (1, 1.0),
+        (FOREIGN_DAYS - 1, 1.0),
+        (FOREIGN_DAYS, 0.0),
+        (CUSUM_DAYS, 0.0),
+        (CUSUM_DAYS + 1, 1.0),
+    ],
 )
 def test_a_network_is_foreign_that_nobody_used_before_the_last_two_weeks(days_before, foreign):
     assert weighed(1, days_before, "network")[1] == foreign
@@ -89,14 +98,14 @@ def test_a_network_is_foreign_that_nobody_used_before_the_last_two_weeks(days_be
     ],
 )  # fmt: skip
 def test_the_network_of_an_address(address, network):
-    found = novelty.with_networks(touches(("ann", 0, "client_address", address)))
+    found = novelty.add_networks(touches(("ann", 0, "client_address", address)))
     assert found.filter(pl.col("dimension") == "network")["value"].to_list() == [network]
 
 
 def of_minutes(*numbers: int) -> tuple[float, float]:
     """(unbroken, even) of statements in these minutes of an hour."""
     mask = pl.Series([sum(1 << number for number in numbers)], dtype=pl.Int64)
-    return minute_aggregates.shape(mask).select("unbroken", "even").row(0)
+    return minute_aggregates.minute_pattern(mask).select("unbroken", "even").row(0)
 
 
 def test_of_fewer_than_five_steps_nothing_is_said_of_how_even_they_are():
@@ -121,9 +130,9 @@ def test_quantiles_of_what_is_there_are_numpys_and_of_nothing_there_are_none():
 
 def test_a_wild_day_moves_the_centre_by_two_spreads_at_the_most():
     days = np.array([[0.0] * 9 + [each] for each in (0.0, 2.0, 2.5, 1e9, -1e9)])
-    found = robust_stats.centre(days, np.ones(5))
+    found = robust_stats.huber_mean(days, np.ones(5))
     assert found == pytest.approx([0.0, 0.2, 0.2, 0.2, -0.2])
-    assert robust_stats.centre(np.array([[5.0, np.nan]]), np.ones(1)) == pytest.approx([5.0])
+    assert robust_stats.huber_mean(np.array([[5.0, np.nan]]), np.ones(1)) == pytest.approx([5.0])
 
 
 def test_the_spread_is_that_of_a_normal_sample_or_its_floor():
@@ -132,19 +141,19 @@ def test_the_spread_is_that_of_a_normal_sample_or_its_floor():
     assert robust_stats.spread(np.full((1, 9), 4.0), 0.1) == pytest.approx([0.1])
     # Nine of ten days without: the median deviation is blind, the 90th percentile is not.
     seldom = np.array([[0.0] * 8 + [10.0] * 2])
-    assert robust_stats.spread(seldom, 0.1) == pytest.approx([10.0 / robust_stats.Q90])
+    assert robust_stats.spread(seldom, 0.1) == pytest.approx([10.0 / robust_stats.Q90_DISTANCE])
 
 
 def test_what_few_days_tell_is_drawn_towards_the_prior_and_nothing_known_is_the_prior():
     own, prior = np.array([4.0, 4.0, np.nan]), np.array([1.0, 1.0, 1.0])
-    found = robust_stats.shrunk(np.array([0, 3, 3]), own, prior, 3.0)
+    found = robust_stats.shrink(np.array([0, 3, 3]), own, prior, 3.0)
     assert found.tolist() == [1.0, 2.5, 1.0]
 
 
 def test_groups_without_members_have_no_median():
-    places = robust_stats.members(np.array([2, 0, 2]), 4)
+    places = robust_stats.group_members(np.array([2, 0, 2]), 4)
     assert [each.tolist() for each in places] == [[1], [], [0, 2], []]
-    medians, sizes = robust_stats.by_group(np.array([[1.0], [5.0], [3.0]]), places)
+    medians, sizes = robust_stats.group_medians(np.array([[1.0], [5.0], [3.0]]), places)
     assert sizes[:, 0].tolist() == [1, 0, 2, 0]
     assert medians[[0, 2], 0].tolist() == [5.0, 2.0]
     assert np.isnan(medians[[1, 3], 0]).all()
@@ -153,6 +162,6 @@ def test_groups_without_members_have_no_median():
 def test_days_off_are_weekends_of_the_settings_and_nulls_are_no_days():
     friday = date(2024, 3, 1)
     frame = pl.DataFrame({"day": [friday + timedelta(days=n) for n in range(4)] + [None]})
-    found = frame.select(workdays.is_work(frame, "day", Settings())).to_series().to_list()
+    found = frame.select(workdays.is_workday(frame, "day", Settings())).to_series().to_list()
     assert found[:4] == [True, False, False, True]
-    assert workdays.off([], Settings()) == frozenset()
+    assert workdays.days_off([], Settings()) == frozenset()

@@ -20,9 +20,9 @@ from detector.model import (
     tree_walk,
 )
 from detector.model import threshold as budget
-from detector.model.boosted_trees import NODES
-from detector.model.ensemble import Voices
-from detector.model.threshold import RUN_DAYS
+from detector.model.boosted_trees import NODE_SCHEMA
+from detector.model.ensemble import Ensemble
+from detector.model.threshold import EPISODE_DAYS
 
 DAY = date(2024, 3, 1)
 
@@ -43,24 +43,25 @@ def after(days: int) -> date:
     ],
 )  # fmt: skip
 def test_what_is_much_worse_within_a_run(threshold, surprise, told, much):
-    assert budget.worse(surprise, told, threshold) is much
+    assert budget.is_worse(surprise, told, threshold) is much
     asked = pl.DataFrame({"now": [surprise], "before": [told]})
-    assert asked.select(budget.rings("now", threshold)).item() is much
-    assert asked.select(budget.begins("now", threshold)).item() is False
+    assert asked.select(budget.is_firing("now", threshold)).item() is much
+    assert asked.select(budget.is_episode_start("now", threshold)).item() is False
 
 
 @pytest.mark.parametrize(("surprise", "rings"), [(1.0, True), (0.999, False)])
 def test_the_first_of_a_run_rings_at_the_threshold(surprise, rings):
     asked = pl.DataFrame({"now": [surprise], "before": [None]}, schema_overrides={"before": float})
     assert (
-        asked.select(budget.rings("now", 1.0), b=budget.begins("now", 1.0)).row(0) == (rings,) * 2
+        asked.select(budget.is_firing("now", 1.0), b=budget.is_episode_start("now", 1.0)).row(0)
+        == (rings,) * 2
     )
 
 
 @pytest.mark.parametrize(
     ("then", "asked", "trained_until", "before"),
     [
-        (0, 1, None, 1.0), (0, RUN_DAYS, None, 1.0), (0, RUN_DAYS + 1, None, None),
+        (0, 1, None, 1.0), (0, EPISODE_DAYS, None, 1.0), (0, EPISODE_DAYS + 1, None, None),
         (0, 0, None, None), (1, 0, None, None),
         # What training saw told nobody: what comes after it begins anew.
         (0, 1, 0, None), (1, 2, 0, 1.0), (0, 1, 1, 1.0), (0, 2, 1, None),
@@ -71,33 +72,33 @@ def test_which_days_are_of_one_run(then, asked, trained_until, before):
     ends = pl.DataFrame({**kind, "day": [after(then)], "alarm": [1.0]})
     days = pl.DataFrame({**kind, "day": [after(asked)]})
     until = date.min if trained_until is None else after(trained_until)
-    assert budget.runs(ends, days, 1.0, until)["before"].to_list() == [before]
-    assert budget.runs(ends, days, 1.001, until)["before"].to_list() == [None]
+    assert budget.join_episodes(ends, days, 1.0, until)["before"].to_list() == [before]
+    assert budget.join_episodes(ends, days, 1.001, until)["before"].to_list() == [None]
 
 
 def test_a_day_moves_the_threshold_by_its_share_of_the_budget_and_never_its_own():
     """3 alerts a day are allowed: 6 are one too many times, 12 as many as any flood."""
     for fired, moved in ((3, 0.0), (6, 1.0), (12, 3.0), (13, 3.0), (10**6, 3.0), (0, -1.0)):
-        assert threshold_control.offset({DAY: fired}, 3.0, after(1)) == pytest.approx(
+        assert threshold_control.threshold_offset({DAY: fired}, 3.0, after(1)) == pytest.approx(
             threshold_control.GAIN * moved
         )
-        assert threshold_control.offset({DAY: fired}, 3.0, DAY) == 0.0
+        assert threshold_control.threshold_offset({DAY: fired}, 3.0, DAY) == 0.0
     for fired, bound in ((10**6, 1.0), (0, -0.4)):
         days = {after(n): fired for n in range(200)}
-        assert threshold_control.offset(days, 3.0, after(200)) == bound
+        assert threshold_control.threshold_offset(days, 3.0, after(200)) == bound
 
 
 def _family(name: str, features: int, alone: int = 0) -> SimpleNamespace:
     """The first ``alone`` of its features may speak alone."""
-    made = [SimpleNamespace(alone=at < alone) for at in range(features)]
+    made = [SimpleNamespace(is_sufficient=at < alone) for at in range(features)]
     return SimpleNamespace(name=name, features=made)
 
 
 FAMILIES = [_family("volume", 2, alone=1), _family("origin", 1), _family("population", 1)]
 
 
-def _voices(*, population: bool) -> Voices:
-    return Voices(("a", "b", "c", "d"), (), None, None, population)
+def _voices(*, population: bool) -> Ensemble:
+    return Ensemble(("a", "b", "c", "d"), (), None, None, population)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +119,14 @@ def _voices(*, population: bool) -> Voices:
 )
 def test_what_the_oddest_voices_support(surprises, odd, population, wanted):
     asked = np.array([surprises], dtype=float)
-    found = _voices(population=population).support(asked, np.array([float(odd)]), FAMILIES)
+    found = _voices(population=population).support_score(asked, np.array([float(odd)]), FAMILIES)
     assert found == pytest.approx([wanted])
 
 
 @pytest.mark.parametrize(("population", "total"), [(True, 4 + 3), (False, 4 + 3 + 2)])
 def test_a_family_speaks_by_its_oddest_and_the_population_asks_no_change(population, total):
     asked = np.array([[1.0, 4.0, 3.0, 9.0]])
-    found = _voices(population=population).all(asked, np.array([2.0]), FAMILIES)
+    found = _voices(population=population).components(asked, np.array([2.0]), FAMILIES)
     assert found.tolist() == [[1.0, 4.0, 3.0, 2.0, total]]
 
 
@@ -138,7 +139,7 @@ def test_a_family_speaks_by_its_oddest_and_the_population_asks_no_change(populat
 )  # fmt: skip
 def test_an_honest_day_leads_where_the_week_before_had_none_as_odd(days, leads):
     honest = pl.DataFrame({"entity": ["ann"] * len(days), "day": [after(day) for day in days]})
-    assert ensemble._leads(honest, np.array(list(days.values()))).tolist() == leads
+    assert ensemble._is_episode_peak(honest, np.array(list(days.values()))).tolist() == leads
 
 
 def _surprises(by_name: dict[str, list[float]]) -> pl.DataFrame:
@@ -148,13 +149,13 @@ def _surprises(by_name: dict[str, list[float]]) -> pl.DataFrame:
 
 def test_what_is_usual_is_the_mean_excess_with_three_days_of_everyone():
     days = _surprises({"ann": [2.0] * 7, "bob": [1.0] * 7})
-    learned, _, _ = entity_bias.learn(days, days)
-    assert dict(learned.usual.iter_rows()) == {"ann": 0.35, "bob": -0.35}
+    learned, _, _ = entity_bias.fit(days, days)
+    assert dict(learned.biases.iter_rows()) == {"ann": 0.35, "bob": -0.35}
     wild = _surprises({"ann": [90.0] * 7, "bob": [1.0] * 7})  # a day counts for 2 at the most
-    assert entity_bias.learn(wild, wild)[0].usual.equals(learned.usual)
+    assert entity_bias.fit(wild, wild)[0].biases.equals(learned.biases)
 
 
-@pytest.mark.parametrize("away", [0, 1, RUN_DAYS, RUN_DAYS + 1])
+@pytest.mark.parametrize("away", [0, 1, EPISODE_DAYS, EPISODE_DAYS + 1])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_no_day_of_a_run_has_a_part_in_what_is_usual_on_its_days(away, side):
     """Bob falls by what Ann rises, so that the mean of all stays."""
@@ -166,20 +167,20 @@ def test_no_day_of_a_run_has_a_part_in_what_is_usual_on_its_days(away, side):
 
     def judged(days):
         newer = _surprises(days)
-        _, _, after_ = entity_bias.learn(strangers, newer)
+        _, _, after_ = entity_bias.fit(strangers, newer)
         return after_.filter((newer["entity"] == "ann") & (newer["day"] == after(20))).item()
 
     if away == 0:
         assert judged(odd) > judged(calm)  # its own surprise, nothing taken off
     else:
-        assert (judged(odd) == judged(calm)) is (away <= RUN_DAYS)
+        assert (judged(odd) == judged(calm)) is (away <= EPISODE_DAYS)
 
 
 def test_the_usual_length_of_a_path_is_the_papers():
-    assert [isolation_forest._usual_length(points) for points in (0, 1, 2)] == [0.0, 0.0, 1.0]
+    assert [isolation_forest._average_length(points) for points in (0, 1, 2)] == [0.0, 0.0, 1.0]
     wanted = 2 * (math.log(255) + np.euler_gamma) - 2 * 255 / 256
-    assert isolation_forest._usual_length(256) == pytest.approx(wanted)
-    assert isolation_forest._usual_length(3) == pytest.approx(
+    assert isolation_forest._average_length(256) == pytest.approx(wanted)
+    assert isolation_forest._average_length(3) == pytest.approx(
         2 * (math.log(2) + np.euler_gamma) - 4 / 3
     )
 
@@ -197,22 +198,22 @@ def _chain(leaves: int) -> pl.DataFrame:
         {"feature": 0, "threshold": 0.0, "left": 0, "right": 0, "value": 10.0 + at}
         for at in range(leaves)
     ]
-    made = [dict.fromkeys(NODES, 0) | {"tree": 0} | row for row in rows]
-    return pl.DataFrame(made, schema=dict(NODES))
+    made = [dict.fromkeys(NODE_SCHEMA, 0) | {"tree": 0} | row for row in rows]
+    return pl.DataFrame(made, schema=dict(NODE_SCHEMA))
 
 
 @pytest.mark.parametrize("leaves", [1, 2, 16, 17, 32, 63, 64])
 def test_a_point_falls_in_its_leaf_and_one_on_a_threshold_goes_left(leaves):
-    tree = tree_walk.Tree.of(_chain(leaves))
+    tree = tree_walk.Tree.from_nodes(_chain(leaves))
     points = np.array([[-1.0]] + [[n + half] for n in range(1, leaves + 1) for half in (0, 0.5)])
     place = np.clip(np.ceil(points[:, 0]) - 1, 0, leaves - 1)
-    assert tree.values(points).tolist() == (10.0 + place).tolist()
+    assert tree.predict(points).tolist() == (10.0 + place).tolist()
 
 
 def _with(nodes: pl.DataFrame, row: int, **values: float) -> pl.DataFrame:
     at = pl.int_range(pl.len()) == row
     return nodes.with_columns(
-        pl.when(at).then(pl.lit(value)).otherwise(name).cast(NODES[name]).alias(name)
+        pl.when(at).then(pl.lit(value)).otherwise(name).cast(NODE_SCHEMA[name]).alias(name)
         for name, value in values.items()
     )
 
@@ -223,27 +224,29 @@ def _with(nodes: pl.DataFrame, row: int, **values: float) -> pl.DataFrame:
 def test_a_tree_that_leads_back_to_itself_or_beyond_its_end_is_refused(harm):
     """Of four leaves: its nodes are 0 to 6."""
     whole = _chain(4)
-    assert tree_tables.checked(whole, NODES, 1, 4) is whole
-    assert tree_tables.checked(_with(whole, 1, left=6, right=6), NODES, 1, 4).height == 7
+    assert tree_tables.validate(whole, NODE_SCHEMA, 1, 4) is whole
+    assert tree_tables.validate(_with(whole, 1, left=6, right=6), NODE_SCHEMA, 1, 4).height == 7
     with pytest.raises(ValueError, match="lead nowhere"):
-        tree_tables.checked(_with(whole, 1, **harm), NODES, 1, 4)
+        tree_tables.validate(_with(whole, 1, **harm), NODE_SCHEMA, 1, 4)
     with pytest.raises(ValueError, match="more than 3 leaves"):
-        tree_tables.checked(whole, NODES, 1, 3)
+        tree_tables.validate(whole, NODE_SCHEMA, 1, 3)
     with pytest.raises(ValueError, match="numbers that are none"):
-        tree_tables.checked(_with(whole, 1, threshold=math.inf), NODES, 1, 4)
+        tree_tables.validate(_with(whole, 1, threshold=math.inf), NODE_SCHEMA, 1, 4)
 
 
 def test_a_bin_ends_midway_between_numbers_and_holds_what_lies_on_its_cut():
     bins = binning.fit(np.array([[0.0], [1.0], [1.0], [4.0]]), np.ones(4))
-    assert bins.cuts[0].tolist() == [0.5, 2.5]
+    assert bins.edges[0].tolist() == [0.5, 2.5]
     asked = np.array([[-9.0], [0.5], [0.51], [2.5], [9.0]])
-    assert bins.of(asked)[:, 0].tolist() == [0, 0, 1, 1, 2]
-    assert [bins.threshold(0, between) for between in (0.5, 1.5)] == [0.5, 2.5]
+    assert bins.assign(asked)[:, 0].tolist() == [0, 0, 1, 1, 2]
+    assert [bins.split_threshold(0, between) for between in (0.5, 1.5)] == [0.5, 2.5]
 
 
-@pytest.mark.parametrize("number", [binning.MOST - 1, binning.MOST, binning.MOST + 1, 2_000])
+@pytest.mark.parametrize(
+    "number", [binning.MAX_BINS - 1, binning.MAX_BINS, binning.MAX_BINS + 1, 2_000]
+)
 def test_there_are_no_more_bins_than_the_library_takes_and_none_is_empty(number):
     numbers = np.arange(float(number))[:, None]
     bins = binning.fit(numbers, np.ones(number))
-    held = np.unique(bins.of(numbers))
-    assert len(held) == len(bins.cuts[0]) + 1 == min(number, binning.MOST)
+    held = np.unique(bins.assign(numbers))
+    assert len(held) == len(bins.edges[0]) + 1 == min(number, binning.MAX_BINS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from detector.model import calibration as tails
-from detector.model.calibration import Tail
+from detector.model.calibration import Calibration
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 samples = arrays(np.float64, st.integers(0, 300), elements=numbers)
@@ -29,7 +29,7 @@ def test_surprise_never_falls_as_a_number_grows_and_is_never_negative(sample, as
 @hypothesis_settings(max_examples=50)
 def test_a_stored_tail_says_the_same(sample):
     tail = tails.fit(sample, 0.1)
-    again = Tail.from_json(tail.to_json())
+    again = Calibration.from_json(tail.to_json())
     asked = np.linspace(-10, 10, 50)
     assert np.array_equal(tail.surprise(asked), again.surprise(asked))
 
@@ -74,7 +74,7 @@ def test_a_known_sample_with_ties_gives_the_surprise_worked_out_by_hand():
     beyond = [-math.log10(21 / 101) + far * math.log10(math.e) for far in (1, 3)]
     assert asked == pytest.approx(inside + beyond)
     for surprise in (1.0, 3.5):
-        assert tail.surprise(np.array([tail.threshold(surprise)]))[0] == pytest.approx(surprise)
+        assert tail.surprise(np.array([tail.number_at(surprise)]))[0] == pytest.approx(surprise)
 
 
 @pytest.mark.parametrize(("number", "quantile"), [(20, 0.5), (21, 0.5), (40, 0.5), (80, 0.75),
@@ -99,6 +99,6 @@ def test_nothing_known_gives_no_surprise_up_to_zero_and_a_finite_one_beyond():
 )  # fmt: skip
 def test_a_stored_tail_that_is_none_is_refused(harm):
     whole = {"values": [0.0], "shares": [1.0], "start": 0.0, "start_share": 1.0, "scale": 1.0}
-    assert Tail.from_json(whole) == tails.fit(np.array([]), 0.1)
+    assert Calibration.from_json(whole) == tails.fit(np.array([]), 0.1)
     with pytest.raises(ValueError, match="a tail is none"):
-        Tail.from_json({**whole, **harm})
+        Calibration.from_json({**whole, **harm})

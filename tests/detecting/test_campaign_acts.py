@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 from small_office import CUT, LATER, Office, directory
 
 from detector.campaigns import kinds, ledger_rows
-from detector.campaigns.population import world
+from detector.campaigns.population import build_population
 from detector.core import schema
-from detector.features.peer_groups import groups
-from detector.ledger.aggregate import LIST, fold_hours, fold_touched, merge_touched
+from detector.features.peer_groups import assign_groups
+from detector.ledger.aggregate import (
+    MIN_LIST_ROWS,
+    hourly_sums,
+    merge_touched_values,
+    touched_values,
+)
 
 ZONE = "Europe/Paris"
 names = st.one_of(st.none(), st.sampled_from(["a", "b", "\x1b[2J", "é"]))
@@ -47,7 +52,7 @@ def _acts(events: pl.DataFrame) -> pl.DataFrame:
     """One act for each event."""
     known = pl.col("rows").is_not_null()
     log_rows = pl.col("rows").fill_null(0).cast(pl.Float64).log1p()
-    listed = pl.col("rows").fill_null(0) >= LIST
+    listed = pl.col("rows").fill_null(0) >= MIN_LIST_ROWS
     return events.select(
         "account",
         pl.col("timestamp").dt.truncate("1h").dt.convert_time_zone(ZONE).dt.date().alias("day"),
@@ -69,13 +74,13 @@ def _acts(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _folded(events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return fold_hours(events), merge_touched(fold_touched(events, ZONE))
+    return hourly_sums(events), merge_touched_values(touched_values(events, ZONE))
 
 
 @given(logs, logs)
 @hypothesis_settings(max_examples=60)
 def test_acts_added_are_events_folded(honest, stolen):
-    hours, touched = ledger_rows.added(*_folded(honest), _acts(stolen))
+    hours, touched = ledger_rows.add_campaign(*_folded(honest), _acts(stolen))
     all_hours, all_touched = _folded(pl.concat([honest, stolen]))
     assert hours.equals(all_hours.sort("hour", "account", "action"))
     keys = ["day", "account", "dimension", "value"]
@@ -86,7 +91,9 @@ def test_acts_added_are_events_folded(honest, stolen):
 @hypothesis_settings(max_examples=20)
 def test_no_acts_change_nothing(honest):
     hours, touched = _folded(honest)
-    same = ledger_rows.added(hours, touched, pl.DataFrame(schema=dict(ledger_rows.ACTS)))
+    same = ledger_rows.add_campaign(
+        hours, touched, pl.DataFrame(schema=dict(ledger_rows.CAMPAIGN_ROWS))
+    )
     assert same[0].equals(hours.sort("hour", "account", "action"))
     assert same[1].equals(touched.sort("day", "account", "dimension", "value"))
 
@@ -94,10 +101,10 @@ def test_no_acts_change_nothing(honest):
 @pytest.fixture(scope="module")
 def stage(honest):
     people = directory()
-    return world(
+    return build_population(
         honest.hours,
         honest.touched,
-        groups(honest.hours["account"], people),
+        assign_groups(honest.hours["account"], people),
         {"svc.nightly"},
         CUT,
         LATER[-1],
@@ -107,13 +114,13 @@ def stage(honest):
 
 @pytest.fixture(scope="module")
 def staged(stage):
-    return kinds.stage(stage, 3, 1)
+    return kinds.build_campaigns(stage, 3, 1)
 
 
 def test_campaigns_act_on_the_stage_and_take_records(stage, staged):
     assert {each.name.rsplit("-", 1)[0] for each in staged} > {"burst", "fold", "ramp", "mimic"}
     for each in staged:
-        frame = schema.check(each.acts, ledger_rows.ACTS, each.name)
+        frame = schema.check(each.rows, ledger_rows.CAMPAIGN_ROWS, each.name)
         begins = date(2024, 1, 1) if each.name.startswith("poisoned") else stage.first
         assert frame["day"].is_between(begins, stage.last).all(), each.name
         assert (frame["statements"] >= 0).all()
@@ -121,42 +128,42 @@ def test_campaigns_act_on_the_stage_and_take_records(stage, staged):
         assert np.isfinite(frame["log_rows"].to_numpy()).all()
         days = frame["hour"].dt.convert_time_zone(stage.timezone).dt.date()
         assert (days == frame["day"]).all()
-        assert set(frame["account"]) <= set(stage.usual["account"])
+        assert set(frame["account"]) <= set(stage.baselines["account"])
 
 
 def test_two_campaigns_never_share_an_account(staged):
-    taken = [name for each in staged for name in each.acts["account"].unique()]
+    taken = [name for each in staged for name in each.rows["account"].unique()]
     assert len(taken) == len(set(taken))
 
 
 def test_the_same_seed_stages_the_same_campaigns(stage, staged):
-    again = kinds.stage(stage, 3, 1)
+    again = kinds.build_campaigns(stage, 3, 1)
     assert [each.name for each in again] == [each.name for each in staged]
-    assert all(a.acts.equals(b.acts) for a, b in zip(again, staged, strict=True))
-    other = kinds.stage(stage, 4, 1)
-    assert not all(a.acts.equals(b.acts) for a, b in zip(other, staged, strict=False))
+    assert all(a.rows.equals(b.rows) for a, b in zip(again, staged, strict=True))
+    other = kinds.build_campaigns(stage, 4, 1)
+    assert not all(a.rows.equals(b.rows) for a, b in zip(other, staged, strict=False))
 
 
 def test_where_nobody_fits_a_kind_is_left_out(stage):
     """A log without tables, without services, and with nobody but three people."""
     bare = replace(stage, objects=stage.objects.clear())
-    names = {each.name for each in kinds.stage(bare, 3, 1)}
+    names = {each.name for each in kinds.build_campaigns(bare, 3, 1)}
     assert {"service_abuse-1", "crowd_table-1"}.isdisjoint(names)
     assert {"burst-1", "crowd_address-1", "new_tables-1"} <= names
-    three = stage.usual.filter(~pl.col("service")).head(3)
-    few = {each.name for each in kinds.stage(replace(stage, usual=three), 3, 1)}
+    three = stage.baselines.filter(~pl.col("service")).head(3)
+    few = {each.name for each in kinds.build_campaigns(replace(stage, baselines=three), 3, 1)}
     assert few
     assert not any(name.startswith(("crowd", "service", "newcomer")) for name in few)
-    assert kinds.stage(replace(stage, usual=three.clear()), 3, 1) == []
+    assert kinds.build_campaigns(replace(stage, baselines=three.clear()), 3, 1) == []
 
 
 def test_services_are_cast_for_the_abuse_of_services_alone(stage):
     half = pl.col("account").str.ends_with("1") | pl.col("account").str.ends_with("3")
-    mixed = replace(stage, usual=stage.usual.with_columns(service=half))
-    services = set(mixed.usual.filter("service")["account"])
+    mixed = replace(stage, baselines=stage.baselines.with_columns(service=half))
+    services = set(mixed.baselines.filter("service")["account"])
     cast = {
         each.name: {name for kind, name in each.targets if kind == "account"}
-        for each in kinds.stage(mixed, 3, 1)
+        for each in kinds.build_campaigns(mixed, 3, 1)
     }
     assert cast.pop("service_abuse-1") <= services
     assert len(cast) > 10
@@ -164,8 +171,8 @@ def test_services_are_cast_for_the_abuse_of_services_alone(stage):
 
 
 def test_honest_people_stay_as_they_were(honest, staged):
-    acts = pl.concat(each.acts for each in staged)
-    hours, touched = ledger_rows.added(honest.hours, honest.touched, acts)
+    acts = pl.concat(each.rows for each in staged)
+    hours, touched = ledger_rows.add_campaign(honest.hours, honest.touched, acts)
     thieves = acts["account"].unique()
     kept = ~pl.col("account").is_in(thieves.implode())
     keys = ["hour", "account", "action"]
@@ -179,9 +186,9 @@ def test_a_model_finds_the_loud_campaigns_it_was_not_shown(honest, model, stage)
     """Staged after training, on the real path: ledger, features, judges, threshold."""
     loud = ("burst", "flat_month", "weekend_nights")
     some = tuple(kind for kind in kinds.KINDS if kind.name in loud)
-    staged = kinds.stage(stage, 11, 2, some)
-    hours, touched = ledger_rows.added(
-        honest.hours, honest.touched, pl.concat(each.acts for each in staged)
+    staged = kinds.build_campaigns(stage, 11, 2, some)
+    hours, touched = ledger_rows.add_campaign(
+        honest.hours, honest.touched, pl.concat(each.rows for each in staged)
     )
     scored = Office(hours, touched).score(model, LATER)
     ringing = set(scored.filter("alarming")["entity"])

@@ -23,10 +23,10 @@ from small_office import (
 )
 
 from detector.alerts.alert import Alert
-from detector.detection.batch import MANY, by_week, score_days
-from detector.detection.pipeline import Judging
+from detector.detection.batch import MAX_ACCOUNTS, score_by_week, score_days
+from detector.detection.pipeline import Pipeline
 from detector.features import feature_table
-from detector.features.aggregates import KINDS
+from detector.features.aggregates import ENTITY_KINDS
 from detector.model import scoring, threshold
 
 FEATURES = [feature for family in FAMILIES for feature in family.features]
@@ -98,7 +98,7 @@ def otherwise(request, log, model):
     return scored.filter(pl.col("hour") + timedelta(hours=1) <= MOMENT)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ENTITY_KINDS)
 def test_no_feature_of_any_kind_of_entity_sees_the_future(kind, until_moment, otherwise):
     told = until_moment.filter(pl.col("entity_kind") == kind)
     again = otherwise.filter(pl.col("entity_kind") == kind)
@@ -118,10 +118,10 @@ def test_no_score_and_no_alert_sees_the_future(until_moment, otherwise):
 def test_every_feature_has_unit_meaning_and_a_sentence_for_any_row(feature, scored):
     assert feature.unit
     assert feature.meaning
-    for kind in KINDS:
+    for kind in ENTITY_KINDS:
         own = scored.filter(pl.col("entity_kind") == kind)
         for row in own.sample(min(20, len(own)), seed=1).iter_rows(named=True):
-            words = feature.says(row)
+            words = feature.describe(row)
             assert words
             assert "None" not in words
             assert "nan" not in words
@@ -129,8 +129,8 @@ def test_every_feature_has_unit_meaning_and_a_sentence_for_any_row(feature, scor
 
 def test_the_end_of_a_day_is_the_last_hour_of_the_day_as_it_ran(robbed, model, scored):
     """Models are trained on ends of days and judge every hour: both must mean the same."""
-    ends = feature_table.table(
-        robbed.hours, robbed.touched, SCORED, model.learned, None, robbed.settings, FAMILIES,
+    ends = feature_table.build_table(
+        robbed.hours, robbed.touched, SCORED, model.baselines, None, robbed.settings, FAMILIES,
         ends=True,
     )  # fmt: skip
     last = scored.group_by("entity_kind", "entity", "day", maintain_order=True).last()
@@ -197,9 +197,9 @@ def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     some = [SCORED[0], *SCORED[7:9]]
     few = robbed_log.filter(pl.col("account") < ("agent48" if many > 1 else "agent24"))
     book = Book(Office.of(few))
-    judging = Judging(model, None, book.office.settings, FAMILIES)
-    together = list(by_week(judging, book, some, MANY))
-    apart = list(by_week(judging, book, some, many))
+    judging = Pipeline(model, None, book.office.settings, FAMILIES)
+    together = list(score_by_week(judging, book, some, MAX_ACCOUNTS))
+    apart = list(score_by_week(judging, book, some, many))
     assert [part.days for part in apart] == [[day] for day in some]
     scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
     assert scores[0].equals(scores[1], null_equal=True)
@@ -217,7 +217,7 @@ def test_scores_do_not_depend_on_the_order_of_the_log(robbed_log, model, scored)
 def test_scores_need_only_the_lookback(robbed, model):
     """So the cost of one more day does not grow with the history."""
     day = SCORED[-1]
-    recent = robbed.since(day - timedelta(days=scoring.LOOKBACK))
+    recent = robbed.since(day - timedelta(days=scoring.LOOKBACK_DAYS))
     columns = [*KEYS, *NAMES, "surprise", "alarming"]
     needed, all_there = recent.score(model, [day]), robbed.score(model, [day])
     assert needed.select(columns).equals(all_there.select(columns), null_equal=True)
@@ -226,8 +226,8 @@ def test_scores_need_only_the_lookback(robbed, model):
 @pytest.mark.slow
 def test_the_week_in_which_a_run_may_have_begun_is_scored_whole_within_the_lookback(robbed, model):
     """Its first day needs its own weeks before it, too."""
-    begins = SCORED[-1] - timedelta(days=threshold.RUN_DAYS)
-    recent = robbed.since(SCORED[-1] - timedelta(days=scoring.LOOKBACK))
+    begins = SCORED[-1] - timedelta(days=threshold.EPISODE_DAYS)
+    recent = robbed.since(SCORED[-1] - timedelta(days=scoring.LOOKBACK_DAYS))
     needed, all_there = recent.score(model, [begins]), robbed.score(model, [begins])
     columns = [*KEYS, *NAMES, "surprise"]
     assert needed.select(columns).equals(all_there.select(columns), null_equal=True)

@@ -16,7 +16,7 @@ from detector.core.schema import EVENTS, TIMESTAMP
 from detector.core.settings import Settings
 from detector.features import aggregates, baseline_training, feature_table
 from detector.features.aggregates import SLOTS
-from detector.features.daily_matrix import panel
+from detector.features.daily_matrix import build_matrix
 
 #: Zone, a day, its hours. Summer time begins at midnight in Cairo and Asuncion, so that midnight
 #: does not exist; it ends at one in Havana, whose midnight comes twice.
@@ -61,7 +61,7 @@ def _around(day: date) -> datetime:
 def test_the_hours_of_a_day_are_numbered_from_its_midnight(zone, day, hours):
     settings = Settings(timezone=zone)
     office = Office.of(_events(_around(day), 120), settings)
-    found = aggregates.of_accounts(office.hours, office.touched, settings)
+    found = aggregates.hourly_by_account(office.hours, office.touched, settings)
     own = found.filter(pl.col("day") == day)["slot"].sort().to_list()
     assert own == list(range(hours))
     assert found["slot"].max() < SLOTS
@@ -71,7 +71,9 @@ def test_the_hours_of_a_day_are_numbered_from_its_midnight(zone, day, hours):
 def test_what_is_summed_by_the_day_stands_in_its_last_hour(zone, day, hours):
     settings = Settings(timezone=zone)
     office = Office.of(_events(_around(day), 120), settings)
-    found = aggregates.of_values(office.touched, "object", settings).filter(pl.col("day") == day)
+    found = aggregates.hourly_by_value(office.touched, "object", settings).filter(
+        pl.col("day") == day
+    )
     assert found["slot"].to_list() == [hours - 1]
 
 
@@ -81,7 +83,7 @@ def test_midnight_and_the_number_of_an_hour_give_the_hour_back(zone, moment):
     settings = Settings(timezone=zone)
     hour = moment.replace(tzinfo=UTC, minute=0, second=0, microsecond=0)
     frame = pl.DataFrame({"hour": [hour]}, schema={"hour": TIMESTAMP})
-    placed = aggregates.with_slots(frame, "hour", settings)
+    placed = aggregates.add_slots(frame, "hour", settings)
     assert 0 <= placed["slot"].item() < SLOTS
     begins = placed.select(aggregates.midnight(pl.col("day"), settings)).item()
     assert begins + timedelta(hours=placed["slot"].item()) == hour
@@ -98,8 +100,8 @@ def _whole(
     office = Office.of(log, settings)
     told = office.touched["day"].unique().sort().to_list()
     past = office.before(told[-8])
-    learned = baseline_training.learn(past.hours, past.touched, None, settings)
-    return office, feature_table.table(
+    learned = baseline_training.train_baselines(past.hours, past.touched, None, settings)
+    return office, feature_table.build_table(
         office.hours, office.touched, told[-8:-1], learned, None, settings, FAMILIES
     )
 
@@ -139,9 +141,9 @@ def test_hours_of_a_zone_with_half_hours_are_the_log_s(hours):
 
 def test_days_off_are_those_of_the_settings():
     """Where people work from Sunday to Thursday, Friday and Saturday are off."""
-    empty = pl.DataFrame(schema=aggregates.HOURLY)
+    empty = pl.DataFrame(schema=aggregates.HOURLY_AGGREGATES)
     sunday = date(2024, 3, 3)
     rules = Settings(workdays=(7, 1, 2, 3, 4))
-    week = panel(empty, sunday, sunday + timedelta(days=6), rules, per_head=False)
+    week = build_matrix(empty, sunday, sunday + timedelta(days=6), rules, per_head=False)
     assert week.off.tolist() == [False] * 5 + [True] * 2
-    assert week.weekdays_like(sunday, 0, 7).tolist() == [0, 1, 2, 3, 4]
+    assert week.same_kind_days(sunday, 0, 7).tolist() == [0, 1, 2, 3, 4]

@@ -11,45 +11,49 @@ from detector.core.settings import Settings
 from detector.features import aggregates, group_deviation
 from detector.features import daily_matrix as panels
 from detector.features.aggregates import ACCOUNT
-from detector.features.baseline_training import learn
-from detector.features.feature_table import grouped
-from detector.features.peer_groups import group_of
-from detector.features.peer_groups import groups as peer_groups
+from detector.features.baseline_training import train_baselines
+from detector.features.feature_table import group_kind
+from detector.features.peer_groups import assign_groups as peer_groups
+from detector.features.peer_groups import groups_by_account
 
 SETTINGS = Settings()
 SOUTH = [number for number in range(PEOPLE) if desk(number) == "south"]
 
 
-def _panel(hourly: pl.DataFrame, *, per_head: bool) -> panels.Panel:
+def _panel(hourly: pl.DataFrame, *, per_head: bool) -> panels.DailyMatrix:
     last = days(START, DAYS)[-1]
-    return panels.panel(hourly, START, last, SETTINGS, per_head=per_head)
+    return panels.build_matrix(hourly, START, last, SETTINGS, per_head=per_head)
 
 
-def _groups(office: Office) -> tuple[panels.Panel, panels.Panel, pl.DataFrame, dict[str, str]]:
+def _groups(
+    office: Office,
+) -> tuple[panels.DailyMatrix, panels.DailyMatrix, pl.DataFrame, dict[str, str]]:
     """The groups' panel by the hour, that of the accounts, their levels and groups."""
     before = office.before(CUT)
-    learned = learn(before.hours, before.touched, directory(), SETTINGS)
+    learned = train_baselines(before.hours, before.touched, directory(), SETTINGS)
     accounts = peer_groups(office.hours["account"], directory(), learned.groups)
-    each = aggregates.of_accounts(office.hours, office.touched, SETTINGS)
-    usual = group_deviation.usual(accounts, learned.levels, learned.peers)
-    hourly = grouped(each, accounts, usual, SETTINGS).hourly
+    each = aggregates.hourly_by_account(office.hours, office.touched, SETTINGS)
+    usual = group_deviation.account_levels(accounts, learned.levels, learned.peers)
+    hourly = group_kind(each, accounts, usual, SETTINGS).hourly
     own = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)
-    of = group_of(accounts)
+    of = groups_by_account(accounts)
     return _panel(hourly, per_head=True), _panel(each, per_head=False), own, of
 
 
 def test_hours_add_up_to_the_departures_of_days_that_training_learns_from(honest):
     by_hour, accounts, levels, group_of = _groups(honest)
-    by_day = group_deviation.of_groups(by_hour, accounts, group_of, levels)
+    by_day = group_deviation.add_group_deviation(by_hour, accounts, group_of, levels)
     np.testing.assert_allclose(by_day.logs["departure"], by_hour.logs["departure"], atol=1e-9)
     assert np.nanstd(by_day.logs["departure"]) > 0
 
 
 def test_who_was_not_learned_is_given_the_level_of_the_group(honest):
-    learned = learn(honest.hours, honest.touched, directory(), SETTINGS)
+    learned = train_baselines(honest.hours, honest.touched, directory(), SETTINGS)
     group = learned.levels.filter(pl.col("entity_kind") == ACCOUNT)["group"][0]
     newcomer = pl.DataFrame({"account": ["newcomer"], "group": [group]})
-    found = group_deviation.usual(newcomer, learned.levels, learned.peers).row(0, named=True)
+    found = group_deviation.account_levels(newcomer, learned.levels, learned.peers).row(
+        0, named=True
+    )
     peers = learned.peers.filter(pl.col("entity_kind") == ACCOUNT, pl.col("group") == group)
     assert found["centre"] == found["off_centre"] == peers["log_rows_group_centre"][0]
 
@@ -65,7 +69,9 @@ def _moved(honest_log: pl.DataFrame, thieves: list[int], times: float) -> float:
 
 def test_one_member_alone_hardly_moves_its_group(honest_log):
     assert (
-        0 < _moved(honest_log, SOUTH[:1], 500.0) <= 2 * group_deviation.MOST / np.sqrt(len(SOUTH))
+        0
+        < _moved(honest_log, SOUTH[:1], 500.0)
+        <= 2 * group_deviation.MAX_SPREADS / np.sqrt(len(SOUTH))
     )
 
 

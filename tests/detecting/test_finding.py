@@ -113,7 +113,7 @@ def test_an_alert_has_the_same_id_whenever_it_is_scored():
 
 
 def test_scores_keep_their_schema_and_all_rows_read(scored, alerts, robbed):
-    scores = schema.check(alert.scores(scored, alerts), schema.SCORES, "scores")
+    scores = schema.check(alert.score_table(scored, alerts), schema.SCORES, "scores")
     read = robbed.hours.filter(pl.col("hour").dt.date().is_in(SCORED))
     of_accounts = scores.filter(pl.col("entity_kind") == ACCOUNT)
     assert of_accounts["rows"].sum() == read["rows"].sum()
@@ -137,11 +137,11 @@ def test_the_threshold_follows_the_budget_and_nothing_of_the_future(robbed_log, 
     robbed, model = Office.of(robbed_log.filter(FEW)), model_of_few
     wider = replace(robbed.before(CUT), settings=Settings(alerts_per_day=5.0)).model()
     assert wider.threshold < model.threshold
-    assert wider.learned.levels.equals(model.learned.levels, null_equal=True)
-    assert wider.largest_day == model.largest_day
-    for kind, judge in wider.judges.items():
-        assert judge.joint == model.judges[kind].joint
-        assert judge.whole == model.judges[kind].whole
+    assert wider.baselines.levels.equals(model.baselines.levels, null_equal=True)
+    assert wider.largest_day_rows == model.largest_day_rows
+    for kind, judge in wider.kind_models.items():
+        assert judge.joint_calibration == model.kind_models[kind].joint_calibration
+        assert judge.final_calibration == model.kind_models[kind].final_calibration
 
 
 def test_too_short_a_history_is_refused_in_one_line(honest):

@@ -8,7 +8,7 @@ import pytest
 from pyod.models.iforest import IForest
 
 from detector.model import isolation_forest
-from detector.model.isolation_forest import BLOCK, SUBSAMPLE, TREES
+from detector.model.isolation_forest import BLOCK_POINTS, SUBSAMPLE, TREES
 
 RNG = np.random.default_rng(0)
 #: scikit-learn rounds points to single precision before it looks at them.
@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_library(points):
     assert len(np.unique(ours)) > len(elsewhere) / 2
 
 
-@pytest.mark.parametrize("most", [1, 2, 7, BLOCK, BLOCK + 1])
+@pytest.mark.parametrize("most", [1, 2, 7, BLOCK_POINTS, BLOCK_POINTS + 1])
 def test_a_score_does_not_depend_on_the_other_points(fitted, most):
     parts = [fitted.score(POINTS[at : at + most]) for at in range(0, len(POINTS), most)]
     assert np.array_equal(np.concatenate(parts), fitted.score(POINTS))
@@ -55,14 +55,14 @@ def test_points_that_are_all_the_same_are_all_as_odd():
 
 
 def test_a_stored_forest_is_the_same(fitted):
-    again = isolation_forest.checked(fitted.nodes, features=4)
+    again = isolation_forest.validate(fitted.nodes, features=4)
     assert np.array_equal(again.score(POINTS), fitted.score(POINTS))
 
 
 def test_a_forest_of_more_features_or_none_is_refused(fitted):
     with pytest.raises(ValueError, match="lead nowhere"):
-        isolation_forest.checked(fitted.nodes, features=3)
+        isolation_forest.validate(fitted.nodes, features=3)
     with pytest.raises(ValueError, match="no trees"):
-        isolation_forest.checked(fitted.nodes.clear(), features=4)
+        isolation_forest.validate(fitted.nodes.clear(), features=4)
     with pytest.raises(ValueError, match="no forest has"):
-        isolation_forest.checked(pl.concat([fitted.nodes, fitted.nodes]), features=4)
+        isolation_forest.validate(pl.concat([fitted.nodes, fitted.nodes]), features=4)

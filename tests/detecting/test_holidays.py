@@ -13,14 +13,14 @@ from detector.core.errors import SettingsError
 from detector.core.settings import Settings, from_mapping
 from detector.features import daily_matrix as panels
 from detector.features import group_deviation, workdays
-from detector.features.aggregates import HOURLY
+from detector.features.aggregates import HOURLY_AGGREGATES
 
 EASTER_MONDAY = date(2024, 4, 1)
 SPAN = [date(2024, 3, 18) + timedelta(days=n) for n in range(28)]
 
 
 def off(code):
-    return workdays.off(SPAN, Settings(holidays=code))
+    return workdays.days_off(SPAN, Settings(holidays=code))
 
 
 def test_holidays_are_days_off_beside_weekends():
@@ -33,22 +33,24 @@ def test_holidays_are_days_off_beside_weekends():
 def test_a_region_has_its_own(code, free):
     """Epiphany is a holiday in Bavaria."""
     epiphany = date(2025, 1, 6)
-    assert (epiphany in workdays.off([epiphany], Settings(holidays=code))) == free
+    assert (epiphany in workdays.days_off([epiphany], Settings(holidays=code))) == free
 
 
 def test_years_are_told_apart():
     mondays = [date(2023, 4, 10), date(2024, 4, 10), date(2025, 4, 21)]
-    assert workdays.off(mondays, Settings(holidays="FR")) == {mondays[0], mondays[2]}
+    assert workdays.days_off(mondays, Settings(holidays="FR")) == {mondays[0], mondays[2]}
 
 
 def hourly(days):
     frame = pl.DataFrame({"entity": ["ann"] * len(days), "day": days, "slot": [9] * len(days)})
-    more = [pl.lit(1.0).alias(name) for name in HOURLY if name not in frame.columns]
-    return frame.with_columns(more).cast(HOURLY).select(*HOURLY)
+    more = [pl.lit(1.0).alias(name) for name in HOURLY_AGGREGATES if name not in frame.columns]
+    return frame.with_columns(more).cast(HOURLY_AGGREGATES).select(*HOURLY_AGGREGATES)
 
 
 def test_panels_mark_them_off():
-    made = panels.panel(hourly(SPAN), SPAN[0], SPAN[-1], Settings(holidays="FR"), per_head=False)
+    made = panels.build_matrix(
+        hourly(SPAN), SPAN[0], SPAN[-1], Settings(holidays="FR"), per_head=False
+    )
     assert {day for day, free in zip(made.days, made.off, strict=True) if free} == off("FR")
 
 
@@ -56,7 +58,9 @@ def test_what_members_depart_from_is_the_level_of_days_off():
     usual = pl.DataFrame({"entity": ["ann"], "centre": [3.0], "off_centre": [0.0], "spread": [1.0]})
     days = [EASTER_MONDAY, EASTER_MONDAY + timedelta(days=1)]
     of = {
-        code: group_deviation.departing(hourly(days), usual, Settings(holidays=code))["departure"]
+        code: group_deviation.add_deviation(hourly(days), usual, Settings(holidays=code))[
+            "departure"
+        ]
         for code in (None, "FR")
     }
     assert of[None][0] == of[None][1] == of["FR"][1]

@@ -43,8 +43,10 @@ def _alerts(scored: pl.DataFrame, some: list) -> set[str]:
 
 def _knowing(model, office: Office, people: pl.DataFrame | None = None):
     """The model with the baselines of another office: what is usual changes, the judges stay."""
-    learned = baseline_training.learn(office.hours, office.touched, people, office.settings)
-    return replace(model, learned=learned)
+    learned = baseline_training.train_baselines(
+        office.hours, office.touched, people, office.settings
+    )
+    return replace(model, baselines=learned)
 
 
 def _account(scored: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -14,8 +14,8 @@ from small_office import CUT, SCORED, Office, agent
 from detector.core import schema
 from detector.core.settings import Settings
 from detector.features import aggregates
-from detector.features.aggregates import LENGTH, SUMMED, logged
-from detector.ledger.aggregate import fold_hours, fold_touched
+from detector.features.aggregates import HOURLY_COLUMNS, MEAN_LENGTH, log_scale
+from detector.ledger.aggregate import hourly_sums, touched_values
 
 SETTINGS = Settings()
 lists = st.lists(st.integers(2, 10_000), max_size=8)
@@ -30,9 +30,9 @@ def _length(rows: list[int]) -> float:
         schema=dict(schema.EVENTS),
         orient="row",
     )
-    hourly = aggregates.of_accounts(fold_hours(log), fold_touched(log, "UTC"), SETTINGS)
-    totals = {name: hourly[name].fill_null(float("nan")).to_numpy() for name in SUMMED}
-    return float(logged(totals)[LENGTH][0])
+    hourly = aggregates.hourly_by_account(hourly_sums(log), touched_values(log, "UTC"), SETTINGS)
+    totals = {name: hourly[name].fill_null(float("nan")).to_numpy() for name in HOURLY_COLUMNS}
+    return float(log_scale(totals)[MEAN_LENGTH][0])
 
 
 @given(lists.filter(len), looks)

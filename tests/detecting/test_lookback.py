@@ -23,15 +23,15 @@ from small_office import (
 
 from detector.alerts import lookback_report
 from detector.features.aggregates import ACCOUNT
-from detector.model.lookback import at_once, kept_honest
-from detector.model.training_data import Data
+from detector.model.lookback import rank_span, restrict_suspects
+from detector.model.training_data import TrainingData
 
 THIEF = agent(11)
 BEGINS = CUT - timedelta(days=20)
 
 
-def _data(office: Office, people: pl.DataFrame | None = None) -> Data:
-    return Data(office.hours, office.touched, people, office.settings, FAMILIES)
+def _data(office: Office, people: pl.DataFrame | None = None) -> TrainingData:
+    return TrainingData(office.hours, office.touched, people, office.settings, FAMILIES)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def under_way():
 @pytest.fixture(scope="module")
 def found(under_way):
     """What a lookback says on the eve of the scored days."""
-    return at_once(_data(under_way.before(CUT)))
+    return rank_span(_data(under_way.before(CUT)))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_theft_under_way_leads_the_list(found):
 
 @pytest.mark.slow
 def test_a_theft_under_way_fires_on_the_first_scored_day(few, trained):
-    assert THIEF in trained.contaminated
+    assert THIEF in trained.contaminated_accounts
     scored = few.score(trained, SCORED[:1])
     theirs = scored.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
     assert theirs["alarming"].any()
@@ -72,7 +72,7 @@ def test_a_theft_under_way_fires_on_the_first_scored_day(few, trained):
 
 @pytest.mark.slow
 def test_honest_offices_have_hardly_a_suspect(honest):
-    found = at_once(_data(honest.before(CUT)))
+    found = rank_span(_data(honest.before(CUT)))
     assert found.height == found["entity"].n_unique()
     people = found.filter(pl.col("entity") != "svc.nightly")  # a service that no directory names
     assert people["suspect"].sum() <= 2
@@ -83,47 +83,47 @@ def test_a_few_days_are_enough_to_look_back(under_way):
         under_way.hours.filter(pl.col("hour").dt.date().is_between(CUT, CUT + timedelta(days=6))),
         under_way.touched.filter(pl.col("day").is_between(CUT, CUT + timedelta(days=6))),
     )
-    assert at_once(_data(few))["entity"][0] == THIEF
+    assert rank_span(_data(few))["entity"][0] == THIEF
 
 
 @pytest.mark.slow
 def test_accounts_left_out_of_the_sample_are_looked_at_too(under_way):
     office = under_way.before(CUT)
     some = pl.col("account").is_in([agent(n) for n in range(48, 96)])
-    data = Data(
+    data = TrainingData(
         office.hours.filter(some),
         office.touched.filter(some),
         None,
         office.settings,
         FAMILIES,
-        everyone=lambda: iter([(office.hours, office.touched)]),
-        share=0.5,
+        all_shards=lambda: iter([(office.hours, office.touched)]),
+        sample_share=0.5,
     )
-    found = at_once(data)
+    found = rank_span(data)
     assert found["entity"].n_unique() == office.hours["account"].n_unique()
     assert THIEF in found.head(3)["entity"]
 
 
 @pytest.mark.slow
 def test_services_are_listed_and_bend_no_training(honest):
-    found = at_once(_data(honest.before(CUT), directory()))
+    found = rank_span(_data(honest.before(CUT), directory()))
     service = found.filter(pl.col("entity") == JOB)
     assert service["suspect"].to_list() == [False]
 
 
 def test_a_suspect_keeps_what_looks_honest_of_its_baseline(trained):
-    learned = trained.learned
+    learned = trained.baselines
     mine = learned.levels.filter(pl.col("entity_kind") == ACCOUNT, pl.col("entity") == THIEF)
     assert (mine["rows_centre"] <= mine["rows_floor"] + 1e-9).all()
-    assert kept_honest(learned, pl.Series([], dtype=pl.String)) is learned
-    again = kept_honest(learned, pl.Series([THIEF]))
+    assert restrict_suspects(learned, pl.Series([], dtype=pl.String)) is learned
+    again = restrict_suspects(learned, pl.Series([THIEF]))
     assert again.levels.columns == learned.levels.columns
     others = pl.col("entity") != THIEF
     assert again.levels.filter(others).equals(learned.levels.filter(others))
 
 
 def test_the_list_says_why_in_words(found):
-    shown = lookback_report.plain(found, FAMILIES, 3)
+    shown = lookback_report.to_dicts(found, FAMILIES, 3)
     assert shown[0]["account"] == THIEF
     assert shown[0]["reasons"]
     words = lookback_report.lines(shown)

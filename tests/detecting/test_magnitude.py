@@ -30,9 +30,9 @@ from small_office import (
 )
 
 from detector.features.aggregates import ACCOUNT
-from detector.features.feature import heard
-from detector.features.population import FIGURES
-from detector.model.ensemble import SEEN
+from detector.features.feature import available_families
+from detector.features.population import FIGURE_NAMES
+from detector.model.ensemble import FOREST_COLUMNS
 
 STRANGER = "temp.nobody-knows"
 
@@ -65,7 +65,7 @@ def test_a_theft_of_the_whole_past_is_not_usual_for_having_been_there():
     events = joined(honest_events(), pages(7, days(START, len(LATER) + 63), 60))
     office = Office.of(events.filter(FEW))
     model = office.before(CUT).model()
-    assert resident in model.contaminated
+    assert resident in model.contaminated_accounts
     worst = _of(office.score(model, SCORED[:3]), resident)["surprise"].max()
     assert worst >= model.threshold
 
@@ -115,21 +115,23 @@ def test_who_has_neither_past_nor_peers_is_not_called_normal(model):
 
 def test_no_voice_has_a_veto(honest, model):
     """However trees judge a day, it is worth what its oddest voices support."""
-    judge = model.judges[ACCOUNT]
+    judge = model.kind_models[ACCOUNT]
     accounts = honest.score(model, SCORED).filter(pl.col("entity_kind") == ACCOUNT)
-    surprises = judge.voices.surprises(accounts)
-    there = heard(FAMILIES, judge.voices.names)
-    support = judge.voices.support(surprises, judge.voices.odd(accounts, surprises), there)
-    least = np.round(judge.whole.surprise(support), 6)
+    surprises = judge.ensemble.surprises(accounts)
+    there = available_families(FAMILIES, judge.ensemble.feature_names)
+    support = judge.ensemble.support_score(
+        surprises, judge.ensemble.forest_surprise(accounts, surprises), there
+    )
+    least = np.round(judge.final_calibration.surprise(support), 6)
     assert (accounts["surprise"].to_numpy() >= least - 1e-6).all()
     assert (support > 0).any()
 
 
-@given(st.integers(0, len(SEEN) - 1), st.floats(0, 8), st.floats(0, 8))
+@given(st.integers(0, len(FOREST_COLUMNS) - 1), st.floats(0, 8), st.floats(0, 8))
 def test_the_features_of_the_population_only_add(model, at, low, high):
     """Who does more, in one figure, is never less odd by that figure."""
     low, high = sorted((low, high))
-    tail = model.judges[ACCOUNT].voices.features[NAMES.index(SEEN[at])]
+    tail = model.kind_models[ACCOUNT].ensemble.calibrations[NAMES.index(FOREST_COLUMNS[at])]
     less, more = tail.surprise(np.array([low, high]))
     assert more >= less
 
@@ -137,7 +139,7 @@ def test_the_features_of_the_population_only_add(model, at, low, high):
 def test_every_figure_of_the_population_is_heard(honest, model):
     scored = honest.score(model, SCORED)
     accounts = scored.filter(pl.col("entity_kind") == ACCOUNT)
-    for figure in FIGURES:
+    for figure in FIGURE_NAMES:
         excess = accounts[f"{figure}_excess"]
         assert excess.null_count() == 0
         assert excess.is_between(0, 8).all()
@@ -159,6 +161,6 @@ def test_without_a_past_of_anybody_nobody_is_in_excess_of_peers(model):
     """A ledger that was begun anew: what is not known is no reason."""
     first = Office.of(honest_events()).since(SCORED[0])
     scored = first.score(model, SCORED[:1]).filter(pl.col("entity_kind") == ACCOUNT)
-    for figure in FIGURES:
+    for figure in FIGURE_NAMES:
         assert (scored[f"{figure}_excess"] == 0).all()
     assert len(scored.filter("alarming")) <= 3

@@ -42,28 +42,28 @@ def test_the_folder_holds_what_the_documentation_says(folder):
 def test_a_stored_model_gives_the_same_scores(model, trained, robbed):
     both = [robbed.score(which, SCORED[:2]) for which in (trained, model)]
     assert both[0].equals(both[1], null_equal=True)
-    assert set(both[0]["entity_kind"]) == set(trained.judges)
+    assert set(both[0]["entity_kind"]) == set(trained.kind_models)
 
 
 def test_a_stored_model_is_the_same_in_every_field(model, trained):
     """Of a field that the folder forgot, the loaded model would not know."""
     # What a lookback found is for people, and stands beside the model.
-    apart = ("judges", "learned", "id", "lookback")
+    apart = ("kind_models", "baselines", "id", "lookback")
     plain = [item.name for item in fields(trained) if item.name not in apart]
     assert {name: getattr(model, name) for name in plain} == {
         name: getattr(trained, name) for name in plain
     }
-    for item in fields(trained.learned):
-        assert getattr(model.learned, item.name).equals(getattr(trained.learned, item.name)), (
+    for item in fields(trained.baselines):
+        assert getattr(model.baselines, item.name).equals(getattr(trained.baselines, item.name)), (
             item.name
         )
-    for kind, judge in trained.judges.items():
-        assert model.judges[kind].joint == judge.joint
-        assert model.judges[kind].oddness.tail == judge.oddness.tail
-        assert model.judges[kind].oddness.usual.equals(judge.oddness.usual)
-        assert model.judges[kind].voices.features == judge.voices.features
-        assert model.judges[kind].voices.forest.nodes.equals(judge.voices.forest.nodes)
-        assert (model.judges[kind].voices.trees is None) == (judge.voices.trees is None)
+    for kind, judge in trained.kind_models.items():
+        assert model.kind_models[kind].joint_calibration == judge.joint_calibration
+        assert model.kind_models[kind].entity_bias.calibration == judge.entity_bias.calibration
+        assert model.kind_models[kind].entity_bias.biases.equals(judge.entity_bias.biases)
+        assert model.kind_models[kind].ensemble.calibrations == judge.ensemble.calibrations
+        assert model.kind_models[kind].ensemble.forest.nodes.equals(judge.ensemble.forest.nodes)
+        assert (model.kind_models[kind].ensemble.trees is None) == (judge.ensemble.trees is None)
 
 
 def test_a_model_trained_and_saved_again_has_the_same_id(model, trained, tmp_path):

@@ -19,10 +19,10 @@ from small_office import FAMILIES
 
 from detector.core.errors import ModelError
 from detector.model import store
-from detector.model.validation import FRAMES, checked
+from detector.model.validation import FRAME_RULES, validate
 
-COLUMNS = [(name, column) for name, frame in FRAMES.items() for column in frame.schema]
-FLOATS = [(name, each) for name, each in COLUMNS if FRAMES[name].schema[each] == pl.Float64]
+COLUMNS = [(name, column) for name, frame in FRAME_RULES.items() for column in frame.schema]
+FLOATS = [(name, each) for name, each in COLUMNS if FRAME_RULES[name].schema[each] == pl.Float64]
 SPREADS = [(name, each) for name, each in FLOATS if each.endswith(("_spread", "_within"))]
 #: No example is worth waiting for: each is a file or two.
 QUICK = hypothesis_settings(
@@ -33,12 +33,12 @@ QUICK = hypothesis_settings(
 
 @pytest.fixture(scope="module")
 def frames(saved):
-    return {name: pl.read_parquet(saved / f"{name}.parquet") for name in FRAMES}
+    return {name: pl.read_parquet(saved / f"{name}.parquet") for name in FRAME_RULES}
 
 
 def _unfit(name, frame):
     with pytest.raises(ValueError, match=f"{name}.parquet"):
-        checked(name, frame)
+        validate(name, frame)
 
 
 def _set(frame, column, value, row):
@@ -48,11 +48,11 @@ def _set(frame, column, value, row):
     return frame.with_columns(pl.when(at).then(pl.lit(value, kind)).otherwise(column).alias(column))
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", FRAME_RULES)
 def test_a_frame_that_was_saved_is_what_it_should_be(name, frames):
     assert len(frames[name])
-    assert checked(name, frames[name]).equals(frames[name])
-    assert checked(name, frames[name].select(reversed(frames[name].columns))).equals(frames[name])
+    assert validate(name, frames[name]).equals(frames[name])
+    assert validate(name, frames[name].select(reversed(frames[name].columns))).equals(frames[name])
 
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS)
@@ -64,16 +64,16 @@ def test_a_column_that_is_missing_or_of_another_type_is_refused_by_name(name, co
         *(frames[name].with_columns(pl.lit(None, kind).alias(column)) for kind in others),
     ):
         with pytest.raises(ValueError, match=f"{name}.parquet has other columns .*{column}"):
-            checked(name, other)
+            validate(name, other)
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", FRAME_RULES)
 def test_a_column_more_is_refused(name, frames):
     _unfit(name, frames[name].with_columns(more=1))
 
 
-@pytest.mark.parametrize("name", FRAMES)
-@pytest.mark.parametrize("other", FRAMES)
+@pytest.mark.parametrize("name", FRAME_RULES)
+@pytest.mark.parametrize("other", FRAME_RULES)
 def test_a_frame_in_the_place_of_another_is_refused(name, other, frames):
     if name != other:
         _unfit(name, frames[other])
@@ -83,7 +83,7 @@ def test_a_frame_in_the_place_of_another_is_refused(name, other, frames):
 @QUICK
 def test_a_null_is_refused_where_none_belongs(frames, where, row):
     name, column = where
-    if column not in FRAMES[name].open:
+    if column not in FRAME_RULES[name].nullable:
         _unfit(name, _set(frames[name], column, None, row))
 
 
@@ -109,7 +109,7 @@ def test_a_spread_of_nothing_is_refused(name, column, frames):
         _unfit(name, _set(frames[name], column, 0.0, known["row"][0]))
 
 
-@pytest.mark.parametrize("name", [name for name, frame in FRAMES.items() if frame.key])
+@pytest.mark.parametrize("name", [name for name, frame in FRAME_RULES.items() if frame.key])
 def test_a_row_twice_is_refused(name, frames):
     _unfit(name, pl.concat([frames[name], frames[name].tail(1)]))
 
@@ -141,7 +141,7 @@ def test_peers_without_those_that_stand_in_for_the_unknown_are_refused(frames):
     _unfit("habits", frames["habits"].drop_nulls("entity"))
 
 
-@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("name", FRAME_RULES)
 def test_an_unfit_frame_is_refused_with_the_folder(name, folder, frames):
     replaced(folder, f"{name}.parquet", parquet(frames[name].drop(frames[name].columns[-1])))
     assert f"{name}.parquet has other columns" in refused(folder)
@@ -160,7 +160,7 @@ def _loads_or_is_refused(folder):
         assert "\n" not in str(error)  # noqa: PT017 - it may load as well
 
 
-DATA = [f"{name}.parquet" for name in FRAMES]
+DATA = [f"{name}.parquet" for name in FRAME_RULES]
 
 
 @given(st.sampled_from(DATA), st.sampled_from(["flip", "cut", "blank"]), st.integers(0, 2**32))

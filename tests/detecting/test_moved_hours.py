@@ -10,7 +10,7 @@ import pytest
 
 from detector.features import active_hours, clock_shift
 from detector.features.aggregates import SLOTS
-from detector.features.daily_matrix import Panel
+from detector.features.daily_matrix import DailyMatrix
 
 TRAINED = 60
 DAYS = 48
@@ -20,7 +20,7 @@ CHANGE = date(2024, 3, 31)
 MONDAY = CHANGE + timedelta(days=1)
 
 
-def office(people: int, *, move: int, from_day: date = CHANGE, seed: int = 1) -> Panel:
+def office(people: int, *, move: int, from_day: date = CHANGE, seed: int = 1) -> DailyMatrix:
     """Each works some eight or nine hours in a row; from a day on, ``move`` hours later."""
     random = np.random.default_rng(seed)
     days = [FIRST + timedelta(days=n) for n in range(DAYS + 12)]
@@ -34,25 +34,29 @@ def office(people: int, *, move: int, from_day: date = CHANGE, seed: int = 1) ->
             begin = begins[who] + by
             some = np.arange(begin, begin + 9)
             active[who, at, some[random.random(9) < 0.9]] = True
-    return Panel([f"p{n:03d}" for n in range(people)], days, {}, active, off, per_head=False)
+    return DailyMatrix(
+        [f"p{n:03d}" for n in range(people)], days, {}, active, off, per_member=False
+    )
 
 
 def learned(people: int, seed: int = 9) -> tuple[np.ndarray, pl.DataFrame]:
     """``dense`` of an office that never moved, and the habits of all of it."""
-    seen = active_hours.learn(office(people, move=0, seed=seed))
+    seen = active_hours.count_days(office(people, move=0, seed=seed))
     names = [f"p{n:03d}" for n in range(people)]
     groups = pl.DataFrame({"account": names, "group": ["all"] * people})
-    return active_hours.dense(seen, names), active_hours.habits(seen, groups)
+    return active_hours.to_array(seen, names), active_hours.group_habits(seen, groups)
 
 
-def strange(panel: Panel, day: date) -> np.ndarray:
+def strange(panel: DailyMatrix, day: date) -> np.ndarray:
     """By account, the strangeness of the hours in which it was active."""
     people = len(panel.entities)
     seen, habits = learned(people)
-    habit = active_hours.shares(active_hours.dense(habits, [None]))[:, np.zeros(people, dtype=int)]
-    own = active_hours.Rhythm.of(seen, habit, habits, panel)
-    active = panel.active[:, panel.place(day)]
-    return (own.strange(panel, day).seen(active.sum(axis=0)) * active).sum(axis=1)
+    habit = active_hours.activity_shares(active_hours.to_array(habits, [None]))[
+        :, np.zeros(people, dtype=int)
+    ]
+    own = active_hours.ActivityProfile.from_habits(seen, habit, habits, panel)
+    active = panel.active[:, panel.column(day)]
+    return (own.hour_surprise(panel, day).with_shift(active.sum(axis=0)) * active).sum(axis=1)
 
 
 @pytest.mark.parametrize("move", [-1, 1])
@@ -69,9 +73,9 @@ def test_other_moves_stay_strange(move):
     assert strange(office(60, move=move), MONDAY).sum() > 50
 
 
-def rob(panel: Panel, day: date, who: int, hours: list[int]) -> None:
-    panel.active[who, panel.place(day)] = False
-    panel.active[who, panel.place(day), hours] = True
+def rob(panel: DailyMatrix, day: date, who: int, hours: list[int]) -> None:
+    panel.active[who, panel.column(day)] = False
+    panel.active[who, panel.column(day), hours] = True
 
 
 @pytest.mark.parametrize("move", [0, -1, 1])
@@ -94,29 +98,35 @@ def test_a_crowd_of_thieves_moves_nobody(share):
 
 def test_what_comes_later_on_the_day_changes_no_hour_before_it():
     moved, still = office(60, move=-1), office(60, move=0)
-    profiles, counts = clock_shift.usual(learned(60)[1]), clock_shift.counted(moved)
-    usual_counts = clock_shift.awaited(profiles, counts, moved.off, moved.place(MONDAY))
-    whole = counts[moved.place(MONDAY)]
+    profiles, counts = (
+        clock_shift.training_profile(learned(60)[1]),
+        clock_shift.hourly_counts(moved),
+    )
+    usual_counts = clock_shift.expected_counts(profiles, counts, moved.off, moved.column(MONDAY))
+    whole = counts[moved.column(MONDAY)]
     for hour in range(24):
         cut = np.where(
-            np.arange(24) <= hour, whole, clock_shift.counted(still)[moved.place(MONDAY)]
+            np.arange(24) <= hour, whole, clock_shift.hourly_counts(still)[moved.column(MONDAY)]
         )
-        both = clock_shift.moves(whole, usual_counts), clock_shift.moves(cut, usual_counts)
+        both = (
+            clock_shift.hourly_shifts(whole, usual_counts),
+            clock_shift.hourly_shifts(cut, usual_counts),
+        )
         assert (both[0][: hour + 1] == both[1][: hour + 1]).all()
 
 
 def test_an_office_of_few_is_never_said_to_move():
     """Of four, three thieves would be most."""
     panel = office(4, move=-1)
-    profiles = clock_shift.usual(learned(4)[1])
-    moves, _ = clock_shift.by_day(profiles, panel)
+    profiles = clock_shift.training_profile(learned(4)[1])
+    moves, _ = clock_shift.daily_shifts(profiles, panel)
     assert not moves.any()
 
 
 def test_a_day_on_which_few_work_keeps_what_the_days_before_it_told():
     panel = office(60, move=-1)
     holiday = MONDAY + timedelta(days=2)
-    panel.active[3:, panel.place(holiday)] = False
-    moves, _ = clock_shift.by_day(clock_shift.usual(learned(60)[1]), panel)
-    assert moves[panel.place(MONDAY) :].tolist() == [-1] * (len(panel.days) - panel.place(MONDAY))
-    assert not moves[: panel.place(MONDAY)].any()
+    panel.active[3:, panel.column(holiday)] = False
+    moves, _ = clock_shift.daily_shifts(clock_shift.training_profile(learned(60)[1]), panel)
+    assert moves[panel.column(MONDAY) :].tolist() == [-1] * (len(panel.days) - panel.column(MONDAY))
+    assert not moves[: panel.column(MONDAY)].any()

@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, under_names
 
-from detector.core.schema import DIRECTORY, TIMESTAMP, TOUCHED
+from detector.core.schema import DIRECTORY, TIMESTAMP, TOUCHED_VALUES
 from detector.features import baseline_training
-from detector.features.novelty import with_networks
-from detector.features.peer_groups import by_use, group_of, groups
+from detector.features.novelty import add_networks
+from detector.features.peer_groups import assign_groups, groups_by_account, groups_by_usage
 
 KEYS = ["entity_kind", "entity", "hour"]
 SOME = SCORED[:5]
@@ -77,8 +77,10 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
         (robbed, people, pl.col("entity")), (other, their_people, _other(pl.col("entity"))),
     ):  # fmt: skip
         past = office.before(CUT)
-        learned = baseline_training.learn(past.hours, past.touched, directed, office.settings)
-        known = replace(model, learned=learned, judges=under_names(model.judges, name))
+        learned = baseline_training.train_baselines(
+            past.hours, past.touched, directed, office.settings
+        )
+        known = replace(model, baselines=learned, kind_models=under_names(model.kind_models, name))
         scored.append(office.score(known, SOME, directed))
     own, theirs = scored
     accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()
@@ -107,7 +109,7 @@ def _touched(rows: list[tuple[str, str, str, int]]) -> pl.DataFrame:
          "statements": made, "rows": 0, "first_hour": None}
         for who, dimension, value, made in rows
     ]  # fmt: skip
-    return pl.DataFrame(full, schema={**TOUCHED, "first_hour": TIMESTAMP})
+    return pl.DataFrame(full, schema={**TOUCHED_VALUES, "first_hour": TIMESTAMP})
 
 
 #: What each of some accounts uses most: a table and a program.
@@ -141,8 +143,8 @@ def test_who_is_grouped_by_use_does_not_depend_on_names(who, random):
     others = [f"n{number}" for number in range(len(plain))]
     random.shuffle(others)
     same, renamed = dict(zip(plain, plain, strict=True)), dict(zip(plain, others, strict=True))
-    first = by_use(_use(who, same))
-    second = by_use(_use(who, renamed).sample(fraction=1, shuffle=True, seed=1))
+    first = groups_by_usage(_use(who, same))
+    second = groups_by_usage(_use(who, renamed).sample(fraction=1, shuffle=True, seed=1))
     assert _together(first, same) == _together(second, renamed)
     assert first["account"].to_list() == sorted(plain[: len(who)])
 
@@ -152,7 +154,7 @@ def test_groups_by_use_are_named_by_what_they_use():
     names = {f"account{n}": f"a{n:02}" for n in range(13)}
     names |= {"table0": "person", "table1": "offer", "table2": "note", "table3": "log"}
     names |= {"program0": "front", "program1": "psql"}
-    found = dict(by_use(_use(who, names)).iter_rows())
+    found = dict(groups_by_usage(_use(who, names)).iter_rows())
     assert found["a00"] == "mostly person by front"
     assert found["a06"] == "mostly offer by front"
     assert found["a12"] not in (found["a00"], found["a06"])
@@ -163,7 +165,7 @@ def test_the_directory_wins_over_use_and_names_services_apart():
     listed = directory().head(1).with_columns(account=pl.lit("ann"), group=pl.lit("desk"))
     listed = pl.concat([listed, listed.with_columns(account=pl.lit("job"), kind=pl.lit("service"))])
     learned = pl.DataFrame({"account": ["ann", "job", "nobody"], "group": ["x", "x", "x"]})
-    found = group_of(groups(accounts, listed, learned))
+    found = groups_by_account(assign_groups(accounts, listed, learned))
     assert found["ann"] == "desk"
     assert found["job"] not in ("desk", "x")
     assert found["nobody"] not in ("desk", "x", found["job"])
@@ -176,7 +178,7 @@ def test_services_are_colleagues_of_the_services_of_their_own_group_alone():
         [dict.fromkeys(DIRECTORY) | {"account": n, "group": g, "kind": k} for n, g, k in rows],
         schema=dict(DIRECTORY),
     )
-    found = group_of(groups(listed["account"], listed))
+    found = groups_by_account(assign_groups(listed["account"], listed))
     assert found["x"] == found["y"]
     assert len({found["ann"], found["x"], found["z"]}) == 3
 
@@ -196,5 +198,5 @@ def test_services_are_colleagues_of_the_services_of_their_own_group_alone():
 )
 def test_a_network_is_a_24_a_64_or_a_domain(one, other, same):
     made = [("ann", "client_address", value, 1) for value in (one, other)]
-    networks = with_networks(_touched(made)).filter(pl.col("dimension") == "network")
+    networks = add_networks(_touched(made)).filter(pl.col("dimension") == "network")
     assert (networks["value"].n_unique() == 1) == same

@@ -69,7 +69,7 @@ def ran(logs, tmp_path_factory):
         ):
             said[f"{command[0]} --json"] = _said(patch, *command, "--json")
         said["outbox list --json"] = _said(patch, "outbox", "list", "--json")
-        thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+        thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
         alerts = _lines(place / "out" / "alerts.ndjson")
         stolen = next(alert["id"] for alert in alerts if alert["entity"] == thief)
         words = ("verdict", stolen, "confirmed", "--reason", "stolen password")
@@ -135,7 +135,7 @@ def test_the_key_is_nowhere(ran):
 def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
     place, said = ran
     alerts = _lines(place / "out" / "alerts.ndjson")
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     # Its group is the directory's: accounts have the same pseudonym there.
     assert {alert["group"] for alert in alerts if alert["entity"] == thief} == {"desk north"}
     assert thief in said["score --json"][2]
@@ -146,7 +146,7 @@ def test_the_thief_is_found_under_a_pseudonym_that_the_key_turns_back(ran):
 def test_verdicts_and_what_is_expected_tell_the_thief_by_the_pseudonym(ran):
     """The allow-list names the account; what is kept and said of it does not."""
     place, said = ran
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     held = _lines(place / "expected" / "held.ndjson")
     assert {alert["entity"] for alert in held} == {thief}
     assert thief in {each["entity"] for each in _lines(place / "verdicts.ndjson")}
@@ -158,7 +158,7 @@ def test_verdicts_and_what_is_expected_tell_the_thief_by_the_pseudonym(ran):
 def test_every_format_of_an_alert_tells_the_thief_by_the_pseudonym(ran, name):
     place, _ = ran
     alerts = _lines(place / "out" / "alerts.ndjson")
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     own = [alert for alert in alerts if alert["entity"] == thief]
     told = (place / "sent" / name).read_text(encoding="utf-8").splitlines()
     assert len(told) == len(alerts)
@@ -173,7 +173,7 @@ def test_what_waits_in_the_outbox_has_the_pseudonym(ran):
     box = json.loads(said["outbox list --json"][1])
     waiting = {sink["sink"]: sink["waiting"] for sink in box["sinks"]}
     assert waiting == {**dict.fromkeys(FORMATS, 0), "unreachable": len(alerts)}
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     assert thief.encode() in b"".join(planted.contents(place / "outbox" / "outbox.sqlite"))
 
 
@@ -182,7 +182,7 @@ def test_what_waits_in_the_outbox_has_the_pseudonym(ran):
 def test_the_search_finds_a_name_in_every_format_and_in_the_outbox(ran, name, tmp_path):
     """So that the tests above can fail."""
     place, _ = ran
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     text = (place / "out" / "alerts.ndjson").read_text(encoding="utf-8")
     named = [json.loads(line.replace(thief, planted.STEM)) for line in text.splitlines()]
     named = [alert for alert in named if alert["entity"] == planted.STEM]
@@ -201,8 +201,8 @@ def test_every_account_in_the_ledger_is_a_pseudonym_of_a_name_in_the_logs(ran):
         *(place / "ledger").glob("touched/*/*.parquet"),
     ]
     found = pl.concat([pl.read_parquet(file, columns=["account"]) for file in files]).unique()
-    cipher = Pseudonyms.of_key(KEY)
-    back = {cipher.name(account) for account in found["account"]}
+    cipher = Pseudonyms.from_key(KEY)
+    back = {cipher.reveal(account) for account in found["account"]}
     assert set(planted.NAMES.values()) <= back
     assert {name for name in back if name is None or planted.STEM not in name} == set()
 
@@ -310,7 +310,7 @@ def test_words_about_a_bad_allow_list_quote_nothing(ran, logs, tmp_path, monkeyp
     ("account", "why"),
     [
         (planted.STEM, "holds names of accounts, not pseudonyms"),
-        (Pseudonyms.of_key(KEY[::-1]).of(planted.STEM), "holds pseudonyms of another key"),
+        (Pseudonyms.from_key(KEY[::-1]).encrypt(planted.STEM), "holds pseudonyms of another key"),
     ],
 )
 def test_verdicts_of_names_or_of_another_key_are_refused(
@@ -320,7 +320,7 @@ def test_verdicts_of_names_or_of_another_key_are_refused(
     place, _ = ran
     monkeypatch.chdir(place)
     monkeypatch.setenv("KEY_OF_THE_TEST", KEY.hex())
-    thief = Pseudonyms.of_key(KEY).of(planted.THIEF)
+    thief = Pseudonyms.from_key(KEY).encrypt(planted.THIEF)
     kept = tmp_path / "verdicts.ndjson"
     kept.write_text(
         (place / "verdicts.ndjson").read_text(encoding="utf-8").replace(thief, account),
@@ -368,10 +368,10 @@ def test_a_drill_says_no_name(ran, monkeypatch, logs):
 @pytest.mark.slow
 def test_the_check_of_a_key_is_kept_where_pseudonyms_are(ran):
     place, _ = ran
-    check = Pseudonyms.of_key(KEY).check
+    check = Pseudonyms.from_key(KEY).key_check
     for file in ("ledger/ledger.json", "model/model.json"):
         assert json.loads((place / file).read_text(encoding="utf-8"))["pseudonyms"] == check
-    assert pseudonyms.difference(check, check) is None
+    assert pseudonyms.mismatch(check, check) is None
 
 
 @pytest.mark.slow

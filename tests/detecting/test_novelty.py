@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.core.schema import TOUCHED
+from detector.core.schema import TOUCHED_VALUES
 from detector.features import account_signals, novelty
 from detector.features.aggregates import SLOTS
-from detector.features.daily_matrix import Panel
-from detector.features.peer_movement import Peers
+from detector.features.daily_matrix import DailyMatrix
+from detector.features.peer_movement import PeerGroups
 
 DAY = date(2024, 2, 5)
 HOUR = datetime(2024, 2, 5, 9, tzinfo=UTC)
@@ -26,10 +26,10 @@ USED = pl.DataFrame(
         ("desk", "object", "person", 10),
         ("hall", "application", "shell", 5),
     ],
-    schema=novelty.USED,
+    schema=novelty.USAGE_SCHEMA,
     orient="row",
 )
-NOTHING = pl.DataFrame(schema=dict(TOUCHED))
+NOTHING = pl.DataFrame(schema=dict(TOUCHED_VALUES))
 
 
 def _weight(account: str, dimension: str, value: str) -> float:
@@ -38,8 +38,8 @@ def _weight(account: str, dimension: str, value: str) -> float:
         schema=["account", "day", "hour", "dimension", "value"],
         orient="row",
     )
-    known = pl.DataFrame(schema=novelty.KNOWN)
-    return novelty.weighed(new, NOTHING, known, GROUPS, USED)["weight"].item()
+    known = pl.DataFrame(schema=novelty.KNOWN_SCHEMA)
+    return novelty.add_weights(new, NOTHING, known, GROUPS, USED)["weight"].item()
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_who_uses_what_is_counted_by_group_as_a_whole_or_in_parts():
             (DAY, "ann", "object", "person", 1, 0, HOUR),
             (DAY, "ann", "client_address", "10.0.0.1", 1, 0, HOUR),
         ],
-        schema=dict(TOUCHED),
+        schema=dict(TOUCHED_VALUES),
         orient="row",
     )
     groups = GROUPS.with_columns(group=pl.lit("desk"))
-    whole = novelty.used(touched, groups)
+    whole = novelty.group_usage(touched, groups)
     assert whole.rows() == [
         ("desk", "application", "front", 2),
         ("desk", "object", "person", 1),
     ]
-    parts = [novelty.used(part, groups) for part in touched.partition_by("account")]
-    assert novelty.joined_used(pl.concat(parts)).equals(whole)
+    parts = [novelty.group_usage(part, groups) for part in touched.partition_by("account")]
+    assert novelty.merge_usage(pl.concat(parts)).equals(whole)
 
 
 def test_a_program_rolled_out_to_half_of_the_colleagues_says_nothing_and_a_table_still_does():
@@ -87,7 +87,7 @@ def test_a_program_rolled_out_to_half_of_the_colleagues_says_nothing_and_a_table
     people = [f"p{at}" for at in range(6)]
     active = np.zeros((6, 1, SLOTS), dtype=bool)
     active[:, 0, 9] = True
-    panel = Panel(people, [DAY], {}, active, np.array([False]), per_head=False)
+    panel = DailyMatrix(people, [DAY], {}, active, np.array([False]), per_member=False)
 
     def felt(dimension: str, users: int) -> float:
         placed = pl.DataFrame(
@@ -100,7 +100,11 @@ def test_a_program_rolled_out_to_half_of_the_colleagues_says_nothing_and_a_table
             }
         )
         name = {"application": "new_applications", "object": "new_objects"}[dimension]
-        return float(account_signals._by_day(placed, panel, Peers.of(["desk"] * 6))[name][0, 0])
+        return float(
+            account_signals._novelty_by_day(placed, panel, PeerGroups.from_groups(["desk"] * 6))[
+                name
+            ][0, 0]
+        )
 
     assert felt("application", 6) == 0
     assert felt("application", 1) == 1.5
@@ -128,6 +132,6 @@ def test_what_is_new_says_less_by_the_share_of_colleagues_who_have_it_too(collea
     new[: alike + 1] = 1.5
     active = np.ones(new.shape, dtype=bool)
     codes, places = np.zeros(len(new), dtype=int), [np.arange(len(new))]
-    found = novelty.unlike_colleagues(new, active, codes, places)
+    found = novelty.discount_by_peers(new, active, codes, places)
     assert found[0, 0] == pytest.approx(1.5 * left)
     assert not found[alike + 1 :].any()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.model import entity_bias
-from detector.model.threshold import RUN_DAYS
+from detector.model.threshold import EPISODE_DAYS
 
 DAY = date(2024, 1, 1)
 SPAN = 50
@@ -39,8 +39,8 @@ def _office(seed=3, restless=1.2):
 
 def test_the_same_day_says_less_of_who_is_often_odd():
     days = _days(_office())
-    learned, _, _ = entity_bias.learn(days, days)
-    restless, calm, stranger = learned.beyond(
+    learned, _, _ = entity_bias.fit(days, days)
+    restless, calm, stranger = learned.corrected_surprise(
         pl.Series(["name07", "name08", "nobody"]), np.array([3.0, 3.0, 3.0])
     )
     assert restless < calm - 0.5
@@ -52,18 +52,18 @@ def test_held_out_days_are_judged_without_themselves(where):
     """Of a run of odd days alone, all others calm, nothing is usual while it is judged."""
     quiet = _office(restless=0)
     loud = {name: list(days) for name, days in quiet.items()}
-    run = range(20, 20 + RUN_DAYS)
+    run = range(20, 20 + EPISODE_DAYS)
     for at in run:
         loud["name07"][at] = 2.5
-    before, after = (entity_bias.learn(*2 * [_days(each)])[0] for each in (quiet, loud))
-    usual = dict(after.usual.iter_rows())["name07"] - dict(before.usual.iter_rows())["name07"]
+    before, after = (entity_bias.fit(*2 * [_days(each)])[0] for each in (quiet, loud))
+    usual = dict(after.biases.iter_rows())["name07"] - dict(before.biases.iter_rows())["name07"]
     assert usual > 0.1
-    judged = entity_bias.learn(*2 * [_days(loud)])[1 + where]
+    judged = entity_bias.fit(*2 * [_days(loud)])[1 + where]
     named = _days(loud).with_columns(beyond=judged).filter(pl.col("entity") == "name07")
     rest = named.filter(pl.col("day").is_in([DAY + timedelta(days=at) for at in run]))["beyond"]
     # What the other days of it say is next to nothing, so nearly all of the surprise remains.
-    alone = after.tail.surprise(
-        np.array([2.5 - entity_bias.WEIGHT * 0.25, 2.5 + entity_bias.WEIGHT * 0.25])
+    alone = after.calibration.surprise(
+        np.array([2.5 - entity_bias.BIAS_WEIGHT * 0.25, 2.5 + entity_bias.BIAS_WEIGHT * 0.25])
     )
     assert ((rest > alone[0]) & (rest < alone[1])).all()
 
@@ -71,18 +71,20 @@ def test_held_out_days_are_judged_without_themselves(where):
 def test_one_day_counts_for_no_more_than_it_may():
     quiet = _office(restless=0)
     twice = []
-    for surprise in (entity_bias.MOST, 50.0):
+    for surprise in (entity_bias.MAX_SURPRISE, 50.0):
         quiet["name07"][4] = surprise
-        learned, _, _ = entity_bias.learn(_days(quiet), _days(quiet))
-        twice.append(dict(learned.usual.iter_rows())["name07"])
+        learned, _, _ = entity_bias.fit(_days(quiet), _days(quiet))
+        twice.append(dict(learned.biases.iter_rows())["name07"])
     assert twice[0] == twice[1]
 
 
 def test_where_not_all_are_known_all_are_usually_as_odd():
     days = _days(_office())
-    learned, _, after = entity_bias.nothing(days, days)
-    assert learned.usual.is_empty()
-    assert len(set(learned.beyond(pl.Series(["name07", "name08"]), np.full(2, 3.0)))) == 1
+    learned, _, after = entity_bias.fit_unbiased(days, days)
+    assert learned.biases.is_empty()
+    assert (
+        len(set(learned.corrected_surprise(pl.Series(["name07", "name08"]), np.full(2, 3.0)))) == 1
+    )
     # Nothing changes its rank.
     assert days.with_columns(after=after).sort("surprise")["after"].is_sorted()
 
@@ -100,10 +102,10 @@ def test_what_is_usual_is_bounded_and_none_the_odder_for_the_order(surprises, ch
     days = _days(surprises)
     if days.is_empty():
         return
-    learned, before, after = entity_bias.learn(days, days)
-    assert learned.usual["usual"].abs().max() <= entity_bias.MOST
+    learned, before, after = entity_bias.fit(days, days)
+    assert learned.biases["usual"].abs().max() <= entity_bias.MAX_SURPRISE
     assert len(before) == len(after) == len(days)
     assert (before >= 0).all()
     order = list(range(len(days)))
     chance.shuffle(order)
-    assert entity_bias.learn(days[order], days[order])[0].usual.equals(learned.usual)
+    assert entity_bias.fit(days[order], days[order])[0].biases.equals(learned.biases)

@@ -12,7 +12,7 @@ from detector.core.errors import VerdictError
 from detector.core.settings import Settings
 from detector.model.scoring import Scorer
 from detector.triage.planned_work import load
-from detector.triage.suppression import Expectations, Seen
+from detector.triage.suppression import Expectations, Observation
 
 SETTINGS = Settings(timezone="Europe/Paris")
 SCOPE = "group: desk north\\ntable: person\\ntimes: 5"
@@ -45,7 +45,7 @@ def test_an_event_is_a_window_with_a_scope(read):
     )  # fmt: skip
     assert (work.groups, work.tables) == ({"desk north", "desk, south"}, {"person", "file"})
     assert (work.begin, work.end) == tuple(datetime(2024, 3, 4, h, tzinfo=UTC) for h in (7, 17))
-    assert (work.times, work.name, work.by) == (5.0, "Year end", "ann@example.org")
+    assert (work.factor, work.name, work.organizer) == (5.0, "Year end", "ann@example.org")
 
 
 def test_days_and_local_times_are_those_of_the_organisation(read):
@@ -56,7 +56,7 @@ def test_days_and_local_times_are_those_of_the_organisation(read):
     assert days.until == date(2024, 3, 5)
     (local,) = read("DTSTART:20240304T080000", "DURATION:PT2H", f"DESCRIPTION:{SCOPE}")
     assert local.end == datetime(2024, 3, 4, 9, tzinfo=UTC)
-    assert local.times == 5.0
+    assert local.factor == 5.0
 
 
 def test_a_cancelled_event_is_none(read):
@@ -100,9 +100,10 @@ def test_what_is_no_calendar_is_refused(tmp_path, text):
         load(tmp_path / "missing.ics", SETTINGS)
 
 
-SEEN = Seen(
+SEEN = Observation(
     "account", "ann", date(2024, 3, 4), frozenset({"volume"}), 900, 0, None, "desk north",
-    datetime(2024, 3, 4, 9, tzinfo=UTC), usual=200.0, tables=(("person", 890), ("file", 10)),
+    datetime(2024, 3, 4, 9, tzinfo=UTC), expected_records=200.0,
+    tables=(("person", 890), ("file", 10)),
 )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ SEEN = Seen(
         ({"families": frozenset({"volume", "origin"})}, False),
         ({"families": frozenset({"exports"})}, False),
         ({"families": frozenset()}, False),
-        ({"is_back": True}, False),
+        ({"is_returning": True}, False),
         ({"unknown_rows_statements": 6}, False),
         ({"tables": (("person", 600), ("file", 300))}, False),
         ({"group": "desk south"}, False),
@@ -133,7 +134,7 @@ SEEN = Seen(
 def test_a_plan_holds_what_it_explains_and_no_more(read, change, held):
     (work,) = read(*WINDOW, f"DESCRIPTION:{SCOPE}")
     seen = replace(SEEN, **change)
-    assert (work.concerns(seen) and work.objection(seen, 100.0) is None) == held
+    assert (work.applies_to(seen) and work.objection(seen, 100.0) is None) == held
 
 
 DAY = CUT + timedelta(days=1)

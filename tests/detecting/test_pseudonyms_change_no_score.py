@@ -9,21 +9,21 @@ import pytest
 from small_office import CUT, FEW, NAMES, SCORED, Office, directory, under_names
 
 from detector.features import baseline_training
-from detector.ledger.aggregate import fold_hours, fold_touched
+from detector.ledger.aggregate import hourly_sums, touched_values
 from detector.privacy.pseudonyms import Pseudonyms
 
-OURS = Pseudonyms.of_key(bytes(range(64)))
+OURS = Pseudonyms.from_key(bytes(range(64)))
 KEYS = ["entity_kind", "entity", "hour"]
 SOME = SCORED[:5]
 
 
 def _veiled(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(OURS.column(frame["account"]))
+    return frame.with_columns(OURS.encrypt_column(frame["account"]))
 
 
 def _back(scored: pl.DataFrame) -> pl.DataFrame:
     accounts = scored.filter(pl.col("entity_kind") == "account")["entity"].unique()
-    own = {account: OURS.name(account) for account in accounts}
+    own = {account: OURS.reveal(account) for account in accounts}
     assert None not in own.values()
     entity = pl.when(pl.col("entity_kind") == "account").then(pl.col("entity").replace(own))
     return scored.with_columns(entity.otherwise("entity").alias("entity")).sort(KEYS)
@@ -43,13 +43,15 @@ def test_scores_features_and_groups_are_the_same_account_for_account(
     scored = []
     theirs = None if people is None else _veiled(people)
     own_name = pl.col("entity")
-    pseudonym = own_name.map_batches(OURS.column, return_dtype=pl.String())
+    pseudonym = own_name.map_batches(OURS.encrypt_column, return_dtype=pl.String())
     for office, directed, name in (
         (robbed, people, own_name), (Office.of(_veiled(robbed_log)), theirs, pseudonym),
     ):  # fmt: skip
         past = office.before(CUT)
-        learned = baseline_training.learn(past.hours, past.touched, directed, office.settings)
-        known = replace(model, learned=learned, judges=under_names(model.judges, name))
+        learned = baseline_training.train_baselines(
+            past.hours, past.touched, directed, office.settings
+        )
+        known = replace(model, baselines=learned, kind_models=under_names(model.kind_models, name))
         scored.append(office.score(known, SOME, directed))
     own, again = scored[0].sort(KEYS), _back(scored[1])
     columns = [*KEYS, *NAMES, "surprise", "alarming", "group", "rows", "rows_usual"]
@@ -78,6 +80,6 @@ def test_a_model_learned_under_pseudonyms_finds_the_thief_as_one_under_names_doe
 
 
 def test_events_fold_to_the_same_sums_under_pseudonyms(robbed_log):
-    for fold in (fold_hours, lambda events: fold_touched(events, "UTC")):
+    for fold in (hourly_sums, lambda events: touched_values(events, "UTC")):
         own, theirs = _veiled(fold(robbed_log)), fold(_veiled(robbed_log))
         assert own.sort(own.columns).equals(theirs.sort(own.columns))

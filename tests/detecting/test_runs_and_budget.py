@@ -12,8 +12,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from detector.model import threshold
-from detector.model.cross_validation import with_newcomers
-from detector.model.threshold import GRAVE, LEAST, RUN_DAYS, WORSE, WORSE_SHARE
+from detector.model.cross_validation import replace_newcomers
+from detector.model.threshold import (
+    CRITICAL_MARGIN,
+    EPISODE_DAYS,
+    MIN_THRESHOLD,
+    WORSE_MARGIN,
+    WORSE_SHARE,
+)
 
 DAY = date(2024, 3, 4)
 BAR = 2.0
@@ -27,7 +33,7 @@ def _days(alarms: dict[int, float], entity: str = "ann", kind: str = "account") 
 
 
 def _rung(days: pl.DataFrame, bar: float = BAR) -> pl.DataFrame:
-    return threshold.runs(days, days, bar).filter(threshold.rings("alarm", bar))
+    return threshold.join_episodes(days, days, bar).filter(threshold.is_firing("alarm", bar))
 
 
 def _numbers(days: pl.DataFrame, bar: float = BAR) -> list[int]:
@@ -43,8 +49,8 @@ def test_days_below_the_bar_never_ring():
 
 
 def test_a_gap_of_a_run_s_length_is_bridged_and_a_longer_one_is_not():
-    assert _numbers(_days({0: 2.5, RUN_DAYS: 2.5})) == [0]
-    assert _numbers(_days({0: 2.5, RUN_DAYS + 1: 2.5})) == [0, RUN_DAYS + 1]
+    assert _numbers(_days({0: 2.5, EPISODE_DAYS: 2.5})) == [0]
+    assert _numbers(_days({0: 2.5, EPISODE_DAYS + 1: 2.5})) == [0, EPISODE_DAYS + 1]
 
 
 def test_quiet_days_between_do_not_end_a_run():
@@ -52,8 +58,8 @@ def test_quiet_days_between_do_not_end_a_run():
 
 
 def test_a_much_worse_day_rings_again():
-    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE - 0.01, 2: 2.5})) == [0]
-    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE, 2: 2.6})) == [0, 1]
+    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE_MARGIN - 0.01, 2: 2.5})) == [0]
+    assert _numbers(_days({0: 2.5, 1: 2.5 + WORSE_MARGIN, 2: 2.6})) == [0, 1]
 
 
 def test_far_out_a_day_must_be_worse_by_a_share_of_the_run():
@@ -66,21 +72,23 @@ def test_far_out_a_day_must_be_worse_by_a_share_of_the_run():
 
 def test_what_climbs_so_slowly_that_no_day_is_much_worse_rings_when_it_is_grave():
     """An honest alert a week before a theft must not hide it."""
-    climb = {n: BAR + 0.1 + n * WORSE / RUN_DAYS * 0.9 for n in range(30)}
-    grave = next(n for n, alarm in climb.items() if alarm >= BAR + GRAVE)
+    climb = {n: BAR + 0.1 + n * WORSE_MARGIN / EPISODE_DAYS * 0.9 for n in range(30)}
+    grave = next(n for n, alarm in climb.items() if alarm >= BAR + CRITICAL_MARGIN)
     assert _numbers(_days(climb)) == [0, grave]
 
 
 def test_what_was_grave_within_the_week_is_no_news():
-    grave = BAR + GRAVE
-    assert _numbers(_days({0: grave, 3: BAR, 3 + RUN_DAYS: grave, 4 + RUN_DAYS: grave})) == [0, 10]
-    assert _numbers(_days({0: grave, 3: BAR, RUN_DAYS: grave})) == [0]
+    grave = BAR + CRITICAL_MARGIN
+    assert _numbers(
+        _days({0: grave, 3: BAR, 3 + EPISODE_DAYS: grave, 4 + EPISODE_DAYS: grave})
+    ) == [0, 10]
+    assert _numbers(_days({0: grave, 3: BAR, EPISODE_DAYS: grave})) == [0]
 
 
 def test_what_began_before_training_ended_rings_on_the_first_day_after_it():
     days = _days(dict.fromkeys(range(10), 2.5))
-    found = threshold.runs(days, days, BAR, DAY + timedelta(days=4)).filter(
-        threshold.rings("alarm", BAR)
+    found = threshold.join_episodes(days, days, BAR, DAY + timedelta(days=4)).filter(
+        threshold.is_firing("alarm", BAR)
     )
     assert [(day - DAY).days for day in found["day"].sort()] == [0, 5]
 
@@ -98,11 +106,11 @@ def _by_hand(days: pl.DataFrame, bar: float) -> set[tuple[str, date]]:
         week = [
             other
             for who, when, other in rows
-            if who == name and other >= bar and 1 <= (day - when).days <= RUN_DAYS
+            if who == name and other >= bar and 1 <= (day - when).days <= EPISODE_DAYS
         ]
         worst = max(week, default=0.0)
-        much_worse = alarm >= worst + max(WORSE, WORSE_SHARE * worst)
-        grave = alarm >= bar + GRAVE > worst
+        much_worse = alarm >= worst + max(WORSE_MARGIN, WORSE_SHARE * worst)
+        grave = alarm >= bar + CRITICAL_MARGIN > worst
         if alarm >= bar and (not week or much_worse or grave):
             found.add((name, day))
     return found
@@ -145,7 +153,7 @@ def test_whether_a_day_rings_is_told_by_the_week_before_it(history, number):
     """So it is the same in whatever portions days are scored."""
     days = _frame(history)
     day = DAY + timedelta(days=number)
-    week = days.filter(pl.col("day") <= day, pl.col("day") >= day - timedelta(days=RUN_DAYS))
+    week = days.filter(pl.col("day") <= day, pl.col("day") >= day - timedelta(days=EPISODE_DAYS))
     alone, among = (_rung(frame).filter(pl.col("day") == day) for frame in (week, days))
     assert alone.sort("entity").equals(among.sort("entity"))
 
@@ -156,14 +164,14 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
     days = _frame(history)
     first = DAY + timedelta(days=skipped)
     counted = days.filter(pl.col("day") >= first)
-    bar = threshold.threshold(days, per_day, first)
-    begun = threshold.runs(days, days, bar).filter(
-        threshold.begins("alarm", bar), pl.col("day") >= first
+    bar = threshold.fit(days, per_day, first)
+    begun = threshold.join_episodes(days, days, bar).filter(
+        threshold.is_episode_start("alarm", bar), pl.col("day") >= first
     )
     assert begun.height <= per_day * counted["day"].n_unique()
     by_hand = _by_hand(days, bar)
     assert set(begun.select("entity", "day").iter_rows()) <= by_hand
-    week = timedelta(days=RUN_DAYS)
+    week = timedelta(days=EPISODE_DAYS)
     assert begun.height == sum(
         day >= first
         and not days.filter(
@@ -179,13 +187,15 @@ def test_the_threshold_keeps_the_budget_on_the_days_it_was_set_on(history, per_d
 def test_a_budget_that_allows_everything_silences_nothing_loud(history):
     """A bar above all days keeps any budget; this one must be as low as the days themselves."""
     days = _frame(history)
-    bar = threshold.threshold(days, 1000, DAY)
-    assert bar == max(LEAST, days.filter(pl.col("alarm") >= LEAST)["alarm"].min() or LEAST)
+    bar = threshold.fit(days, 1000, DAY)
+    assert bar == max(
+        MIN_THRESHOLD, days.filter(pl.col("alarm") >= MIN_THRESHOLD)["alarm"].min() or MIN_THRESHOLD
+    )
 
 
 def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
     days = _days({0: 1.0, 10: 3.0, 20: 2.0})
-    rare, rarer = (threshold.threshold(days, per_day, DAY) for per_day in (0.1, 0.01))
+    rare, rarer = (threshold.fit(days, per_day, DAY) for per_day in (0.1, 0.01))
     assert rare > 3.0
     assert rarer == pytest.approx(rare + 1)
 
@@ -194,23 +204,23 @@ def test_a_budget_of_less_than_the_days_can_show_stands_above_them_all():
 def test_where_more_runs_share_the_highest_alarm_than_the_budget_allows_none_rings(names):
     """Half of them cannot ring: they are the same."""
     days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(names))
-    bar = threshold.threshold(days, 0.5, DAY)
+    bar = threshold.fit(days, 0.5, DAY)
     assert bar > 3.0
     assert bar == pytest.approx(3.0 + math.log10(names / 1.0))
 
 
 def test_a_run_less_than_the_budget_allows_is_no_reason_to_stand_above_a_tie():
     days = pl.concat(_days({0: 1.2, 10: 3.0}, f"name{n}") for n in range(2))
-    assert 1.2 < threshold.threshold(days, 1.0, DAY) <= 3.0
+    assert 1.2 < threshold.fit(days, 1.0, DAY) <= 3.0
 
 
 def test_the_bar_is_found_where_a_lower_one_rings_no_more_often():
     """At 1.5 all days of a name are one run; at 2.2 they are one a week."""
-    weekly = {n: 2.2 if n % (RUN_DAYS + 1) == 0 else 1.5 for n in range(64)}
+    weekly = {n: 2.2 if n % (EPISODE_DAYS + 1) == 0 else 1.5 for n in range(64)}
     names = [_days(weekly, f"name{who}") for who in range(9)]
     low = _days({n: 1.0 + n / 100 for n in range(40)}, "low")
     days = pl.concat([*names, low, _days({0: 5.0, 20: 4.0}, "thief")])
-    assert 2.2 < threshold.threshold(days, 0.5, DAY) <= 4.0
+    assert 2.2 < threshold.fit(days, 0.5, DAY) <= 4.0
 
 
 def test_of_newcomers_the_days_count_as_they_were_before_they_were_known():
@@ -220,7 +230,7 @@ def test_of_newcomers_the_days_count_as_they_were_before_they_were_known():
     new = pl.DataFrame(
         {"entity": ["ann", "late", "new"], "day": [day] * 3, "days": [60, 9, 8], "x": [2, 3, 1]}
     )
-    assert with_newcomers(new, old).select("entity", "x").rows() == [
+    assert replace_newcomers(new, old).select("entity", "x").rows() == [
         ("ann", 2), ("late", 3), ("new", 5),
     ]  # fmt: skip
 
@@ -229,10 +239,10 @@ def test_few_honest_entities_do_not_bring_the_bar_down_to_usual_days():
     """Two accounts never ring once a day, however low the bar; it stays where a day is odd."""
     ordinary = {n: 0.2 + n % 5 / 10 for n in range(40)}
     days = pl.concat([_days(ordinary), _days(ordinary | {9: 1.7, 31: 2.4}, "bob")])
-    bar = threshold.threshold(days, 1.0, DAY)
-    assert LEAST <= bar <= 1.7
-    assert threshold.threshold(_days(ordinary), 1.0, DAY) == LEAST
+    bar = threshold.fit(days, 1.0, DAY)
+    assert MIN_THRESHOLD <= bar <= 1.7
+    assert threshold.fit(_days(ordinary), 1.0, DAY) == MIN_THRESHOLD
 
 
 def test_where_no_day_could_alert_the_first_unusual_one_that_can_rings():
-    assert threshold.threshold(_days({}), 1.0, DAY) == LEAST
+    assert threshold.fit(_days({}), 1.0, DAY) == MIN_THRESHOLD

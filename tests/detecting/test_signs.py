@@ -10,8 +10,8 @@ import pytest
 from small_office import CUT, LATER, Office, agent, days, directory, reads
 
 from detector.features import active_hours, robust_stats
-from detector.features.aggregates import ACCOUNT, KINDS, SLOTS
-from detector.features.daily_matrix import Panel
+from detector.features.aggregates import ACCOUNT, ENTITY_KINDS, SLOTS
+from detector.features.daily_matrix import DailyMatrix
 
 AWAY = agent(2)
 BACK = CUT + timedelta(days=14)
@@ -124,12 +124,12 @@ def test_an_hour_is_strange_by_the_days_before_today_alone():
     active = np.zeros((1, len(some), SLOTS), dtype=bool)
     active[:, ~off, 10] = True
     active[:, -1, 3] = True
-    panel = Panel(["ann"], some, {}, active, off, per_head=False)
+    panel = DailyMatrix(["ann"], some, {}, active, off, per_member=False)
     habit = np.full((2, 1, SLOTS), 0.002)
-    own = active_hours.Rhythm.of(
-        np.zeros((2, 1, SLOTS + 1)), habit, pl.DataFrame(schema=active_hours.SEEN), panel
+    own = active_hours.ActivityProfile.from_habits(
+        np.zeros((2, 1, SLOTS + 1)), habit, pl.DataFrame(schema=active_hours.HOUR_SCHEMA), panel
     )
-    strange = own.strange(panel, some[-1]).seen(active[:, -1].sum(axis=0))[0]
+    strange = own.hour_surprise(panel, some[-1]).with_shift(active[:, -1].sum(axis=0))[0]
     # 20 workdays in the four weeks before, none at three; the group's habit weighs three days.
     assert strange[3] == pytest.approx(np.log10(0.1) - np.log10(3 * 0.002 / 23))
     assert strange[10] == 0
@@ -138,7 +138,7 @@ def test_an_hour_is_strange_by_the_days_before_today_alone():
 def test_nobody_is_held_to_be_steadier_than_the_floor(scored):
     """A person who never varied may read a third more; what many do together varies less."""
     least = {}
-    for kind in KINDS:
+    for kind in ENTITY_KINDS:
         own = scored.filter(pl.col("entity_kind") == kind)
         spreads = own.select(pl.col("^(statements|rows|log_rows|hours)_(frozen_)?spread$").min())
         least[kind] = min(value for value in spreads.row(0) if value is not None)

@@ -22,19 +22,19 @@ from small_office import SCORED as SCORED_OF_OFFICE
 
 from detector.campaigns import ledger_rows
 from detector.core import schema
-from detector.core.schema import SUBJECT, TOUCHED
+from detector.core.schema import SUBJECT, TOUCHED_VALUES
 from detector.features import baseline_training, distinct_subjects
 from detector.features import feature_table as tables
 from detector.features.aggregates import ACCOUNT
-from detector.features.distinct_subjects import MONTH, Month
-from detector.features.feature import heard
+from detector.features.distinct_subjects import MONTH_DAYS, MonthHistory
+from detector.features.feature import available_families
 from detector.features.history import gather
-from detector.features.incremental import Today, span
+from detector.features.incremental import RunningDay, matrix_span
 from detector.ledger import distinct_sketch
-from detector.ledger.aggregate import fold_touched
+from detector.ledger.aggregate import touched_values
 from detector.model import store
 from detector.model.training import train
-from detector.model.training_data import Data
+from detector.model.training_data import TrainingData
 
 RARE = ["subjects_vs_own", "month_subjects_vs_own"]
 KEYS = ["entity_kind", "entity", "hour"]
@@ -81,8 +81,8 @@ def test_who_opens_as_many_files_of_the_same_people_does_not_alert(files, traine
 
 @pytest.mark.slow
 def test_only_accounts_have_the_features(files, trained):
-    table = tables.table(
-        files.hours, files.touched, SCORED, trained.learned, None, files.settings, FAMILIES
+    table = tables.build_table(
+        files.hours, files.touched, SCORED, trained.baselines, None, files.settings, FAMILIES
     )
     other = table.filter(pl.col("entity_kind") != ACCOUNT)
     assert len(other) >= 10
@@ -116,13 +116,13 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
         (until.hours.filter(some), until.touched.filter(some))
         for some in (pl.col("account") < "f", pl.col("account") >= "f")
     ]
-    past = gather(halves, [span(day)], day, day, trained.learned, None, files.settings)
-    today = Today.of(past, FAMILIES)
+    past = gather(halves, [matrix_span(day)], day, day, trained.baselines, None, files.settings)
+    today = RunningDay.from_past(past, FAMILIES)
     now = until.since(day)
-    each, new = today.hourly(now.hours, now.touched), today.new(now.touched)
+    each, new = today.hourly(now.hours, now.touched), today.new_values(now.touched)
     live = today.table(each, new, {ACCOUNT: None}, ends=False)
-    whole = tables.table(
-        until.hours, until.touched, [day], trained.learned, None, files.settings, FAMILIES
+    whole = tables.build_table(
+        until.hours, until.touched, [day], trained.baselines, None, files.settings, FAMILIES
     ).filter(pl.col("entity_kind") == ACCOUNT)
     columns = [*KEYS, "subjects", "month_subjects", *RARE]
     assert live.select(columns).sort(KEYS).equals(whole.select(columns).sort(KEYS))
@@ -133,7 +133,7 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
 def test_a_model_keeps_what_it_learned_of_them(trained, found, files, tmp_path):
     store.save(trained, tmp_path / "model", FAMILIES)
     again = store.load(tmp_path / "model", FAMILIES)
-    assert set(RARE) <= set(again.judges[ACCOUNT].voices.names)
+    assert set(RARE) <= set(again.kind_models[ACCOUNT].ensemble.feature_names)
     scored = files.score(again, SCORED[9:10])
     wanted = found.filter(pl.col("day") == SCORED[9])
     assert scored.select(FIGURES).equals(wanted.select(FIGURES), null_equal=True)
@@ -146,15 +146,18 @@ def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_feat
     model, office = model_of_few, Office.of(honest_log.filter(FEW))
     past = office.before(CUT_OF_OFFICE)
     without = replace(
-        Data(past.hours, past.touched, None, past.settings, FAMILIES),
-        families=heard(FAMILIES, ()),
+        TrainingData(past.hours, past.touched, None, past.settings, FAMILIES),
+        families=available_families(FAMILIES, ()),
     )
     same = train(without)
     assert same.threshold == model.threshold
-    assert same.judges[ACCOUNT].voices.names == model.judges[ACCOUNT].voices.names
-    assert not set(RARE) & set(model.judges[ACCOUNT].voices.names)
-    assert_frame_equal(same.learned.levels, model.learned.levels, check_exact=True)
-    assert not [name for name in model.learned.levels.columns if SUBJECT in name]
+    assert (
+        same.kind_models[ACCOUNT].ensemble.feature_names
+        == model.kind_models[ACCOUNT].ensemble.names
+    )
+    assert not set(RARE) & set(model.kind_models[ACCOUNT].ensemble.names)
+    assert_frame_equal(same.baselines.levels, model.baselines.levels, check_exact=True)
+    assert not [name for name in model.baselines.levels.columns if SUBJECT in name]
     scored = office.score(model, SCORED_OF_OFFICE)
     assert scored.select(RARE).null_count().row(0) == (len(scored), len(scored))
     assert not any(scored[f"{name}_surprise"].max() for name in RARE)
@@ -174,8 +177,8 @@ def test_shards_some_of_which_have_no_subjects_teach_what_all_at_once_do(files):
     past = files.before(CUT)
     some = past.touched.filter(counsellors | (pl.col("dimension") != SUBJECT))
     parts = [(past.hours.filter(each), some.filter(each)) for each in (counsellors, ~counsellors)]
-    whole = baseline_training.learn(past.hours, some, None, past.settings)
-    shards = baseline_training.learn_shards(lambda: iter(parts), None, past.settings)
+    whole = baseline_training.train_baselines(past.hours, some, None, past.settings)
+    shards = baseline_training.train_shards(lambda: iter(parts), None, past.settings)
     for name in ("levels", "peers"):
         assert_frame_equal(getattr(shards, name), getattr(whole, name), check_exact=True)
     assert whole.levels["subjects_centre"].is_finite().any()
@@ -195,17 +198,17 @@ def test_a_theft_that_is_staged_reads_as_many_people_as_records(files):
             base | {"account": "counsellor02", "rows": 500, "known": False},
             base | {"account": "svc.database", "rows": 500},
         ],
-        schema=dict(ledger_rows.ACTS),
+        schema=dict(ledger_rows.CAMPAIGN_ROWS),
     )
     day = files.before(ROAMS + timedelta(days=1)).since(ROAMS)
     counted = [
         dict(
             distinct_subjects
-            .added(hours.select("account", "hour").unique().with_columns(day=ROAMS), touched)
+            .add_counts(hours.select("account", "hour").unique().with_columns(day=ROAMS), touched)
             .group_by("account").agg(pl.col("subjects").sum()).iter_rows()
         )
         for hours, touched in (
-            (day.hours, day.touched), ledger_rows.added(day.hours, day.touched, acts),
+            (day.hours, day.touched), ledger_rows.add_campaign(day.hours, day.touched, acts),
         )
     ]  # fmt: skip
     more = {name: number - counted[0].get(name, 0) for name, number in counted[1].items()}
@@ -228,7 +231,7 @@ def _read(some: list[tuple[int, int, int]]) -> pl.DataFrame:
         blank | {"timestamp": start + timedelta(days=day, hours=hour), SUBJECT: hashes[whose]}
         for day, hour, whose in some
     ]
-    return fold_touched(pl.DataFrame(rows, schema=dict(schema.EVENTS), orient="row"), "UTC")
+    return touched_values(pl.DataFrame(rows, schema=dict(schema.EVENTS), orient="row"), "UTC")
 
 
 @given(reads)
@@ -236,14 +239,16 @@ def _read(some: list[tuple[int, int, int]]) -> pl.DataFrame:
 def test_each_hour_counts_those_of_its_day_so_far_and_of_the_four_weeks_it_ends(some):
     start = date(2024, 1, 1)
     hours = _active(some)
-    counted = distinct_subjects.added(hours, _read(some)).sort("hour")
+    counted = distinct_subjects.add_counts(hours, _read(some)).sort("hour")
     so_far = counted.with_columns(pl.col("subjects", "month_subjects").cum_sum().over("day"))
     for moment, day, today, month in so_far.select(
         "hour", "day", "subjects", "month_subjects"
     ).iter_rows():
         at, clock = (day - start).days, moment.hour
         assert today == len({who for d, h, who in some if d == at and h <= clock})
-        assert month == len({who for d, h, who in some if at - MONTH < d and (d, h) <= (at, clock)})
+        assert month == len(
+            {who for d, h, who in some if at - MONTH_DAYS < d and (d, h) <= (at, clock)}
+        )
 
 
 def _active(some: list[tuple[int, int, int]]) -> pl.DataFrame:
@@ -266,8 +271,8 @@ def test_a_day_that_runs_is_counted_alike_with_its_past_prepared(kept, monkeypat
         table, hours = _read(some), _active(some)
         day = date(2024, 1, 1) + timedelta(days=last)
         now = pl.col("day") == day
-        past = Month.of(table, day)
-        found = distinct_subjects.added(hours.filter(now), table.filter(now), past)
-        wanted = distinct_subjects.added(hours, table).filter(now)
+        past = MonthHistory.from_touched(table, day)
+        found = distinct_subjects.add_counts(hours.filter(now), table.filter(now), past)
+        wanted = distinct_subjects.add_counts(hours, table).filter(now)
         assert found.sort("hour").equals(wanted.sort("hour"))
-        assert table.schema == dict(TOUCHED)
+        assert table.schema == dict(TOUCHED_VALUES)

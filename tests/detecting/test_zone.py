@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.features.timezone_check import Evidence, doubt
+from detector.features.timezone_check import TimezoneEvidence, activity_warning
 
 HOUR = timedelta(hours=1)
 #: Of 100 people, how many are active in each hour of their clock.
@@ -52,7 +52,7 @@ SPRING, AUTUMN = ("2024-02-20", 60), ("2024-09-20", 60)
     ],
 )
 def test_clock_changes_contradict_utc_and_name_what_fits(span, people, fits):
-    words = doubt(activity(people, *span), "UTC", "UTC")
+    words = activity_warning(activity(people, *span), "UTC", "UTC")
     assert "doubtful" in words
     assert f"like '{fits}" in words
 
@@ -65,28 +65,28 @@ def test_clock_changes_contradict_utc_and_name_what_fits(span, people, fits):
      "America/Sao_Paulo", "Pacific/Auckland"],
 )  # fmt: skip
 def test_the_right_zone_is_not_doubted(span, people):
-    assert doubt(activity(people, *span), people, "UTC") == ""
+    assert activity_warning(activity(people, *span), people, "UTC") == ""
 
 
 def test_a_zone_whose_clocks_change_is_doubted_where_people_keep_theirs():
-    words = doubt(activity("Africa/Algiers", *SPRING), "Europe/Paris", "UTC")
+    words = activity_warning(activity("Africa/Algiers", *SPRING), "Europe/Paris", "UTC")
     assert "2024-03-31" in words
     assert "did not move" in words
     # The other reading: the log's times are local ones, taken for UTC.
     assert "log_timezone" in words
     local = activity("Europe/Paris", *SPRING, base="Etc/GMT")
-    assert "log_timezone" in doubt(local, "Europe/Paris", "UTC")
+    assert "log_timezone" in activity_warning(local, "Europe/Paris", "UTC")
 
 
 def test_europe_is_told_from_america_by_the_weeks_between_their_changes():
-    evidence = Evidence.of(activity("Europe/Paris", *SPRING), "America/New_York")
-    assert evidence.contradicts("America/New_York")
-    assert not evidence.contradicts("Europe/Berlin")
+    evidence = TimezoneEvidence.from_activity(activity("Europe/Paris", *SPRING), "America/New_York")
+    assert evidence.contradictions("America/New_York")
+    assert not evidence.contradictions("Europe/Berlin")
 
 
 @pytest.mark.parametrize(("people", "wrong"), [("Asia/Tokyo", "UTC"), ("Asia/Kolkata", "UTC")])
 def test_without_a_change_the_rhythm_of_the_day_speaks(people, wrong):
-    words = doubt(activity(people, "2024-01-08", 30), wrong, "UTC")
+    words = activity_warning(activity(people, "2024-01-08", 30), wrong, "UTC")
     assert "working day" in words
     assert "'Asia/" in words
 
@@ -94,7 +94,7 @@ def test_without_a_change_the_rhythm_of_the_day_speaks(people, wrong):
 def test_the_rhythm_alone_does_not_tell_neighbours_apart():
     """Who begins at seven, and who at nine: an hour or two is no contradiction."""
     for zone in ("UTC", "Europe/Paris", "Europe/Helsinki"):
-        assert doubt(activity("Europe/Paris", "2024-01-08", 30), zone, "UTC") == ""
+        assert activity_warning(activity("Europe/Paris", "2024-01-08", 30), zone, "UTC") == ""
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_rhythm_alone_does_not_tell_neighbours_apart():
 )
 def test_where_the_day_has_no_shape_nothing_is_said(day, size):
     found = activity("Asia/Tokyo", *SPRING, day=day, size=size)
-    assert doubt(found, "Europe/Paris", "UTC") == ""
+    assert activity_warning(found, "Europe/Paris", "UTC") == ""
 
 
 def test_nothing_is_said_of_nothing():
     empty = activity("UTC", "2024-01-08", 0)
-    assert doubt(empty, "Europe/Paris", "UTC") == ""
+    assert activity_warning(empty, "Europe/Paris", "UTC") == ""
 
 
 def test_one_who_works_by_night_and_much_changes_nothing():
@@ -115,15 +115,15 @@ def test_one_who_works_by_night_and_much_changes_nothing():
     job = activity("UTC", *SPRING, day=[1] * 24)
     found = pl.concat([activity("Europe/Paris", *SPRING), job])
     found = found.group_by("hour").agg(pl.col("accounts").sum())
-    assert doubt(found, "Europe/Paris", "UTC") == ""
-    assert "'Europe/" in doubt(found, "UTC", "UTC")
+    assert activity_warning(found, "Europe/Paris", "UTC") == ""
+    assert "'Europe/" in activity_warning(found, "UTC", "UTC")
 
 
 def test_a_dead_log_and_a_holiday_beside_the_change_hide_nothing():
     found = activity("Europe/Paris", *SPRING)
     day = pl.col("hour").dt.date()
     found = found.filter(~day.is_in([date(2024, 4, 1), date(2024, 3, 29), date(2024, 3, 28)]))
-    assert "2024-03-31" in doubt(found, "UTC", "UTC")
+    assert "2024-03-31" in activity_warning(found, "UTC", "UTC")
 
 
 @pytest.mark.parametrize("by", [-1, 1, 2])
@@ -131,4 +131,4 @@ def test_an_office_that_begins_at_another_hour_on_another_day_is_no_other_zone(b
     """Summer hours from the 15th of May: the organisation's own movement."""
     before = activity("UTC", "2024-04-10", 35)
     after = activity("UTC", "2024-05-15", 30).with_columns(pl.col("hour") + by * HOUR)
-    assert doubt(pl.concat([before, after]), "UTC", "UTC") == ""
+    assert activity_warning(pl.concat([before, after]), "UTC", "UTC") == ""

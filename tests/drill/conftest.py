@@ -11,8 +11,8 @@ from shared import made_once
 
 from detector import registry
 from detector.cli.app import run
-from detector.drill.window import Stage
-from detector.features.feature_table import DIMENSIONS
+from detector.drill.window import DrillWindow
+from detector.features.feature_table import FEATURE_DIMENSIONS
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model.model import Model
@@ -54,12 +54,12 @@ def model(place) -> Model:
 
 
 @pytest.fixture(scope="session")
-def stage(place, model) -> Stage:
+def stage(place, model) -> DrillWindow:
     """The last three weeks: small, and after the model's training."""
     book = Ledger.open(place / "ledger", model.settings.timezone)
-    return Stage(
+    return DrillWindow(
         book.hours(None, LAST),
-        book.touched(None, LAST, DIMENSIONS),
+        book.touched(None, LAST, FEATURE_DIMENSIONS),
         account_directory.load(place / "directory.csv"),
         model.settings,
         CUT + timedelta(days=1),

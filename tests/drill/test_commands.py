@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from detector.campaigns.kinds import KINDS
-from detector.core.schema import DRILL, check
+from detector.core.schema import DRILL_RESULTS, check
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_drill_prints_json_on_stdout_and_words_on_stderr_and_leaves_all_as_it_
         assert kind["staged"] == len(own)
         assert kind["exposure"] == pytest.approx(sum(each["exposure"] for each in own) / len(own))
     assert set(kinds) | set(facts["short"]) == {kind.name for kind in KINDS}
-    frame = check(pl.read_parquet(tmp_path / "out" / "drill.parquet"), DRILL, "drill")
+    frame = check(pl.read_parquet(tmp_path / "out" / "drill.parquet"), DRILL_RESULTS, "drill")
     assert frame["campaign"].to_list() == [each["campaign"] for each in facts["campaigns"]]
     assert frame["benign_alerts_a_day"].unique().to_list() == [facts["benign_alerts_a_day"]]
     assert (tmp_path / "drill.svg").exists()
@@ -168,10 +168,10 @@ def test_the_commands_have_help(detector, name):
 
 
 def test_a_ledger_in_which_nobody_can_steal_says_so(drilled, monkeypatch, tmp_path):
-    monkeypatch.setattr("detector.drill.schedule.cast", lambda *_: [])
+    monkeypatch.setattr("detector.drill.schedule.stage_campaigns", lambda *_: [])
     ran = drilled("--json", "--plot", tmp_path / "drill.png", "--out", tmp_path)
     assert ran.code == 0, ran.err
     facts = json.loads(ran.out)
     assert (facts["mean_exposure"], facts["kinds"], facts["campaigns"]) == (None, [], [])
     assert "no campaign could be staged" in ran.err
-    assert check(pl.read_parquet(tmp_path / "drill.parquet"), DRILL, "drill").is_empty()
+    assert check(pl.read_parquet(tmp_path / "drill.parquet"), DRILL_RESULTS, "drill").is_empty()

@@ -11,24 +11,24 @@ import pytest
 from detector import registry
 from detector.campaigns import kinds
 from detector.core.errors import NotEnoughHistory
-from detector.core.schema import DRILL, check
+from detector.core.schema import DRILL_RESULTS, check
 from detector.detection.batch import score_days
 from detector.drill import run, schedule
-from detector.drill.exposure import HOUR, RINGS
-from detector.drill.window import DAYS, FEWEST, span
+from detector.drill.exposure import ALERT_TIMES, HOUR
+from detector.drill.window import DEFAULT_DAYS, MIN_DAYS, day_range
 from detector.ledger.store import Ledger
-from detector.model.scoring import LOOKBACK
+from detector.model.scoring import LOOKBACK_DAYS
 
 START = date(2024, 1, 1)
 
 
 @pytest.fixture(scope="session")
 def staged(stage, model):
-    return schedule.cast(stage.world(model), 5, 2)
+    return schedule.stage_campaigns(stage.population(model), 5, 2)
 
 
 def of_kind(staged, kind):
-    return next(each for each in staged if schedule.kind_of(each.name) == kind)
+    return next(each for each in staged if schedule.campaign_kind(each.name) == kind)
 
 
 def days(count):
@@ -36,23 +36,23 @@ def days(count):
 
 
 def test_the_stage_is_six_weeks_where_the_ledger_has_them():
-    first, last = span(days(LOOKBACK + 100), None)
-    assert (last - first).days + 1 == DAYS
-    assert last == days(LOOKBACK + 100)[-1]
+    first, last = day_range(days(LOOKBACK_DAYS + 100), None)
+    assert (last - first).days + 1 == DEFAULT_DAYS
+    assert last == days(LOOKBACK_DAYS + 100)[-1]
 
 
 def test_the_stage_is_what_follows_the_history_where_there_is_less():
-    first, _ = span(days(LOOKBACK + 20), None)
-    assert first == START + timedelta(days=LOOKBACK)
+    first, _ = day_range(days(LOOKBACK_DAYS + 20), None)
+    assert first == START + timedelta(days=LOOKBACK_DAYS)
 
 
 def test_a_ledger_too_short_is_refused_with_what_it_would_need():
-    with pytest.raises(NotEnoughHistory, match=f"at least {LOOKBACK + FEWEST} days"):
-        span(days(LOOKBACK + FEWEST - 1), None)
+    with pytest.raises(NotEnoughHistory, match=f"at least {LOOKBACK_DAYS + MIN_DAYS} days"):
+        day_range(days(LOOKBACK_DAYS + MIN_DAYS - 1), None)
     with pytest.raises(NotEnoughHistory, match="ask for --days 20 or fewer"):
-        span(days(LOOKBACK + 20), 21)
+        day_range(days(LOOKBACK_DAYS + 20), 21)
     with pytest.raises(NotEnoughHistory, match="no day"):
-        span([], None)
+        day_range([], None)
 
 
 def test_campaigns_are_cast_up_to_what_was_asked_even_where_accounts_are_few(staged):
@@ -70,7 +70,7 @@ def test_no_account_steals_for_two_campaigns_of_a_round(staged):
     for some in rounds:
         busy = [name for each in some for name in schedule.thieves(each)]
         assert len(busy) == len(set(busy))
-        assert len(busy) <= 50 * schedule.SHARE or len(some) == 1
+        assert len(busy) <= 50 * schedule.MAX_THIEF_SHARE or len(some) == 1
 
 
 def test_one_round_is_enough_where_accounts_are_many(staged):
@@ -80,12 +80,12 @@ def test_one_round_is_enough_where_accounts_are_many(staged):
 
 def test_a_flood_of_pages_is_found_and_what_nobody_touched_is_quiet(stage, model, staged):
     flood = of_kind(staged, "flat_month")
-    rings = run.rung(stage.robbed([flood]), [flood], model, registry.families())
+    rings = run.alert_times(stage.with_campaigns([flood]), [flood], model, registry.families())
     found = run.outcomes([flood], rings, stage).row(0, named=True)
     assert found["first_alert"] is not None
     assert found["exposure"] < 0.2
-    assert found["records"] == flood.acts["rows"].sum()
-    assert found["first_act"] == flood.acts["hour"].min()
+    assert found["records"] == flood.rows["rows"].sum()
+    assert found["first_act"] == flood.rows["hour"].min()
 
 
 @pytest.mark.slow
@@ -98,15 +98,15 @@ def test_the_drill_scores_as_the_batch_does(place, stage, model):
         for some in score_days(book, *rest)
         for alert in some.alerts
     ]
-    rings = run.rung(stage, [], model, registry.families())
+    rings = run.alert_times(stage, [], model, registry.families())
     assert len(batch) > 3
     assert sorted(rings.rows()) == sorted(batch)
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_one_others(stage, model):
     def campaigns(seed):
-        cast = schedule.cast(stage.world(model), seed, 1)
-        return {each.name: each.acts for each in cast}
+        cast = schedule.stage_campaigns(stage.population(model), seed, 1)
+        return {each.name: each.rows for each in cast}
 
     one, again, other = campaigns(3), campaigns(3), campaigns(4)
     assert one.keys() == again.keys()
@@ -116,38 +116,40 @@ def test_the_same_seed_gives_the_same_figures_and_another_one_others(stage, mode
 
 def test_what_a_campaign_did_before_the_stage_is_learned_but_not_counted(stage, model, staged):
     poisoned = of_kind(staged, "poisoned")
-    before = poisoned.acts["day"] < stage.first
+    before = poisoned.rows["day"] < stage.first
     assert before.any()
-    robbed = stage.robbed([poisoned])
+    robbed = stage.with_campaigns([poisoned])
     (who,) = schedule.thieves(poisoned)
-    level = model.learned.levels.filter(pl.col("entity") == who)["rows_centre"].item()
-    raised = run._learned(robbed, [poisoned], model).levels.filter(pl.col("entity") == who)
+    level = model.baselines.levels.filter(pl.col("entity") == who)["rows_centre"].item()
+    raised = run._stage_baselines(robbed, [poisoned], model).levels.filter(pl.col("entity") == who)
     assert raised["rows_centre"].item() > level
-    found = run.outcomes([poisoned], pl.DataFrame(schema=dict(RINGS)), stage).row(0, named=True)
-    assert found["records"] == poisoned.acts.filter(~before)["rows"].sum()
+    found = run.outcomes([poisoned], pl.DataFrame(schema=dict(ALERT_TIMES)), stage).row(
+        0, named=True
+    )
+    assert found["records"] == poisoned.rows.filter(~before)["rows"].sum()
     assert found["exposure"] == 1
 
 
 def test_nothing_is_learned_anew_where_the_model_never_saw_the_stage(stage, model, staged):
     flood = of_kind(staged, "flat_month")
-    assert run._learned(stage.robbed([flood]), [flood], model) is model.learned
+    assert run._stage_baselines(stage.with_campaigns([flood]), [flood], model) is model.baselines
 
 
 def test_days_of_the_stage_that_the_model_was_trained_on_are_forgotten(stage, model, staged):
     flood = of_kind(staged, "flat_month")
     trained = replace(model, last_day=stage.last)
-    learned = run._learned(stage.robbed([flood]), [flood], trained)
-    assert learned is not model.learned
-    assert learned.levels.equals(model.learned.levels)
+    learned = run._stage_baselines(stage.with_campaigns([flood]), [flood], trained)
+    assert learned is not model.baselines
+    assert learned.levels.equals(model.baselines.levels)
 
 
 def test_an_alert_counts_on_the_campaign_s_entities_alone(stage, staged):
     flood = of_kind(staged, "flat_month")
     (who,) = schedule.thieves(flood)
-    late = flood.acts["hour"].min() + 2 * HOUR
+    late = flood.rows["hour"].min() + 2 * HOUR
 
     def found(*rings):
-        frame = pl.DataFrame(rings, schema=dict(RINGS), orient="row")
+        frame = pl.DataFrame(rings, schema=dict(ALERT_TIMES), orient="row")
         return run.outcomes([flood], frame, stage).row(0, named=True)
 
     assert found(("account", who, late))["found_by"] == "account"
@@ -158,10 +160,10 @@ def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, s
     crowd = of_kind(staged, "crowd_address")
     kind, address = crowd.targets[0]
     (someone, *_rest) = sorted(schedule.thieves(crowd))
-    people = stage.people(model)
+    people = stage.peer_groups(model)
     group = people.filter(pl.col("account") == someone)["group"].item()
-    (table,) = crowd.acts["object"].drop_nulls().unique().sort().head(1)
-    time = crowd.acts["hour"].max()
+    (table,) = crowd.rows["object"].drop_nulls().unique().sort().head(1)
+    time = crowd.rows["hour"].max()
     rings = [
         (kind, address, time),
         ("account", someone, time),
@@ -169,8 +171,8 @@ def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, s
         ("object", table, time),
         ("account", "somebody else", time),
     ]
-    frame = pl.DataFrame(rings, schema=dict(RINGS), orient="row")
-    assert run.untouched(frame, [crowd], people)["entity"].to_list() == ["somebody else"]
+    frame = pl.DataFrame(rings, schema=dict(ALERT_TIMES), orient="row")
+    assert run.benign_alerts(frame, [crowd], people)["entity"].to_list() == ["somebody else"]
 
 
 @pytest.mark.slow
@@ -179,17 +181,17 @@ def test_the_whole_drill_has_a_row_for_each_campaign_in_the_order_of_kinds(stage
     found = run.drill(
         stage, model, registry.families(), 1, 5, lambda share, words: told.append((share, words))
     )
-    check(found.campaigns, DRILL, "drill")
+    check(found.campaigns, DRILL_RESULTS, "drill")
     order = [kind.name for kind in kinds.KINDS]
     mine = found.campaigns["kind"].to_list()
     assert mine == sorted(mine, key=order.index)
     assert found.campaigns["exposure"].is_between(0, 1).all()
     assert found.rounds > 1
-    check(found.by_chance, DRILL, "by chance")
-    assert found.by_chance["campaign"].equals(found.campaigns["campaign"])
-    assert found.by_chance["exposure"].mean() > found.campaigns["exposure"].mean() + 0.2
-    honest = run.rung(stage, [], model, registry.families())
-    assert found.honest_a_day == len(honest) / len(stage.days)
+    check(found.chance_campaigns, DRILL_RESULTS, "by chance")
+    assert found.chance_campaigns["campaign"].equals(found.campaigns["campaign"])
+    assert found.chance_campaigns["exposure"].mean() > found.campaigns["exposure"].mean() + 0.2
+    honest = run.alert_times(stage, [], model, registry.families())
+    assert found.honest_alerts_per_day == len(honest) / len(stage.days)
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] < 1

@@ -53,14 +53,14 @@ def test_exposure_is_of_what_was_read_within_the_incident():
 def test_precision_is_the_share_of_alerts_on_incidents_and_the_rest_is_benign():
     noise = [("account", "bob", at(6, 12), 5, "c"), ("group", "north", at(6, 12), 5, "d")]
     found = evaluate(scores(*ANN, *noise), incidents(own("ann", at(6, 9), at(7, 18))))
-    assert (found.alerts, found.rightly, found.days) == (4, 2, 4)
+    assert (found.alerts, found.true_positives, found.days) == (4, 2, 4)
     assert found.precision == 0.5
 
 
 def test_an_alert_outside_the_time_of_the_incident_is_no_hit():
     found = evaluate(scores(*ANN), incidents(own("ann", at(8), at(10))))
     assert found.incidents["exposure"].to_list() == [1.0]
-    assert found.rightly == 0
+    assert found.true_positives == 0
 
 
 def test_an_alert_at_the_end_of_the_incident_s_last_hour_is_a_hit():
@@ -72,7 +72,7 @@ def test_an_alert_at_the_end_of_the_incident_s_last_hour_is_a_hit():
 def test_an_alert_that_falls_on_two_incidents_counts_once():
     known = incidents(own("ann", at(6), at(8), "one"), own("ann", at(6, 5), at(8), "two"))
     found = evaluate(scores(*ANN), known)
-    assert found.rightly == 2
+    assert found.true_positives == 2
     assert found.alerts == 2
 
 
@@ -101,7 +101,7 @@ def test_an_incident_of_a_table_alone_has_the_records_of_the_table():
 
 def test_an_incident_that_was_never_scored_is_missed_and_named():
     found = evaluate(scores(*ANN), incidents(own("zoe", at(6), at(7), "gone")))
-    assert found.unseen == ["gone"]
+    assert found.campaigns_without_scores == ["gone"]
     assert found.incidents["exposure"].to_list() == [1.0]
 
 

@@ -23,10 +23,10 @@ SUSPECT = ("burst-1", "account", "ann", at(5, 9), at(20))
 
 def measured(*rings, suspects=(SUSPECT,), rows=(100, 200, 700)):
     taken = frame(
-        exposure.TAKEN, *(("burst-1", at(5, 9 + n), count) for n, count in enumerate(rows))
+        exposure.RECORDS_TAKEN, *(("burst-1", at(5, 9 + n), count) for n, count in enumerate(rows))
     )
-    found = exposure.measured(
-        frame(exposure.SUSPECTS, *suspects), taken, frame(exposure.RINGS, *rings)
+    found = exposure.measure(
+        frame(exposure.SUSPECTS, *suspects), taken, frame(exposure.ALERT_TIMES, *rings)
     )
     return found.row(0, named=True)
 
@@ -81,7 +81,7 @@ def test_kinds_weigh_the_same_however_many_were_staged():
             "exposure": [0.2, 1.0, 0.4],
         }
     )
-    assert exposure.by_kind(campaigns).rows() == [
+    assert exposure.summarize_by_kind(campaigns).rows() == [
         ("fold", 2, 1, 2.0, pytest.approx(0.6)),
         ("burst", 1, 1, 1.0, 0.4),
     ]

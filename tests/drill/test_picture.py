@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from detector.core.schema import DRILL, empty
+from detector.core.schema import DRILL_RESULTS, empty
 from detector.drill.plot import draw
 
 
@@ -14,7 +14,7 @@ def campaigns():
         "found_by": ["account", None, "account"],
     }
     alert = pl.Series("first_alert", [1, None, 2]).cast(pl.Datetime("us", "UTC"))
-    return pl.concat([empty(DRILL), pl.DataFrame(rows).with_columns(alert)], how="diagonal")
+    return pl.concat([empty(DRILL_RESULTS), pl.DataFrame(rows).with_columns(alert)], how="diagonal")
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml")])
@@ -35,5 +35,5 @@ def test_the_picture_names_each_kind_and_tells_found_from_missed(tmp_path):
 
 
 def test_a_drill_without_campaigns_can_be_drawn(tmp_path):
-    draw(empty(DRILL), "Nothing", tmp_path / "a.svg")
+    draw(empty(DRILL_RESULTS), "Nothing", tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size > 0

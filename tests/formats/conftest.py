@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from detector.cli.app import run
-from detector.delivery.sinks.syslog import counted
+from detector.delivery.sinks.syslog import frame_by_octets
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -150,6 +150,6 @@ def _sent(
 
     before = len(lines())
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(counted(messages))
+        connection.sendall(frame_by_octets(messages))
     _until(lambda: len(lines()) >= before + len(messages), server)
     return [json.loads(line) for line in lines()[before:]]

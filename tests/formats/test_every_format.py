@@ -132,8 +132,8 @@ def test_cef_has_each_kind_of_address_under_its_own_key(address, key):
 
 
 def test_cef_escapes_its_header_and_its_extensions_each_in_its_way():
-    assert cef.header("a|b\\c=d") == "a\\|b\\\\c=d"
-    assert cef.escaped("a|b\\c=d\ne\rf") == "a|b\\\\c\\=d\\ne\\rf"
+    assert cef.escape_header("a|b\\c=d") == "a\\|b\\\\c=d"
+    assert cef.escape_value("a|b\\c=d\ne\rf") == "a|b\\\\c\\=d\\ne\\rf"
 
 
 def test_cef_keeps_counts_within_the_dictionary_s_integers():
@@ -162,7 +162,7 @@ def test_syslog_headers_have_priority_time_host_program_and_id():
         "<132>1 2024-02-05T08:00:00.000Z sender detector - alert [detector@32473 id="
     )
     assert "] \ufeffmedium: Unusual reading by account eve: read 6,068 records" in line
-    framed = syslog_header.framed(b"CEF:0|x", whole(severity="critical"), "local4", "sender")
+    framed = syslog_header.wrap_record(b"CEF:0|x", whole(severity="critical"), "local4", "sender")
     assert framed == b"<162>1 2024-02-05T08:00:00.000Z sender detector - alert - CEF:0|x"
 
 
@@ -170,7 +170,7 @@ def test_syslog_headers_have_priority_time_host_program_and_id():
     ("host", "shown"), [("", "-"), ("a b", "a-b"), ("h\u00f4te\n", "h-te-"), ("x" * 300, "x" * 255)]
 )
 def test_a_host_name_is_made_fit_for_the_header(host, shown):
-    assert syslog_header.header(whole(), host=host).split(" ")[2] == shown
+    assert syslog_header.format_header(whole(), host=host).split(" ")[2] == shown
 
 
 def test_names_of_structured_data_are_short_ascii_names():

@@ -14,9 +14,9 @@ from whole_alerts import HOSTILE, hostile, revealed
 
 from detector import registry
 from detector.delivery.formats import ecs
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
-from detector.delivery.routing import routes
+from detector.delivery.routing import build_routes
 
 FORMATS = sorted(registry.formats())
 SERVERS = {"rsyslog": rsyslog, "syslog-ng": syslog_ng}
@@ -37,12 +37,12 @@ def server(request, tmp_path):
 
 def delivered(folder, url, name, **table):
     """Puts ALERTS into an outbox and delivers them to ``url`` in the format ``name``."""
-    (there,) = routes(
+    (there,) = build_routes(
         [{"url": url, "format": name, **table}], [], registry.sinks(), registry.formats()
     )
     with Outbox.open(folder / "outbox", [there.name]) as box:
         box.put(ALERTS, {})
-    (report,) = deliver(folder / "outbox", [there], Patience(60))
+    (report,) = deliver(folder / "outbox", [there], DeliveryTimeout(60))
     assert (report.delivered, report.waiting, report.aside) == (len(ALERTS), 0, 0), report.words
 
 

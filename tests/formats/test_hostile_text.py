@@ -21,13 +21,17 @@ from whole_alerts import (
 
 from detector import registry
 from detector.delivery import syslog_header
-from detector.delivery.escaping import fitted, listed, visible
+from detector.delivery.escaping import escape_hidden, fit_text, join_names
 from detector.delivery.formats import cef, leef, rfc5424
 
 LONG = "x" * 50_000 + "é\n\x1b|=]" * 8_000
 SEEDED = scrambled(seed=20240206, many=300)
 #: Longer than any line format takes of a name, so not in the tests of equal text.
-SHORT = [text for text in [*HOSTILE, *SEEDED] if len(cef.escaped(text).encode()) <= leef.NAME]
+SHORT = [
+    text
+    for text in [*HOSTILE, *SEEDED]
+    if len(cef.escape_value(text).encode()) <= leef.MAX_NAME_BYTES
+]
 JSONS = sorted(name for name, each in registry.formats().items() if each.is_json)
 LINES = sorted(name for name, each in registry.formats().items() if not each.is_json)
 
@@ -166,7 +170,7 @@ def test_a_syslog_message_comes_back_equal_from_rsyslog(kind, rsyslog):
 def test_a_framed_record_comes_back_equal_from_rsyslog(name, rsyslog):
     hostiles = [hostile(text) for text in SHORT]
     records = [registry.formats()[name].encode(alert) for alert in hostiles]
-    found = rsyslog([syslog_header.framed(record, alert) for record, alert in
+    found = rsyslog([syslog_header.wrap_record(record, alert) for record, alert in
                      zip(records, hostiles, strict=True)])  # fmt: skip
     assert [each["msg"] for each in found] == [record.decode() for record in records]
 
@@ -187,7 +191,11 @@ def test_line_formats_are_one_line_of_utf_8_without_control_characters(name, tex
 def test_line_formats_never_exceed_what_receivers_take(alert):
     for name, most in (("cef", 8192), ("leef", 4096), ("leef-tab", 4096), ("rfc5424", 8192)):
         record = registry.formats()[name].encode(alert)
-        each = record if name == "rfc5424" else syslog_header.framed(record, alert, host="h" * 255)
+        each = (
+            record
+            if name == "rfc5424"
+            else syslog_header.wrap_record(record, alert, host="h" * 255)
+        )
         assert len(each) <= most
 
 
@@ -216,7 +224,7 @@ def test_an_alert_of_which_everything_is_long_fits_too(kind, long):
         if form == "rfc5424":
             record = rfc5424.encode(alert, host="h" * 255)
         else:
-            record = syslog_header.framed(
+            record = syslog_header.wrap_record(
                 registry.formats()[form].encode(alert), alert, host="h" * 255
             )
         longest[form] = len(record)
@@ -251,14 +259,14 @@ def test_a_hundred_kilobytes_are_cut_and_counted(text, lognorm, rsyslog):
         assert text.startswith(whole_text), name
         assert len(whole_text) > 30
         assert left == f"{len(text) - len(whole_text):,} more)"
-    assert len(syslog_header.framed(cef.encode(alert), alert)) <= 8192
-    assert len(syslog_header.framed(leef.encode(alert), alert)) <= 4096
+    assert len(syslog_header.wrap_record(cef.encode(alert), alert)) <= 8192
+    assert len(syslog_header.wrap_record(leef.encode(alert), alert)) <= 4096
     assert len(rfc5424.encode(alert)) <= 8192
 
 
 @given(st.text())
 def test_visible_text_is_reversible_and_has_no_hidden_character(text):
-    shown = visible(text, also=",")
+    shown = escape_hidden(text, also=",")
     assert revealed(shown) == text
     assert "," not in shown
     assert shown == shown.strip()
@@ -278,14 +286,14 @@ def test_visible_text_is_reversible_and_has_no_hidden_character(text):
     ],
 )
 def test_ordinary_text_is_left_alone(text, shown):
-    assert visible(text) == shown
+    assert escape_hidden(text) == shown
 
 
 @given(st.text(max_size=300), st.integers(30, 200))
 def test_fitted_text_fits_and_begins_alike(text, most):
-    short = fitted(text, most)
+    short = fit_text(text, most)
     assert len(short.encode()) <= most
-    if short != visible(text):
+    if short != escape_hidden(text):
         kept, _, left = short.rpartition("...(")
         assert text.startswith(revealed(kept))
         assert left == f"{len(text) - len(revealed(kept))} more)"
@@ -293,7 +301,7 @@ def test_fitted_text_fits_and_begins_alike(text, most):
 
 @given(st.lists(st.text(min_size=1), max_size=20), st.integers(20, 200))
 def test_a_list_fits_and_says_how_many_are_missing(names, most):
-    short = listed(names, most)
+    short = join_names(names, most)
     assert len(short.encode()) <= most
     if names and not short.endswith(" more)"):
         assert names_of(short) == names
@@ -306,9 +314,9 @@ def test_cutting_takes_a_moment_only():
     def counting(text):
         nonlocal steps
         steps += 1
-        return visible(text)
+        return escape_hidden(text)
 
-    fitted("\x00 " * 500_000, 500, counting)
+    fit_text("\x00 " * 500_000, 500, counting)
     assert steps < 20
 
 

@@ -167,7 +167,7 @@ def test_of_more_than_ten_odd_features_the_ten_oddest_are_told_and_equal_ones_by
     odd = {f"odd_{n:02}": {"value": float(n), "surprise": 1.0 + n} for n in range(12)}
     rest = {
         "b_equal": {"value": 7.0, "surprise": 5.0},
-        "barely": {"value": 1.0, "surprise": ocsf.ANOMALOUS},
+        "barely": {"value": 1.0, "surprise": ocsf.MIN_SURPRISE},
         "usual": {"value": 1.0, "surprise": 0.999},
         "unseen": {"value": None, "surprise": 99.0},
         "unjudged": {"value": 1.0, "surprise": None},

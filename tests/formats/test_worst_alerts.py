@@ -60,7 +60,7 @@ def test_the_worst_alert_fits(name: str, kind: str, text: str) -> None:
     header = (
         0
         if form.is_json or form.is_syslog
-        else len(syslog_header.framed(b"", whole(), host="h" * 255))
+        else len(syslog_header.wrap_record(b"", whole(), host="h" * 255))
     )
     assert len(record) + header <= limit
     assert b"\n" not in record
@@ -81,23 +81,23 @@ def test_what_is_cut_says_how_many_there_were() -> None:
 def test_the_strongest_come_first() -> None:
     names = [f"table {number:05}" for number in range(MANY)]
     top = [{"name": name, "statements": 1, "rows": 9} for name in names[:-4:-1]]
-    told = truncation.capped(whole(new_objects=names, top_objects=top, related=names))
+    told = truncation.apply_limits(whole(new_objects=names, top_objects=top, related=names))
     assert told["new_objects"][:4] == [*names[:-4:-1], names[0]]
     assert told["related"][-1] == names[-1]
-    few = truncation.capped(
+    few = truncation.apply_limits(
         whole(
             features={
                 n: {"value": 1.0, "surprise": s} for n, s in (("a", 1), ("b", 3), ("c", None))
             }
         ),
-        truncation.Level(9, 9999, 1),
+        truncation.Limits(9, 9999, 1),
     )
     assert list(few["features"]) == ["b"]
 
 
 def test_an_alert_that_fits_is_not_touched() -> None:
     alert = whole()
-    assert truncation.capped(alert) is alert
+    assert truncation.apply_limits(alert) is alert
     assert json.loads(FORMATS["native"].encode(alert)) == alert
 
 

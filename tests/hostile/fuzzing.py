@@ -132,7 +132,7 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
         total, events, reasons = counts(source.read(path, SETTINGS, {}))
     except InputError:
         return ""
-    except containment.UNEXPECTED as error:
+    except containment.CONTAINED_ERRORS as error:
         return f"raises {type(error).__name__}: {str(error)[:200]}"
     if time.process_time() - began > SECONDS:
         return f"takes {time.process_time() - began:.0f} s"
@@ -141,10 +141,12 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
     filled = sum(1 for line in data.split(b"\n") if line.strip())
     if source.name in BY_LINE and total != filled:
         return f"{filled} lines, {total} counted"
-    if not source.follows(data[: 1 << 16]):
+    if not source.can_follow(data[: 1 << 16]):
         return ""
-    assert source.growing is not None
-    again = containment.careful(source, path, SETTINGS, {}, containment.Broken("was asked to"))
+    assert source.follow_reader is not None
+    again = containment.read_piecewise(
+        source, path, SETTINGS, {}, containment.SourceFailure("was asked to")
+    )
     pieces = counts(again)
     if pieces[1] != events or (strict and pieces[0] != total):
         return f"at once {(total, events)}, in pieces {pieces[:2]}"

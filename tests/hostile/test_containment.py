@@ -16,10 +16,10 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize import containment, rejects
-from detector.normalize.log_report import survey
-from detector.normalize.source import Batch, Growing, Source, Tail
+from detector.normalize.log_report import build_report
+from detector.normalize.source import Batch, FollowReader, Source, Tail
 from detector.readers import compression
-from detector.readers.blocks import lines_end
+from detector.readers.blocks import last_line_end
 
 SETTINGS = Settings()
 EVENT = {"timestamp": "2024-02-06T08:00:00Z", "account": "ann", "rows": 1}
@@ -49,13 +49,13 @@ SOURCE = Source(
     lambda *_: True,
     numbered,
     lambda *_: {},
-    growing=Growing(lines_end, numbered),
+    follow_reader=FollowReader(last_line_end, numbered),
 )
 
 
 def read(path: Path, source: Source = SOURCE) -> tuple[list[int], list[tuple[int, str]]]:
     """(the rows of its events, line and reason of its rejects)."""
-    found = containment.taken(source, path, SETTINGS, {}, list)
+    found = containment.read_contained(source, path, SETTINGS, {}, list)
     rows = [row for batch in found for row in batch.events["rows"]]
     return rows, [each for batch in found for each in batch.rejects.select("line", "reason").rows()]
 
@@ -70,15 +70,15 @@ def test_an_entry_that_raises_is_a_reject_and_its_neighbours_are_events(tmp_path
 
 
 def test_a_log_of_entries_that_raise_is_rejected_whole_and_soon(tmp_path, monkeypatch):
-    monkeypatch.setattr(containment, "_TRIES", 50)
+    monkeypatch.setattr(containment, "_MAX_TRIES", 50)
     path = tmp_path / "a.log"
     path.write_text("x\n" + "boom\n" * 5_000 + "x", encoding="utf-8")
     began = time.process_time()
     rows, bad = read(path)
     assert len(rows) + len(bad) == 5_002
     assert [line for line, _ in bad] == sorted({line for line, _ in bad})
-    assert {reason for _, reason in bad} == {containment._LEFT} | {
-        containment.reason(ZeroDivisionError())
+    assert {reason for _, reason in bad} == {containment._TOO_MANY_REASON} | {
+        containment.failure_reason(ZeroDivisionError())
     }
     assert time.process_time() - began < 20
 
@@ -91,9 +91,9 @@ def test_rows_that_raise_are_found_by_halves():
             raise OverflowError
         return list(range(first, first + count))
 
-    found = containment.rows(9, take, lambda row, why: lost.append((row, why)))
+    found = containment.map_rows(9, take, lambda row, why: lost.append((row, why)))
     assert [row for part in found for row in part] == [0, 1, 2, 4, 5, 6, 8]
-    assert lost == [(row, containment.reason(OverflowError())) for row in (3, 7)]
+    assert lost == [(row, containment.failure_reason(OverflowError())) for row in (3, 7)]
 
 
 def test_a_full_memory_is_no_fault_of_the_log(tmp_path):
@@ -118,7 +118,7 @@ def test_ledger_and_survey_count_what_was_read_once(tmp_path):
     done = ingest([(path, SOURCE)], ledger, SETTINGS, lambda *_: None)
     assert (done.events, done.rejects) == (20, 1)
     assert ledger.hours()["statements"].sum() == 20
-    told = survey([(path, SOURCE)], SETTINGS)
+    told = build_report([(path, SOURCE)], SETTINGS)
     assert (told.events, sum(count for count, _ in told.rejects.values())) == (20, 1)
 
 

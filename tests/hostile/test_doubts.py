@@ -10,12 +10,12 @@ import pytest
 from detector import registry
 from detector.core.errors import SettingsError
 from detector.core.settings import Settings, from_mapping
-from detector.ledger.data_quality import Counts, doubts, rejected
-from detector.ledger.ingest import Ingested, ingest
+from detector.ledger.data_quality import Counts, quality_warnings, reject_rise_warning
+from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
 from detector.watch.health import Health
 from detector.watch.log_position import Log
-from detector.watch.new_accounts import Newcomers
+from detector.watch.new_accounts import NewAccounts
 
 FIRST = date(2024, 1, 1)
 SETTINGS = Settings()
@@ -35,7 +35,7 @@ SETTINGS = Settings()
     ],
 )
 def test_a_rise_in_rejects(now, before, told):
-    assert bool(rejected(now, before, 0.05)) == told
+    assert bool(reject_rise_warning(now, before, 0.05)) == told
 
 
 def log(day: date, accounts: int, first: int = 0, rows: str = "1", bad: int = 0) -> str:
@@ -53,7 +53,7 @@ class Office:
         for nth in range(21):
             self.take(FIRST + timedelta(days=nth), 30)
 
-    def take(self, day: date, accounts: int, **how) -> Ingested:
+    def take(self, day: date, accounts: int, **how) -> IngestResult:
         path = self.folder / f"{day}.csv"
         path.write_text(log(day, accounts, **how), encoding="utf-8")
         files = [(path, registry.sources()["csv"])]
@@ -61,7 +61,7 @@ class Office:
 
     def said(self, nth: int, accounts: int = 30, **how) -> list[str]:
         done = self.take(FIRST + timedelta(days=nth), accounts, **how)
-        return doubts(self.ledger, done, SETTINGS)
+        return quality_warnings(self.ledger, done, SETTINGS)
 
 
 def test_what_is_said_of_a_day(tmp_path):
@@ -78,7 +78,7 @@ def test_what_is_said_of_a_day(tmp_path):
 
 
 def test_settings_of_health_are_checked():
-    assert from_mapping({"health": {"most_rejects": 1}}).limit("most_rejects") == 1
+    assert from_mapping({"health": {"most_rejects": 1}}).health_limit("most_rejects") == 1
     for wrong in ({"most": 1}, {"most_rejects": 2}, {"exit_status": 1.5}, {"exit_status": 256}, 5):
         with pytest.raises(SettingsError, match="health"):
             from_mapping({"health": wrong})
@@ -95,12 +95,12 @@ def test_a_watched_log_with_many_rejects_is_told_once():
 
 
 def test_many_new_names_are_told_once_a_day():
-    found = Newcomers({f"agent{who}" for who in range(100)})
+    found = NewAccounts({f"agent{who}" for who in range(100)})
     health = Health(0, "m")
     found.add(FIRST, [f"agent{who}" for who in range(100)])
-    assert health.newcomers(found, 0.0) == []
+    assert health.new_account_alerts(found, 0.0) == []
     found.add(FIRST, [f"eve{who}" for who in range(200)])
-    assert "200 accounts" in health.newcomers(found, 0.0)[0]["reasons"][0]
-    assert health.newcomers(found, 5.0) == []
+    assert "200 accounts" in health.new_account_alerts(found, 0.0)[0]["reasons"][0]
+    assert health.new_account_alerts(found, 5.0) == []
     found.add(FIRST + timedelta(days=1), [f"eve{who}" for who in range(200)])  # known by now
-    assert health.newcomers(found, 0.0) == []
+    assert health.new_account_alerts(found, 0.0) == []

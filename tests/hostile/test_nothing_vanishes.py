@@ -11,14 +11,14 @@ from detector.core.errors import InputError, LedgerError, StateError
 from detector.core.settings import Settings
 from detector.delivery.outbox import scheduler
 from detector.ledger import episodes
-from detector.ledger.ingest import Ingested, ingest
+from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
 from detector.watch.state import State
 
 HEADER = "timestamp,account,rows\n"
 
 
-def take(folder: Path, path: Path, source: str = "csv") -> Ingested:
+def take(folder: Path, path: Path, source: str = "csv") -> IngestResult:
     files = [(path, registry.sources()[source])]
     return ingest(files, Ledger.open(folder, "UTC"), Settings(), lambda *_: None)
 
@@ -65,10 +65,10 @@ def test_overlapping_dumps_count_once_and_that_is_said(tmp_path):
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     first.write_text(HEADER + "".join(day(0, 16)), encoding="utf-8")
     second.write_text(HEADER + "".join(reversed(day(4, 24))), encoding="utf-8")
-    assert take(folder, first).files[0].said == ""
+    assert take(folder, first).files[0].warning == ""
     (report,) = take(folder, second).files
-    assert "count once" in report.said
-    assert f"{len(day(4, 16))} statements" in report.said
+    assert "count once" in report.warning
+    assert f"{len(day(4, 16))} statements" in report.warning
     ledger = Ledger.open(folder, "UTC")
     assert ledger.hours()["statements"].sum() == len(day())
     agents = ledger.touched(dimensions=["database"])
@@ -85,7 +85,7 @@ def test_logs_of_two_servers_count_both(tmp_path):
     second.write_text(HEADER + "".join(others + beats), encoding="utf-8")
     first.write_text(first.read_text(encoding="utf-8") + "".join(beats), encoding="utf-8")
     take(folder, first)
-    assert take(folder, second).files[0].said == ""
+    assert take(folder, second).files[0].warning == ""
     hours = Ledger.open(folder, "UTC").hours()
     assert hours["statements"].sum() == 2 * (len(day()) + 24)
 
@@ -108,17 +108,20 @@ def test_no_lock_follows_a_link(tmp_path):
     victim.write_text("mine", encoding="utf-8")
     ledger = Ledger.open(folder, "UTC")
     (folder / "lock").symlink_to(victim)
-    with pytest.raises(LedgerError, match="cannot be written"), ledger.writing():
+    with pytest.raises(LedgerError, match="cannot be written"), ledger.write_lock():
         pass
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "watch.lock").symlink_to(victim)
     with pytest.raises(StateError, match="cannot be made"):
         State.open(tmp_path / "state")
     (folder / "episodes.lock").symlink_to(victim)
-    with pytest.raises(LedgerError), episodes.locked(folder):
+    with pytest.raises(LedgerError), episodes.exclusive_lock(folder):
         pass
     (tmp_path / "outbox").mkdir()
     (tmp_path / "outbox" / scheduler.LOCK).symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic links"), scheduler._alone(tmp_path / "outbox"):
+    with (
+        pytest.raises(OSError, match="symbolic links"),
+        scheduler._delivery_lock(tmp_path / "outbox"),
+    ):
         pass
     assert victim.read_text(encoding="utf-8") == "mine"

@@ -9,14 +9,14 @@ from polars.testing import assert_frame_equal
 from properties import examples
 from reaching import occurred, reaches
 
-from detector.core.schema import DIMENSIONS, EVENTS, HOURS, TOUCHED, check, empty
+from detector.core.schema import DIMENSIONS, EVENTS, HOURLY_SUMS, TOUCHED_VALUES, check, empty
 from detector.ledger.aggregate import (
     HOUR_KEYS,
     TOUCHED_KEYS,
-    fold_hours,
-    fold_touched,
-    merge_hours,
-    merge_touched,
+    hourly_sums,
+    merge_hourly_sums,
+    merge_touched_values,
+    touched_values,
 )
 
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu"]
@@ -41,22 +41,22 @@ def has_sums(parts: list[pl.DataFrame], keys: tuple[str, ...]) -> bool:
 @quick
 @given(in_parts(), st.randoms())
 def test_hours_of_any_split_in_any_order_merge_into_the_hours_of_the_whole(logs, random):
-    parts = [fold_hours(log) for log in logs]
+    parts = [hourly_sums(log) for log in logs]
     occurred(sums=has_sums(parts, HOUR_KEYS))
     random.shuffle(parts)
-    merged = merge_hours(pl.concat(parts))
-    assert_frame_equal(sorted_hours(merged), sorted_hours(fold_hours(pl.concat(logs))))
+    merged = merge_hourly_sums(pl.concat(parts))
+    assert_frame_equal(sorted_hours(merged), sorted_hours(hourly_sums(pl.concat(logs))))
 
 
 @reaches(sums=0.3)
 @quick
 @given(in_parts(), st.randoms(), st.sampled_from(ZONES))
 def test_touched_of_any_split_in_any_order_merges_into_that_of_the_whole(logs, random, zone):
-    parts = [fold_touched(log, zone) for log in logs]
+    parts = [touched_values(log, zone) for log in logs]
     occurred(sums=has_sums(parts, TOUCHED_KEYS))
     random.shuffle(parts)
-    merged = merge_touched(pl.concat(parts))
-    whole = fold_touched(pl.concat(logs), zone)
+    merged = merge_touched_values(pl.concat(parts))
+    whole = touched_values(pl.concat(logs), zone)
     assert_frame_equal(sorted_touched(merged), sorted_touched(whole))
 
 
@@ -66,22 +66,22 @@ def test_the_order_of_rows_does_not_matter(log, random):
     order = list(range(log.height))
     random.shuffle(order)
     mixed = log[order]
-    assert_frame_equal(sorted_hours(fold_hours(mixed)), sorted_hours(fold_hours(log)))
+    assert_frame_equal(sorted_hours(hourly_sums(mixed)), sorted_hours(hourly_sums(log)))
     assert_frame_equal(
-        sorted_touched(fold_touched(mixed, "UTC")), sorted_touched(fold_touched(log, "UTC"))
+        sorted_touched(touched_values(mixed, "UTC")), sorted_touched(touched_values(log, "UTC"))
     )
 
 
 @quick
 @given(some_events)
 def test_no_statement_row_byte_or_failure_is_lost(log):
-    hours = fold_hours(log)
+    hours = hourly_sums(log)
     assert hours["statements"].sum() == log.height
     assert hours["rows"].sum() == log["rows"].sum()
     assert hours["bytes"].sum() == log["bytes"].sum()
     assert hours["failures"].sum() == (~log["success"]).sum()
     assert hours["largest"].max() == log["rows"].max()
-    touched = fold_touched(log, "UTC")
+    touched = touched_values(log, "UTC")
     for name in DIMENSIONS[1:]:
         of_one = touched.filter(pl.col("dimension") == name)
         assert of_one["statements"].sum() == log[name].drop_nulls().len()
@@ -95,7 +95,7 @@ def test_objects_are_counted_once_for_each_statement_that_names_them(log):
     for one in log.iter_rows(named=True):
         for name in {one["object"], *(one["other_objects"] or [])} - {None}:
             expected[name] = expected.get(name, 0) + 1
-    touched = fold_touched(log, "UTC").filter(pl.col("dimension") == "object")
+    touched = touched_values(log, "UTC").filter(pl.col("dimension") == "object")
     got = touched.group_by("value").agg(pl.col("statements").sum())
     assert dict(got.iter_rows()) == expected
 
@@ -105,9 +105,9 @@ def test_objects_are_counted_once_for_each_statement_that_names_them(log):
 def test_categorical_text_gives_the_same_as_plain_text(log, zone):
     text = [name for name, kind in EVENTS.items() if kind == pl.String]
     coded = log.with_columns(pl.col(text).cast(pl.Categorical))
-    assert_frame_equal(sorted_hours(fold_hours(coded)), sorted_hours(fold_hours(log)))
+    assert_frame_equal(sorted_hours(hourly_sums(coded)), sorted_hours(hourly_sums(log)))
     assert_frame_equal(
-        sorted_touched(fold_touched(coded, zone)), sorted_touched(fold_touched(log, zone))
+        sorted_touched(touched_values(coded, zone)), sorted_touched(touched_values(log, zone))
     )
 
 
@@ -120,7 +120,7 @@ def test_a_known_log_gives_the_sums_worked_out_by_hand():
         {"at": 0.5, "rows": None, "success": False},
         {"at": 1.0, "rows": None, "action": "login"},
     )
-    got = sorted_hours(fold_hours(log)).to_dicts()
+    got = sorted_hours(hourly_sums(log)).to_dicts()
     assert got == [
         {
             "hour": START,
@@ -170,7 +170,7 @@ def test_a_known_log_gives_the_sums_worked_out_by_hand():
 )
 def test_only_reads_that_succeeded_can_be_of_unknown_size(action, success, rows, unknown):
     log = events({"action": action, "success": success, "rows": rows})
-    assert fold_hours(log)["unknown_rows"].to_list() == [unknown]
+    assert hourly_sums(log)["unknown_rows"].to_list() == [unknown]
 
 
 @pytest.mark.parametrize(
@@ -193,16 +193,18 @@ def test_only_reads_that_succeeded_can_be_of_unknown_size(action, success, rows,
 )
 def test_a_statement_belongs_to_the_local_day_of_the_start_of_its_hour(zone, moment, day):
     log = events({"database": "hr"}).with_columns(pl.lit(moment).alias("timestamp"))
-    touched = fold_touched(log.cast({"timestamp": EVENTS["timestamp"]}), zone)
+    touched = touched_values(log.cast({"timestamp": EVENTS["timestamp"]}), zone)
     assert touched["day"].to_list() == [day]
     assert touched["first_hour"].to_list() == [moment.replace(minute=0)]
 
 
 def test_the_first_hour_is_the_earliest():
     log = events({"at": 5, "database": "hr"}, {"at": 2.5, "database": "hr"})
-    assert fold_touched(log, "UTC")["first_hour"].to_list() == [START.replace(hour=10)]
+    assert touched_values(log, "UTC")["first_hour"].to_list() == [START.replace(hour=10)]
 
 
 def test_nothing_folds_into_nothing():
-    assert check(fold_hours(empty(EVENTS)), HOURS, "hours").is_empty()
-    assert check(fold_touched(empty(EVENTS), "Europe/Paris"), TOUCHED, "touched").is_empty()
+    assert check(hourly_sums(empty(EVENTS)), HOURLY_SUMS, "hours").is_empty()
+    assert check(
+        touched_values(empty(EVENTS), "Europe/Paris"), TOUCHED_VALUES, "touched"
+    ).is_empty()

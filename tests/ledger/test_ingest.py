@@ -18,7 +18,7 @@ from detector.core.errors import InputError, LedgerError
 from detector.core.settings import Settings
 from detector.ledger import ingest as ingesting
 from detector.ledger import input_writer, manifest, partition_writer
-from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, fold_hours, fold_touched
+from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, hourly_sums, touched_values
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.readers import compression
@@ -31,17 +31,19 @@ LOG = [
 ]
 
 
-@pytest.fixture(params=[16, manifest.HEAD], autouse=True)
+@pytest.fixture(params=[16, manifest.HEAD_BYTES], autouse=True)
 def heads(request, monkeypatch):
     """Logs as short as these are hashed while they are read, if so little tells them apart."""
-    monkeypatch.setattr(manifest, "HEAD", request.param)
+    monkeypatch.setattr(manifest, "HEAD_BYTES", request.param)
 
 
 def silent(_done: int, _words: str) -> None:
     """Progress that no one looks at."""
 
 
-def take(folder: Path, *files: Path, settings: Settings | None = None, **how) -> ingesting.Ingested:
+def take(
+    folder: Path, *files: Path, settings: Settings | None = None, **how
+) -> ingesting.IngestResult:
     settings = settings or Settings()
     ledger = Ledger.open(folder, settings.timezone)
     return ingest([(path, source(**how)) for path in files], ledger, settings, silent)
@@ -58,14 +60,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def assert_holds(folder: Path, *rows: dict, zone: str = "UTC") -> None:
     ledger = Ledger.open(folder, zone, create=False)
     log = events(*rows)
-    assert_frame_equal(ledger.hours(), fold_hours(log).sort(HOUR_KEYS))
-    assert_frame_equal(ledger.touched(), fold_touched(log, zone).sort(TOUCHED_KEYS))
+    assert_frame_equal(ledger.hours(), hourly_sums(log).sort(HOUR_KEYS))
+    assert_frame_equal(ledger.touched(), touched_values(log, zone).sort(TOUCHED_KEYS))
 
 
 @pytest.mark.parametrize("size", [1, 2, 10])
 @pytest.mark.parametrize("limit", [0, 3, 1000])
 def test_a_log_becomes_its_fold_however_it_is_cut_and_spilled(tmp_path, size, limit, monkeypatch):
-    monkeypatch.setattr(input_writer, "Spool", lambda *a: partition_writer.Spool(*a, limit=limit))
+    monkeypatch.setattr(
+        input_writer,
+        "PartitionWriter",
+        lambda *a: partition_writer.PartitionWriter(*a, limit=limit),
+    )
     log = write_log(tmp_path / "a.log", *LOG)
     report = take(tmp_path / "ledger", log, size=size).files[0]
     assert (report.state, report.events, report.rejects) == ("new", 4, 0)
@@ -107,14 +113,14 @@ def test_a_grown_log_takes_the_place_of_what_it_was(tmp_path):
     assert_holds(tmp_path / "ledger", *LOG)
     parts = Ledger.open(tmp_path / "ledger", "UTC").parts()
     assert [part.events for part in parts] == [4]
-    assert old[0] in parts[0].replaces
+    assert old[0] in parts[0].replaced_ids
     assert not [name for name in files_of(tmp_path / "ledger") if old[0][:32] in name]
 
 
 def test_a_new_log_is_read_while_it_is_hashed_and_what_it_grows_by_meanwhile_is_not_lost(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(manifest, "HEAD", 16)
+    monkeypatch.setattr(manifest, "HEAD_BYTES", 16)
     log = write_log(tmp_path / "a.log", *LOG[:2])
     grown = write_log(tmp_path / "grown.log", *LOG).read_bytes()
     read = threading.Event()
@@ -122,10 +128,10 @@ def test_a_new_log_is_read_while_it_is_hashed_and_what_it_grows_by_meanwhile_is_
     def slow_identity(*arguments):
         assert read.wait(60), "nothing was read before the hash was there"
         log.write_bytes(grown)
-        return compression.identity(*arguments)
+        return compression.content_identity(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ingesting, "identity", slow_identity)
+        patched.setattr(ingesting, "content_identity", slow_identity)
         assert take(tmp_path / "ledger", log, pause=read.set).files[0].events == 2
     assert take(tmp_path / "ledger", log).files[0].state == "grown"
     assert_holds(tmp_path / "ledger", *LOG)
@@ -180,7 +186,7 @@ def test_other_columns_settings_read_the_log_again(tmp_path):
     after = Ledger.open(tmp_path / "ledger", "UTC").parts()
     assert done.files[0].state == "new"
     assert [part.id for part in after] == [before.id]
-    assert after[0].reading != before.reading
+    assert after[0].settings_fingerprint != before.settings_fingerprint
     assert_holds(tmp_path / "ledger", *LOG)
     assert len(list((tmp_path / "ledger" / "touched").rglob("*.parquet"))) == 2
 
@@ -258,7 +264,9 @@ def test_progress_reaches_the_size_of_all_files(tmp_path):
 
 
 def test_an_input_that_breaks_in_the_middle_leaves_the_ledger_as_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(input_writer, "Spool", lambda *a: partition_writer.Spool(*a, limit=0))
+    monkeypatch.setattr(
+        input_writer, "PartitionWriter", lambda *a: partition_writer.PartitionWriter(*a, limit=0)
+    )
     take(tmp_path / "ledger", write_log(tmp_path / "a.log", *LOG))
     before = files_of(tmp_path / "ledger")
     broken = write_log(tmp_path / "b.log", "bad", *LOG, *LOG)
@@ -273,12 +281,13 @@ CHILD = """
     import sys, time
     from pathlib import Path
     from ledger_samples import source
-    from detector.ledger import ingest as ingesting, manifest, spool, writing
+    from detector.ledger import ingest as ingesting, input_writer, manifest, partition_writer
     from detector.ledger.store import Ledger
     from detector.core.settings import Settings
 
-    manifest.HEAD = 16
-    writing.Spool = lambda *a: spool.Spool(*a, limit=0)
+    manifest.HEAD_BYTES = 16
+    spill = partition_writer.PartitionWriter
+    input_writer.PartitionWriter = lambda *a: spill(*a, limit=0)
     folder, log = map(Path, sys.argv[1:])
     number = 0
 

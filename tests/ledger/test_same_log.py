@@ -48,7 +48,7 @@ def test_a_log_that_was_cut_short_counts_once(ledger: Ledger, tmp_path: Path, ke
     cut = HEAD + lines(0, kept)
     report = take(ledger, path, cut)
     assert statements(ledger) == 2000
-    assert "count once" in report.said
+    assert "count once" in report.warning
     take(ledger, path, cut)
     assert statements(ledger) == 2000
 
@@ -58,10 +58,10 @@ def test_what_was_written_after_the_cut_counts(ledger: Ledger, tmp_path: Path) -
     take(ledger, path, HEAD + lines(0, 2000))
     report = take(ledger, path, HEAD + lines(0, 1000) + lines(5000, 5400))
     assert statements(ledger) == 2400
-    assert "1,000 statements of it stand in audit.csv too" in report.said
+    assert "1,000 statements of it stand in audit.csv too" in report.warning
 
 
 def test_another_log_with_the_same_header_counts(ledger: Ledger, tmp_path: Path) -> None:
     take(ledger, tmp_path / "a.csv", HEAD + lines(0, 2000))
     report = take(ledger, tmp_path / "b.csv", HEAD + lines(0, 2000, "bob"))
-    assert (statements(ledger), report.said) == (4000, "")
+    assert (statements(ledger), report.warning) == (4000, "")

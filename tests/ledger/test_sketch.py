@@ -13,11 +13,11 @@ from ledger_samples import START, events
 from properties import examples
 from reaching import occurred, reaches
 
-from detector.core.schema import EVENTS, SUBJECT, TOUCHED
+from detector.core.schema import EVENTS, SUBJECT, TOUCHED_VALUES
 from detector.features import distinct_subjects
 from detector.ledger import distinct_sketch
-from detector.ledger.aggregate import coded, fold_touched, merge_touched
-from detector.ledger.partition_writer import Spool
+from detector.ledger.aggregate import encode_events, merge_touched_values, touched_values
+from detector.ledger.partition_writer import PartitionWriter
 
 ORDER = ["day", "account", "dimension", "value"]
 #: As keyed hashes have it, but few enough to meet again.
@@ -59,7 +59,7 @@ def log_of(reads: Reads) -> pl.DataFrame:
 
 
 def touched(log: pl.DataFrame) -> pl.DataFrame:
-    return fold_touched(log, "UTC").sort(ORDER)
+    return touched_values(log, "UTC").sort(ORDER)
 
 
 @pytest.mark.usefixtures("small")
@@ -69,11 +69,11 @@ def touched(log: pl.DataFrame) -> pl.DataFrame:
 def test_parts_merge_in_any_order_and_any_nesting_to_the_sketch_of_the_whole(reads, cuts, chance):
     occurred(beyond=is_beyond(reads))
     log = log_of(reads)
-    parts = [fold_touched(log[n::cuts], "UTC") for n in range(cuts)]
+    parts = [touched_values(log[n::cuts], "UTC") for n in range(cuts)]
     while len(parts) > 1:
         chance.shuffle(parts)
         one, other, *rest = parts
-        parts = [merge_touched(pl.concat([one, other])), *rest]
+        parts = [merge_touched_values(pl.concat([one, other])), *rest]
     assert parts[0].sort(ORDER).equals(touched(log))
 
 
@@ -104,10 +104,10 @@ def test_of_each_hour_so_far_the_smallest_hashes_are_all_there(reads):
 def test_a_log_that_is_written_in_pieces_leaves_the_same_sketch(tmp_path_factory, reads, limit):
     occurred(beyond=is_beyond(reads))
     folder = tmp_path_factory.mktemp("spool")
-    spool = Spool(lambda table, day: folder / table / f"{day}.parquet", limit)
+    spool = PartitionWriter(lambda table, day: folder / table / f"{day}.parquet", limit)
     log = log_of(reads)
     for start in range(0, len(log), 7):
-        spool.add(coded(log[start : start + 7], "UTC"))
+        spool.add(encode_events(log[start : start + 7], "UTC"))
     days = spool.finish()
     found = [pl.read_parquet(folder / "touched" / f"{day}.parquet") for day in days]
     assert pl.concat(found).sort(ORDER).equals(touched(log))
@@ -135,10 +135,10 @@ def of_strangers(number: int, seed: int, hours: int = 9) -> pl.DataFrame:
 
 def counted(log: pl.DataFrame) -> list[tuple[int, int]]:
     """(subjects, in the month) at the end of each day."""
-    table = fold_touched(log, "UTC")
+    table = touched_values(log, "UTC")
     hours = table.select("account", "day", hour="first_hour").unique()
     days = (
-        distinct_subjects.added(hours, table)
+        distinct_subjects.add_counts(hours, table)
         .group_by("day")
         .agg(pl.col("subjects", "month_subjects").sum())
         .sort("day")
@@ -185,7 +185,7 @@ def test_of_more_than_are_kept_the_smallest_stay_and_of_k_nobody_goes():
         people = [f"{each:012x}" for each in range(1, number + 1)]
         log = log_of([(0, "ann", whose) for whose in reversed(people)])
         assert touched(log)["value"].to_list() == people[:SMALL]
-        whole = merge_touched(pl.concat([touched(log[:5]), touched(log[5:])]))
+        whole = merge_touched_values(pl.concat([touched(log[:5]), touched(log[5:])]))
         assert sorted(whole["value"]) == people[:SMALL]
 
 
@@ -193,19 +193,21 @@ def test_the_sketch_of_more_than_k_strangers_has_k_of_them_and_tells_how_many_th
     """As chance draws whoever a campaign reads: the rest lies beyond the last one kept."""
     random = np.random.default_rng(11)
     for number in (distinct_sketch.K - 1, distinct_sketch.K):
-        assert len(distinct_sketch.drawn(number, random)) == number
+        assert len(distinct_sketch.draw(number, random)) == number
     many = 40 * distinct_sketch.K
-    hashes = [distinct_sketch.drawn(many, random) for _ in range(40)]
+    hashes = [distinct_sketch.draw(many, random) for _ in range(40)]
     assert {len(each) for each in hashes} == {distinct_sketch.K}
-    assert all((np.diff(each) > 0).all() and each[-1] < distinct_sketch.RANGE for each in hashes)
-    told = [(distinct_sketch.K - 1) / distinct_sketch.below(each) for each in hashes]
+    assert all(
+        (np.diff(each) > 0).all() and each[-1] < distinct_sketch.HASH_RANGE for each in hashes
+    )
+    told = [(distinct_sketch.K - 1) / distinct_sketch.coverage(each) for each in hashes]
     # The mean of forty errs by a half percent at one standard error.
     assert np.mean(told) == pytest.approx(many, rel=0.02)
-    assert distinct_sketch.below(hashes[0][:-1]) == 1.0
+    assert distinct_sketch.coverage(hashes[0][:-1]) == 1.0
 
 
 def test_a_log_without_subjects_has_none():
     table = touched(events({"object": "a"}, {"object": "b", "at": 1}))
     assert set(table["dimension"]) == {"object"}
-    assert distinct_sketch.thinned(table) is table
-    assert table.schema == dict(TOUCHED)
+    assert distinct_sketch.thin(table) is table
+    assert table.schema == dict(TOUCHED_VALUES)

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from detector.cli.commands.ledger import ledger as command
 from detector.core.errors import LedgerError
-from detector.core.schema import HOURS, TOUCHED, check
+from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES, check
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
-from detector.ledger.store import TOTALS, Ledger
+from detector.ledger.store import TOTAL_COLUMNS, Ledger
 from detector.ledger.summary import gaps
 
 LINES = [{"at": hours, "rows": 10, "account": f"a{hours}"} for hours in (0, 24, 96)]
@@ -39,8 +39,8 @@ def test_a_new_ledger_is_empty_and_opens_again(tmp_path):
     again = Ledger.open(tmp_path / "deep" / "ledger", None, create=False)
     assert again.timezone == "Europe/Paris"
     assert (again.parts(), again.days()) == ([], [])
-    assert check(again.hours(), HOURS, "hours").is_empty()
-    assert check(again.touched(), TOUCHED, "touched").is_empty()
+    assert check(again.hours(), HOURLY_SUMS, "hours").is_empty()
+    assert check(again.touched(), TOUCHED_VALUES, "touched").is_empty()
 
 
 def test_days_can_be_chosen_and_both_ends_count(tmp_path):
@@ -61,7 +61,7 @@ def test_accounts_and_totals_are_those_of_the_merged_hours(tmp_path):
     ingest([(log, source())], ledger, Settings(), lambda *_: None)
     span = (date(2024, 2, 6), date(2024, 2, 7))
     hours = ledger.hours(*span)
-    wanted = hours.group_by("action").agg(pl.col(TOTALS).sum()).sort("action")
+    wanted = hours.group_by("action").agg(pl.col(TOTAL_COLUMNS).sum()).sort("action")
     assert ledger.totals(*span).sort("action").equals(wanted)
     assert ledger.accounts(*span).to_list() == sorted(set(hours["account"])) == ["a0", "a24", "b"]
     assert ledger.totals(date(2023, 1, 1), date(2023, 1, 2)).is_empty()
@@ -296,12 +296,15 @@ def test_a_copy_that_lost_empty_folders_and_gained_others_still_works(tmp_path):
     (ledger.path / "rejects").rmdir()
     (ledger.path / "parts" / "folder").mkdir()
     (ledger.path / "hours" / "notes").write_text("", encoding="utf-8")
-    with ledger.writing():
+    with ledger.write_lock():
         assert (ledger.path / "rejects").is_dir()
 
 
 def test_a_ledger_that_cannot_be_locked_is_told_in_one_line(tmp_path):
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
     (ledger.path / "lock").mkdir()
-    with pytest.raises(LedgerError, match=r"cannot be written \(.*; .*--ledger"), ledger.writing():
+    with (
+        pytest.raises(LedgerError, match=r"cannot be written \(.*; .*--ledger"),
+        ledger.write_lock(),
+    ):
         pass

@@ -171,8 +171,8 @@ def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys) -> None:
 
 
 def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:
-    assert console.safe("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
-    assert len(console.safe("x" * 1_000_000)) < 2_100
+    assert console.escape_controls("a\x1b[2J\n\u202eb") == "a\\x1b[2J\\x0a\\u202eb"
+    assert len(console.escape_controls("x" * 1_000_000)) < 2_100
 
 
 @pytest.mark.parametrize(

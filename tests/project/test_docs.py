@@ -18,8 +18,8 @@ from detector.alerts.techniques import TECHNIQUES
 from detector.campaigns.kinds import KINDS
 from detector.core import schema
 from detector.core.settings import Settings, load
-from detector.delivery.config import COMMON, KEYS_OF, Target
-from detector.delivery.routing import routes
+from detector.delivery.config import COMMON_KEYS, KEY_BY_FIELD, SinkConfig
+from detector.delivery.routing import build_routes
 from detector.model import store
 from detector.readers import column_names
 
@@ -138,17 +138,17 @@ def test_the_example_settings_name_every_setting() -> None:
 
 def test_every_setting_of_a_sink_stands_in_the_docs_with_its_default() -> None:
     table = rows(read(ROOT / "docs/sinks.md").split("## Settings of a sink")[1].split("\n## ")[0])
-    assert set(table) == {KEYS_OF.get(item.name, item.name) for item in fields(Target)}
-    for item in fields(Target):
-        value = getattr(Target("file:///a"), item.name)
+    assert set(table) == {KEY_BY_FIELD.get(item.name, item.name) for item in fields(SinkConfig)}
+    for item in fields(SinkConfig):
+        value = getattr(SinkConfig("file:///a"), item.name)
         shown = value if isinstance(value, str) else json.dumps(value)
         if item.name not in {"url", "batch", "mechanism"} and value:
-            assert table[KEYS_OF.get(item.name, item.name)][1] == f"`{shown}`", item.name
+            assert table[KEY_BY_FIELD.get(item.name, item.name)][1] == f"`{shown}`", item.name
 
 
 def test_every_setting_of_a_sink_is_some_sink_s() -> None:
-    keys = COMMON.union(*(sink.keys for sink in registry.sinks().values()))
-    assert keys == {KEYS_OF.get(item.name, item.name) for item in fields(Target)}
+    keys = COMMON_KEYS.union(*(sink.keys for sink in registry.sinks().values()))
+    assert keys == {KEY_BY_FIELD.get(item.name, item.name) for item in fields(SinkConfig)}
 
 
 def test_every_scheme_stands_in_the_docs_with_its_title_and_format() -> None:
@@ -162,13 +162,13 @@ def test_the_sinks_of_the_examples_are_accepted() -> None:
     for path in [README, *DOCS]:
         for text in blocks(read(path), "toml"):
             tables = tomllib.loads(text).get("sinks", [])
-            routes(tables, [], registry.sinks(), registry.formats())
+            build_routes(tables, [], registry.sinks(), registry.formats())
     for line in shell_lines(read(ROOT / "docs/sinks.md")):
         words = shlex.split(line)
         flags = [
             word for at, word in enumerate(words) if words[at - 1] == "--sink" and "://" in word
         ]
-        assert len(routes([], flags, registry.sinks(), registry.formats())) == len(flags)
+        assert len(build_routes([], flags, registry.sinks(), registry.formats())) == len(flags)
 
 
 def test_every_feature_stands_in_the_docs_with_its_unit_and_meaning() -> None:
@@ -210,13 +210,13 @@ def test_every_column_of_the_scores_stands_in_the_docs_with_its_type() -> None:
 def test_every_column_of_the_drill_stands_in_the_docs_with_its_type() -> None:
     text = read(ROOT / "docs/drill.md").split("### drill.parquet")[1].split("\n## ")[0]
     assert {name: cells[0] for name, cells in rows(text).items()} == {
-        name: type_of(kind) for name, kind in schema.DRILL.items()
+        name: type_of(kind) for name, kind in schema.DRILL_RESULTS.items()
     }
 
 
 def test_every_kind_of_campaign_stands_in_the_docs_with_what_it_does() -> None:
     text = read(ROOT / "docs/drill.md").split("## detector drill")[1].split("\n### ")[0]
-    assert rows(text) == {kind.name: [kind.says] for kind in KINDS}
+    assert rows(text) == {kind.name: [kind.description] for kind in KINDS}
 
 
 def test_every_column_of_the_rejects_stands_in_the_docs() -> None:
@@ -228,7 +228,7 @@ def test_every_key_of_an_alert_stands_in_the_docs_in_order() -> None:
     from detector.alerts import alert
 
     text = read(ROOT / "docs/alerts.md").split("## alerts.ndjson")[1].split("\n## ")[0]
-    source = read(Path(alert.__file__)).split("def alert_of(")[1].split("\ndef ")[0]
+    source = read(Path(alert.__file__)).split("def build_alert(")[1].split("\ndef ")[0]
     keys = re.findall(r'^        "(\w+)":', source, re.MULTILINE)
     assert len(keys) > 10
     assert list(rows(text)) == keys
@@ -258,7 +258,7 @@ def test_every_file_of_a_model_stands_in_the_docs() -> None:
     text = read(ROOT / "docs/models.md").split("## Training")[0]
     files = {path.name for path in (ROOT / "models/agency").iterdir()}
     assert {name for name in files if f"`{name}`" not in text} == set()
-    assert {f"{name}.parquet" for name in (*store.LEARNED, "trees")} <= files
+    assert {f"{name}.parquet" for name in (*store.BASELINE_FRAMES, "trees")} <= files
 
 
 def test_every_source_that_the_code_cites_is_given_in_full() -> None:
@@ -286,7 +286,7 @@ def test_every_page_is_reached_from_the_first_one() -> None:
 def test_every_key_of_the_audit_stands_in_the_docs(tmp_path: Path) -> None:
     from detector.privacy import audit_log
 
-    audit_log.write(tmp_path / "audit", [audit_log.Attempt(None, None)], None, None)
+    audit_log.write(tmp_path / "audit", [audit_log.RevealAttempt(None, None)], None, None)
     text = read(ROOT / "docs/pseudonyms.md").split("## Turn one back")[1].split("\n## ")[0]
     assert list(rows(text)) == list(json.loads(read(tmp_path / "audit")))
 

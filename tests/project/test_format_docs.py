@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from detector import registry
-from detector.alerts.severity import LADDER
+from detector.alerts.severity import SEVERITY_ORDER
 from detector.core.settings import load
 from detector.delivery import elastic_index
 from detector.delivery.formats import cef, ecs, leef, ocsf, rfc5424
-from detector.delivery.routing import routes
+from detector.delivery.routing import build_routes
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "formats"))
@@ -110,17 +110,21 @@ def test_every_key_of_each_format_stands_in_the_docs() -> None:
 
 
 def test_the_docs_say_the_scales_and_the_limits() -> None:
-    for at, severity in enumerate(LADDER):
+    for at, severity in enumerate(SEVERITY_ORDER):
         (row,) = re.findall(rf"^\| {severity} \|(.+)\|$", TEXT, re.MULTILINE)
         cells = [cell.strip() for cell in row.split("|")]
         assert cells[:3] == [
             str(scale[severity]) for scale in (ocsf.SEVERITIES, ecs.SEVERITIES, cef.SEVERITIES)
         ]
         assert cells[-1] == f"{25 * at} to {25 * at + 24}"
-    for name, module in (("CEF", cef), ("LEEF", leef), ("RFC 5424", rfc5424)):
+    for name, module, longest in (
+        ("CEF", cef, cef.MAX_REASON_BYTES),
+        ("LEEF", leef, leef.MAX_REASON_BYTES),
+        ("RFC 5424", rfc5424, rfc5424.MAX_SENTENCE_BYTES),
+    ):
         (row,) = re.findall(rf"^\| {name} \|(.+)\|$", TEXT, re.MULTILINE)
         limits = [int(cell.replace(",", "")) for cell in re.findall(r"(?<=\| )[\d,]+(?= )", row)]
-        assert limits[1:] == [module.NAME, module.LIST, module.LONG]
+        assert limits[1:] == [module.MAX_NAME_BYTES, module.MAX_LIST_BYTES, longest]
 
 
 def test_there_is_a_page_for_each_siem() -> None:
@@ -135,11 +139,11 @@ def test_a_siem_s_page_has_sinks_that_the_settings_accept(name: str, tmp_path: P
     for text in blocks:
         file = tmp_path / "detector.toml"
         file.write_text(text, encoding="utf-8")
-        found = routes(load(file).sinks, [], registry.sinks(), registry.formats())
+        found = build_routes(load(file).sinks, [], registry.sinks(), registry.formats())
         assert found
         # A page says the format, so that it stays what the receiver was set up for.
-        assert [route.format.name for route in found] == [route.target.format for route in found]
-        assert not any(route.target.scheme in route.sink.in_clear for route in found)
+        assert [route.format.name for route in found] == [route.config.format for route in found]
+        assert not any(route.config.scheme in route.sink.plaintext_schemes for route in found)
 
 
 @pytest.mark.parametrize("name", sorted(SIEMS))
@@ -154,8 +158,8 @@ def test_wazuh_s_rules_name_fields_that_an_alert_has_and_match_it() -> None:
     """Wazuh's own engine is not to be had here: its comparisons are done by hand."""
     texts = re.findall(r"^```xml\n(.*?)^```", SIEMS["wazuh"], re.MULTILINE | re.DOTALL)
     rules = [rule for text in texts for rule in ET.fromstring(f"<a>{text}</a>").iter("rule")]  # noqa: S314
-    assert len(rules) == 1 + len(LADDER) - 1
-    for severity in LADDER:
+    assert len(rules) == 1 + len(SEVERITY_ORDER) - 1
+    for severity in SEVERITY_ORDER:
         document = ecs.document(whole(severity=severity))
         matched = [
             rule for rule in rules if all(_holds(each, document) for each in rule.iter("field"))

@@ -218,7 +218,7 @@ from pathlib import Path
 from detector import registry
 from detector.model import store
 model = store.load(Path("models/agency"), registry.families())
-model.judges["account"].voices.forest.score(numpy.zeros((1, 200)))"""
+model.kind_models["account"].ensemble.forest.score(numpy.zeros((1, 200)))"""
 
 
 @pytest.mark.parametrize("work", ["import detector.cli.app, detector.watch.service", SCORING])

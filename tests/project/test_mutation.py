@@ -56,13 +56,13 @@ def test_a_sample_is_the_same_for_a_seed_and_another_for_another(tmp_path):
 
 def test_the_tests_near_a_module_are_those_that_import_it_or_else_its_package():
     tests = {
-        "a": "from detector.model import oddness, tail\n",
+        "a": "from detector.model import entity_bias, calibration\n",
         "b": "from detector.model.calibration import Tail\n",
         "c": "from detector.model import tails\nfrom detector.delivery import x",
     }
     assert near("detector/model/calibration.py", tests) == ["a", "b"]
     assert near("detector/model/tree_walk.py", tests) == ["a", "b", "c"]
-    assert near("detector/feed/x.py", tests) == ["c"]
+    assert near("detector/delivery/x.py", tests) == ["c"]
     assert near("detector/delivery/sinks/mail.py", tests) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 import reference
 
 from detector import registry
-from detector.features.aggregates import KINDS
+from detector.features.aggregates import ENTITY_KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_every_feature_is_of_some_kind_and_every_kind_has_some() -> None:
     kinds = feature_entities.kinds()
     assert set(kinds) == {each.name for family in registry.families() for each in family.features}
     assert all(kinds.values())
-    assert {kind for of in kinds.values() for kind in of} == set(KINDS)
+    assert {kind for of in kinds.values() for kind in of} == set(ENTITY_KINDS)
 
 
 def test_a_meaning_is_found_by_its_column_and_its_links_lead_up(

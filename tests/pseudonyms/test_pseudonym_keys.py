@@ -90,7 +90,7 @@ def test_a_key_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match="variable MY_KEY: is not set"):
         keys.read(_settings(variable="MY_KEY"))
     with pytest.raises(SettingsError, match="no key for pseudonyms"):
-        pseudonyms.opened(Settings())
+        pseudonyms.load(Settings())
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_settings_that_make_no_sense_are_refused_and_a_key_among_them_is_not_sho
 
 
 def test_without_pseudonyms_no_key_is_asked_for():
-    assert pseudonyms.of(Settings()) is None
-    assert pseudonyms.check_of(Settings()) == ""
+    assert pseudonyms.load_if_enabled(Settings()) is None
+    assert pseudonyms.key_check_for(Settings()) == ""
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")

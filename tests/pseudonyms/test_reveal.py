@@ -11,9 +11,9 @@ from detector.privacy import audit_log
 from detector.privacy.pseudonyms import Pseudonyms
 
 KEY = bytes(range(64))
-OURS = Pseudonyms.of_key(KEY)
-THEIRS = Pseudonyms.of_key(bytes(range(1, 65)))
-ANN = OURS.of("ann.quill")
+OURS = Pseudonyms.from_key(KEY)
+THEIRS = Pseudonyms.from_key(bytes(range(1, 65)))
+ANN = OURS.encrypt("ann.quill")
 
 
 @pytest.fixture(autouse=True)
@@ -41,24 +41,24 @@ def test_a_pseudonym_is_turned_back_and_the_audit_says_who_asked_and_why(detecto
 
 
 def test_several_are_printed_a_line_each_in_order(detector, place):
-    ran = detector("reveal", OURS.of("b"), ANN, f" {OURS.of('c').upper()} ")
+    ran = detector("reveal", OURS.encrypt("b"), ANN, f" {OURS.encrypt('c').upper()} ")
     assert ran.out == "b\nann.quill\nc\n"
     assert len(_audit(place / "reveal-audit.ndjson")) == 3
 
 
 def test_json_says_which_name_is_whose(detector):
     name = "zo\xe9\n\x1b[2J"
-    ran = detector("reveal", OURS.of(name), "--json")
-    assert json.loads(ran.out) == [{"pseudonym": OURS.of(name), "name": name}]
+    ran = detector("reveal", OURS.encrypt(name), "--json")
+    assert json.loads(ran.out) == [{"pseudonym": OURS.encrypt(name), "name": name}]
     assert ran.out.isascii()
 
 
 def test_a_hostile_name_does_not_reach_the_terminal_raw(detector):
-    ran = detector("reveal", OURS.of("a\nb\x1b[2J"))
+    ran = detector("reveal", OURS.encrypt("a\nb\x1b[2J"))
     assert ran.out == "a\\x0ab\\x1b[2J\n"
 
 
-@pytest.mark.parametrize("forged", [THEIRS.of("ann.quill"), ANN[:-2] + "aa", "p-" + "a" * 52])
+@pytest.mark.parametrize("forged", [THEIRS.encrypt("ann.quill"), ANN[:-2] + "aa", "p-" + "a" * 52])
 def test_a_wrong_key_or_a_forged_pseudonym_is_one_line_and_audited(detector, place, forged):
     ran = detector("reveal", forged, "--by", "me")
     assert (ran.code, ran.out) == (1, "")
@@ -117,8 +117,8 @@ def test_the_audit_stands_beside_the_ledger_or_where_the_settings_say(detector, 
 def test_lines_are_added_to_those_that_are_there_also_after_one_that_a_crash_cut(place):
     file = place / "audit.ndjson"
     file.write_text('{"time": "2024-02-06T', encoding="utf-8")
-    audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
-    audit_log.write(file, [audit_log.Attempt(ANN, None)], None, None)
+    audit_log.write(file, [audit_log.RevealAttempt(ANN, None)], None, None)
+    audit_log.write(file, [audit_log.RevealAttempt(ANN, None)], None, None)
     lines = file.read_text(encoding="utf-8").splitlines()
     assert len(lines) == 3
     assert all(json.loads(line)["pseudonym"] == ANN for line in lines[1:])
@@ -155,7 +155,7 @@ def test_the_audit_names_who_logged_in_and_not_who_they_became(
     login = place / "loginuid"
     if said is not None:
         login.write_text(said, encoding="ascii")
-    monkeypatch.setattr(audit_log, "_LOGIN", login)
+    monkeypatch.setattr(audit_log, "_LOGINUID_FILE", login)
     monkeypatch.setattr("os.getuid", lambda: 0)
     detector("reveal", ANN)
     (line,) = _audit(place / "reveal-audit.ndjson")

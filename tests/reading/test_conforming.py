@@ -6,8 +6,8 @@ import pytest
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.categorical import action
-from detector.normalize.events import Mistyped, conform
+from detector.normalize.categorical import canonical_action
+from detector.normalize.events import ColumnTypeError, normalize
 from detector.normalize.sql_fingerprint import fingerprint
 from detector.readers import column_names
 
@@ -20,10 +20,10 @@ def one(settings=None, names=None, **cells):
     cells = {"timestamp": ["2024-02-06T10:00:00Z"], "account": ["bob"], **cells}
     length = max(map(len, cells.values()))
     table = pa.table({k: v if len(v) == length else list(v) * length for k, v in cells.items()})
-    found = {name: column_names.Mapped((names or {}).get(name, name)) for name in cells}
-    result = conform(table, found, settings, NOW)
+    found = {name: column_names.ColumnOrigin((names or {}).get(name, name)) for name in cells}
+    result = normalize(table, found, settings, NOW)
     events = result.events.with_columns(pl.col(pl.Categorical).cast(pl.String))
-    return events.to_dicts(), list(result.rejected.iter_rows())
+    return events.to_dicts(), list(result.rejects.iter_rows())
 
 
 SAME = datetime(2024, 2, 6, 10, 0, tzinfo=UTC)
@@ -151,7 +151,7 @@ def test_row_counts_are_whole_or_unknown_or_rejected(rows, kept, reason):
     ],
 )
 def test_action_words(word, canonical):
-    assert action(word) == canonical
+    assert canonical_action(word) == canonical
     assert one(action=[word])[0][0]["action"] == canonical
 
 
@@ -223,10 +223,10 @@ FIXED = "c1a2cb5a9ccab1c2"
 
 
 def test_a_column_of_the_wrong_type_names_itself():
-    with pytest.raises(Mistyped) as error:
+    with pytest.raises(ColumnTypeError) as error:
         one(rows=[[1, 2]])
     assert error.value.column == "rows"
-    with pytest.raises(Mistyped):
+    with pytest.raises(ColumnTypeError):
         one(timestamp=[True])
 
 
@@ -293,9 +293,9 @@ def test_settings_win_over_names_in_common_use(tmp_path):
     found = column_names.find(["ts", "user", "Agent"], Settings(columns={"account": "agent"}))
     assert found["account"].name == "Agent"
     with pytest.raises(InputError, match="did you mean 'user'") as error:
-        column_names.demand(
+        column_names.require(
             ["ts", "user"], Settings(columns={"account": "usr"}), tmp_path / "agents.csv"
         )
     assert "agents.csv" in str(error.value)
     with pytest.raises(InputError, match=r"no column for 'account'.*'usr'.*\[columns\] account"):
-        column_names.demand(["ts", "usr"], Settings(), tmp_path / "agents.csv")
+        column_names.require(["ts", "usr"], Settings(), tmp_path / "agents.csv")

@@ -5,7 +5,7 @@ import pytest
 
 from detector.core import schema
 from detector.core.errors import InputError
-from detector.normalize.account_directory import folded, load
+from detector.normalize.account_directory import load, with_lowercase
 
 
 def directory(tmp_path, text):
@@ -47,7 +47,7 @@ def test_what_is_wrong_with_a_directory_is_told_with_its_line(tmp_path, text, sa
 
 def test_accounts_are_found_in_either_case_and_without_blanks_at_their_end():
     people = pl.DataFrame({"account": ["Alice  ", "bob", "BOB"], "group": ["a", "b", "c"]})
-    found = dict(folded(people).iter_rows())
+    found = dict(with_lowercase(people).iter_rows())
     assert found == {
         "Alice  ": "a", "Alice": "a", "alice": "a", "ALICE": "a", "bob": "b", "BOB": "c",
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.readers import plain_text
 
 TRAIL = {
@@ -118,7 +118,7 @@ def read(tmp_path, lines, data=None):
     path.write_bytes(
         data if data is not None else "".join(json.dumps(line) + "\n" for line in lines).encode()
     )
-    ((_, source),), _ = recognise([path], registry.sources(), Settings())
+    ((_, source),), _ = detect([path], registry.sources(), Settings())
     batches = list(source.read(path, Settings(), {}))
     events = [row for batch in batches for row in batch.events.iter_rows(named=True)]
     rejects = [row for batch in batches for row in batch.rejects.select("line", "reason").rows()]
@@ -253,13 +253,13 @@ def test_a_packed_one_in_utf_16_is_read_too(tmp_path):
 def test_a_growing_one_is_followed_as_it_is_read(tmp_path, shipper):
     line = json.dumps(SHIPPERS[shipper](AUDITED)).encode() + b"\n"
     source = registry.sources()["mariadb_server_audit"]
-    assert source.follows(line)
-    assert source.growing.cut(line * 2 + line[:20]) == 2 * len(line)
+    assert source.can_follow(line)
+    assert source.follow_reader.cut(line * 2 + line[:20]) == 2 * len(line)
     path = tmp_path / "piece"
     path.write_bytes(line * 2)
-    batches = list(source.growing.read(path, Settings(), {}))
+    batches = list(source.follow_reader.read(path, Settings(), {}))
     assert sum(batch.events.height for batch in batches) == 2
 
 
 def test_utf_16_is_read_once_complete():
-    assert not registry.sources()["csv"].follows("timestamp,account\n".encode("utf-16"))
+    assert not registry.sources()["csv"].can_follow("timestamp,account\n".encode("utf-16"))

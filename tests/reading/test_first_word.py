@@ -21,5 +21,5 @@ from detector.sources.exports import expressions
     ],
 )
 def test_comments_before_the_first_word(text: str, word: str | None) -> None:
-    found = pl.DataFrame({"text": [text]}).select(expressions.action("text")).item()
+    found = pl.DataFrame({"text": [text]}).select(expressions.first_verb("text")).item()
     assert found == word

@@ -13,7 +13,7 @@ from properties import examples
 
 from detector.core.schema import EVENTS
 from detector.normalize import statement_merge
-from detector.normalize.statement_merge import Folding
+from detector.normalize.statement_merge import StatementMerger
 
 START = datetime(2024, 3, 4, 10, tzinfo=UTC)
 #: (seconds after the entry before, key).
@@ -34,12 +34,12 @@ def entries(steps: Steps) -> pl.DataFrame:
 
 def folded(steps: Steps, cuts: list[int] | None = None, *, kept: bool = False) -> list[set[int]]:
     """The numbers of the entries of each event, the log cut at ``cuts``."""
-    found, table, events = Folding(), entries(steps), []
+    found, table, events = StatementMerger(), entries(steps), []
     places = sorted({0, len(steps), *(cut % (len(steps) + 1) for cut in cuts or [])})
     for one, other in pairwise(places):
         events.append(found.add(table[one:other]))
         if kept:
-            found = Folding.of(found.kept())
+            found = StatementMerger.decode(found.encode())
     events.append(found.finish())
     rows = pl.concat(events).select("object", "other_objects", "rows").rows()
     numbers = [{int(name) for name in (first, *(others or []))} for first, others, _ in rows]
@@ -54,8 +54,12 @@ def slowly(steps: Steps) -> list[set[int]]:
     for number, (seconds, key) in enumerate(steps):
         clock += seconds
         for name, (numbers, last, time) in list(open_.items()):
-            late = clock > time + statement_merge.WAIT // 1_000_000
-            if late or number - last > statement_merge.NEAR or len(numbers) >= statement_merge.MOST:
+            late = clock > time + statement_merge.MAX_WAIT_MICROSECONDS // 1_000_000
+            if (
+                late
+                or number - last > statement_merge.MAX_ENTRY_DISTANCE
+                or len(numbers) >= statement_merge.MAX_ENTRIES
+            ):
                 found.append(open_.pop(name)[0])
         if key is None:
             found.append({number})
@@ -77,8 +81,8 @@ def test_pieces_cut_anywhere_fold_as_the_rule_says(
     steps: Steps, cuts: list[int], kept: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statement_merge, "NEAR", 5)
-        patch.setattr(statement_merge, "MOST", 4)
+        patch.setattr(statement_merge, "MAX_ENTRY_DISTANCE", 5)
+        patch.setattr(statement_merge, "MAX_ENTRIES", 4)
         assert folded(steps, cuts, kept=kept) == folded(steps) == slowly(steps)
 
 
@@ -94,11 +98,11 @@ def test_a_key_that_comes_again_later_is_another_statement() -> None:
 
 
 def test_a_key_that_never_ends_does_not_fill_the_memory() -> None:
-    found = Folding()
+    found = StatementMerger()
     table = entries([(0, "same")] * 1_000)
     for _ in range(9):
         found.add(table)
-        assert len(found.waiting) <= statement_merge.MOST
+        assert len(found.pending) <= statement_merge.MAX_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,6 @@ def test_a_key_that_never_ends_does_not_fill_the_memory() -> None:
 def test_a_statement_succeeded_where_none_of_its_entries_failed(said, wanted, cut) -> None:
     """One that failed half way is a failure, whichever of its entries says so, in any piece."""
     table = entries([(0, "x")] * len(said)).with_columns(success=pl.Series(said, dtype=pl.Boolean))
-    found = Folding()
+    found = StatementMerger()
     events = [found.add(part) for part in (table[:cut], table[cut:])]
     assert pl.concat([*events, found.finish()])["success"].to_list() == [wanted]

@@ -10,9 +10,9 @@ import pytest
 from detector import registry
 from detector.core.errors import SettingsError
 from detector.core.settings import Settings, from_mapping
-from detector.ledger.manifest import fingerprint
+from detector.ledger.manifest import settings_fingerprint
 from detector.normalize import shared_accounts
-from detector.normalize.log_report import survey
+from detector.normalize.log_report import build_report
 
 DATA = Path(__file__).parents[1] / "data"
 POOL = ["app_rw"]
@@ -27,7 +27,7 @@ def slow(*texts, user="app_rw", thread=9):
 def people(path, log, **rules):
     path.write_text(log, encoding="utf-8")
     settings = from_mapping({"identity": {"accounts": POOL, **rules}})
-    source = shared_accounts.mapped(registry.sources()["mysql_slow_log"], settings)
+    source = shared_accounts.wrap_source(registry.sources()["mysql_slow_log"], settings)
     batches = list(source.read(path, settings, {}))
     return pl.concat([batch.events for batch in batches])["account"].to_list()
 
@@ -61,7 +61,7 @@ def test_a_session_s_variable_holds_until_it_is_set_again(tmp_path):
 def test_a_session_s_variable_holds_across_blocks(monkeypatch, tmp_path, block):
     from detector.readers import text_entries
 
-    monkeypatch.setattr(text_entries, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", block)
     log = slow("SET @app_user = 'eve'", "SELECT 1", "SELECT 2")
     assert people(tmp_path / "log", log, session="@app_user") == ["eve"] * 3
 
@@ -86,8 +86,8 @@ def test_an_application_s_name_can_hold_the_person_in_every_format(tmp_path):
         encoding="utf-8",
     )
     settings = from_mapping({"identity": {"accounts": POOL, "application": r"^casefile/(\w+)$"}})
-    source = shared_accounts.mapped(registry.sources()["csv"], settings)
-    for read in (source.read, source.growing.read):
+    source = shared_accounts.wrap_source(registry.sources()["csv"], settings)
+    for read in (source.read, source.follow_reader.read):
         accounts = [batch.events["account"].cast(pl.String) for batch in read(path, settings, {})]
         assert pl.concat(accounts).to_list() == ["eve", "app_rw", "bob"]
 
@@ -99,7 +99,7 @@ def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
         ("pgaudit_rows_relation", {"application": r"^(psql-\w+)$"}, "psql-work"),
     ):
         settings = from_mapping({"identity": {"accounts": ["analyst"], **rules}})
-        source = shared_accounts.mapped(registry.sources()["postgresql_csvlog"], settings)
+        source = shared_accounts.wrap_source(registry.sources()["postgresql_csvlog"], settings)
         batches = source.read(DATA / "postgresql" / f"{path}.csv.gz", settings, {})
         events = pl.concat([batch.events for batch in batches])
         lines.append(wanted in events["account"].to_list())
@@ -142,13 +142,15 @@ def test_rules_that_make_no_sense_are_refused_in_one_line(rules, words):
 
 def test_other_rules_make_other_events():
     rules = {"accounts": ["a"], "role": True}
-    assert fingerprint("csv", Settings(identity=rules)) != fingerprint("csv", Settings())
+    assert settings_fingerprint("csv", Settings(identity=rules)) != settings_fingerprint(
+        "csv", Settings()
+    )
 
 
 def test_check_says_what_to_do_about_a_pool(tmp_path):
     path = tmp_path / "log"
     path.write_text(slow(*["SELECT 1"] * 9) + slow("SELECT 2", user="bob"), encoding="utf-8")
     source = registry.sources()["mysql_slow_log"]
-    warned = survey([(path, source)], Settings()).warnings()
+    warned = build_report([(path, source)], Settings()).warnings()
     assert any("'app_rw' makes most of the statements" in said for said in warned)
     assert any("[identity]" in said for said in warned)

@@ -22,9 +22,9 @@ ENTRIES = st.lists(
 
 def cut(data, size=7, found=None):
     """The lines that a document becomes, given in pieces of ``size`` bytes."""
-    how = json_array.cut(json_array.entries(data) if found is None else found)
+    how = json_array.entry_splitter(json_array.first_entries(data) if found is None else found)
     pieces = ((data[at : at + size], at) for at in range(0, len(data), size))
-    return b"".join(part for part, _ in json_array.lines(pieces, how)).splitlines()
+    return b"".join(part for part, _ in json_array.flatten_entries(pieces, how)).splitlines()
 
 
 @settings(max_examples=examples(200))
@@ -38,7 +38,7 @@ def test_any_document_becomes_its_entries(entries, size, indent, wrapper):
     whole = {"version": "1", wrapper: entries, "count": 3} if wrapper else entries
     data = json.dumps(whole, indent=indent).encode()
     # An entry whose first key is also that of an object within one is not cut, but parted later.
-    lines = [part for line in cut(data, size) for part in json_array.parted(line)]
+    lines = [part for line in cut(data, size) for part in json_array.split_line(line)]
     assert [json.loads(line) for line in lines] == entries
 
 
@@ -62,7 +62,7 @@ def test_an_array_that_breaks_off_keeps_its_whole_entries():
 def test_a_damaged_entry_stands_alone():
     data = b'[{"a": 1}, {"a": "x}, {"a": 3}]'
     assert cut(data) == [b'{"a": 1}', b'{"a": "x}', b'{"a": 3}']
-    first_key = json_array.parted(b'{"a": 1}, {"b\x01": 2}')
+    first_key = json_array.split_line(b'{"a": 1}, {"b\x01": 2}')
     assert first_key == [b'{"a": 1}', b'{"b\x01": 2}']
 
 
@@ -88,20 +88,23 @@ def test_compressed_text_that_breaks_off_gives_what_came_before(tmp_path):
     path = tmp_path / "log"
     data = json.dumps([{"a": i, "b": "x" * 50} for i in range(40_000)]).encode()
     path.write_bytes(gzip.compress(data, mtime=0)[:-2000])
-    lines = json_array.lines(compression.chunks(path, 1 << 16), json_array.cut([{"a": 0}]))
+    lines = json_array.flatten_entries(
+        compression.chunks(path, 1 << 16), json_array.entry_splitter([{"a": 0}])
+    )
     seen: list[bytes] = []
-    with pytest.raises(compression.Truncated):
+    with pytest.raises(compression.TruncatedError):
         seen.extend(part for part, _ in lines)
     assert sum(part.count(b"\n") for part in seen) > 10_000
 
 
 def test_a_text_without_an_end_of_entry_is_let_go(monkeypatch):
-    monkeypatch.setattr(json_array, "_LONGEST", 1000)
+    monkeypatch.setattr(json_array, "_MAX_ENTRY_BYTES", 1000)
     data = b'[{"a": "' + b"x" * 10_000
     parts = [
         len(part)
-        for part, _ in json_array.lines(
-            ((data[i : i + 100], i) for i in range(0, len(data), 100)), json_array.cut([{"a": 0}])
+        for part, _ in json_array.flatten_entries(
+            ((data[i : i + 100], i) for i in range(0, len(data), 100)),
+            json_array.entry_splitter([{"a": 0}]),
         )
     ]
     assert sum(parts) == len(data)

@@ -19,7 +19,7 @@ def whole(path):
     try:
         for data, _ in compression.chunks(path, 1000):
             found += data
-    except compression.Truncated as error:
+    except compression.TruncatedError as error:
         broken = error.reason
     return found, broken
 
@@ -72,8 +72,8 @@ def test_the_identity_is_of_the_content_not_of_the_packing(tmp_path):
     plain.write_bytes(DATA)
     packed.write_bytes(gzip.compress(DATA))
     sizes = [0, 1, 1000, len(DATA), len(DATA) + 1]
-    one = compression.identity(plain, sizes)
-    assert one == compression.identity(packed, sizes)
+    one = compression.content_identity(plain, sizes)
+    assert one == compression.content_identity(packed, sizes)
     assert one.sha256 == hashlib.sha256(DATA).hexdigest()
     assert one.prefixes == {n: hashlib.sha256(DATA[:n]).hexdigest() for n in sizes[:-1]}
 
@@ -86,7 +86,9 @@ def test_the_identity_of_the_beginning_is_that_of_the_file_before_it_grew(tmp_pa
         grown.write_bytes(whole + more)
         for until in (len(whole), len(whole) + len(more) // 2):
             before.write_bytes((whole + more)[:until])
-            assert compression.identity(grown, [7], until) == compression.identity(before, [7])
+            assert compression.content_identity(grown, [7], until) == compression.content_identity(
+                before, [7]
+            )
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from detector import registry
 from detector.core.errors import InputError, SettingsError
 from detector.core.settings import Settings
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.readers.discovery import expand
 
 EVENTS = "timestamp,account\n2024-02-06T10:00:00Z,bob\n"
@@ -64,7 +64,7 @@ def test_a_folder_without_logs_is_told(tmp_path):
 
 
 def known(paths, name=None, **options):
-    files, unused = recognise(paths, registry.sources(), Settings(**options), name)
+    files, unused = detect(paths, registry.sources(), Settings(**options), name)
     return [source.name for _, source in files], unused
 
 
@@ -120,7 +120,7 @@ def test_linked_folders_are_followed_once_and_broken_links_are_told(tmp_path):
     (tmp_path / "logs" / "linked").symlink_to(tmp_path / "else")
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
     (tmp_path / "logs" / "3.csv").symlink_to(tmp_path / "gone.csv")
-    files, unused = recognise(expand([str(tmp_path / "logs")]), registry.sources(), Settings())
+    files, unused = detect(expand([str(tmp_path / "logs")]), registry.sources(), Settings())
     assert sorted(path.name for path, _ in files) == ["1.csv", "2.csv"]
     assert unused == [(tmp_path / "logs" / "3.csv", "no such file")]
 
@@ -155,7 +155,7 @@ def test_a_log_of_no_known_format_is_told_how_to_mend_it(tmp_path, content, word
     path = tmp_path / "log"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        recognise([path], registry.sources(), Settings())
+        detect([path], registry.sources(), Settings())
     assert words in str(caught.value)
 
 
@@ -165,14 +165,14 @@ def test_a_banner_with_a_comma_is_not_called_csv(tmp_path):
         "mariadbd, Version: 10.11.19-MariaDB. started with:\nTcp port: 0\n", encoding="utf-8"
     )
     with pytest.raises(InputError) as caught:
-        recognise([path], registry.sources(), Settings())
+        detect([path], registry.sources(), Settings())
     assert "CSV without" not in str(caught.value)
 
 
 def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(b"timestamp,account\n2024-02-06T10:00:00Z,b\0b\n2024-02-06T10:00:00Z,eve\n")
-    [(_, source)], _ = recognise([path], registry.sources(), Settings())
+    [(_, source)], _ = detect([path], registry.sources(), Settings())
     batches = list(source.read(path, Settings(), {}))
     assert sum(len(batch.events) for batch in batches) == 1
     assert [row for batch in batches for row in batch.rejects["line"]] == [2]
@@ -182,7 +182,7 @@ def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(EVENTS, encoding="utf-8")
     with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
-        recognise([path], registry.sources(), Settings(columns={"account": "agent"}))
+        detect([path], registry.sources(), Settings(columns={"account": "agent"}))
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='ab,;"\r\n\t0', max_size=60).map(str.encode))
@@ -191,4 +191,4 @@ def test_whatever_a_file_holds_it_is_recognised_or_told(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "log"
     path.write_bytes(data)
     with contextlib.suppress(InputError):
-        recognise([path], registry.sources(), Settings())
+        detect([path], registry.sources(), Settings())

@@ -9,7 +9,7 @@ import pytest
 from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.readers import column_names, compression
 
 MONGOD = (
@@ -51,7 +51,7 @@ def test_what_is_known_is_refused_by_name(tmp_path, data, says, packed):
     raw = data if isinstance(data, bytes) else (data * 3).encode()
     path.write_bytes(gzip.compress(raw) if packed else raw)
     with pytest.raises(InputError) as error:
-        recognise([path], registry.sources(), Settings())
+        detect([path], registry.sources(), Settings())
     assert says in str(error.value)
 
 
@@ -66,7 +66,7 @@ def test_what_is_known_is_refused_by_name(tmp_path, data, says, packed):
 )
 def test_no_hint_names_a_column_that_is_another_thing(tmp_path, names, settings, wrong):
     with pytest.raises(InputError) as error:
-        column_names.demand(names, Settings(columns=settings), tmp_path)
+        column_names.require(names, Settings(columns=settings), tmp_path)
     assert "did you mean" not in str(error.value)
     assert wrong == "did you mean" or wrong in str(error.value)  # among those shown
 
@@ -78,7 +78,7 @@ def test_no_hint_names_a_column_that_is_another_thing(tmp_path, names, settings,
 def test_a_slip_of_the_pen_is_named(tmp_path, name, wanted):
     settings = Settings(columns={"account": wanted})
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
-        column_names.demand(["time", "x", name], settings, tmp_path)
+        column_names.require(["time", "x", name], settings, tmp_path)
 
 
 @pytest.mark.parametrize("pad", [1, 511, 70_000, 200_000])
@@ -92,7 +92,7 @@ def test_members_behind_any_padding_are_read(tmp_path, pad, pack):
 def test_bzip2_that_breaks_off_is_told(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(bz2.compress(b"one\n" * 100_000)[:-20])
-    with pytest.raises(compression.Truncated, match="breaks off"):
+    with pytest.raises(compression.TruncatedError, match="breaks off"):
         list(compression.chunks(path))
 
 

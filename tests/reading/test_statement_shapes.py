@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from properties import examples
 
 from detector.core.schema import ACTIONS
-from detector.normalize.sql_normalize import MYSQL, POSTGRESQL, TSQL, shapes
-from detector.normalize.sql_parse import told
+from detector.normalize.sql_normalize import MYSQL, POSTGRESQL, TSQL, statement_shapes
+from detector.normalize.sql_parse import parse_statements
 
 DIALECTS = (MYSQL, POSTGRESQL)
 
 
 def one(text, dialect=MYSQL):
-    row = told(pl.Series([text]), dialect).row(0, named=True)
+    row = parse_statements(pl.Series([text]), dialect).row(0, named=True)
     return row["action"], row["tables"]
 
 
@@ -126,13 +126,13 @@ def test_what_a_statement_of_postgresql_does(text, action, tables):
     ],
 )  # fmt: skip
 def test_statements_that_differ_in_literals_and_comments_have_one_fingerprint(texts, dialect):
-    found = shapes(pl.Series(texts), dialect)["shape"]
+    found = statement_shapes(pl.Series(texts), dialect)["shape"]
     assert found.str.to_lowercase().str.replace_all(r"\s", "").n_unique() == 1
 
 
 def test_space_and_case_make_no_difference_to_a_fingerprint():
     texts = pl.Series(["SELECT a\n  FROM t", "select a from t;", "select a from  t -- x"])
-    assert told(texts, MYSQL)["fingerprint"].n_unique() == 1
+    assert parse_statements(texts, MYSQL)["fingerprint"].n_unique() == 1
     assert one('select * from "a\nb"', POSTGRESQL) == ("read", ['"a\nb"'])
 
 
@@ -173,7 +173,7 @@ def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
     ]
     if "--" in query:
         quoted[1] = quoted[1].replace("\n", " ")
-    found = told(pl.Series([query.format(*quoted)]), dialect).row(0, named=True)
+    found = parse_statements(pl.Series([query.format(*quoted)]), dialect).row(0, named=True)
     assert SECRET not in str(found)
     assert set(found["tables"] or []) <= {"t", "u"}
 
@@ -181,7 +181,7 @@ def test_no_word_of_a_literal_becomes_a_table(values, query, dialect):
 @settings(max_examples=examples(300))
 @given(st.text(max_size=80), st.sampled_from(DIALECTS))
 def test_any_text_has_a_shape_and_a_meaning(text, dialect):
-    found = told(pl.Series([text, None, text]), dialect)
+    found = parse_statements(pl.Series([text, None, text]), dialect)
     assert found.row(0) == found.row(2)
     assert found["action"][0] in ACTIONS
     assert len(found["fingerprint"][0]) == 16
@@ -191,8 +191,12 @@ def test_a_shape_is_parsed_once(monkeypatch):
     from detector.normalize import sql_parse
 
     calls = []
-    real = sql_parse._look
-    monkeypatch.setattr(sql_parse, "_look", lambda *about: calls.append(about) or real(*about))
-    told(pl.Series([f"select * from once_only where id = {n}" for n in range(500)]), MYSQL)
-    told(pl.Series([f"select * from once_only where id = '{n}'" for n in range(500)]), MYSQL)
+    real = sql_parse._analyze
+    monkeypatch.setattr(sql_parse, "_analyze", lambda *about: calls.append(about) or real(*about))
+    parse_statements(
+        pl.Series([f"select * from once_only where id = {n}" for n in range(500)]), MYSQL
+    )
+    parse_statements(
+        pl.Series([f"select * from once_only where id = '{n}'" for n in range(500)]), MYSQL
+    )
     assert len(calls) == 1

@@ -8,8 +8,8 @@ from detector import registry
 from detector.cli.commands.check import check
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.format_detection import recognise
-from detector.normalize.log_report import survey
+from detector.normalize.format_detection import detect
+from detector.normalize.log_report import build_report
 
 HEAD = "timestamp,account,action,rows\n"
 
@@ -21,9 +21,9 @@ def log(tmp_path, name, *lines):
 
 
 def surveyed(*paths):
-    files, unused = recognise(paths, registry.sources(), Settings())
+    files, unused = detect(paths, registry.sources(), Settings())
     told = []
-    return survey(files, Settings(), told.append, unused), told
+    return build_report(files, Settings(), told.append, unused), told
 
 
 LINES = [
@@ -43,7 +43,7 @@ def test_a_survey_adds_up_files(tmp_path):
     found, told = surveyed(one, two, empty)
     assert (found.events, found.reads, found.unknown_rows, found.accounts) == (6, 4, 0, 2)
     assert found.actions == {"read": 4, "write": 2}
-    assert found.top == [("eve", 2, 1000), ("bob", 4, 10)]
+    assert found.top_accounts == [("eve", 2, 1000), ("bob", 4, 10)]
     assert (str(found.first), str(found.last)) == (
         "2024-02-06 10:00:00+00:00",
         "2024-02-07 10:00:00+00:00",
@@ -127,7 +127,11 @@ def test_a_file_that_breaks_while_it_is_read_leaves_no_trace_in_the_figures(tmp_
     broken = tmp_path / "2.parquet"
     broken.write_bytes(b"PAR1 and no more")
     found, _ = surveyed(broken, good)
-    assert (found.events, found.top, found.rejects) == (alone.events, alone.top, alone.rejects)
+    assert (found.events, found.top_accounts, found.rejects) == (
+        alone.events,
+        alone.top_accounts,
+        alone.rejects,
+    )
     assert [path for path, _ in found.unused] == [broken]
     with pytest.raises(InputError, match="no readable Parquet"):
         surveyed(broken)

@@ -20,7 +20,7 @@ from loopback import free_port
 from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.readers import object_store
 from detector.readers.discovery import expand
 
@@ -60,7 +60,7 @@ def bucket(endpoint, monkeypatch):
         "no_proxy": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
-    object_store._connected.cache_clear()
+    object_store._connect.cache_clear()
     httpx.post(f"{endpoint}/moto-api/reset", timeout=30, trust_env=False)
     client = httpx.Client(base_url=endpoint, timeout=30, trust_env=False)
     signed = {
@@ -75,7 +75,7 @@ def bucket(endpoint, monkeypatch):
     assert client.put("/logs", headers=signed).status_code == 200
     yield put
     client.close()
-    object_store._connected.cache_clear()
+    object_store._connect.cache_clear()
 
 
 def csv(*accounts: str) -> bytes:
@@ -87,7 +87,7 @@ def urls(*arguments: str) -> list[str]:
 
 
 def events(*arguments: str) -> pl.DataFrame:
-    files, unused = recognise(expand(list(arguments)), registry.sources(), Settings())
+    files, unused = detect(expand(list(arguments)), registry.sources(), Settings())
     assert unused == []
     batches = [batch for path, source in files for batch in source.read(path, Settings(), {})]
     return pl.concat(
@@ -136,7 +136,7 @@ def test_a_cloudtrail_file_in_its_bucket_is_read(bucket):
 
 def test_an_object_larger_than_one_request_is_read_whole(bucket):
     bucket(big=csv(*[f"agent{i}" for i in range(400_000)]))
-    assert expand(["s3://logs/big"])[0].stat().st_size > object_store._AHEAD
+    assert expand(["s3://logs/big"])[0].stat().st_size > object_store._READ_AHEAD_BYTES
     assert events("s3://logs/big")["account"].n_unique() == 400_000
 
 

@@ -17,11 +17,11 @@ from receivers.daemons import Pem, rsyslog, syslog_ng
 
 from detector import registry
 from detector.core.errors import SettingsError
-from detector.delivery.outbox.scheduler import Patience, deliver
+from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
-from detector.delivery.routing import routes
-from detector.delivery.sink import Delivered, Item, Unreachable, all_of
-from detector.delivery.test_alert import trial
+from detector.delivery.routing import build_routes
+from detector.delivery.sink import Delivery, Item, Unreachable, repeat_outcome
+from detector.delivery.test_alert import build_test_alert
 
 RESTARTS = 5
 BATCH = 5
@@ -62,7 +62,7 @@ def start(request, tmp_path):
 
 
 def route(url, **table):
-    (found,) = routes(
+    (found,) = build_routes(
         [{"url": url, "name": "siem", "format": "native", **table}],
         [], registry.sinks(), registry.formats(),
     )  # fmt: skip
@@ -72,12 +72,12 @@ def route(url, **table):
 def made(number, **other):
     from datetime import UTC, datetime
 
-    alert = trial(datetime(2024, 2, 5, 12, tzinfo=UTC))
+    alert = build_test_alert(datetime(2024, 2, 5, 12, tzinfo=UTC))
     return {**alert, "id": f"{number:020}", "entity": f"account {number % 7}", **other}
 
 
 def send(there, alerts):
-    with there.sink.open(there.target, there.format) as sending:
+    with there.sink.open(there.config, there.format) as sending:
         return sending([Item(alert, there.format.encode(alert)) for alert in alerts])
 
 
@@ -99,7 +99,7 @@ def test_messages_arrive_whole_and_in_order(start, over):
     server = start()
     alerts = [made(n) for n in range(50)] + [made(50, entity=HOSTILE)]
     there = route(f"syslog+{over}://127.0.0.1:{server.port}")
-    assert send(there, alerts) == all_of(alerts, Delivered())
+    assert send(there, alerts) == repeat_outcome(alerts, Delivery())
     assert read(server.wait_for(len(alerts))) == alerts
 
 
@@ -116,7 +116,7 @@ def test_the_worst_alerts_arrive_whole_by_the_servers_usual_settings(start, name
         for n in range(20)
     ]
     there = route(f"syslog+tcp://127.0.0.1:{server.port}", format=name, framing="newline")
-    assert send(there, alerts) == all_of(alerts, Delivered())
+    assert send(there, alerts) == repeat_outcome(alerts, Delivery())
     lines = server.wait_for(len(alerts))
     time.sleep(0.2)
     assert len(server.received) == len(lines) == len(alerts)
@@ -143,7 +143,7 @@ def test_over_tls_with_a_client_certificate(start, pem):
     there["key"] = str(pem / "client.key")
     alerts = [made(n) for n in range(200)]
     url = f"syslog+tls://127.0.0.1:{server.port}"
-    assert send(route(url, **there), alerts) == all_of(alerts, Delivered())
+    assert send(route(url, **there), alerts) == repeat_outcome(alerts, Delivery())
     assert read(server.wait_for(len(alerts))) == alerts
 
 
@@ -216,7 +216,7 @@ def _deliver_until(box, there, enough):
         with Outbox.open(box, ["siem"]) as kept:
             kept.put(alerts, {})
         while True:
-            (report,) = deliver(box, [there], Patience(60))
+            (report,) = deliver(box, [there], DeliveryTimeout(60))
             if not report.waiting:
                 break
             with Outbox.open(box) as again, again.transaction() as rows:

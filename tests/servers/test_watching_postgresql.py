@@ -17,7 +17,7 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.watch.watcher import Watcher
 
 SECONDS = 8
@@ -30,8 +30,8 @@ def test_all_that_pgbench_did_counts_as_in_batch(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
     kit = Kit(tmp_path, trained_once(tmp_path_factory), Settings(), Clock(time.time()))
     logs = [str(rotating.csvlog.parent / "*.csv")]
     bench, environment = rotating.bin / "pgbench", rotating.environment("postgres")
@@ -45,7 +45,7 @@ def test_all_that_pgbench_did_counts_as_in_batch(
         ) as client:  # fmt: skip
             while client.poll() is None:
                 kit.clock.now = time.time()
-                watcher.cycle()
+                watcher.run_cycle()
                 if chance.random() < 0.1:
                     stack.close()
                     watcher = stack.enter_context(kit.watching(*logs, settle=1.0))
@@ -54,11 +54,13 @@ def test_all_that_pgbench_did_counts_as_in_batch(
         kit.clock.now = time.time() + 10
         watcher.finish()
         found = counted(watcher)
-        hours = watcher.books.hours(watcher.books.days()[0], watcher.books.days()[-1])
+        hours = watcher.ledger_view.hours(
+            watcher.ledger_view.days()[0], watcher.ledger_view.days()[-1]
+        )
     files = sorted(rotating.csvlog.parent.glob("*.csv"))
     assert len(files) > 3
     ledger = Ledger.open(tmp_path / "batch", "UTC")
-    known, _ = recognise(files, registry.sources(), kit.settings)
+    known, _ = detect(files, registry.sources(), kit.settings)
     done = ingest(known, ledger, kit.settings, lambda *_: None)
     assert found == done.events > 1000
     assert hours.equals(ledger.hours())

@@ -96,7 +96,9 @@ FOREIGN = {
 
 def accepting(data):
     sample = Sample(Path("log"), data[: 1 << 16])
-    return [source.name for source in format_detection.accepting(sample, SOURCES, Settings())]
+    return [
+        source.name for source in format_detection.accepting_sources(sample, SOURCES, Settings())
+    ]
 
 
 def test_every_source_has_a_sample_here():

@@ -114,7 +114,7 @@ def test_events_do_not_depend_on_the_size_of_blocks(tmp_path, monkeypatch, name)
         good[at] = good[at][:-9]
     path = tmp_path / "log"
     path.write_bytes(b"\n".join(good) + b"\n")
-    monkeypatch.setattr(statement_merge, "NEAR", 200)
+    monkeypatch.setattr(statement_merge, "MAX_ENTRY_DISTANCE", 200)
     whole = read(SOURCES[name], path)
     original = blocks.line_blocks
     monkeypatch.setattr(

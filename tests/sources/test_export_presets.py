@@ -28,7 +28,7 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize import format_detection
-from detector.normalize.log_report import survey
+from detector.normalize.log_report import build_report
 from detector.normalize.source import Sample
 
 #: Sources whose columns are those of a table, so that they come as CSV and Parquet too.
@@ -46,7 +46,9 @@ def write(path, data):
 
 def accepting(path):
     sample_ = Sample(path, path.read_bytes()[: 1 << 16])
-    return [source.name for source in format_detection.accepting(sample_, SOURCES, Settings())]
+    return [
+        source.name for source in format_detection.accepting_sources(sample_, SOURCES, Settings())
+    ]
 
 
 @pytest.mark.parametrize(("name", "file"), SAMPLES)
@@ -150,7 +152,7 @@ def test_a_log_without_counts_is_told_so_and_never_shows_zero(name):
     path = DATA / name / file
     events, _, _ = read(SOURCES[name], path)
     assert events["rows"].null_count() == len(events)
-    told = survey([(path, SOURCES[name])], Settings())
+    told = build_report([(path, SOURCES[name])], Settings())
     assert any("no row counts" in said for said in told.warnings())
     assert "unknown" in told.files[0].mapping["rows"]
 
@@ -200,7 +202,7 @@ def test_an_encrypted_stream_and_an_unjoined_history_are_told_how_to_mend_them(t
         path = write(tmp_path / "log", data)
         assert accepting(path) == []
         with pytest.raises(InputError, match=words):
-            format_detection.recognise([path], SOURCES, Settings())
+            format_detection.detect([path], SOURCES, Settings())
 
 
 def test_the_metadata_of_bigquery_is_read_as_text_too(tmp_path):
@@ -238,7 +240,7 @@ def test_search_hits_are_read_like_the_documents_in_them(tmp_path, name):
 
 
 def test_a_key_that_first_comes_late_in_a_file_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("detector.normalize.format_probe.HEAD", 2500)
+    monkeypatch.setattr("detector.normalize.format_probe.PROBE_BYTES", 2500)
     for name, key in (("trino", "failureInfo"), ("cloudtrail_s3", "errorCode")):
         rows = sorted(plain(name), key=lambda row: key in row)
         rows = [rows[0]] * 5 + rows
@@ -261,7 +263,7 @@ def test_a_file_of_heartbeats_is_in_order_and_holds_no_event(tmp_path):
 
 
 def test_records_longer_than_what_is_looked_at_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("detector.normalize.format_probe.HEAD", 3000)
+    monkeypatch.setattr("detector.normalize.format_probe.PROBE_BYTES", 3000)
     found = [row for row in plain("aws_activity_streams") if row["class"] == "MAIN"] * 3
     rows = [{"type": "x", "databaseActivityEventList": found}] * 4
     path = write(tmp_path / "log", FORMS["lines"](rows))
@@ -295,7 +297,9 @@ def test_a_log_of_records_opened_counts_each_line_as_one(tmp_path):
     chosen = Settings(columns={"timestamp": "quand", "account": "qui"})
     path = write(tmp_path / "log", renamed)
     sample_ = Sample(path, renamed)
-    assert [s.name for s in format_detection.accepting(sample_, SOURCES, chosen)] == ["access_log"]
+    assert [s.name for s in format_detection.accepting_sources(sample_, SOURCES, chosen)] == [
+        "access_log"
+    ]
     batches = list(SOURCES["access_log"].read(path, chosen, {}))
     assert sum(batch.events["rows"].sum() for batch in batches) == 5
 

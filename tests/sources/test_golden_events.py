@@ -38,8 +38,8 @@ def test_a_sample_is_read_the_same_in_blocks_of_any_size(monkeypatch, block):
     from detector.readers import json_objects, text_entries
 
     wanted = {path: rows(name, path) for name, path in SAMPLES if name in IN_ENTRIES}
-    monkeypatch.setattr(text_entries, "_BLOCK", block)
-    monkeypatch.setattr(json_objects, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(json_objects, "_BLOCK_BYTES", block)
     for name, path in SAMPLES:
         if name in IN_ENTRIES and path.suffix != ".gz":
             assert rows(name, path) == wanted[path], path.name

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from detector.core.settings import Settings
-from detector.normalize.source import HELD
+from detector.normalize.source import PENDING
 from detector.sources.mongodb import log
 
 START = datetime(2024, 2, 6, 10, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_a_login_that_was_refused_makes_nobody_known(tmp_path):
 
 
 def test_of_too_many_connections_those_that_logged_in_last_are_handed_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(log, "_MOST", 2)
+    monkeypatch.setattr(log, "_MAX_CONNECTIONS", 2)
     lines = [login(n, n, f"user{n}") for n in (1, 2, 3)] + [login(4, 1, "anew")]
     assert told(tmp_path / "a.log", lines, {})[2] == {"user3": "conn3", "anew": "conn1"}
 
@@ -91,4 +91,4 @@ def test_a_log_that_is_followed_knows_who_ended_too(tmp_path):
         path = tmp_path / f"{number}.log"
         path.write_text(line + "\n", encoding="utf-8")
         tail = list(log.follow(path, Settings(), tail))[-1].tail
-    assert json.loads(tail[HELD])["users"] == {"conn2": "bob"}
+    assert json.loads(tail[PENDING])["users"] == {"conn2": "bob"}

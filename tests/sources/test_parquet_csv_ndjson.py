@@ -244,7 +244,7 @@ def test_the_pieces_of_a_growing_ndjson_agree_on_the_commonest_key(tmp_path):
     tail = {}
     for piece, expected in ((odd, ["eve"]), (line, ["bob"]), (line * 2, ["bob", "bob"])):
         path = write(tmp_path / "a", piece)
-        batches = list(ndjson.SOURCE.growing.read(path, Settings(), tail))
+        batches = list(ndjson.SOURCE.follow_reader.read(path, Settings(), tail))
         assert [who for batch in batches for who in batch.events["account"]] == expected
         tail = batches[-1].tail
 
@@ -314,7 +314,7 @@ def test_ndjson_reads_the_same_quickly_and_carefully(tmp_path_factory, events):
     path.write_bytes(ndjson_bytes(events))
     quick = read(ndjson.SOURCE, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_lines, "_quick", lambda *_: None)
+        patch.setattr(json_lines, "_parse_fast", lambda *_: None)
         careful = read(ndjson.SOURCE, path)
     assert_frame_equal(quick[0], careful[0])
     assert_frame_equal(quick[1], careful[1])

@@ -32,5 +32,7 @@ MESSAGES = st.builds(
 def test_messages_are_cut_as_one_pattern_says(messages):
     series = pl.Series("m", messages)
     names = ["statement_id", "class", "command", "object_type", "object_name", "text", "rows"]
-    kept = series.str.extract_groups(pgaudit._MESSAGE).struct
-    assert pgaudit.fields(series).rows() == pl.DataFrame([kept.field(n) for n in names]).rows()
+    kept = series.str.extract_groups(pgaudit._MESSAGE_PATTERN).struct
+    assert (
+        pgaudit.message_fields(series).rows() == pl.DataFrame([kept.field(n) for n in names]).rows()
+    )

@@ -11,7 +11,7 @@ from postgresql_logs import DATA, SOURCES, audit, entry, log, read
 from properties import examples
 
 from detector.core.settings import Settings
-from detector.readers.blocks import records
+from detector.readers.blocks import split_records
 from detector.readers.compression import chunks
 
 FAST = settings(
@@ -235,7 +235,7 @@ def test_blocks_do_not_matter(monkeypatch, name):
     keys = ["timestamp", "account", "application", "action", "object", "rows", "statement"]
     wanted = read(path).events.select(keys).sort(keys)
     for block in (1500, 6000, 40000):
-        monkeypatch.setattr(csv_records, "_BLOCK", block)
+        monkeypatch.setattr(csv_records, "_BLOCK_BYTES", block)
         found = read(path)
         assert_frame_equal(found.events.select(keys).sort(keys), wanted)
 
@@ -244,7 +244,7 @@ def test_blocks_do_not_matter(monkeypatch, name):
 def test_every_record_is_accounted_for(name):
     data = b"".join(data for data, _ in chunks(DATA / f"{name}.csv.gz"))
     found = read(DATA / f"{name}.csv.gz")
-    assert found.events.height + found.skipped == sum(1 for _ in records(data, quoted=True))
+    assert found.events.height + found.skipped == sum(1 for _ in split_records(data, quoted=True))
     rows = json.loads("[" + b",".join(_lines(name)).decode() + "]")
     again = read(DATA / f"{name}.json.gz", source=SOURCES[1], settings=Settings())
     assert again.events.height + again.skipped == len(rows)

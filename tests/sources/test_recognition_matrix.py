@@ -42,7 +42,9 @@ SAMPLES = samples()
 
 def accepting(path, data=None):
     sample = Sample(path, head(path) if data is None else data)
-    return [source.name for source in format_detection.accepting(sample, SOURCES, Settings())]
+    return [
+        source.name for source in format_detection.accepting_sources(sample, SOURCES, Settings())
+    ]
 
 
 def test_there_are_samples():

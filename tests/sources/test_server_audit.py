@@ -100,7 +100,7 @@ def test_blocks_do_not_matter(monkeypatch, block):
 
     path = DATA / "mariadb10.11-full.log.gz"
     wanted = sorted(map(str, read(SOURCE, path).events.rows()))
-    monkeypatch.setattr(server_audit, "_BLOCK", block)
+    monkeypatch.setattr(server_audit, "_BLOCK_BYTES", block)
     assert sorted(map(str, read(SOURCE, path).events.rows())) == wanted
 
 

@@ -5,7 +5,7 @@ import pytest
 from broken_logs import read
 
 from detector.sources.mysql import slow_log_headers
-from detector.sources.mysql.slow_log_headers import State
+from detector.sources.mysql.slow_log_headers import LexerState
 
 SOURCE = "mysql_slow_log"
 
@@ -30,17 +30,20 @@ def test_a_head_in_a_comment_is_nobody_s(tmp_path, opens):
 )
 def test_each_entry_is_read_a_few_times_however_many_are_open(monkeypatch, text):
     taken = []
-    real = slow_log_headers.advanced
+    real = slow_log_headers.advance_state
     monkeypatch.setattr(
-        slow_log_headers, "advanced", lambda *a, **k: taken.append(1) or real(*a, **k)
+        slow_log_headers, "advance_state", lambda *a, **k: taken.append(1) or real(*a, **k)
     )
     texts = [text.format(number, "begin " * (number % 50)) for number in range(400)]
-    walk = slow_log_headers._Walk(pl.Series(texts))
+    walk = slow_log_headers._OpenStatementScan(pl.Series(texts))
     for row, each in enumerate(texts):
-        walk.end(row + 1, slow_log_headers.rested(slow_log_headers.advanced(each, State())))
+        walk.end_row(
+            row + 1,
+            slow_log_headers.normalize_state(slow_log_headers.advance_state(each, LexerState())),
+        )
     assert len(taken) < 8 * len(texts)
 
 
 def test_blocks_end_where_each_has_ended():
-    walk = slow_log_headers._Walk(pl.Series(["end;", "select 1;", "end;", "end;"]))
-    assert [walk.end(0, State(depth=depth)) for depth in (1, 2, 3, 4)] == [1, 3, 4, None]
+    walk = slow_log_headers._OpenStatementScan(pl.Series(["end;", "select 1;", "end;", "end;"]))
+    assert [walk.end_row(0, LexerState(depth=depth)) for depth in (1, 2, 3, 4)] == [1, 3, 4, None]

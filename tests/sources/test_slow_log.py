@@ -115,7 +115,7 @@ def test_a_wrong_statement_that_leaves_a_literal_open_swallows_nothing(tmp_path)
 def test_a_forged_head_is_told_across_blocks(monkeypatch, tmp_path, block):
     from detector.readers import text_entries
 
-    monkeypatch.setattr(text_entries, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", block)
     inner = entry(user="forged[forged] @ x []", sent=10**9)
     log = entry(f"SELECT 1 WHERE a = '\n{inner}{inner}';") + entry("SELECT 'open;") + entry(sent=8)
     found = read(SOURCE, tmp_path / "log", log)
@@ -132,7 +132,7 @@ def test_a_session_that_sets_its_clock_back_is_dated_by_the_log(tmp_path):
 def test_a_clock_that_the_log_saw_being_set_is_not_believed(monkeypatch, tmp_path, block):
     from detector.readers import text_entries
 
-    monkeypatch.setattr(text_entries, "_BLOCK", block)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", block)
     mine = {"epoch": 1500000000, "user": "eve[eve] @ x []  Id: 66"}
     log = (
         entry()
@@ -207,8 +207,8 @@ def test_half_a_gzip_gives_its_first_half_and_one_reject(tmp_path):
 def test_an_entry_of_any_length_is_one_event(monkeypatch, tmp_path):
     from detector.readers import text_entries
 
-    monkeypatch.setattr(text_entries, "_LONGEST", 1 << 20)
-    monkeypatch.setattr(text_entries, "_BLOCK", 1 << 18)
+    monkeypatch.setattr(text_entries, "_MAX_ENTRY_BYTES", 1 << 20)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", 1 << 18)
     long = "INSERT INTO person VALUES " + ",\n".join(["(1,'x')"] * 400_000) + ";"
     found = read(SOURCE, tmp_path / "log", entry(long, sent=0) + entry(sent=8))
     assert found.events["action"].to_list() == ["write", "read"]
@@ -219,8 +219,8 @@ def test_an_entry_of_any_length_is_one_event(monkeypatch, tmp_path):
 def test_empty_lines_hide_no_table(monkeypatch, tmp_path, blank):
     from detector.readers import text_entries
 
-    monkeypatch.setattr(text_entries, "_MOST_LINES", 1000)
-    monkeypatch.setattr(text_entries, "_BLOCK", 1 << 14)
+    monkeypatch.setattr(text_entries, "_MAX_ENTRY_LINES", 1000)
+    monkeypatch.setattr(text_entries, "_BLOCK_BYTES", 1 << 14)
     statement = f"SELECT *{blank * 300_000}FROM person{blank * 300_000}WHERE 1;"
     found = read(SOURCE, tmp_path / "log", entry(statement, sent=7) + entry(sent=8))
     assert found.events.select("object", "rows").rows()[0] == ("person", 7)

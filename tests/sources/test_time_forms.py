@@ -9,7 +9,7 @@ from event_logs import read as read_log
 from detector.core.errors import SettingsError
 from detector.core.settings import Settings, from_mapping
 from detector.normalize import numbers, timestamps
-from detector.normalize.time_formats import Form
+from detector.normalize.time_formats import TimeFormat
 from detector.sources.generic import csv, ndjson
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -18,7 +18,7 @@ WHEN = datetime(2026, 11, 3, 7, 15, tzinfo=UTC)
 
 def parsed(*texts, form=None, zone="Europe/Paris"):
     column = pa.chunked_array([pa.array(texts)])
-    found, problems = timestamps.parse(column, zone, NOW, form or Form())
+    found, problems = timestamps.parse(column, zone, NOW, form or TimeFormat())
     return found.to_list(), [reason for mask, reason in problems if mask.any()]
 
 
@@ -64,14 +64,14 @@ def test_a_time_is_read_alone_and_among_iso_8601(text):
     ],
 )
 def test_the_order_is_told_by_the_column_or_the_settings(texts, wanted, order):
-    found, reasons = parsed(*texts, form=Form(wanted))
+    found, reasons = parsed(*texts, form=TimeFormat(wanted))
     assert not reasons
     assert found[0] == WHEN
     assert order
 
 
 def test_what_is_told_holds_for_what_follows():
-    form = Form()
+    form = TimeFormat()
     parsed("13/11/2026 08:15", form=form)
     assert parsed("03/11/2026 08:15", form=form) == ([WHEN], [])
 
@@ -130,8 +130,8 @@ def test_a_format_that_gives_no_day_is_refused(wanted):
     ],
 )
 def test_a_decimal_mark_is_told_by_the_column(column, values):
-    mark = numbers.mark(column)
-    assert [numbers.number(text, mark)[0] for text in column] == values
+    mark = numbers.decimal_mark(column)
+    assert [numbers.parse_number(text, mark)[0] for text in column] == values
 
 
 HEAD = "timestamp,account,rows,bytes,duration_ms\n"

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pytest
 
-from detector.core.schema import EVENTS, HOURS, TOUCHED, check, empty
+from detector.core.schema import EVENTS, HOURLY_SUMS, TOUCHED_VALUES, check, empty
 from detector.core.settings import Settings
 from detector.features import baseline_training
-from detector.ledger.aggregate import fold_hours, fold_touched
-from detector.triage.training_exclusions import without
+from detector.ledger.aggregate import hourly_sums, touched_values
+from detector.triage.training_exclusions import exclude_days
 
 START = date(2024, 1, 1)
 DAYS = 28
@@ -40,7 +40,7 @@ def log(people=6, theft=1):
 
 
 def tables(events, settings=PARIS):
-    return fold_hours(events), fold_touched(events, settings.timezone)
+    return hourly_sums(events), touched_values(events, settings.timezone)
 
 
 def eve(days):
@@ -48,28 +48,28 @@ def eve(days):
 
 
 def level(hours, touched):
-    levels = baseline_training.learn(hours, touched, None, PARIS).levels
+    levels = baseline_training.train_baselines(hours, touched, None, PARIS).levels
     of_eve = levels.filter(pl.col("entity_kind") == "account", pl.col("entity") == "eve")
     return pl.select(pl.lit(of_eve["rows_centre"][0]).exp() - 1).item()
 
 
 def test_a_confirmed_theft_no_longer_raises_the_level_and_a_benign_one_does():
     hours, touched = tables(log(theft=100))
-    clean = without(hours, touched, eve(THEFT), None, PARIS)
+    clean = exclude_days(hours, touched, eve(THEFT), None, PARIS)
     robbed, mended = level(hours, touched), level(clean.hours, clean.touched)
     honest = level(*tables(log()))
     assert robbed > 3 * honest
     assert mended == pytest.approx(honest, rel=0.15)
     # What is benign or expected gives no days, and nothing is left out.
-    same = without(hours, touched, [], None, PARIS)
+    same = exclude_days(hours, touched, [], None, PARIS)
     assert level(same.hours, same.touched) == robbed
 
 
 def test_nothing_but_the_days_of_the_account_goes():
     hours, touched = tables(log())
-    clean = without(hours, touched, eve(THEFT[:3]), None, PARIS)
-    check(clean.hours, HOURS, "hours")
-    check(clean.touched, TOUCHED, "touched")
+    clean = exclude_days(hours, touched, eve(THEFT[:3]), None, PARIS)
+    check(clean.hours, HOURLY_SUMS, "hours")
+    check(clean.touched, TOUCHED_VALUES, "touched")
     gone = hours.join(clean.hours, on=["hour", "account"], how="anti")
     assert set(gone["account"]) == {"eve"}
     assert set(gone["hour"].dt.date()) == set(THEFT[:3])
@@ -79,12 +79,12 @@ def test_nothing_but_the_days_of_the_account_goes():
     assert clean.touched.equals(
         touched.filter((pl.col("account") != "eve") | ~pl.col("day").is_in(THEFT[:3]))
     )
-    assert clean.left_out.rows() == eve(THEFT[:3])
+    assert clean.excluded_days.rows() == eve(THEFT[:3])
 
 
 def test_a_day_is_one_of_the_organisation_s_clock():
     late = log().with_columns(pl.col("timestamp").dt.offset_by("13h30m"))
-    clean = without(*tables(late), eve([THEFT[0]]), None, PARIS)
+    clean = exclude_days(*tables(late), eve([THEFT[0]]), None, PARIS)
     hours, _ = tables(late)
     (gone,) = set(hours.join(clean.hours, on=["hour", "account"], how="anti")["hour"])
     # 00:30 in Paris is 23:30 of the day before in UTC.
@@ -94,18 +94,18 @@ def test_a_day_is_one_of_the_organisation_s_clock():
 def test_days_that_are_not_in_the_ledger_are_not_counted():
     hours, touched = tables(log())
     days = [*eve([date(2020, 1, 1), THEFT[0]]), ("account", "nobody", THEFT[0])]
-    clean = without(hours, touched, days, None, PARIS)
-    assert clean.left_out.rows() == eve([THEFT[0]])
+    clean = exclude_days(hours, touched, days, None, PARIS)
+    assert clean.excluded_days.rows() == eve([THEFT[0]])
 
 
 @pytest.mark.parametrize(("kind", "name"), [("client_address", "10.0.0.1"), ("object", "person")])
 def test_of_an_address_or_table_only_what_was_touched_there_goes(kind, name):
     hours, touched = tables(log())
-    clean = without(hours, touched, [(kind, name, THEFT[0])], None, PARIS)
+    clean = exclude_days(hours, touched, [(kind, name, THEFT[0])], None, PARIS)
     assert clean.hours.equals(hours)
     there = (pl.col("dimension") == kind) & (pl.col("value") == name)
     assert clean.touched.equals(touched.filter(~(there & (pl.col("day") == THEFT[0]))))
-    assert clean.left_out.rows() == [(kind, name, THEFT[0])]
+    assert clean.excluded_days.rows() == [(kind, name, THEFT[0])]
 
 
 def test_of_a_group_the_days_of_all_members_go():
@@ -114,7 +114,7 @@ def test_of_a_group_the_days_of_all_members_go():
         {"account": ["eve", "a0", "a1"], "group": ["site", "site", "office"],
          "kind": ["human"] * 3, "hired": [None] * 3}
     )  # fmt: skip
-    clean = without(hours, touched, [("group", "site", THEFT[0])], people, PARIS)
+    clean = exclude_days(hours, touched, [("group", "site", THEFT[0])], people, PARIS)
     gone = hours.join(clean.hours, on=["hour", "account"], how="anti")
     assert set(gone["account"]) == {"eve", "a0"}
-    assert clean.left_out.rows() == [("group", "site", THEFT[0])]
+    assert clean.excluded_days.rows() == [("group", "site", THEFT[0])]

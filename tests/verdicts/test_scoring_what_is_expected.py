@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 from detector import registry
-from detector.detection.batch import by_week, score_days
-from detector.detection.pipeline import Judging
-from detector.detection.results import Hush
+from detector.detection.batch import score_by_week, score_days
+from detector.detection.pipeline import Pipeline
+from detector.detection.results import Suppression
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.normalize import account_directory as directories
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -30,7 +30,7 @@ def sample(tmp_path_factory):
     model = store.load(TOP / "models" / "agency", registry.families())
     book = Ledger.open(tmp_path_factory.mktemp("ledger") / "ledger", model.settings.timezone)
     logs = [AGENCY / "2024-01.parquet", AGENCY / "2024-02a.parquet"]
-    files, _ = recognise(logs, registry.sources(), model.settings, None)
+    files, _ = detect(logs, registry.sources(), model.settings, None)
     ingest(files, book, model.settings, lambda *_: None)
     return book, model, directories.load(AGENCY / "directory.csv")
 
@@ -45,7 +45,7 @@ def score(sample):
         )
         scores = pl.concat([part.scores for part in parts])
         alerts = [each for part in parts for each in part.alerts]
-        return scores, alerts, [each for part in parts for each in part.held]
+        return scores, alerts, [each for part in parts for each in part.suppressed]
 
     return scored
 
@@ -56,7 +56,7 @@ def of_thief(alerts):
 
 def hush(when, holds=lambda _: True):
     """Covers the thief's rows where ``when``, a polars expression over the scored table."""
-    return Hush(
+    return Suppression(
         lambda frame: frame.select(
             ((pl.col("entity") == THIEF) & when).fill_null(value=False)
         ).to_series(),
@@ -133,10 +133,10 @@ def test_days_scored_apart_are_held_as_days_scored_together(score, together):
 @pytest.mark.slow
 def test_what_is_expected_of_some_accounts_after_the_others_is_held_as_of_all(sample, together):
     book, model, people = sample
-    judging = Judging(model, people, model.settings, registry.families(), UP_TO_A_MILLION)
-    apart = list(by_week(judging, book, SOME, 80))
+    judging = Pipeline(model, people, model.settings, registry.families(), UP_TO_A_MILLION)
+    apart = list(score_by_week(judging, book, SOME, 80))
     assert [part.days for part in apart] == [[day] for day in SOME]
     assert pl.concat([part.scores for part in apart]).equals(together[0])
     assert [each for part in apart for each in part.alerts] == together[1]
-    assert [each for part in apart for each in part.held] == together[2]
+    assert [each for part in apart for each in part.suppressed] == together[2]
     assert together[2]

@@ -10,9 +10,9 @@ import pytest
 from verdicts_made_up import DAY, FAMILIES, alert, verdict
 
 from detector.alerts.incidents import join
-from detector.triage.history import Book
-from detector.triage.propagation import MOST, stand
-from detector.triage.records import Following
+from detector.triage.history import VerdictHistory
+from detector.triage.propagation import MAX_VERDICTS, propagate_verdicts
+from detector.triage.records import FollowUp
 
 
 def named(*names):
@@ -20,13 +20,15 @@ def named(*names):
 
 
 def stood(alerts, *records):
-    told, followings = stand(join(list(alerts))[0], Book(records), FAMILIES)
+    told, followings = propagate_verdicts(join(list(alerts))[0], VerdictHistory(records), FAMILIES)
     return {each["id"]: [own["alert"] for own in each["verdicts"]] for each in told}, followings
 
 
 def test_a_verdict_stands_in_later_alerts_of_the_run_with_all_its_keys():
     first, later, other = alert(), alert(day=2), alert("bob", day=2)
-    told, _ = stand(join([first, later, other])[0], Book((verdict("expected", first),)), FAMILIES)
+    told, _ = propagate_verdicts(
+        join([first, later, other])[0], VerdictHistory((verdict("expected", first),)), FAMILIES
+    )
     assert {each["entity"]: each["verdicts"] for each in told[1:]} == {
         "eve": [
             {
@@ -59,13 +61,15 @@ def test_it_goes_from_an_account_to_its_address_and_on():
     # In a third run, the second is known by what was noted of it alone.
     told, more = stood([bob], verdict("confirmed", eve), *followings[:1])
     assert told == {bob["id"]: [eve["id"]]}
-    assert [(each.subject.alert, each.follows) for each in more] == [(bob["id"], (eve["id"],))]
+    assert [(each.subject.alert, each.confirmed_alerts) for each in more] == [
+        (bob["id"], (eve["id"],))
+    ]
 
 
 def test_what_is_noted_once_is_not_noted_again():
     records = (verdict("confirmed", alert()),)
     _, followings = stood([alert(), alert(day=1)], *records)
-    assert [(each.subject.alert, each.follows) for each in followings] == [
+    assert [(each.subject.alert, each.confirmed_alerts) for each in followings] == [
         (alert(day=1)["id"], (alert()["id"],))
     ]
     assert stood([alert(), alert(day=1)], *records, *followings)[1] == []
@@ -75,7 +79,7 @@ def test_what_is_noted_once_is_not_noted_again():
 def test_of_many_verdicts_the_latest_stand():
     records = [verdict("benign", alert(day=-n)) for n in range(12)]
     told, _ = stood([alert(day=1)], *records)
-    assert told[alert(day=1)["id"]] == [alert(day=-n)["id"] for n in range(12)][-MOST:]
+    assert told[alert(day=1)["id"]] == [alert(day=-n)["id"] for n in range(12)][-MAX_VERDICTS:]
 
 
 def crowd(seed):
@@ -126,28 +130,30 @@ def on(*days):
 def test_the_days_of_a_confirmed_theft_run_from_the_first_odd_one():
     since = str(DAY - timedelta(days=2))
     confirmed = verdict("confirmed", alert(since=since))
-    assert Book((confirmed,)).confirmed_days() == on(-2, -1, 0)
-    assert Book((verdict("benign", alert(since=since)),)).confirmed_days() == []
-    assert Book((verdict("expected", alert(since=since)),)).confirmed_days() == []
-    assert Book((confirmed, verdict("benign", alert()))).confirmed_days() == []
+    assert VerdictHistory((confirmed,)).confirmed_days() == on(-2, -1, 0)
+    assert VerdictHistory((verdict("benign", alert(since=since)),)).confirmed_days() == []
+    assert VerdictHistory((verdict("expected", alert(since=since)),)).confirmed_days() == []
+    assert VerdictHistory((confirmed, verdict("benign", alert()))).confirmed_days() == []
 
 
 def test_a_theft_that_went_on_after_its_alert_has_more_days():
-    assert Book((verdict("confirmed", alert(), until=2),)).confirmed_days() == on(0, 1, 2)
-    assert Book((verdict("confirmed", alert(), until=0),)).confirmed_days() == on(0)
+    assert VerdictHistory((verdict("confirmed", alert(), until=2),)).confirmed_days() == on(0, 1, 2)
+    assert VerdictHistory((verdict("confirmed", alert(), until=0),)).confirmed_days() == on(0)
 
 
 def test_days_of_later_alerts_count_unless_they_were_judged_themselves():
     first, later = alert(), alert(day=3, since=str(DAY + timedelta(days=2)))
     confirmed = verdict("confirmed", first)
     _, followings = stood([first, later], confirmed)
-    assert Book((confirmed, *followings)).confirmed_days() == on(0, 2, 3)
-    assert Book((confirmed, *followings, verdict("benign", later))).confirmed_days() == on(0)
+    assert VerdictHistory((confirmed, *followings)).confirmed_days() == on(0, 2, 3)
+    assert VerdictHistory(
+        (confirmed, *followings, verdict("benign", later))
+    ).confirmed_days() == on(0)
     # And they no longer count when the theft turns out to be none.
-    assert Book((confirmed, *followings, verdict("benign", first))).confirmed_days() == []
+    assert VerdictHistory((confirmed, *followings, verdict("benign", first))).confirmed_days() == []
 
 
 def test_a_following_names_what_it_follows():
     _, (following,) = stood([alert(day=1)], verdict("confirmed", alert()))
-    assert isinstance(following, Following)
-    assert following.follows == (alert()["id"],)
+    assert isinstance(following, FollowUp)
+    assert following.confirmed_alerts == (alert()["id"],)

@@ -23,15 +23,15 @@ from verdicts_made_up import (
     verdict,
 )
 
-from detector.triage.history import Book
-from detector.triage.subjects import AMOUNT, reasons
+from detector.triage.history import VerdictHistory
+from detector.triage.subjects import AMOUNT_FAMILIES, reason_families
 from detector.triage.suppression import Expectations
 
 growths = st.floats(1, 100)
 
 
 def covers(expected, sight, growth=2.0):
-    return expected.concerns(sight) and expected.objection(sight, growth) is None
+    return expected.applies_to(sight) and expected.objection(sight, growth) is None
 
 
 def test_the_same_again_is_held_back_and_its_growth_is_not():
@@ -76,7 +76,8 @@ def breaches(expected, sight, growth):
         "entity": (expected.entity_kind, expected.entity) != (sight.entity_kind, sight.entity),
         "too early": expected.after is not None and sight.day <= expected.after,
         "too late": sight.day > expected.until,
-        "reasons": not sight.families or not reasons(sight.families) <= reasons(expected.families),
+        "reasons": not sight.families
+        or not reason_families(sight.families) <= reason_families(expected.families),
         **{name: None not in (a, b) and a > growth * b for name, (a, b) in amounts.items()},
     }
     return {name for name, broken in found.items() if broken}
@@ -163,7 +164,7 @@ def test_rows_and_alerts_are_judged_alike():
         alert(day=8, spoke=["running", "volume"]),
     ]
     assert expected.covers(scored(*asked)).to_list() == [True, False, False, False, True]
-    assert [expected.holds(each) for each in asked] == [True, False, False, False, True]
+    assert [expected.is_suppressed(each) for each in asked] == [True, False, False, False, True]
     assert expected.covers(scored(alert(), unknown=3.0)).to_list() == [False]
 
 
@@ -191,7 +192,7 @@ def test_an_alert_that_passes_says_whose_expectation_it_exceeds():
         )
     ]
     assert expected.objections(alert(day=8, spoke=["origin"])) == [
-        f"{each.words()}, but for other reasons: origin" for each in expected.items
+        f"{each.to_text()}, but for other reasons: origin" for each in expected.expectations
     ]
     assert expected.objections(alert("bob", day=8, rows=5000)) == []
     assert expected.objections(alert(day=31, rows=5000)) == []
@@ -200,21 +201,21 @@ def test_an_alert_that_passes_says_whose_expectation_it_exceeds():
 def test_a_theft_that_is_confirmed_ends_what_was_expected_of_its_entity():
     first, second = alert(), alert(day=8)
     expected = verdict("expected", first)
-    assert len(Book((expected,)).expectations()) == 1
-    assert Book((expected, verdict("confirmed", second))).expectations() == []
-    assert Book((expected, verdict("confirmed", alert("bob")))).expectations() != []
+    assert len(VerdictHistory((expected,)).expectations()) == 1
+    assert VerdictHistory((expected, verdict("confirmed", second))).expectations() == []
+    assert VerdictHistory((expected, verdict("confirmed", alert("bob")))).expectations() != []
     # Said after the theft was known, it counts.
-    assert len(Book((verdict("confirmed", second), expected)).expectations()) == 1
+    assert len(VerdictHistory((verdict("confirmed", second), expected)).expectations()) == 1
 
 
 def test_the_latest_verdict_on_an_alert_is_the_one_that_holds():
     first = alert()
-    book = Book((verdict("expected", first), verdict("benign", first)))
+    book = VerdictHistory((verdict("expected", first), verdict("benign", first)))
     assert book.expectations() == []
-    again = Book((*book.records, verdict("expected", first, until=60)))
+    again = VerdictHistory((*book.records, verdict("expected", first, until=60)))
     assert [each.until for each in again.expectations()] == [DAY + timedelta(days=60)]
 
 
-@pytest.mark.parametrize("name", sorted(AMOUNT))
+@pytest.mark.parametrize("name", sorted(AMOUNT_FAMILIES))
 def test_the_families_that_tell_how_much_are_there(name):
     assert name in FIRST

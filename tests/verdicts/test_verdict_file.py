@@ -15,12 +15,12 @@ from verdicts_made_up import DAY, FAMILIES, HOSTILE, NOW, alert, verdict
 
 from detector.core.errors import SettingsError, VerdictError
 from detector.triage import store
-from detector.triage.records import LONGEST, Following, decode, encode, judged
+from detector.triage.records import MAX_TEXT_LENGTH, FollowUp, decode, encode, make_verdict
 from detector.triage.subjects import Subject
 
 
 def following():
-    return Following(Subject.of(alert(day=2), FAMILIES), ("account-eve-2024-02-05",))
+    return FollowUp(Subject.from_alert(alert(day=2), FAMILIES), ("account-eve-2024-02-05",))
 
 
 @pytest.mark.parametrize("said", ["benign", "confirmed", "expected"])
@@ -35,7 +35,7 @@ def test_a_verdict_comes_back_as_it_was_given(said, tmp_path):
     assert (tmp_path / "v").stat().st_mode & 0o777 == 0o600
 
 
-@given(st.text(max_size=LONGEST))
+@given(st.text(max_size=MAX_TEXT_LENGTH))
 def test_any_reason_is_one_line_and_comes_back_or_is_refused_as_empty(reason):
     if not reason.encode("utf-8", "replace").strip():
         with pytest.raises(SettingsError, match="--reason: is empty"):
@@ -141,9 +141,9 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
         "from verdicts_made_up import alert, verdict\n"
-        "from detector.triage import file\n"
+        "from detector.triage import store\n"
         "for n in range(20):\n"
-        "    file.append(Path(sys.argv[1]), [verdict('benign', alert(), reason=f'{n} ' * 200)])\n"
+        "    store.append(Path(sys.argv[1]), [verdict('benign', alert(), reason=f'{n} ' * 200)])\n"
     )
     here = os.path.dirname(__file__)  # noqa: PTH120
     command = [sys.executable, "-c", code, str(tmp_path / "v"), here]
@@ -166,7 +166,7 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
 def test_what_is_expected_has_an_end_within_a_year_and_nothing_else_has(said, until, refused):
     end = None if until is None else DAY + timedelta(days=until)
     with pytest.raises(SettingsError) as error:
-        judged(Subject.of(alert(), FAMILIES), said, "audit", "ann", NOW, end)
+        make_verdict(Subject.from_alert(alert(), FAMILIES), said, "audit", "ann", NOW, end)
     assert str(error.value).startswith(refused)
 
 

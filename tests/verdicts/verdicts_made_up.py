@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from detector import registry
-from detector.delivery.test_alert import trial
-from detector.triage.records import Verdict, judged
+from detector.delivery.test_alert import build_test_alert
+from detector.triage.records import Verdict, make_verdict
 from detector.triage.subjects import Subject
-from detector.triage.suppression import Expectation, Seen
+from detector.triage.suppression import Expectation, Observation
 
 DAY = date(2024, 2, 5)
 NOW = datetime(2024, 2, 6, 9, tzinfo=UTC)
@@ -27,7 +27,7 @@ def alert(entity: str = "eve", day: int = 0, kind: str = "account", **other: Any
     spoke = other.pop("spoke", ("volume",))
     own = f"{kind}-{entity}-{at}"
     made = {
-        **trial(datetime(at.year, at.month, at.day, 12, tzinfo=UTC)),
+        **build_test_alert(datetime(at.year, at.month, at.day, 12, tzinfo=UTC)),
         "id": own,
         "alert": own,
         "incident": own,
@@ -48,25 +48,25 @@ def verdict(said: str, of: dict[str, Any], until: int | None = None, **other: An
         until = 30
     end = None if until is None else DAY + timedelta(days=until)
     told = {"reason": "audit", "by": "ann", "at": NOW, **other}
-    return judged(Subject.of(of, FAMILIES), said, until=end, **told)
+    return make_verdict(Subject.from_alert(of, FAMILIES), said, until=end, **told)
 
 
 def expectation(**other: Any) -> Expectation:
     made = {
         "entity_kind": "account", "entity": "eve", "families": frozenset({"volume"}),
         "after": DAY, "until": DAY + timedelta(days=30), "rows": 1000, "records_out": 900,
-        "unknown_rows_statements": 0, "by": "ann", "why": "audit", "alert": "a1",
+        "unknown_rows_statements": 0, "author": "ann", "reason": "audit", "alert": "a1",
     }  # fmt: skip
     return Expectation(**{**made, **other})
 
 
-def seen(**other: Any) -> Seen:
+def seen(**other: Any) -> Observation:
     made = {
         "entity_kind": "account", "entity": "eve", "day": DAY + timedelta(days=8),
         "families": frozenset({"volume"}), "rows": 1000, "unknown_rows_statements": 0,
         "records_out": 900,
     }  # fmt: skip
-    return Seen(**{**made, **other})
+    return Observation(**{**made, **other})
 
 
 families = st.frozensets(st.sampled_from(sorted(FIRST)))
@@ -82,8 +82,8 @@ expectations = st.builds(
     rows=amounts,
     records_out=st.none() | amounts,
     unknown_rows_statements=amounts,
-    by=st.just("ann"),
-    why=st.just("audit"),
+    author=st.just("ann"),
+    reason=st.just("audit"),
     alert=st.none() | st.just("a1"),
 )
 _some_families = st.frozensets(st.sampled_from(sorted(FIRST)), min_size=1)
@@ -100,7 +100,7 @@ PARTS = ("", "entity", "too early", "too late", "reasons", "rows", "unknown", "o
 
 
 @st.composite
-def expected_and_seen(draw: st.DrawFn, wrong: str) -> tuple[Expectation, Seen, float]:
+def expected_and_seen(draw: st.DrawFn, wrong: str) -> tuple[Expectation, Observation, float]:
     """An expectation, what it holds back but for the one thing that is ``wrong``, and a growth."""
     growth = draw(st.sampled_from([1.0, 1.5, 2.0, 3.7, 100.0]))
     until, length = draw(days), timedelta(days=draw(st.integers(1, 40)))
@@ -118,7 +118,7 @@ def expected_and_seen(draw: st.DrawFn, wrong: str) -> tuple[Expectation, Seen, f
     of_known = draw(st.frozensets(st.sampled_from(sorted(known)), min_size=1))
     day = {"too early": first - timedelta(days=1), "too late": until + timedelta(days=1)}
     out = _up_to(draw, expected.records_out or 0, growth, wrong == "out")
-    sight = Seen(
+    sight = Observation(
         entity_kind=expected.entity_kind,
         entity=expected.entity + ("x" if wrong == "entity" else ""),
         day=day.get(wrong, draw(st.sampled_from([first, until]))),

@@ -32,8 +32,8 @@ from detector.features import distinct_subjects
 from detector.ledger import distinct_sketch
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
-from detector.privacy.subject_hash import hashed
+from detector.normalize.format_detection import detect
+from detector.privacy.subject_hash import hash_subjects
 from detector.readers.compression import chunks
 from detector.sources.exports.preset import Preset
 from detector.watch.watcher import Watcher
@@ -69,7 +69,7 @@ def exports() -> dict[str, tuple[str, bytes]]:
         for name, source in registry.sources().items()
         if isinstance(getattr(source.accepts, "__self__", None), Preset)
         for path in sorted((DATA / name).glob("*.ndjson"))
-        if source.follows(path.read_bytes())
+        if source.can_follow(path.read_bytes())
     }
 
 
@@ -80,7 +80,7 @@ EXPORTS = exports()
 @pytest.fixture
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting alone, so that many examples can be tried."""
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
@@ -100,7 +100,7 @@ def follow(kit: Kit, logs: dict[str, Iterator[bytes]], chance: random.Random) ->
                 continue
             append(kit.logs / name, piece)
             if chance.random() < 0.7:
-                watcher.cycle()
+                watcher.run_cycle()
             if chance.random() < 0.3:
                 stack.close()
                 watcher = stack.enter_context(kit.watching(settle=1.0))
@@ -156,8 +156,8 @@ def test_exports_that_are_followed_have_samples() -> None:
 def demand_counted(kit: Kit, wanted: tuple[pl.DataFrame, list]) -> None:
     """The watcher's hours and rejects are those of ``of_ledger_alone``."""
     with kit.watching() as watcher:
-        days = watcher.books.days()
-        assert wanted[0].equals(watcher.books.hours(days[0], days[-1]))
+        days = watcher.ledger_view.days()
+        assert wanted[0].equals(watcher.ledger_view.hours(days[0], days[-1]))
         assert wanted[1] == sorted(
             watcher.ledger.rejects([part.id for part in watcher.ledger.parts()])
             .collect().select("line", "reason").rows(), key=repr,
@@ -166,7 +166,7 @@ def demand_counted(kit: Kit, wanted: tuple[pl.DataFrame, list]) -> None:
 
 def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
     ledger = Ledger.open(kit.folder / "batch", "UTC")
-    found, _ = recognise([kit.logs / name for name in names], registry.sources(), kit.settings)
+    found, _ = detect([kit.logs / name for name in names], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     rejects = ledger.rejects(done.part_ids).collect().select("line", "reason").rows()
     return ledger.hours(), sorted(rejects, key=repr)
@@ -201,7 +201,9 @@ def test_whose_records_were_read_is_counted_alike(
     for module in (distinct_sketch, distinct_subjects):  # so that the thief's are sampled
         monkeypatch.setattr(module, "K", 32)
     hashes = whose(honest_events().filter(FEW)).with_columns(
-        pl.col("subject").map_batches(lambda ids: pl.Series(hashed(ids, kit.settings)), pl.String)
+        pl.col("subject").map_batches(
+            lambda ids: pl.Series(hash_subjects(ids, kit.settings)), pl.String
+        )
     )
     kit = replace(kit, model=Office.of(hashes).before(CUT).model())
     data = as_lines(whose(office_log.filter(FEW)))
@@ -220,12 +222,12 @@ def test_days_that_arrive_late_are_scored_anew(kit: Kit, office_log: pl.DataFram
     late = pl.col("account").str.ends_with("7") & (pl.col("timestamp").dt.day() % 3 == 0)
     append(kit.logs / "a.ndjson", as_lines(office_log.filter(~late)))
     with kit.watching() as watcher:
-        while not watcher.cycle().idle:
+        while not watcher.run_cycle().is_idle:
             pass
-        before = {alert["id"] for alert in watcher.raised}
+        before = {alert["id"] for alert in watcher.alerts}
         append(kit.logs / "b.ndjson", as_lines(office_log.filter(late)))
         watcher.finish()
-        after = {alert["id"] for alert in watcher.raised}
+        after = {alert["id"] for alert in watcher.alerts}
     wanted = of_batch(kit, [kit.logs / "a.ndjson", kit.logs / "b.ndjson"])
     found = of_watch(kit)
     assert found.scores.drop("alert_id").equals(wanted.scores.drop("alert_id"))
@@ -239,7 +241,7 @@ def test_what_batch_took_in_before_is_not_counted_again(kit: Kit) -> None:
     data = as_csv(SOME)
     cut = data.index(b"\n2024-03-05T00:") + 1
     append(kit.logs / "a.csv", data[:cut])
-    found, _ = recognise([kit.logs / "a.csv"], registry.sources(), kit.settings)
+    found, _ = detect([kit.logs / "a.csv"], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     begun = ingest(found, ledger, kit.settings, lambda *_: None)
     assert 0 < begun.events < SOME.height
@@ -255,6 +257,6 @@ def test_batch_knows_a_file_that_was_watched_to_its_end(kit: Kit) -> None:
     with kit.watching() as watcher:
         watcher.finish()
         ledger = watcher.ledger
-    found, _ = recognise([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
+    found, _ = detect([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     assert [file.state for file in done.files] == ["known"]

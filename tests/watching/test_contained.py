@@ -26,8 +26,10 @@ def exploding(source: Source) -> Source:
 
         return reading
 
-    growing = source.growing and replace(source.growing, read=checked(source.growing.read))
-    return replace(source, read=checked(source.read), growing=growing)
+    growing = source.follow_reader and replace(
+        source.follow_reader, read=checked(source.follow_reader.read)
+    )
+    return replace(source, read=checked(source.read), follow_reader=growing)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -35,16 +37,16 @@ def test_the_watcher_sets_the_entry_aside_and_goes_on(kit: Kit, whole: bool, mon
     found = registry.sources()
     source = exploding(found["ndjson"])
     if whole:
-        fits = replace(source.growing, fits=lambda _: False)
-        source = replace(source, growing=fits)
-        monkeypatch.setattr(Source, "follows", lambda own, _: own.growing is not fits)
+        fits = replace(source.follow_reader, can_follow=lambda _: False)
+        source = replace(source, follow_reader=fits)
+        monkeypatch.setattr(Source, "can_follow", lambda own, _: own.follow_reader is not fits)
     monkeypatch.setattr(registry, "sources", lambda: {**found, "ndjson": source})
     (kit.logs / "a.ndjson").write_text(
         LINE.format(1, "ann") + LINE.format(2, "boom") + LINE.format(3, "bob"), encoding="utf-8"
     )
     with kit.watching() as watcher:
         watcher.finish()
-        (log,) = watcher.shelf.logs.values()
+        (log,) = watcher.tracker.logs.values()
     if whole:
         assert log.stage == "left out"
         assert "ZeroDivisionError" in log.reason
@@ -52,4 +54,4 @@ def test_the_watcher_sets_the_entry_aside_and_goes_on(kit: Kit, whole: bool, mon
         assert (log.stage, log.events, log.rejects) == ("ended", 2, 1)
         parts = watcher.ledger.parts()
         (reject,) = watcher.ledger.rejects([part.id for part in parts]).collect().rows()
-        assert reject[1:] == (2, containment.reason(ZeroDivisionError()))
+        assert reject[1:] == (2, containment.failure_reason(ZeroDivisionError()))

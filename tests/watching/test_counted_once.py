@@ -22,8 +22,8 @@ START = datetime(2024, 3, 4, 8, tzinfo=UTC)
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
     (tmp_path / "logs").mkdir()
     return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
 
@@ -31,7 +31,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
 def score(kit: Kit, path: Path) -> str:
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     files = [(path, registry.sources()["ndjson"])]
-    return ingest(files, ledger, kit.settings, lambda *_: None).files[0].said
+    return ingest(files, ledger, kit.settings, lambda *_: None).files[0].warning
 
 
 def total(kit: Kit) -> int:
@@ -100,7 +100,7 @@ def test_dumps_that_overlap_count_once_and_that_is_told(kit: Kit, whole: bool) -
         put("other", people(4, 12, "q"))  # of the same hours, by others
         put("second", people(6, 20))
         watcher.finish()
-        counts = {Path(log.path).stem: log.events for log in watcher.shelf.logs.values()}
+        counts = {Path(log.path).stem: log.events for log in watcher.tracker.logs.values()}
         told = {Path(c.name).stem: c.words for c in status.doubts(watcher, 0.2)}
     assert total(kit) == 200 * (20 + 8)
     assert counts == {"first": 2400, "other": 1600, "second": 1600}
@@ -120,7 +120,7 @@ def test_two_dumps_that_come_at_once_count_once(kit: Kit) -> None:
 def test_what_cannot_be_told_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of hours that are read in many pieces, none is whole in one."""
     monkeypatch.setattr(duplicate_statements, "MANY", 3)
-    monkeypatch.setattr(duplicate_statements, "SUMS", 3)
+    monkeypatch.setattr(duplicate_statements, "MIN_SUMS", 3)
     append(kit.logs / "first.ndjson", people(0, 1))
     with kit.watching() as watcher:
         watcher.finish()
@@ -138,7 +138,7 @@ def test_a_live_log_beside_another_is_not_taken_for_it(kit: Kit) -> None:
             for name, data in zip("ab", lines, strict=True):
                 rows = data.splitlines(keepends=True)[200 * nth : 200 * (nth + 1)]
                 append(kit.logs / f"{name}.ndjson", b"".join(rows))
-                watcher.cycle()
+                watcher.run_cycle()
         watcher.finish()
         assert status.doubts(watcher, 0.2) == []
     assert total(kit) == 1600

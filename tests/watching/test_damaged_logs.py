@@ -31,7 +31,7 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -43,15 +43,15 @@ ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv, pl.DataFrame.wr
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
     (tmp_path / "logs").mkdir()
     return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
 
 
 def read_all(watcher: Watcher) -> int:
     for _ in range(200):
-        if watcher.cycle().idle:
+        if watcher.run_cycle().is_idle:
             return counted(watcher)
     raise AssertionError("the watcher is never done")
 
@@ -66,14 +66,14 @@ def batch(kit: Kit) -> int:
     shutil.rmtree(kit.folder / "batch", ignore_errors=True)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
     files = sorted(path for path in kit.logs.iterdir() if path.stat().st_size)
-    found, _ = recognise(files, registry.sources(), kit.settings)
+    found, _ = detect(files, registry.sources(), kit.settings)
     ingest(found, ledger, kit.settings, lambda *_: None)
     days = ledger.days()
     return statements(ledger.hours(days[0], days[-1]))
 
 
 def rejected(watcher: Watcher) -> int:
-    return sum(log.rejects for log in watcher.shelf.logs.values())
+    return sum(log.rejects for log in watcher.tracker.logs.values())
 
 
 @ENCODINGS
@@ -90,7 +90,7 @@ def test_nuls_that_a_crash_left_between_lines(kit: Kit, encode, size: int) -> No
         assert rejected(watcher) == 1
         append(log, encoded(as_lines, THEN) if encode is as_lines else then)
         assert read_all(watcher) == BOTH + THEN.height == batch(kit)
-        assert len(watcher.shelf.logs) == 1
+        assert len(watcher.tracker.logs) == 1
 
 
 def test_a_half_line_before_the_nuls(kit: Kit) -> None:
@@ -116,7 +116,7 @@ def test_utf_16_in_the_middle_of_a_log(kit: Kit) -> None:
     with kit.watching() as watcher:
         assert read_all(watcher) == BOTH == batch(kit)
         assert rejected(watcher) >= 3 * 40
-        assert not [log for log in watcher.shelf.logs.values() if log.stage != "open"]
+        assert not [log for log in watcher.tracker.logs.values() if log.stage != "open"]
 
 
 def test_a_file_that_was_allocated_beforehand(kit: Kit) -> None:
@@ -133,7 +133,7 @@ def test_a_file_that_was_allocated_beforehand(kit: Kit) -> None:
             read_all(watcher)
         assert counted(watcher) == BOTH
         assert rejected(watcher) == 0
-        assert len(watcher.shelf.logs) == 1
+        assert len(watcher.tracker.logs) == 1
     assert batch(kit) == BOTH
 
 
@@ -187,11 +187,11 @@ def test_left_out_in_the_middle_and_looked_at_again(kit: Kit) -> None:
     append(log, as_lines(FIRST))
     with kit.watching() as watcher:
         read_all(watcher)
-        (known,) = watcher.shelf.logs.values()
-        watcher.shelf.put(replace(known, stage="left out", reason="of old"))
+        (known,) = watcher.tracker.logs.values()
+        watcher.tracker.update_log(replace(known, stage="left out", reason="of old"))
         append(log, as_lines(THEN))
         assert read_all(watcher) == BOTH
-        (again,) = watcher.shelf.logs.values()
+        (again,) = watcher.tracker.logs.values()
         assert (again.stage, again.events) == ("open", BOTH)
 
 

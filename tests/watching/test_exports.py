@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from watched import Kit, append, counted
 
-from detector.normalize.source import HELD
-from detector.normalize.statement_merge import Folding
+from detector.normalize.source import PENDING
+from detector.normalize.statement_merge import StatementMerger
 
 DATA = Path(__file__).parents[1] / "data"
 #: Never long ago enough.
@@ -33,7 +33,7 @@ def log(kit: Kit) -> Path:
 
 
 def statements(watcher) -> int:
-    while not watcher.cycle().idle:
+    while not watcher.run_cycle().is_idle:
         pass
     return counted(watcher)
 
@@ -47,7 +47,7 @@ def test_lines_count_while_the_file_is_written(kit: Kit, log: Path) -> None:
     append(log, line(5))
     with kit.watching(settle=SETTLE) as watcher:
         assert statements(watcher) == 5
-        assert [each.form for each in watcher.shelf.logs.values()] == ["growing"]
+        assert [each.form for each in watcher.tracker.logs.values()] == ["growing"]
 
 
 def test_a_whole_object_needs_no_newline_and_what_follows_stands_on_the_next_line(
@@ -69,7 +69,7 @@ def test_keys_that_come_later_are_known_from_then_on(kit: Kit, log: Path) -> Non
         assert statements(watcher) == 2
         append(log, line(3, ip="10.0.0.7"))
         assert statements(watcher) == 3
-        touched = [each.touched for sums in watcher.open.parts.values() for each in sums]
+        touched = [each.touched for sums in watcher.open_days.parts.values() for each in sums]
     addresses = {
         value
         for each in touched
@@ -112,7 +112,7 @@ def test_a_statement_of_several_entries_counts_once_when_the_log_has_gone_on_for
         assert statements(watcher) == 0
         append(log, granted(121, "three", "person"))
         assert statements(watcher) == 2
-        touched = [each.touched for sums in watcher.open.parts.values() for each in sums]
+        touched = [each.touched for sums in watcher.open_days.parts.values() for each in sums]
         objects = {
             value: int(count)
             for each in touched
@@ -134,8 +134,8 @@ def test_what_is_held_back_has_no_literal(kit: Kit, log: Path) -> None:
     append(log, json.dumps(entry).encode() + b"\n")
     with kit.watching(settle=SETTLE) as watcher:
         assert statements(watcher) == 0
-        (followed,) = watcher.shelf.logs.values()
-    held = str(Folding.of(followed.tail[HELD]).waiting.rows())
+        (followed,) = watcher.tracker.logs.values()
+    held = str(StatementMerger.decode(followed.tail[PENDING]).pending.rows())
     assert "alice" in held
     assert "SECRET" not in held
 
@@ -155,4 +155,4 @@ def test_other_forms_wait_until_they_are_complete(kit: Kit, log: Path, data: byt
         assert statements(watcher) == 0
     with kit.watching(settle=0) as watcher:
         assert statements(watcher) > 0
-        assert [each.form for each in watcher.shelf.logs.values()] == ["whole"]
+        assert [each.form for each in watcher.tracker.logs.values()] == ["whole"]

@@ -17,7 +17,7 @@ from properties import examples
 from detector import registry
 from detector.core.settings import Settings
 from detector.readers.compression import chunks
-from detector.watch.chunk_reader import next_piece
+from detector.watch.chunk_reader import read_chunk
 from detector.watch.log_position import Log
 
 DATA = Path(__file__).parents[1] / "data"
@@ -29,7 +29,7 @@ def samples() -> list[tuple[str, str, bytes]]:
     found = []
     for name, source in SOURCES.items():
         folder = DATA / name
-        if source.growing is None or not folder.is_dir():
+        if source.follow_reader is None or not folder.is_dir():
             continue
         paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
         texts = [
@@ -40,7 +40,7 @@ def samples() -> list[tuple[str, str, bytes]]:
             and not path.name.startswith("mysql9.7")
         ]
         # Of exports, those with an entry a line.
-        found += [each for each in texts if source.follows(each[2])]
+        found += [each for each in texts if source.can_follow(each[2])]
     name = "aws_activity_streams"
     found += [
         (name, path.name, alone(path.read_bytes())) for path in (DATA / name).glob("*.ndjson")
@@ -66,16 +66,16 @@ class Growing:
     """Content that grows."""
 
     data: bytearray = field(default_factory=bytearray)
-    broken: str = ""
+    end_reason: str = ""
 
     def read(self, offset: int, length: int) -> bytes:
         return bytes(self.data[offset : offset + length])
 
-    def marks(self, position: int) -> dict[str, Any]:
+    def position_fields(self, position: int) -> dict[str, Any]:
         del position
         return {}
 
-    def behind(self, position: int) -> int:
+    def unread_bytes(self, position: int) -> int:
         return len(self.data) - position
 
     def close(self) -> None:
@@ -106,10 +106,10 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
         content.data += data[one:other]
         ended, more = other == len(data), True
         while more and log.stage == "open":
-            taken = next_piece(log, content, SOURCES[name], Settings(), most, {}, ended=ended)
+            taken = read_chunk(log, content, SOURCES[name], Settings(), most, {}, ended=ended)
             if taken is None:
                 break
-            log, more = taken.log, taken.more
+            log, more = taken.log, taken.has_more
             batches += taken.batches
     assert log.stage == "ended"
     return told(batches)
@@ -150,4 +150,4 @@ def test_pieces_cut_anywhere_give_the_events_and_rejects_of_the_whole(
 def test_each_source_that_grows_has_a_sample() -> None:
     tried = {name for name, _, _ in SAMPLES}
     tried |= {"csv", "ndjson", "postgresql_csvlog", "postgresql_jsonlog"}  # in test_agreement
-    assert {name for name, source in SOURCES.items() if source.growing is not None} == tried
+    assert {name for name, source in SOURCES.items() if source.follow_reader is not None} == tried

@@ -15,10 +15,10 @@ from watched import Kit, append, as_lines, counted, events_on
 from detector import registry
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.readers import compression
 from detector.watch import content_hashing, micro_batch, new_files
-from detector.watch.content_hashing import Hashing
+from detector.watch.content_hashing import HashQueue
 from detector.watch.log_position import Log
 from detector.watch.watcher import Watcher
 
@@ -29,14 +29,15 @@ SMALL = 1 << 14
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
     monkeypatch.setattr(compression, "MIB", SMALL)
-    for module in (content_hashing, micro_batch, new_files):
-        monkeypatch.setattr(module, "SLICE", SMALL)
+    for module in (content_hashing, micro_batch):
+        monkeypatch.setattr(module, "BYTES_PER_STEP", SMALL)
+    monkeypatch.setattr(new_files, "BYTES_PER_LOOK", SMALL)
 
 
 def the_log(watcher: Watcher) -> Log:
-    return next(log for log in watcher.shelf.logs.values() if log.events > THEN.height)
+    return next(log for log in watcher.tracker.logs.values() if log.events > THEN.height)
 
 
 def rotated(kit: Kit) -> None:
@@ -48,12 +49,12 @@ def until(watcher: Watcher, true: Callable[[], bool]) -> int:
     for turn in range(2000):
         if true():
             return turn
-        watcher.cycle()
+        watcher.run_cycle()
     raise AssertionError("it never came to that")
 
 
 def known_to_batch(kit: Kit, name: str) -> bool:
-    found, _ = recognise([kit.logs / name], registry.sources(), kit.settings)
+    found, _ = detect([kit.logs / name], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     (file,) = ingest(found, ledger, kit.settings, lambda *_: None).files
     return file.state == "known"
@@ -70,7 +71,10 @@ def test_a_log_that_ended_is_hashed_over_many_turns(kit: Kit, killed: bool) -> N
         assert not the_log(watcher).content
         if not killed:
             assert until(watcher, lambda: not the_log(watcher).unhashed) > 3
-            assert the_log(watcher).content == compression.identity(kit.logs / "audit.log.1").sha256
+            assert (
+                the_log(watcher).content
+                == compression.content_identity(kit.logs / "audit.log.1").sha256
+            )
     with kit.watching() as watcher:
         watcher.finish()
         assert not the_log(watcher).unhashed
@@ -87,12 +91,15 @@ def test_a_log_that_grows_while_it_is_hashed_is_read_on(kit: Kit) -> None:
         append(kit.logs / "audit.log.1", as_lines(THEN))
         watcher.finish()
         assert counted(watcher) == SOME.height + 2 * THEN.height
-        assert the_log(watcher).content == compression.identity(kit.logs / "audit.log.1").sha256
+        assert (
+            the_log(watcher).content
+            == compression.content_identity(kit.logs / "audit.log.1").sha256
+        )
 
 
 def test_a_log_that_is_deleted_while_it_is_hashed_is_hashed_to_its_end(kit: Kit) -> None:
     append(kit.logs / "audit.log", as_lines(SOME))
-    wanted = compression.identity(kit.logs / "audit.log").sha256
+    wanted = compression.content_identity(kit.logs / "audit.log").sha256
     with kit.watching() as watcher:
         until(watcher, lambda: counted(watcher) == SOME.height)
         rotated(kit)
@@ -107,7 +114,7 @@ def test_a_dump_counts_when_all_of_it_is_hashed_and_its_copy_never(kit: Kit) -> 
     with kit.watching() as watcher:
         assert until(watcher, lambda: counted(watcher) == SOME.height) > 3
         shutil.copy(kit.logs / "dump.parquet", kit.logs / "again.parquet")
-        copies = lambda: [log for log in watcher.shelf.logs.values() if log.stage == "copy"]  # noqa: E731
+        copies = lambda: [log for log in watcher.tracker.logs.values() if log.stage == "copy"]  # noqa: E731
         assert until(watcher, lambda: bool(copies())) > 3
         assert counted(watcher) == SOME.height
 
@@ -118,7 +125,7 @@ def test_a_compressed_log_is_read_forwards_only(kit: Kit, monkeypatch: pytest.Mo
     chunks = compression.chunks
     monkeypatch.setattr(compression, "chunks", lambda *a: opened.append(a[0]) or chunks(*a))
     with kit.watching() as watcher:
-        watcher.intake.most = SMALL
+        watcher.batch_reader.max_bytes = SMALL
         until(watcher, lambda: counted(watcher) == SOME.height)
         assert the_log(watcher).position > 10 * SMALL
     assert opened.count(kit.logs / "audit.log.gz") <= 4  # to recognise it, to read it, to hash it
@@ -132,7 +139,7 @@ def test_no_file_stays_open_when_its_hash_is_done_or_given_up(kit: Kit) -> None:
         rotated(kit)
         until(watcher, lambda: the_log(watcher).unhashed)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert Hashing().step({}, finish=True) == []
+    assert HashQueue().step({}, finish=True) == []
 
 
 def test_a_log_that_is_cut_while_it_is_hashed_has_no_hash_and_counts_once(kit: Kit) -> None:

@@ -20,10 +20,10 @@ from watched import Kit, append, as_lines, counted, events_on
 from detector import registry
 from detector.core.errors import LedgerError
 from detector.ledger import lease
-from detector.ledger.ingest import Ingested, ingest
+from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
-from detector.watch.ledger_lease import Holding
+from detector.normalize.format_detection import detect
+from detector.watch.ledger_lease import LedgerLease
 from detector.watch.log_position import Log
 from detector.watch.watcher import Watcher
 
@@ -34,12 +34,12 @@ PATIENCE = 120
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
-def score(kit: Kit) -> Ingested:
+def score(kit: Kit) -> IngestResult:
     """What ``score`` does first, with the same logs and ledger."""
-    found, _ = recognise([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
+    found, _ = detect([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     return ingest(found, ledger, kit.settings, lambda *_: None)
 
@@ -47,14 +47,14 @@ def score(kit: Kit) -> Ingested:
 def watch(kit: Kit, *, to_the_end: bool, settle: float = 0.0) -> None:
     """A watcher that reads all there is and stops as the command does."""
     with kit.watching(settle=settle) as watcher:
-        holding = Holding(watcher.ledger, watcher.state)
-        holding.tell()
+        holding = LedgerLease(watcher.ledger, watcher.state)
+        holding.save()
         if to_the_end:
             watcher.finish()
         else:
-            while not watcher.cycle().idle:
+            while not watcher.run_cycle().is_idle:
                 pass
-        holding.leave()
+        holding.release()
 
 
 def refusal(kit: Kit) -> str:
@@ -79,8 +79,8 @@ def test_days_that_a_stopped_watcher_has_keep_others_out(kit: Kit) -> None:
 def test_what_a_killed_watcher_has_keeps_others_out_from_the_first_event_on(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     with kit.watching() as watcher:
-        Holding(watcher.ledger, watcher.state).tell()
-        watcher.cycle()
+        LedgerLease(watcher.ledger, watcher.state).save()
+        watcher.run_cycle()
     assert "not in the ledger yet" in refusal(kit)
 
 
@@ -88,23 +88,23 @@ def test_another_state_on_the_same_ledger_is_refused(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     watch(kit, to_the_end=False)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
-    with pytest.raises(LedgerError, match="would count twice"), ledger.writing("another"):
+    with pytest.raises(LedgerError, match="would count twice"), ledger.write_lock("another"):
         pass
     own = lease.load(ledger.path)
     assert own is not None
-    with ledger.writing(own.state):
+    with ledger.write_lock(own.state):
         pass
 
 
 def test_a_log_that_is_not_at_its_end_keeps_others_out_when_its_days_are_in(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     with kit.watching() as watcher:
-        holding = Holding(watcher.ledger, watcher.state)
-        while not watcher.cycle().idle:
+        holding = LedgerLease(watcher.ledger, watcher.state)
+        while not watcher.run_cycle().is_idle:
             pass
-        watcher._put_away(sorted(watcher.open.parts))
-        assert not watcher.open.parts
-        holding.leave()
+        watcher._commit_to_ledger(sorted(watcher.open_days.parts))
+        assert not watcher.open_days.parts
+        holding.release()
     assert "has logs that it read and that the ledger does not know yet" in refusal(kit)
     watch(kit, to_the_end=True)
     assert [file.state for file in score(kit).files] == ["known"]
@@ -131,7 +131,7 @@ def test_a_watcher_that_read_nothing_keeps_nobody_out(kit: Kit) -> None:
 def test_a_damaged_hold_is_named(kit: Kit) -> None:
     append(kit.logs / "a.ndjson", as_lines(SOME))
     watch(kit, to_the_end=False)
-    path = kit.folder / "ledger" / lease.FILE
+    path = kit.folder / "ledger" / lease.FILE_NAME
     good = json.loads(path.read_text(encoding="utf-8"))
     for bad in ("", "{}", json.dumps({**good, "days": ["soon"]})):
         path.write_text(bad, encoding="utf-8")
@@ -217,6 +217,6 @@ def test_a_log_that_the_ledger_does_not_name_yet_keeps_others_out_even_once_it_h
     state = SimpleNamespace(
         logs=lambda: [log], facts=lambda: {"id": "mine"}, days=list, folder=tmp_path / "state"
     )
-    Holding(ledger, state).leave()
+    LedgerLease(ledger, state).release()
     held = lease.load(ledger.path)
     assert (held and held.logs) == (1 if owes else None)

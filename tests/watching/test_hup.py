@@ -86,14 +86,15 @@ def test_a_hangup_before_it_has_started_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     program = """
 import os, signal
-from detector.cli import start, watch
-left, old = [signal.SIGHUP], watch.Makes.judging
+from detector.cli import main
+from detector.cli.commands import watch
+left, old = [signal.SIGHUP], watch.PipelineFactory.load
 def judging(self):
     while left:
         os.kill(os.getpid(), left.pop())
     return old(self)
-watch.Makes.judging = judging
-start.run()
+watch.PipelineFactory.load = judging
+main.run()
 """
     model = str(ROOT / "models" / "agency")
     words = [sys.executable, "-c", program, "watch", "logs", "--model", model, "--log-json"]

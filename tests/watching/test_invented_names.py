@@ -13,15 +13,15 @@ from watched import FAMILIES, Clock, Kit, append, as_lines, in_order, of_batch, 
 from detector import registry
 from detector.core.settings import Settings
 from detector.detection import new_accounts
-from detector.detection.batch import by_week
+from detector.detection.batch import score_by_week
 from detector.detection.new_accounts import Folding
-from detector.detection.pipeline import Judging
+from detector.detection.pipeline import Pipeline
 from detector.features.peer_groups import OTHERS
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
 from detector.watch.health import Health
-from detector.watch.service import tell_health
+from detector.watch.service import raise_health_alerts
 
 DAY = SCORED[9]
 NAMES = 20_000
@@ -77,9 +77,11 @@ def test_batch_and_watch_fold_alike_and_what_they_read_fires(kit: Kit, office_lo
     with kit.watching() as watcher:
         watcher.finish()
         assert watcher.folded == {DAY: NAMES + 1 - JUDGED}
-        (told,) = [a for a in tell_health(watcher, health, 0.0) if "judged as one" in str(a)]
+        (told,) = [
+            a for a in raise_health_alerts(watcher, health, 0.0) if "judged as one" in str(a)
+        ]
         assert f"{NAMES + 1 - JUDGED:,} accounts of {DAY}" in told["reasons"][0]
-        assert [each.what for each in health.conditions.now].count("folded") == 1
+        assert [each.what for each in health.conditions.current].count("folded") == 1
     watched = of_watch(kit)
     alerts = [each for each in watched.alerts if each["entity_kind"] != "log"]
     replace(watched, alerts=in_order(alerts)).demand(batch)
@@ -93,26 +95,26 @@ def test_the_day_that_runs_folds_too(kit: Kit, office_log: pl.DataFrame):
     append(path, as_lines(past))
     append(path, as_lines(invented(2_000)))
     with today.watching() as watcher:
-        while not watcher.cycle().idle:
+        while not watcher.run_cycle().is_idle:
             pass
-        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
-        ready = watcher.live.ready
+        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        ready = watcher.intraday.context
         assert ready is not None
         assert OTHERS in ready.today.members
-        assert watcher.live.folded == 2_000 - JUDGED
+        assert watcher.intraday.folded == 2_000 - JUDGED
         assert sum(name.startswith("eve") for name in ready.today.members) == JUDGED
         later = pl.lit(noon + timedelta(minutes=1))
         append(path, as_lines(invented(2_000, 60).with_columns(timestamp=later)))
-        rang = list(watcher.cycle().alerts)
+        rang = list(watcher.run_cycle().alerts)
     assert max(each["rows"] for each in rang if each["entity"] == OTHERS) == 61 * (2_000 - JUDGED)
 
 
-def taken(kit: Kit, office_log: pl.DataFrame, *more: pl.DataFrame) -> tuple[Judging, Ledger]:
+def taken(kit: Kit, office_log: pl.DataFrame, *more: pl.DataFrame) -> tuple[Pipeline, Ledger]:
     path = kit.logs / "audit.ndjson"
     append(path, as_lines(log(office_log, *more)))
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     ingest([(path, registry.sources()["ndjson"])], ledger, RULES, lambda *_: None)
-    return Judging(kit.model, None, RULES, FAMILIES), ledger
+    return Pipeline(kit.model, None, RULES, FAMILIES), ledger
 
 
 def test_who_is_folded_does_not_depend_on_which_days_are_asked_for(
@@ -120,8 +122,8 @@ def test_who_is_folded_does_not_depend_on_which_days_are_asked_for(
 ):
     few = office_log.filter(pl.col("account") < "agent09")
     judging, ledger = taken(kit, few, invented(100, day=8), invented(200, day=9))
-    together = list(by_week(judging, ledger, SCORED[7:10], 6000))
-    apart = [part for day in SCORED[7:10] for part in by_week(judging, ledger, [day], 6000)]
+    together = list(score_by_week(judging, ledger, SCORED[7:10], 6000))
+    apart = [part for day in SCORED[7:10] for part in score_by_week(judging, ledger, [day], 6000)]
     folded = {day: part.folded for part in together for day in part.days}
     assert folded == {part.days[0]: part.folded for part in apart}
     # Of the hundred of a day before half are judged, and half of those new on this one.
@@ -133,8 +135,8 @@ def test_who_is_folded_does_not_depend_on_which_days_are_asked_for(
 def test_whom_model_or_directory_know_is_never_folded(kit: Kit, office_log: pl.DataFrame):
     judging, ledger = taken(kit, office_log, invented(100))
     people = pl.DataFrame({"account": [f"eve{n:06}" for n in range(60)]})
-    assert not new_accounts.bounded(replace(judging, people=people), ledger, DAY)
-    folding = new_accounts.bounded(replace(judging, people=people[:40]), ledger, DAY)
+    assert not new_accounts.bounded(replace(judging, directory=people), ledger, DAY)
+    folding = new_accounts.bounded(replace(judging, directory=people[:40]), ledger, DAY)
     assert len(folding) == 10
     assert not set(people[:40]["account"]) & set(folding.names)
     assert not {"agent00", "agent07"} & set(folding.names)

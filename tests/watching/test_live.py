@@ -20,13 +20,13 @@ from detector.core.settings import Settings
 from detector.delivery.outbox.store import Outbox
 from detector.detection import batch
 from detector.detection import day_context as ready_made
-from detector.detection.day_state import Running
+from detector.detection.day_state import PartialDay
 from detector.model.model import Model
-from detector.model.scoring import LOOKBACK
+from detector.model.scoring import LOOKBACK_DAYS
 from detector.watch import intraday_scoring
-from detector.watch.health import WINDOW, Health
+from detector.watch.health import MIN_EVENTS, Health
 from detector.watch.log_position import Log
-from detector.watch.open_days import merged
+from detector.watch.open_days import merge_base
 from detector.watch.watcher import Watcher
 
 DAY = SCORED[9]
@@ -45,9 +45,9 @@ def today(tmp_path, office_model: Model) -> Kit:
 
 
 def ready(watcher: Watcher) -> None:
-    while not watcher.cycle().idle:
+    while not watcher.run_cycle().is_idle:
         pass
-    watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+    watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
 
 
 def theft_of(office_log: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -74,7 +74,7 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
         ready(watcher)
         append(log, as_lines(theft))
         today.clock.now = at(DAY, 14.2)
-        rang = list(watcher.cycle().alerts)
+        rang = list(watcher.run_cycle().alerts)
         alert = one_of(rang, "agent07")
         assert (alert["date"], alert["rows"]) == (DAY.isoformat(), 400_000)
         assert alert["raised"] == f"{DAY}T14:12:00Z"
@@ -85,7 +85,7 @@ def test_a_theft_rings_while_the_day_runs_and_batch_raises_the_same(
     assert found.scores.drop("alert_id").equals(wanted.scores.drop("alert_id"))
     told = [told_in(outcome.alerts) for outcome in (wanted, found)]
     assert told[0] <= told[1]
-    assert alert in watcher.raised
+    assert alert in watcher.alerts
 
 
 def audited(time: datetime, session: int, rows: int) -> bytes:
@@ -113,18 +113,18 @@ def test_a_theft_rings_while_its_log_still_holds_it_back(
         before = counted(watcher)
         append(audit, audited(begun + timedelta(minutes=5), 3, 400_000))
         today.clock.now = at(DAY, 14.2)
-        alert = one_of(watcher.cycle().alerts, "agent07")
+        alert = one_of(watcher.run_cycle().alerts, "agent07")
         assert alert["rows"] == 400_006
         # What was held back before counts, and that does not yet.
         assert counted(watcher) == before + 1
         assert held_back(watcher) == 1
         append(audit, audited(begun + timedelta(minutes=5, seconds=1), 3, 400_000))
         today.clock.now += 60
-        assert not watcher.cycle().alerts
+        assert not watcher.run_cycle().alerts
         append(audit, audited(begun + timedelta(minutes=8), 4, 1))
         append(log, as_lines(later))
         today.clock.now += 60
-        assert not [each for each in watcher.cycle().alerts if each["entity"] == "agent07"]
+        assert not [each for each in watcher.run_cycle().alerts if each["entity"] == "agent07"]
     os.utime(audit, (0, 0))  # by the clock of the test it is not being written
     with today.watching() as watcher:
         watcher.finish()
@@ -149,7 +149,7 @@ def test_the_last_statement_of_a_silent_postgresql_rings(
         before = counted(watcher)
         append(today.logs / "postgresql.csv", row.encode())
         today.clock.now = at(DAY, 14.2)
-        assert one_of(watcher.cycle().alerts, "agent07")["rows"] == 400_000
+        assert one_of(watcher.run_cycle().alerts, "agent07")["rows"] == 400_000
         assert counted(watcher) == before
 
 
@@ -169,8 +169,8 @@ def one_of(alerts: Sequence[Alert], entity: str) -> Alert:
 
 def held_back(watcher: Watcher) -> int:
     """Statements of the day that a log holds back."""
-    watcher.held._told = None
-    tables = watcher.held.of(DAY, watcher.clock() + 60)
+    watcher.pending._scored_day = None
+    tables = watcher.pending.tables_for(DAY, watcher.wall_clock() + 60)
     return 0 if tables is None else statements(tables[0])
 
 
@@ -178,7 +178,7 @@ def held_back(watcher: Watcher) -> int:
 def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.DataFrame) -> None:
     """Their last day lies before what is usual of a day, and within what says which runs began."""
     past, theft, _ = theft_of(office_log)
-    long_ago = datetime.fromtimestamp(at(DAY - timedelta(days=LOOKBACK - 3), 14), UTC)
+    long_ago = datetime.fromtimestamp(at(DAY - timedelta(days=LOOKBACK_DAYS - 3), 14), UTC)
     once = theft.with_columns(
         timestamp=pl.lit(long_ago).cast(past.schema["timestamp"]), rows=pl.lit(1, pl.Int64)
     )
@@ -190,8 +190,8 @@ def test_who_comes_back_after_six_weeks_is_scored(today: Kit, office_log: pl.Dat
         append(log, as_lines(theft))
         deadline = time.monotonic() + 60
         while "agent07" not in rang and time.monotonic() < deadline:
-            today.clock.now += intraday_scoring.ANEW
-            rang |= {each["entity"] for each in watcher.cycle().alerts}
+            today.clock.now += intraday_scoring.PREPARE_SECONDS
+            rang |= {each["entity"] for each in watcher.run_cycle().alerts}
     assert "agent07" in rang
 
 
@@ -217,16 +217,16 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
         ready(watcher)
         for _ in range(3):  # noted, prepared for, and once more meanwhile
             append(log, stranger)
-            watcher.cycle()
-            today.clock.now += intraday_scoring.ANEW
-        assert watcher.live.is_preparing
-        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
-        assert "stranger" in watcher.live.ready.today.members
+            watcher.run_cycle()
+            today.clock.now += intraday_scoring.PREPARE_SECONDS
+        assert watcher.intraday.is_preparing
+        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        assert "stranger" in watcher.intraday.context.today.members
         for _ in range(3):
             append(log, stranger)
-            today.clock.now += intraday_scoring.ANEW
-            watcher.cycle()
-        assert not watcher.live.is_preparing
+            today.clock.now += intraday_scoring.PREPARE_SECONDS
+            watcher.run_cycle()
+        assert not watcher.intraday.is_preparing
     assert prepared == [DAY, DAY]
 
 
@@ -245,29 +245,29 @@ def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
         ready(watcher)
         before = on_disk(watcher)
         append(log, as_lines(theft))
-        monkeypatch.setattr(Outbox, "keep", killed)
+        monkeypatch.setattr(Outbox, "insert", killed)
         with pytest.raises(KeyboardInterrupt):
-            watcher.cycle()
+            watcher.run_cycle()
     monkeypatch.undo()
     with today.watching() as watcher:
         assert on_disk(watcher) == before
-        watcher.live.score(watcher.books, DAY, watcher.clock(), wait=True)
+        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
         transactions: list[str] = []
         watcher.state._connection.set_trace_callback(transactions.append)
-        rang = watcher.cycle().alerts
+        rang = watcher.run_cycle().alerts
         assert "agent07" in {each["entity"] for each in rang}
         assert sum(words.startswith("BEGIN") for words in transactions) == 1
         positions, events, ids = on_disk(watcher)
         assert positions == {1: log.stat().st_size}
         assert events == past.height + 1
-        assert {alert["id"] for alert in watcher.raised} == ids
+        assert {alert["id"] for alert in watcher.alerts} == ids
 
 
 def on_disk(watcher: Watcher) -> tuple[dict[int, int], int, set[str]]:
     """Positions, events of open days, and alerts."""
     state = watcher.state
     events = sum(int(each.hours["statements"].sum()) for each in state.sums())
-    return {each.id: each.position for each in state.logs()}, events, state.box().ids()
+    return {each.id: each.position for each in state.logs()}, events, state.outbox().ids()
 
 
 @pytest.mark.slow
@@ -286,20 +286,25 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
         ready(watcher)
         for start in range(40, mixed.height, mixed.height // 7):
             append(log, as_lines(mixed.slice(start, mixed.height // 7)))
-            watcher.cycle()
-        watcher.live.score(watcher.books, DAY, watcher.clock() + 60, wait=True)
-        running = watcher.live._running
-        whole = Running.of(
-            running.today, watcher.live._day(watcher.open, DAY, running.today.members)
+            watcher.run_cycle()
+        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock() + 60, wait=True)
+        running = watcher.intraday._partial_day
+        whole = PartialDay.from_day(
+            running.today,
+            watcher.intraday._day_tables(watcher.open_days, DAY, running.today.members),
         )
         keys = ["entity", "day", "slot"]
-        assert running.each.sort(keys).equals(whole.each.sort(keys))
+        assert running.hourly.sort(keys).equals(whole.hourly.sort(keys))
         keys = ["account", "hour", "dimension", "value"]
-        assert running.new.sort(keys).equals(whole.new.sort(keys))
-        mine = watcher.judging.scorer.judge(running.today.table(running.each, running.new, ALL))
-        whole = watcher.judging.scorer.score(
-            watcher.books.hours(SCORED[0], DAY),
-            watcher.books.touched(SCORED[0], DAY, ("object", "client_address", "application")),
+        assert running.new_values.sort(keys).equals(whole.new_values.sort(keys))
+        mine = watcher.pipeline.scorer.score_table(
+            running.today.table(running.hourly, running.new_values, ALL)
+        )
+        whole = watcher.pipeline.scorer.score(
+            watcher.ledger_view.hours(SCORED[0], DAY),
+            watcher.ledger_view.touched(
+                SCORED[0], DAY, ("object", "client_address", "application")
+            ),
             [DAY],
         )
     kinds = pl.col("entity_kind").is_in(["account", "group"])
@@ -318,30 +323,37 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     with today.watching() as watcher:
         ready(watcher)
         # As where nothing is known of what was raised.
-        watcher.judging = dataclasses.replace(watcher.judging, memory=None)
-        whole, base = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
-        monkeypatch.setattr(intraday_scoring, "SHARD", 7)
-        parts, _ = intraday_scoring.prepare(watcher.judging, watcher.books, DAY)
-        since = DAY - timedelta(days=LOOKBACK)
+        watcher.pipeline = dataclasses.replace(watcher.pipeline, history=None)
+        whole, base = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        monkeypatch.setattr(intraday_scoring, "SHARD_ACCOUNTS", 7)
+        parts, _ = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        since = DAY - timedelta(days=LOOKBACK_DAYS)
         dimensions = ("object", "client_address", "application")
-        hours = watcher.books.hours(since, DAY)
-        touched = watcher.books.touched(since, DAY, dimensions)
-        batch = watcher.judging.scorer.earlier(hours, touched, [DAY])
-    loud = ready_made.slim(batch).filter(pl.col("surprise") >= watcher.judging.model.threshold)
+        hours = watcher.ledger_view.hours(since, DAY)
+        touched = watcher.ledger_view.touched(since, DAY, dimensions)
+        batch = watcher.pipeline.scorer.prior_day_ends(hours, touched, [DAY])
+    loud = ready_made.select_firing_columns(batch).filter(
+        pl.col("surprise") >= watcher.pipeline.model.threshold
+    )
     assert loud.height
-    assert loud.equals(whole.earlier)
-    assert loud.equals(parts.earlier)
+    assert loud.equals(whole.prior_anomalies)
+    assert loud.equals(parts.prior_anomalies)
     day = base[0].clear(), base[1].clear()
     assert all(
         mine.equals(other)
         for mine, other in zip(whole.week.tables(), parts.week.tables(), strict=True)
     )
     mine, theirs = [
-        Running.of(each.today, merged(day, watcher.open.parts[DAY], dimensions, pl.lit(value=True)))
+        PartialDay.from_day(
+            each.today,
+            merge_base(day, watcher.open_days.parts[DAY], dimensions, pl.lit(value=True)),
+        )
         for each in (whole, parts)
     ]
     tables = [
-        each.today.table(each.each, each.new, ALL, ends=False).sort("entity_kind", "entity", "hour")
+        each.today.table(each.hourly, each.new_values, ALL, ends=False).sort(
+            "entity_kind", "entity", "hour"
+        )
         for each in (mine, theirs)
     ]
     assert tables[0].height
@@ -356,9 +368,13 @@ def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
     with today.watching() as watcher:
         ready(watcher)
         days = [SCORED[4], DAY]
-        asked = watcher.judging, watcher.books, days
-        whole = {day: part for part in batch.by_week(*asked, batch.MANY) for day in part.days}
-        parts = {part.days[0]: part for part in batch.by_week(*asked, 10)}
+        asked = watcher.pipeline, watcher.ledger_view, days
+        whole = {
+            day: part
+            for part in batch.score_by_week(*asked, batch.MAX_ACCOUNTS)
+            for day in part.days
+        }
+        parts = {part.days[0]: part for part in batch.score_by_week(*asked, 10)}
     assert list(parts) == days
     assert whole[DAY].days == days
     assert {alert["entity"] for alert in whole[DAY].alerts} >= {"agent07"}
@@ -392,8 +408,8 @@ def test_a_clock_in_the_future_is_told() -> None:
 
 def test_a_log_that_loses_its_row_counts_is_told() -> None:
     health = Health(0, "m")
-    health.check([log_of(events=WINDOW, unknown=0)], 0.0)
-    found = health.check([log_of(events=2 * WINDOW, unknown=WINDOW)], 5.0)
+    health.check([log_of(events=MIN_EVENTS, unknown=0)], 0.0)
+    found = health.check([log_of(events=2 * MIN_EVENTS, unknown=MIN_EVENTS)], 5.0)
     assert "lack the number of rows" in found[0]["reasons"][0]
 
 

@@ -12,9 +12,14 @@ import polars as pl
 import pytest
 
 from detector.cli import main
-from detector.core.schema import HOURS, TOUCHED
-from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, merge_hours, merge_touched
-from detector.watch.open_days import FAN, OpenDays, day_sums
+from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES
+from detector.ledger.aggregate import (
+    HOUR_KEYS,
+    TOUCHED_KEYS,
+    merge_hourly_sums,
+    merge_touched_values,
+)
+from detector.watch.open_days import FAN_IN, OpenDays, sum_tables
 
 DAY = date(2024, 3, 4)
 HOUR = datetime(2024, 3, 4, 9, tzinfo=UTC)
@@ -30,7 +35,7 @@ ARRAYS = (
 import numpy as np
 from detector.watch import memory
 if {lean}:
-    memory.lean()
+    memory.reduce_memory()
 for size in (1, 2, 3):
     np.ones(size << 17)
 before, kept, many = held(), [], []
@@ -46,9 +51,9 @@ print(held() - before)
 FRAMES = (
     HELD
     + """
-from detector.cli import start
+from detector.cli import main
 if {lean}:
-    start.lean()
+    main.configure_allocator()
 import polars as pl
 pl.select(pl.int_range(1000)).sum()
 before = held()
@@ -61,47 +66,51 @@ print(held() - before)
 #: What polars is told when a command starts, before it is loaded.
 TOLD = """
 import os, sys
-from detector.cli import start
+from detector.cli import main
 assert "polars" not in sys.modules
 sys.argv = ["detector", "{name}", "--help"]
 try:
-    start.run()
+    main.run()
 except SystemExit:
-    print("allocator", os.environ.get(start.ALLOCATOR[0], "as polars has it"))
+    print("allocator", os.environ.get(main.ALLOCATOR[0], "as polars has it"))
 """
 
 
 def tables(number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """HOURS and TOUCHED: nine accounts that always do the same, and one of its own."""
     names = [*(f"a{n}" for n in range(9)), f"b{number}"]
-    ones = dict.fromkeys(HOURS, 1) | {"hour": HOUR, "action": "read"}
-    touched = dict.fromkeys(TOUCHED, 1) | {
+    ones = dict.fromkeys(HOURLY_SUMS, 1) | {"hour": HOUR, "action": "read"}
+    touched = dict.fromkeys(TOUCHED_VALUES, 1) | {
         "day": DAY, "dimension": "object", "value": "person", "first_hour": HOUR
     }  # fmt: skip
     return (
-        pl.DataFrame([ones | {"account": name} for name in names], schema=dict(HOURS)),
-        pl.DataFrame([touched | {"account": name} for name in names], schema=dict(TOUCHED)),
+        pl.DataFrame([ones | {"account": name} for name in names], schema=dict(HOURLY_SUMS)),
+        pl.DataFrame([touched | {"account": name} for name in names], schema=dict(TOUCHED_VALUES)),
     )
 
 
 def test_what_is_said_again_and_again_is_held_twice_at_most() -> None:
     days, came = OpenDays(), []
-    for number in range(5 * FAN * FAN // 2):
+    for number in range(5 * FAN_IN * FAN_IN // 2):
         came.append(tables(number))
-        days.put([days.next(DAY, *came[-1])])
-        for sums in days.ripe():
-            whole = days.joined(sums)
-            days.drop(sums)
-            days.put([whole])
+        days.add([days.new_sums(DAY, *came[-1])])
+        for sums in days.mergeable():
+            whole = days.merge(sums)
+            days.remove(sums)
+            days.add([whole])
         parts = days.parts[DAY]
         # Two are merged in the next turn.
-        assert sum(not each.level for each in parts) < FAN
+        assert sum(not each.level for each in parts) < FAN_IN
         most = max((each.rows for each in parts if each.level), default=0)
-        assert sum(each.rows for each in parts if each.level) <= 2 * most + 2 * FAN * 10
+        assert sum(each.rows for each in parts if each.level) <= 2 * most + 2 * FAN_IN * 10
     hours, touched = zip(*came, strict=True)
-    found = day_sums(days.parts[DAY])
-    assert found[0].sort(HOUR_KEYS).equals(merge_hours(pl.concat(hours)).sort(HOUR_KEYS))
-    assert found[1].sort(TOUCHED_KEYS).equals(merge_touched(pl.concat(touched)).sort(TOUCHED_KEYS))
+    found = sum_tables(days.parts[DAY])
+    assert found[0].sort(HOUR_KEYS).equals(merge_hourly_sums(pl.concat(hours)).sort(HOUR_KEYS))
+    assert (
+        found[1]
+        .sort(TOUCHED_KEYS)
+        .equals(merge_touched_values(pl.concat(touched)).sort(TOUCHED_KEYS))
+    )
 
 
 def printed(code: str) -> str:

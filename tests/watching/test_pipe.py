@@ -24,10 +24,10 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.watch import stdin_input as pipes
 from detector.watch.health import Health
-from detector.watch.service import tell_health
+from detector.watch.service import raise_health_alerts
 from detector.watch.stdin_input import StandardInput
 from detector.watch.watcher import Watcher
 
@@ -46,7 +46,7 @@ SAMPLES = {
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def piped() -> Iterator[tuple[StandardInput, int]]:
     """Standard input, and the end that is written to."""
     reading, writing = os.pipe()
     try:
-        yield StandardInput.of(reading), writing
+        yield StandardInput.from_handle(reading), writing
     finally:
         for handle in (reading, writing):
             with suppress(OSError):
@@ -65,7 +65,7 @@ def of_batch(kit: Kit, data: bytes) -> tuple[pl.DataFrame, list]:
     path = kit.folder / "whole.log"
     path.write_bytes(data)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
-    found, _ = recognise([path], registry.sources(), kit.settings)
+    found, _ = detect([path], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     rejects = ledger.rejects(done.part_ids).collect().select("line", "reason").rows()
     return ledger.hours(), sorted(rejects, key=repr)
@@ -95,13 +95,13 @@ def test_pieces_of_any_size_through_a_pipe_count_as_the_file_does(
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
         for start, end in pairwise(sorted(ends)):
             os.write(writing, data[start:end])
-            watcher.cycle()
+            watcher.run_cycle()
             if chance.random() < 0.3:
-                watcher.cycle()
-        assert not watcher.shelf.is_over
+                watcher.run_cycle()
+        assert not watcher.tracker.is_over
         os.close(writing)
         watcher.finish()
-        assert watcher.shelf.is_over
+        assert watcher.tracker.is_over
     wanted, found = of_batch(kit, data), of_watch(kit)
     assert found[0].equals(wanted[0])
     assert found[1] == wanted[1]
@@ -111,18 +111,18 @@ def test_what_is_not_wanted_yet_waits_in_the_pipe(kit: Kit) -> None:
     data = as_lines(SOME)[:MOST]
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
         os.write(writing, data)
-        watcher.intake.most = 4096
-        watcher.cycle()
-        (log,) = watcher.shelf.logs.values()
+        watcher.batch_reader.max_bytes = 4096
+        watcher.run_cycle()
+        (log,) = watcher.tracker.logs.values()
         assert 0 < log.position <= 4096
-        assert inlet.pipe.behind(log.position) == len(data) - log.position
+        assert inlet.pipe.unread_bytes(log.position) == len(data) - log.position
 
 
 def killed(kit: Kit, data: bytes) -> int:
     """A watcher that took some of a pipe and is gone; the events it had counted."""
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
         os.write(writing, data)
-        watcher.cycle()
+        watcher.run_cycle()
         return counted(watcher)
 
 
@@ -135,7 +135,7 @@ def test_after_a_kill_what_was_counted_stays_and_the_loss_is_told_once(kit: Kit)
             os.write(writing, as_lines(SOME[100:150]))
             os.close(writing)
             watcher.finish()
-            told += tell_health(watcher, Health(0.0, "m"), LATER)
+            told += raise_health_alerts(watcher, Health(0.0, "m"), LATER)
             total = counted(watcher)
     assert total == 99 + 50 + 50
     (alert,) = told
@@ -157,14 +157,14 @@ def test_what_a_killed_watcher_held_back_is_counted_by_the_next(kit: Kit) -> Non
 def test_a_watcher_that_is_told_to_stop_reads_what_is_in_the_pipe(kit: Kit) -> None:
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
         os.write(writing, as_lines(SOME[:100]))
-        watcher.cycle()
+        watcher.run_cycle()
         os.write(writing, as_lines(SOME[100:150]))
-        watcher.shelf.streams.stop()
-        while watcher.shelf.open_logs():
-            watcher.cycle()
+        watcher.tracker.streams.stop()
+        while watcher.tracker.open_logs():
+            watcher.run_cycle()
         assert counted(watcher) == 150
         os.write(writing, as_lines(SOME[150:200]))
-        watcher.cycle()
+        watcher.run_cycle()
         assert counted(watcher) == 150
 
 
@@ -172,14 +172,14 @@ def test_stopping_ends_though_the_writer_never_does(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
-        monkeypatch.setattr(pipes, "WAITING", 1000)
+        monkeypatch.setattr(pipes, "PIPE_BYTES", 1000)
         os.write(writing, as_lines(SOME[:20]))
-        watcher.cycle()
-        watcher.shelf.streams.stop()
+        watcher.run_cycle()
+        watcher.tracker.streams.stop()
         for _ in range(20):
             os.write(writing, as_lines(SOME[20:24]))
-            watcher.cycle()
-        assert not watcher.shelf.open_logs()
+            watcher.run_cycle()
+        assert not watcher.tracker.open_logs()
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_what_cannot_be_followed_is_refused_in_one_line(kit: Kit, data: bytes, w
     with piped() as (inlet, writing), kit.watching(inlets=[inlet]) as watcher:
         os.write(writing, data[:60_000])
         os.close(writing)
-        watcher.cycle()
+        watcher.run_cycle()
         with pytest.raises(InputError, match=words):
-            watcher.cycle()
+            watcher.run_cycle()
 
 
 def test_a_named_source_is_not_guessed(kit: Kit) -> None:
@@ -204,7 +204,7 @@ def test_a_named_source_is_not_guessed(kit: Kit) -> None:
         os.close(writing)
         watcher.finish()
         assert counted(watcher) == 50
-        assert [log.rejects for log in watcher.shelf.logs.values()] == [1]
+        assert [log.rejects for log in watcher.tracker.logs.values()] == [1]
 
 
 def command(folder: Path, *more: str, given: bytes) -> subprocess.CompletedProcess:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from detector.watch.log_places import ENOUGH, WINDOW, Counts, Place, Places, name_of
+from detector.watch.log_places import MIN_BASELINE_RECORDS, WINDOW, Counts, Place, Places, name_of
 from detector.watch.log_position import Log
 
 #: A Monday, 02:00.
@@ -119,7 +119,12 @@ def test_a_rise_of_what_says_too_little_is_told_by_place() -> None:
     at = FIRST.timestamp()
     for number in range(2):
         log = dump(number, FIRST)
-        found.add(replace(log, events=ENOUGH, reads=ENOUGH, unknown=10, untold=0), at)
+        found.add(
+            replace(
+                log, events=MIN_BASELINE_RECORDS, reads=MIN_BASELINE_RECORDS, unknown=10, untold=0
+            ),
+            at,
+        )
         assert found.wrong(at, 0.2, behind=False) == []
     bad = replace(dump(5, FIRST), events=WINDOW, reads=WINDOW // 2, unknown=200, untold=WINDOW // 2)
     found.add(bad, at)

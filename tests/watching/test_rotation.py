@@ -14,7 +14,7 @@ from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 
 from detector.watch import log_position as logs
 from detector.watch import new_files
-from detector.watch.deduplication import Before
+from detector.watch.deduplication import LedgerContents
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -26,11 +26,11 @@ ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv])
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 def read_all(watcher: Watcher) -> int:
-    while not watcher.cycle().idle:
+    while not watcher.run_cycle().is_idle:
         pass
     return counted(watcher)
 
@@ -48,7 +48,7 @@ def test_renamed_and_begun_anew(kit: Kit, encode) -> None:
         assert read_all(watcher) == BOTH
 
 
-@pytest.mark.parametrize("step", ["recognise", "known"])
+@pytest.mark.parametrize("step", ["detect", "known"])
 def test_renamed_while_it_is_looked_at(kit: Kit, monkeypatch, step: str) -> None:
     log = kit.logs / "audit.log"
     append(log, as_lines(FIRST))
@@ -59,21 +59,23 @@ def test_renamed_while_it_is_looked_at(kit: Kit, monkeypatch, step: str) -> None
         if not rotated:
             rotated.append(log.rename(kit.logs / "audit.log.1"))
 
-    if step == "recognise":
-        known = new_files.recognise
-        monkeypatch.setattr(new_files, "recognise", lambda *more: (renamed(), known(*more))[1])
+    if step == "detect":
+        known = new_files.detect
+        monkeypatch.setattr(new_files, "detect", lambda *more: (renamed(), known(*more))[1])
     else:
-        sizes, knows = Before.sizes, Before.known
-        monkeypatch.setattr(Before, "sizes", lambda *more: sizes(*more) or {1})
-        monkeypatch.setattr(Before, "known", lambda *more: (renamed(), knows(*more))[1])
+        sizes, knows = LedgerContents.prefix_sizes, LedgerContents.find_known
+        monkeypatch.setattr(LedgerContents, "prefix_sizes", lambda *more: sizes(*more) or {1})
+        monkeypatch.setattr(
+            LedgerContents, "find_known", lambda *more: (renamed(), knows(*more))[1]
+        )
     with kit.watching() as watcher:
-        watcher.cycle()
+        watcher.run_cycle()
         assert rotated
         assert read_all(watcher) == FIRST.height
         append(log, as_lines(THEN))
         kit.clock.now += 60
         assert read_all(watcher) == BOTH
-        assert not watcher.shelf.said
+        assert not watcher.tracker.notices
 
 
 @ENCODINGS
@@ -132,29 +134,29 @@ def test_cut_short_and_regrown_between_two_looks(kit: Kit) -> None:
     append(log, as_lines(FIRST[:50]))
     with kit.watching() as watcher:
         read_all(watcher)
-        watcher.look_every = 1e9
+        watcher.scan_interval = 1e9
         append(log, as_lines(FIRST[50:]))
         shutil.copy(log, kit.logs / "audit.log.1")
         os.truncate(log, 0)
         append(log, as_lines(THEN))
-        watcher.cycle()
-        watcher.look_every = 0.0
+        watcher.run_cycle()
+        watcher.scan_interval = 0.0
         assert read_all(watcher) == BOTH
 
 
 def test_cut_short_while_a_piece_is_read(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     log = kit.logs / "audit.log"
     append(log, as_lines(FIRST))
-    marks = logs.marks
+    marks = logs.position_fields
 
     def cut(read, position):
-        monkeypatch.setattr(logs, "marks", marks)
+        monkeypatch.setattr(logs, "position_fields", marks)
         shutil.copy(log, kit.logs / "audit.log.1")
         os.truncate(log, 0)
         append(log, as_lines(THEN))
         return marks(read, position)
 
-    monkeypatch.setattr(logs, "marks", cut)
+    monkeypatch.setattr(logs, "position_fields", cut)
     with kit.watching() as watcher:
         assert read_all(watcher) == BOTH
 
@@ -233,7 +235,7 @@ def test_a_last_line_that_never_gets_its_end_is_rejected_once_the_log_has_ended(
         append(log, as_lines(THEN))
         read_all(watcher)
         assert counted(watcher) == BOTH - 1
-        assert [log.rejects for log in watcher.shelf.logs.values()] == [1, 0]
+        assert [log.rejects for log in watcher.tracker.logs.values()] == [1, 0]
 
 
 def test_a_dump_counts_once_however_often_it_is_dropped(kit: Kit) -> None:
@@ -250,8 +252,8 @@ def test_a_dump_that_breaks_off_or_is_interrupted_counts_once_or_not_at_all(kit:
     many = pl.concat([FIRST] * 2000)  # several batches
     many.write_parquet(kit.logs / "dump.parquet")
     with kit.watching() as watcher:
-        watcher.cycle()
-        watcher.cycle()
+        watcher.run_cycle()
+        watcher.run_cycle()
         assert counted(watcher) == 0
     with kit.watching() as watcher:
         assert read_all(watcher) == many.height
@@ -268,8 +270,8 @@ def test_what_is_no_log_is_left_out_and_said(kit: Kit) -> None:
     append(kit.logs / "audit.log", as_lines(FIRST))
     with kit.watching() as watcher:
         assert read_all(watcher) == FIRST.height
-        assert len(watcher.shelf.said) == 1
-        assert "notes.log" in watcher.shelf.said[0]
+        assert len(watcher.tracker.notices) == 1
+        assert "notes.log" in watcher.tracker.notices[0]
 
 
 def test_a_log_that_waits_for_the_one_before_it_is_not_lost(kit: Kit) -> None:
@@ -277,13 +279,13 @@ def test_a_log_that_waits_for_the_one_before_it_is_not_lost(kit: Kit) -> None:
     append(kit.logs / "postgresql-1.csv", sample)
     append(kit.logs / "postgresql-2.csv", sample.replace(b"2026-", b"2027-"))
     with kit.watching(settle=60.0) as watcher:
-        watcher.cycle()
-        watcher.cycle()
-        first, second = watcher.shelf.logs.values()
+        watcher.run_cycle()
+        watcher.run_cycle()
+        first, second = watcher.tracker.logs.values()
         assert (first.position > 0, second.position, second.inode > 0) == (True, 0, True)
         kit.clock.now += 61.0
         read_all(watcher)
         kit.clock.now += 61.0
         read_all(watcher)
-        first, second = watcher.shelf.logs.values()
+        first, second = watcher.tracker.logs.values()
         assert second.position == len(sample)

@@ -21,8 +21,8 @@ from watched import (
 from detector.core.settings import Settings
 from detector.watch import log_conditions, status
 from detector.watch.health import Health
-from detector.watch.log_content import Plain
-from detector.watch.service import tell_health
+from detector.watch.log_content import PlainFile
+from detector.watch.service import raise_health_alerts
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
@@ -32,8 +32,8 @@ THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 40, timedelta(seconds=5))
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
     (tmp_path / "logs").mkdir()
     model = model_that_scores_nothing()
     return Kit(tmp_path, model, Settings(), Clock())
@@ -41,23 +41,23 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
 
 @pytest.fixture
 def health(kit: Kit) -> Health:
-    return Health(600.0, "none", conditions=log_conditions.Conditions(kit.clock))
+    return Health(600.0, "none", conditions=log_conditions.LogConditions(kit.clock))
 
 
 def read_all(watcher: Watcher) -> int:
-    while not watcher.cycle().idle:
+    while not watcher.run_cycle().is_idle:
         pass
     return counted(watcher)
 
 
 def told(watcher: Watcher, health: Health) -> list[tuple[str, str]]:
-    found = tell_health(watcher, health, LATER)
+    found = raise_health_alerts(watcher, health, LATER)
     return [(Path(alert["entity"]).name, alert["reasons"][0]) for alert in found]
 
 
 def shown(watcher: Watcher, health: Health) -> dict:
     """What status says, whose figures are the ledger's."""
-    found = status.standing(watcher, 0.0, LATER, health.conditions.now)
+    found = status.snapshot(watcher, 0.0, LATER, health.conditions.current)
     assert found["events"] == counted(watcher)
     return {each["what"]: each["name"] for each in found["wrong"]}
 
@@ -122,20 +122,20 @@ def test_a_log_that_was_rotated_while_nobody_watched_is_not_lost(kit: Kit, healt
 def test_a_file_that_is_denied(kit: Kit, health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     log = kit.logs / "audit.log"
     append(log, as_lines(FIRST))
-    opened = Plain.open
+    opened = PlainFile.open
 
-    def denied(path: Path) -> Plain:
+    def denied(path: Path) -> PlainFile:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Plain, "open", denied)
+    monkeypatch.setattr(PlainFile, "open", denied)
     with kit.watching() as watcher:
         read_all(watcher)
         kit.clock.now += 10
         read_all(watcher)
         assert told(watcher, health) == [("audit.log", "cannot be read (Permission denied)")]
-        assert len(watcher.shelf.said) == 1
+        assert len(watcher.tracker.notices) == 1
         assert shown(watcher, health) == {"denied": str(log)}
-        monkeypatch.setattr(Plain, "open", opened)
+        monkeypatch.setattr(PlainFile, "open", opened)
         kit.clock.now += 10
         assert read_all(watcher) == FIRST.height
         assert not told(watcher, health)
@@ -143,7 +143,7 @@ def test_a_file_that_is_denied(kit: Kit, health: Health, monkeypatch: pytest.Mon
 
 
 def test_a_lag_that_grows(kit: Kit, health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_conditions, "MUCH", 1000)
+    monkeypatch.setattr(log_conditions, "LAG_GROWTH", 1000)
     log = kit.logs / "audit.log"
     append(log, as_lines(FIRST))
     with kit.watching() as watcher:
@@ -170,5 +170,5 @@ def test_a_log_that_was_shortened(kit: Kit, health: Health) -> None:
         assert shown(watcher, health) == {"changed": str(log)}
     with kit.watching() as watcher:
         assert not told(
-            watcher, Health(600.0, "none", conditions=log_conditions.Conditions(kit.clock))
+            watcher, Health(600.0, "none", conditions=log_conditions.LogConditions(kit.clock))
         )

@@ -15,7 +15,7 @@ from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 from detector.core.errors import LedgerError, StateError
 from detector.delivery.outbox.schema import FILE
 from detector.watch import commit
-from detector.watch.health import alert
+from detector.watch.health import log_alert
 from detector.watch.state import State
 from detector.watch.watcher import Watcher
 
@@ -24,7 +24,7 @@ SOME = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(minutes=17)
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def used(kit: Kit) -> Kit:
     """A state with logs, sums, rejects, facts and an alert."""
     append(kit.logs / "a.ndjson", as_lines(SOME) + b"no json\n")
     with kit.watching() as watcher:
-        while not watcher.cycle().idle:
+        while not watcher.run_cycle().is_idle:
             pass
-        watcher.tell([alert("a.ndjson", "silent", "no event", LATER, "m")])
+        watcher.add_alerts([log_alert("a.ndjson", "silent", "no event", LATER, "m")])
     return kit
 
 
@@ -56,7 +56,7 @@ def test_a_second_watcher_is_refused_in_one_line(used: Kit) -> None:
 def test_a_watcher_in_another_process_is_noticed(used: Kit) -> None:
     code = f"""
 from pathlib import Path
-from detector.watch.health import alert
+from detector.watch.health import log_alert
 from detector.watch.state import State
 from detector.core.errors import StateError
 try:
@@ -123,7 +123,7 @@ def test_a_log_of_the_database_that_was_cut_loses_nothing_that_was_on_disk(used:
     append(used.logs / "a.ndjson", as_lines(SOME))
     wal = path.with_name(f"{FILE}-wal")
     with used.watching() as watcher:
-        while not watcher.cycle().idle:
+        while not watcher.run_cycle().is_idle:
             pass
         kept = wal.read_bytes()
         base = path.read_bytes()
@@ -131,16 +131,16 @@ def test_a_log_of_the_database_that_was_cut_loses_nothing_that_was_on_disk(used:
     wal.write_bytes(kept[: len(kept) - 5000])
     path.with_name(f"{FILE}-shm").unlink(missing_ok=True)
     with used.watching() as watcher:
-        while not watcher.cycle().idle:
+        while not watcher.run_cycle().is_idle:
             pass
         assert counted(watcher) == 2 * SOME.height
 
 
 def test_a_newer_state_is_refused(used: Kit) -> None:
-    from detector.watch.state import keep
+    from detector.watch.state import save_facts
 
     with State.open(used.folder / "state") as state, state.transaction() as rows:
-        keep(rows, {"version": "2"})
+        save_facts(rows, {"version": "2"})
     assert "update detector" in refused(used.folder / "state")
 
 
@@ -163,16 +163,16 @@ def test_a_kill_while_days_go_into_the_ledger_doubles_nothing(
     if when == "before the manifest":
         monkeypatch.setattr("detector.ledger.store.Ledger.commit", killed)
     else:
-        monkeypatch.setattr(Watcher, "_forget", killed)
+        monkeypatch.setattr(Watcher, "_drop_committed", killed)
     with pytest.raises(KeyboardInterrupt), kit.watching() as watcher:
         watcher.finish()
     monkeypatch.undo()
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
     with kit.watching() as watcher:
         assert counted(watcher) == SOME.height
         watcher.finish()
         assert counted(watcher) == SOME.height
-        assert not watcher.open.parts
+        assert not watcher.open_days.parts
 
 
 def test_sealed_parts_bear_the_state_s_name_and_number() -> None:
@@ -182,5 +182,5 @@ def test_sealed_parts_bear_the_state_s_name_and_number() -> None:
 
 def test_batch_is_kept_out_of_a_ledger_that_is_watched(used: Kit) -> None:
     refusal = pytest.raises(LedgerError, match="another detector")
-    with used.watching() as watcher, refusal, watcher.ledger.writing():
+    with used.watching() as watcher, refusal, watcher.ledger.write_lock():
         pass

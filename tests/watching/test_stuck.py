@@ -33,15 +33,15 @@ BOTH = FIRST.height + THEN.height
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_live", lambda *_: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
     (tmp_path / "logs").mkdir()
     return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
 
 
 def read_all(watcher: Watcher) -> int:
     for _ in range(300):
-        if watcher.cycle().idle:
+        if watcher.run_cycle().is_idle:
             return counted(watcher)
     raise AssertionError("the watcher is never done")
 
@@ -55,7 +55,7 @@ def test_the_wall_clock_is_set_back(kit: Kit) -> None:
     assert kit.steady is not None
     append(kit.logs / "audit.log", as_lines(FIRST))
     with kit.watching() as watcher:
-        watcher.look_every = 1.0
+        watcher.scan_interval = 1.0
         assert read_all(watcher) == FIRST.height
         kit.clock.now -= 7200
         kit.steady.now += 2
@@ -66,7 +66,7 @@ def test_the_wall_clock_is_set_back(kit: Kit) -> None:
 
 @pytest.mark.parametrize("most", [3, 16])
 def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(content_hashing, "MOST", 2)
+    monkeypatch.setattr(content_hashing, "MAX_OPEN_FILES", 2)
     names = [f"audit-{number:02}.log" for number in range(40)]
     for name in names:
         append(kit.logs / name, of_account(name, FIRST))
@@ -76,9 +76,9 @@ def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most:
 
     before = handles()
     with kit.watching() as watcher:
-        watcher.shelf.parked.most = most
+        watcher.tracker.closed_files.max_open = most
         assert read_all(watcher) == len(names) * FIRST.height
-        assert len(watcher.shelf.contents) <= most
+        assert len(watcher.tracker.contents) <= most
         for name in names[::3]:
             append(kit.logs / name, of_account(name, THEN))
         kit.logs.joinpath(names[0]).rename(kit.logs / "moved.log")
@@ -89,7 +89,7 @@ def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most:
         watcher.finish()
         assert counted(watcher) == wanted
         assert handles() - before < 16
-    logs = watcher.shelf.logs.values()
+    logs = watcher.tracker.logs.values()
     assert all(log.content and log.listed for log in logs)
     with kit.watching() as watcher:
         assert read_all(watcher) == wanted
@@ -130,10 +130,10 @@ def test_eleven_hundred_logs_at_a_thousand_handles(kit: Kit) -> None:
     try:
         with kit.watching() as watcher:
             assert read_all(watcher) == 1100 * some.height
-            assert len(watcher.shelf.contents) <= 1024 - open_files.OTHERS
+            assert len(watcher.tracker.contents) <= 1024 - open_files.RESERVED_FILES
             for name in names[::100]:
                 append(kit.logs / name, of_account(name, some))
             assert read_all(watcher) == (1100 + 11) * some.height
-            assert not watcher.shelf.denied
+            assert not watcher.tracker.denied_files
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -23,11 +23,11 @@ from detector import registry
 from detector.core.errors import InputError, SettingsError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
-from detector.normalize.format_detection import recognise
+from detector.normalize.format_detection import detect
 from detector.watch import kafka_input as topics
 from detector.watch.health import Health
 from detector.watch.kafka_input import Topic
-from detector.watch.service import tell_health
+from detector.watch.service import raise_health_alerts
 from detector.watch.watcher import Watcher
 
 SERVER_LOG = Path(__file__).parents[1] / "data" / "postgresql" / "pg18.csv"
@@ -38,7 +38,7 @@ PARTITIONS = 4
 
 @pytest.fixture(autouse=True)
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -57,14 +57,14 @@ def send(broker: str, values: Sequence[bytes | None], partition: int | None = No
 
 
 def topic(broker: str) -> Topic:
-    return Topic.of(f"kafka://{broker}/audit")
+    return Topic.from_url(f"kafka://{broker}/audit")
 
 
 def until(watcher: Watcher, true: Callable[[], Any]) -> None:
     end = time.monotonic() + 30
     while not true():
         assert time.monotonic() < end, "it did not come so far"
-        watcher.cycle()
+        watcher.run_cycle()
         time.sleep(0.01)
 
 
@@ -76,7 +76,7 @@ def test_all_partitions_are_read_to_their_ends_and_counted_once(kit: Kit, broker
             send(broker, lines)
         with kit.watching(inlets=[topic(broker)]) as watcher:
             watcher.finish()
-            logs = watcher.shelf.logs.values()
+            logs = watcher.tracker.logs.values()
             assert {log.path.rsplit("/", 2)[1] for log in logs} == {"audit"}
     assert sorted(log.offset for log in logs) == [75, 75, 75, 75]
     assert counted(watcher) == 300
@@ -87,14 +87,14 @@ def test_it_goes_on_after_kills_wherever_they_fall(kit: Kit, broker: str) -> Non
     for start in range(0, 400, 40):
         send(broker, LINES[start : start + 40])
         with kit.watching(inlets=[topic(broker)]) as watcher:
-            watcher.intake.most = chance.choice([200, 1000, 10_000])
+            watcher.batch_reader.max_bytes = chance.choice([200, 1000, 10_000])
             for _ in range(chance.randrange(6)):
-                watcher.cycle()
+                watcher.run_cycle()
                 time.sleep(0.01)
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.finish()
         assert counted(watcher) == 400
-        assert sum(log.rejects for log in watcher.shelf.logs.values()) == 0
+        assert sum(log.rejects for log in watcher.tracker.logs.values()) == 0
 
 
 @pytest.mark.slow
@@ -112,16 +112,16 @@ def test_entries_over_several_messages_and_several_in_one_count_as_in_batch(
     for some in (values[:third], values[third:]):
         send(broker, some, partition=2)
         with kit.watching(inlets=[topic(broker)]) as watcher:
-            watcher.intake.most = 4096
-            before = [log.position for log in watcher.shelf.logs.values()]
-            logs = watcher.shelf.logs
+            watcher.batch_reader.max_bytes = 4096
+            before = [log.position for log in watcher.tracker.logs.values()]
+            logs = watcher.tracker.logs
             until(watcher, lambda: before < [log.position for log in logs.values()])  # noqa: B023
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.finish()
         found = watcher.ledger.hours()
     path = kit.folder / "whole.csv"
     path.write_bytes(data)
-    files, _ = recognise([path], registry.sources(), kit.settings)
+    files, _ = detect([path], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
     ingest(files, ledger, kit.settings, lambda *_: None)
     assert found.equals(ledger.hours())
@@ -137,7 +137,7 @@ def test_messages_without_value_are_passed_over(kit: Kit, broker: str) -> None:
 
 def test_new_lines_are_found_while_it_runs(kit: Kit, broker: str) -> None:
     with kit.watching(inlets=[topic(broker)]) as watcher:
-        watcher.cycle()
+        watcher.run_cycle()
         send(broker, LINES[:40])
         until(watcher, lambda: counted(watcher) == 40)
         send(broker, LINES[40:80])
@@ -163,7 +163,7 @@ def test_what_the_broker_deleted_before_it_was_read_is_counted_and_told(
 ) -> None:
     send(broker, big(100), partition=0)
     with kit.watching(inlets=[topic(broker)]) as watcher:
-        until(watcher, lambda: watcher.shelf.logs and counted(watcher) == 100)
+        until(watcher, lambda: watcher.tracker.logs and counted(watcher) == 100)
     send(broker, big(9000), partition=0)
     low = deleted(broker)
     assert low > 100
@@ -171,8 +171,8 @@ def test_what_the_broker_deleted_before_it_was_read_is_counted_and_told(
     for _ in range(2):
         with kit.watching(inlets=[topic(broker)]) as watcher:
             watcher.finish()
-            told += tell_health(watcher, Health(0.0, "m"), LATER)
-            (log,) = watcher.shelf.logs.values()
+            told += raise_health_alerts(watcher, Health(0.0, "m"), LATER)
+            (log,) = watcher.tracker.logs.values()
     assert (log.lost, log.rejects, counted(watcher)) == (low - 100, 1, 9100 - (low - 100))
     rejects = watcher.ledger.rejects([part.id for part in watcher.ledger.parts()]).collect()
     assert f"(offsets 100 to {low - 1})" in rejects["reason"].item()
@@ -186,13 +186,15 @@ def test_a_topic_that_was_made_anew_is_told_and_not_read_twice(kit: Kit, broker:
     send(broker, LINES[:40], partition=0)
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.finish()
-        (log,) = watcher.shelf.logs.values()
+        (log,) = watcher.tracker.logs.values()
     with kit.watching(inlets=[topic(broker)]) as watcher:
-        watcher.shelf.put(log.__class__(**{**log.plain(), "offset": 70, "first": None,
+        watcher.tracker.update_log(log.__class__(**{**log.to_dict(), "offset": 70, "first": None,
                                            "last": None, "stage": "open"}))  # fmt: skip
-        until(watcher, lambda: watcher.shelf.logs[log.id].stage == "left out")
-        assert "the topic was made anew" in watcher.shelf.logs[log.id].reason
-        assert [a["entity"] for a in tell_health(watcher, Health(0.0, "m"), LATER)] == [log.path]
+        until(watcher, lambda: watcher.tracker.logs[log.id].stage == "left out")
+        assert "the topic was made anew" in watcher.tracker.logs[log.id].reason
+        assert [a["entity"] for a in raise_health_alerts(watcher, Health(0.0, "m"), LATER)] == [
+            log.path
+        ]
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.finish()
         assert counted(watcher) == 40
@@ -203,49 +205,51 @@ def test_memory_is_bounded_by_pausing(
     kit: Kit, broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topics, "MIB", 1 << 14)
-    monkeypatch.setattr(topics, "HELD", 1 << 16)
-    monkeypatch.setattr(topics, "AT_ONCE", 10)
+    monkeypatch.setattr(topics, "MAX_BUFFER_BYTES", 1 << 16)
+    monkeypatch.setattr(topics, "MESSAGES_PER_POLL", 10)
     send(broker, big(400), partition=1)
     held = 0
     with kit.watching(inlets=[topic(broker)]) as watcher:
-        watcher.intake.most = 2000
+        watcher.batch_reader.max_bytes = 2000
         while counted(watcher) < 400:
-            watcher.cycle()
-            held = max(held, *(len(s._held) for s in watcher.shelf.streams.begun.values()), 0)
-            watcher.intake.most = 1 << 15 if held else 2000
+            watcher.run_cycle()
+            held = max(
+                held, *(len(s._buffer) for s in watcher.tracker.streams.by_log_id.values()), 0
+            )
+            watcher.batch_reader.max_bytes = 1 << 15 if held else 2000
     assert 0 < held <= 3 << 14
 
 
 def test_what_cannot_be_read_is_refused_in_one_line(kit: Kit, broker: str) -> None:
     with (
-        kit.watching(inlets=[Topic.of(f"kafka://{broker}/nothing")]) as watcher,
+        kit.watching(inlets=[Topic.from_url(f"kafka://{broker}/nothing")]) as watcher,
         pytest.raises(InputError, match=r"kafka://\S+/nothing: cannot be read \(Broker: Unknown"),
     ):
-        watcher.cycle()
+        watcher.run_cycle()
     for url, words in (
         ("kafka://a:9092", "a Kafka url is kafka://broker:9092,broker:9092/topic"),
         ("kafka://a:9092/t#user=u", "for kafka\\+tls:// alone"),
     ):
         with pytest.raises(SettingsError, match=words):
-            Topic.of(url)
+            Topic.from_url(url)
 
 
 def test_without_a_broker_it_is_refused_in_one_line(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(topics, "PATIENCE", 0.5)
+    monkeypatch.setattr(topics, "BROKER_TIMEOUT", 0.5)
     with (
-        kit.watching(inlets=[Topic.of("kafka://127.0.0.1:9/audit")]) as watcher,
+        kit.watching(inlets=[Topic.from_url("kafka://127.0.0.1:9/audit")]) as watcher,
         pytest.raises(InputError, match=r"kafka://127.0.0.1:9/audit: no answer \(.*is the broker"),
     ):
-        watcher.cycle()
+        watcher.run_cycle()
     assert capfd.readouterr() == ("", "")
 
 
 def test_without_its_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"needs confluent_kafka; install it: pip install 'det"):
-        Topic.of("kafka://a:9092/audit")
+        Topic.from_url("kafka://a:9092/audit")
 
 
 @pytest.mark.slow
@@ -255,5 +259,5 @@ def test_what_no_source_knows_is_left_out_and_said(kit: Kit, broker: str) -> Non
     with kit.watching(inlets=[topic(broker)]) as watcher:
         watcher.finish()
         assert counted(watcher) == 40
-        (said,) = watcher.shelf.said
+        (said,) = watcher.tracker.notices
         assert said.startswith("left out kafka:")

@@ -14,20 +14,20 @@ import polars as pl
 
 from detector import registry
 from detector.alerts.alert import Alert
-from detector.alerts.episode_history import Memory
+from detector.alerts.episode_history import EpisodeHistory
 from detector.core.schema import DIMENSIONS
 from detector.core.settings import Settings
 from detector.detection.batch import score_days
-from detector.detection.pipeline import Judging
+from detector.detection.pipeline import Pipeline
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
-from detector.normalize.format_detection import recognise
-from detector.watch.deduplication import Before
-from detector.watch.log_tracker import Shelf
-from detector.watch.new_files import Looks, Strangers
+from detector.normalize.format_detection import detect
+from detector.watch.deduplication import LedgerContents
+from detector.watch.log_tracker import LogTracker
+from detector.watch.new_files import FileSearch, UnknownFiles
 from detector.watch.state import State
-from detector.watch.stream_inputs import Inlet, Streams
+from detector.watch.stream_inputs import StreamInput, Streams
 from detector.watch.watcher import Watcher
 
 FAMILIES = registry.families()
@@ -74,17 +74,17 @@ class Kit:
         *arguments: str,
         settle: float = 0.0,
         source: str | None = None,
-        inlets: Sequence[Inlet] = (),
+        inlets: Sequence[StreamInput] = (),
     ) -> Iterator[Watcher]:
         with State.open(self.folder / "state") as state:
             ledger = Ledger.open(self.folder / "ledger", self.settings.timezone)
             known = {log.id: log for log in state.logs()}
-            before = Before(ledger.parts(), known, self.settings)
+            before = LedgerContents(ledger.parts(), known, self.settings)
             files = list(arguments) if arguments or inlets else [str(self.logs)]
-            looks = Looks(files, registry.sources(), self.settings, source, settle)
-            shelf = Shelf(looks, known, Strangers(before), Streams(inlets))
-            judging = Judging(self.model, None, self.settings, FAMILIES)
-            with ledger.writing(state.facts()["id"]):
+            looks = FileSearch(files, registry.sources(), self.settings, source, settle)
+            shelf = LogTracker(looks, known, UnknownFiles(before), Streams(inlets))
+            judging = Pipeline(self.model, None, self.settings, FAMILIES)
+            with ledger.write_lock(state.facts()["id"]):
                 watcher = Watcher(
                     state, ledger, judging, shelf, self.folder / "out", ("sink",), self.clock, 0.0,
                     self.steady or self.clock,
@@ -126,12 +126,12 @@ def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
     """One ``score`` over the files."""
     folder = kit.folder / "batch"
     ledger = Ledger.open(folder, kit.settings.timezone)
-    found, _ = recognise(files, registry.sources(), kit.settings)
+    found, _ = detect(files, registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
-    memory = Memory.of([], [], kit.settings.timezone)
+    memory = EpisodeHistory.restore([], [], kit.settings.timezone)
     asked = ledger, done.days, kit.model, None, kit.settings, FAMILIES
     scored = list(score_days(*asked, memory=memory))
-    alerts = memory.settle([alert for some in scored for alert in some.alerts], done.days)
+    alerts = memory.join_messages([alert for some in scored for alert in some.alerts], done.days)
     return Outcome(
         *_whole(ledger, ledger.days()),
         _reasons(ledger.rejects(done.part_ids).collect()),
@@ -153,7 +153,7 @@ def of_watch(kit: Kit) -> Outcome:
     files = sorted((kit.folder / "out" / "scores").glob("*.parquet"))
     with State.open(kit.folder / "state") as state:
         assert not state.sums()
-        alerts = state.box().alerts()
+        alerts = state.outbox().alerts()
     return Outcome(
         *_whole(ledger, ledger.days()),
         _reasons(ledger.rejects(parts).collect()),
@@ -193,8 +193,8 @@ def statements(tables: pl.DataFrame) -> int:
 
 def counted(watcher: Watcher) -> int:
     """Events in the ledger and the open days."""
-    days = watcher.books.days()
-    return statements(watcher.books.hours(days[0], days[-1])) if days else 0
+    days = watcher.ledger_view.days()
+    return statements(watcher.ledger_view.hours(days[0], days[-1])) if days else 0
 
 
 def append(path: Path, data: bytes) -> None:
@@ -209,4 +209,4 @@ def model_that_scores_nothing() -> SimpleNamespace:
     groups = pl.DataFrame(schema={"account": pl.String, "group": pl.String})
     learned = SimpleNamespace(levels=nobody, groups=groups)
     trained = date(2024, 3, 1)
-    return SimpleNamespace(id="none", learned=learned, last_day=trained, alerts_per_day=1.0)
+    return SimpleNamespace(id="none", baselines=learned, last_day=trained, alerts_per_day=1.0)

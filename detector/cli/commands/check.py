@@ -12,11 +12,11 @@ import typer
 from detector import registry
 from detector.cli import console, options
 from detector.core import settings
-from detector.core.formatting import readable, share
+from detector.core.formatting import path_text, percentage
 from detector.core.schema import TIMESTAMP
 from detector.features import timezone_check
 from detector.normalize import format_detection
-from detector.normalize.log_report import FileSurvey, Survey, survey
+from detector.normalize.log_report import FileSummary, LogReport, build_report
 from detector.readers import discovery
 
 
@@ -31,28 +31,28 @@ def check(
     """Say what a log contains and how it is understood, without learning from it."""
     chosen = settings.load(settings_file)
     files = discovery.expand(logs)
-    known, unused = format_detection.recognise(files, registry.sources(), chosen, source)
+    known, unused = format_detection.detect(files, registry.sources(), chosen, source)
     total = sum(path.stat().st_size for path, _ in known)
     with console.progress("Reading", total) as advance:
-        found = survey(known, chosen, advance, unused)
-    warnings = [*found.warnings(), *_zone(found, chosen)]
+        found = build_report(known, chosen, advance, unused)
+    warnings = [*found.warnings(), *_timezone_warnings(found, chosen)]
     if as_json:
-        typer.echo(json.dumps(as_data(found, warnings, guessed=source is None), indent=2))
+        typer.echo(json.dumps(to_dict(found, warnings, guessed=source is None), indent=2))
     else:
-        _show(found, warnings, guessed=source is None)
+        _print_report(found, warnings, guessed=source is None)
 
 
-def _zone(found: Survey, chosen: settings.Settings) -> list[str]:
+def _timezone_warnings(found: LogReport, chosen: settings.Settings) -> list[str]:
     """Whether the hours at which people are active contradict the time zone that is set."""
     activity = pl.DataFrame(
-        {"hour": list(found.active), "accounts": list(found.active.values())},
+        {"hour": list(found.active_accounts), "accounts": list(found.active_accounts.values())},
         schema={"hour": TIMESTAMP, "accounts": pl.Int64},
     )
-    doubt = timezone_check.doubt(activity, chosen.timezone, chosen.log_timezone)
+    doubt = timezone_check.activity_warning(activity, chosen.timezone, chosen.log_timezone)
     return [doubt] if doubt else []
 
 
-def as_data(found: Survey, warnings: list[str], *, guessed: bool) -> dict[str, Any]:
+def to_dict(found: LogReport, warnings: list[str], *, guessed: bool) -> dict[str, Any]:
     """The survey as plain JSON data."""
     return {
         "events": found.events,
@@ -66,7 +66,7 @@ def as_data(found: Survey, warnings: list[str], *, guessed: bool) -> dict[str, A
         "actions": found.actions,
         "top_accounts": [
             {"account": account, "statements": statements, "rows": rows}
-            for account, statements, rows in found.top
+            for account, statements, rows in found.top_accounts
         ],
         "rejects": [
             {"reason": reason, "count": count, "example": example}
@@ -84,34 +84,35 @@ def as_data(found: Survey, warnings: list[str], *, guessed: bool) -> dict[str, A
             }
             for file in found.files
         ],
-        "unused": [{"file": readable(path), "reason": reason} for path, reason in found.unused],
+        "unused": [{"file": path_text(path), "reason": reason} for path, reason in found.unused],
         "warnings": warnings,
     }
 
 
-def _show(found: Survey, warnings: list[str], *, guessed: bool) -> None:
+def _print_report(found: LogReport, warnings: list[str], *, guessed: bool) -> None:
     how = "source, guessed" if guessed else "source"
     columns = ["file", how, "events", "rejected", "no access"]
     rows: list[list[object]] = [
         [file.path, file.source, file.events, file.rejects, file.skipped] for file in found.files
     ]
     console.say(console.table("Files", columns, rows, {"events", "rejected", "no access"}))
-    for mapping, files in _mappings(found.files):
+    for mapping, files in _files_by_mapping(found.files):
         named = files[0].path if len(files) == 1 else f"{len(files)} files like {files[0].path}"
         pairs: list[list[object]] = [[name, phrase] for name, phrase in mapping]
         console.say(
-            console.table(f"Columns of {console.safe(named)}", ["column", "from"], pairs, set())
+            console.table(
+                f"Columns of {console.escape_controls(named)}", ["column", "from"], pairs, set()
+            )
         )
-    span = f"{console.show(found.first)} to {console.show(found.last)}" if found.first else "-"
     facts: list[list[object]] = [
         ["events", found.events],
-        ["time", span],
+        ["time", _time_span(found)],
         ["accounts", found.accounts],
-        ["reads without a row count", share(found.unknown_share) if found.reads else None],
+        ["reads without a row count", percentage(found.unknown_share) if found.reads else None],
         *([f"action {action}", count] for action, count in found.actions.items()),
     ]
     console.say(console.table("Contents", ["what", "figure"], facts, {"figure"}))
-    top: list[list[object]] = [list(row) for row in found.top[:10]]
+    top: list[list[object]] = [list(row) for row in found.top_accounts[:10]]
     console.say(
         console.table(
             "Accounts that read most",
@@ -128,11 +129,17 @@ def _show(found: Survey, warnings: list[str], *, guessed: bool) -> None:
     console.warn(*warnings)
 
 
-def _mappings(
-    files: list[FileSurvey],
-) -> list[tuple[tuple[tuple[str, str], ...], list[FileSurvey]]]:
+def _time_span(found: LogReport) -> str:
+    if not found.first:
+        return "-"
+    return f"{console.format_cell(found.first)} to {console.format_cell(found.last)}"
+
+
+def _files_by_mapping(
+    files: list[FileSummary],
+) -> list[tuple[tuple[tuple[str, str], ...], list[FileSummary]]]:
     """Files grouped by how their columns are understood."""
-    groups: dict[tuple[tuple[str, str], ...], list[FileSurvey]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[FileSummary]] = {}
     for file in files:
         groups.setdefault(tuple(file.mapping.items()), []).append(file)
     return list(groups.items())

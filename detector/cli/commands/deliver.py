@@ -10,12 +10,12 @@ import typer
 
 from detector.cli import console, delivery_options, options
 from detector.core.errors import SettingsError
-from detector.delivery.outbox.scheduler import Patience
+from detector.delivery.outbox.scheduler import DeliveryTimeout
 from detector.delivery.outbox.scheduler import deliver as send
 from detector.delivery.outbox.store import Outbox
 
 #: Seconds a command without --wait may take to send what is due.
-LONGEST = 86_400.0
+MAX_SECONDS = 86_400.0
 
 
 def deliver(
@@ -28,21 +28,23 @@ def deliver(
         ),
     ] = 0.0,
     settings: options.SettingsFile = None,
-    as_json: options.Json = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Send the alerts that wait in the outbox.
 
-    Exits with 1 while any waits or is set aside.
+    Exits with 1 while any waits or is a dead letter.
     """
-    routes = delivery_options.configured(options.settings_of(settings), sink)
+    routes = delivery_options.load_routes(options.load_settings(settings), sink)
     if not routes:
         hint = "name one with --sink, or as [[sinks]] in the settings"
         raise SettingsError("no sink is configured", hint=hint)
     with Outbox.open(outbox, create=False):
         pass
-    patience = Patience(wait, waits=True) if wait else Patience(LONGEST)
+    patience = (
+        DeliveryTimeout(wait, waits_for_retries=True) if wait else DeliveryTimeout(MAX_SECONDS)
+    )
     reports = send(outbox, routes, patience)
-    done = delivery_options.say(reports, outbox)
+    done = delivery_options.print_reports(reports, outbox)
     if as_json:
         typer.echo(json.dumps({"sinks": [asdict(report) for report in reports or ()]}))
     if not done:

@@ -12,20 +12,20 @@ import typer
 from detector import registry
 from detector.cli import console, options
 from detector.core.errors import InputError
-from detector.core.formatting import counted, share
+from detector.core.formatting import percentage, quantity
 from detector.core.settings import Settings
 from detector.drill.plot import FORMATS, draw
-from detector.drill.report import says, summary
-from detector.drill.run import Drilled
+from detector.drill.report import sentences, summary
+from detector.drill.run import DrillResult
 from detector.drill.run import drill as staged
-from detector.drill.schedule import MOST_CROWDS
-from detector.drill.window import DAYS, FEWEST, Stage, span
-from detector.features.feature_table import DIMENSIONS
+from detector.drill.schedule import MAX_CROWDS
+from detector.drill.window import DEFAULT_DAYS, MIN_DAYS, DrillWindow, day_range
+from detector.features.feature_table import FEATURE_DIMENSIONS
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model.model import Model
 from detector.normalize import pseudonymize
-from detector.privacy.pseudonyms import check_of
+from detector.privacy.pseudonyms import key_check_for
 
 #: Campaigns of each kind: their mean moves little with more, and three minutes are enough.
 INSTANCES = 4
@@ -39,14 +39,16 @@ def drill(
     days: Annotated[
         int | None,
         typer.Option(
-            min=FEWEST,
-            help=f"Last days of the ledger to stage campaigns on; {DAYS}, or what there is.",
+            min=MIN_DAYS,
+            help=(
+                f"Last days of the ledger to stage campaigns on; {DEFAULT_DAYS}, or what there is."
+            ),
         ),
     ] = None,
     instances: Annotated[
         int,
         typer.Option(
-            min=1, max=100, help=f"Campaigns of each kind; of crowds {MOST_CROWDS} at most."
+            min=1, max=100, help=f"Campaigns of each kind; of crowds {MAX_CROWDS} at most."
         ),
     ] = INSTANCES,
     seed: Annotated[
@@ -56,21 +58,21 @@ def drill(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for drill.parquet: a row per campaign.")
     ] = None,
-    as_json: options.Json = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Stage thefts of all kinds in the ledger's last days, and say when this model finds them.
 
     Changes neither the ledger nor the model. Exposure is the share of a campaign's records that is
     out before the first alert.
     """
-    _demand(plot, out)
+    _check_outputs(plot, out)
     learned = store.load(model, registry.families())
-    rules = options.settings_of(settings, base=learned.settings)
-    store.demand_pseudonyms(learned, check_of(rules), model)
-    people = pseudonymize.directory(directory, rules)
-    stage = _stage(ledger, people, rules, days)
+    rules = options.load_settings(settings, base=learned.settings)
+    store.check_pseudonyms(learned, key_check_for(rules), model)
+    people = pseudonymize.load_directory(directory, rules)
+    stage = _open_window(ledger, people, rules, days)
     console.say(
-        f"staging campaigns on {counted(len(stage.days), 'day')}, {stage.first} to {stage.last}"
+        f"staging campaigns on {quantity(len(stage.days), 'day')}, {stage.first} to {stage.last}"
     )
     with console.progress("drill", 100, "%") as advance:
         found = staged(
@@ -78,19 +80,19 @@ def drill(
             lambda part, words: advance(round(100 * part), words),
         )  # fmt: skip
     if out is not None:
-        _keep(found.campaigns, out)
+        _write_campaigns(found.campaigns, out)
     if plot is not None:
-        _picture(found, learned, plot)
+        _draw_plot(found, learned, plot)
     facts = summary(found, stage, learned, instances, seed)
     if as_json:
         typer.echo(json.dumps(facts))
-    _say(facts, stage, learned)
+    _print_summary(facts, stage, learned)
 
 
-def _demand(plot: Path | None, out: Path | None) -> None:
+def _check_outputs(plot: Path | None, out: Path | None) -> None:
     """Raises InputError where results cannot be written: before the work."""
     if out is not None:
-        options.demand_writable(out, "--out")
+        options.check_writable(out, "--out")
     if plot is not None:
         if plot.suffix.lower() not in FORMATS:
             raise InputError(
@@ -100,17 +102,19 @@ def _demand(plot: Path | None, out: Path | None) -> None:
             )
         if plot.is_dir():
             raise InputError("is a folder", where=plot, hint="name a file for --plot")
-        options.demand_writable(plot.parent, "--plot")
+        options.check_writable(plot.parent, "--plot")
 
 
-def _stage(folder: Path, people: pl.DataFrame | None, rules: Settings, days: int | None) -> Stage:
-    book = Ledger.open(folder, rules.timezone, create=False, pseudonyms=check_of(rules))
-    first, last = span(book.days(), days)
-    hours, touched = book.hours(None, last), book.touched(None, last, DIMENSIONS)
-    return Stage(hours, touched, people, rules, first, last)
+def _open_window(
+    folder: Path, people: pl.DataFrame | None, rules: Settings, days: int | None
+) -> DrillWindow:
+    book = Ledger.open(folder, rules.timezone, create=False, pseudonyms=key_check_for(rules))
+    first, last = day_range(book.days(), days)
+    hours, touched = book.hours(None, last), book.touched(None, last, FEATURE_DIMENSIONS)
+    return DrillWindow(hours, touched, people, rules, first, last)
 
 
-def _keep(campaigns: pl.DataFrame, out: Path) -> None:
+def _write_campaigns(campaigns: pl.DataFrame, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         campaigns.write_parquet(out / "drill.parquet", compression="zstd")
@@ -118,7 +122,7 @@ def _keep(campaigns: pl.DataFrame, out: Path) -> None:
         raise InputError(f"cannot be written: {error.strerror}", where=out) from error
 
 
-def _picture(found: Drilled, model: Model, plot: Path) -> None:
+def _draw_plot(found: DrillResult, model: Model, plot: Path) -> None:
     title = f"Records out before the first alert (budget {model.alerts_per_day:g} a day)"
     try:
         plot.parent.mkdir(parents=True, exist_ok=True)
@@ -127,29 +131,29 @@ def _picture(found: Drilled, model: Model, plot: Path) -> None:
         raise InputError(f"cannot be written: {error.strerror}", where=plot) from error
 
 
-def _say(facts: dict[str, Any], stage: Stage, model: Model) -> None:
+def _print_summary(facts: dict[str, Any], stage: DrillWindow, model: Model) -> None:
     rows: list[list[object]] = [
         [
             row["kind"],
             row["staged"],
             row["found"],
-            _days(row["days"]),
-            _share(row["exposure"]),
-            _share(row["by_chance"]),
+            _format_days(row["days"]),
+            _format_share(row["exposure"]),
+            _format_share(row["by_chance"]),
         ]
         for row in facts["kinds"]
     ]
     columns = ["campaign", "staged", "found", "median time to alert", "mean exposure", "by chance"]
     console.say("", console.table("Campaigns", columns, rows, set(columns[1:])), "")
-    console.say(*says(facts, stage, model))
+    console.say(*sentences(facts, stage, model))
 
 
-def _share(value: float | None) -> str | None:
-    return None if value is None else share(value)
+def _format_share(value: float | None) -> str | None:
+    return None if value is None else percentage(value)
 
 
-def _days(value: float | None) -> str | None:
+def _format_days(value: float | None) -> str | None:
     """A time in days; in hours, which is how often alerts can come, where it is less than one."""
     if value is None:
         return None
-    return counted(24 * value, "hour") if value < 1 else f"{value:.1f} days"
+    return quantity(24 * value, "hour") if value < 1 else f"{value:.1f} days"

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from detector.cli import console, options
-from detector.core.formatting import counted
-from detector.core.formatting import share as percent
+from detector.core.formatting import percentage as percent
+from detector.core.formatting import quantity
 from detector.ledger.store import Ledger
-from detector.ledger.summary import Summary, summarise
+from detector.ledger.summary import Summary, summarize
 
 #: Inputs shown on screen; ``--json`` has them all.
-SHOWN = 20
+MAX_SHOWN = 20
 
 
 def ledger(
@@ -25,14 +25,14 @@ def ledger(
     ] = False,
 ) -> None:
     """Show what is in the ledger: inputs, days, gaps, accounts and totals."""
-    summary = summarise(Ledger.open(folder, None, create=False))
+    summary = summarize(Ledger.open(folder, None, create=False))
     if as_json:
-        json.dump(_plain(summary), sys.stdout, indent=1)
+        json.dump(_to_dict(summary), sys.stdout, indent=1)
         sys.stdout.write("\n")
         return
     inputs: list[list[object]] = [
         [part.file, part.source, part.events, part.rejects, part.skipped, part.first, part.last]
-        for part in summary.parts[-SHOWN:]
+        for part in summary.parts[-MAX_SHOWN:]
     ]
     left_out = len(summary.parts) - len(inputs)
     console.say(
@@ -43,24 +43,30 @@ def ledger(
             {"events", "rejects", "skipped"},
         ),
         "",
-        console.table(f"Ledger {console.safe(folder)}", ["what", "figure"], _rows(summary), set()),
+        console.table(
+            f"Ledger {console.escape_controls(folder)}",
+            ["what", "figure"],
+            _figure_rows(summary),
+            set(),
+        ),
     )
     for first, last in summary.gaps:
         console.say(f"no data from {first} to {last}" if first != last else f"no data on {first}")
     if summary.unknown_share:
         console.say(
-            f"{counted(summary.unknown_rows, 'statement')} returned records without the log saying "
+            f"{quantity(summary.unknown_rows, 'statement')} returned records without the "
+            "log saying "
             "how many: for these, theft can only be seen by their number"
         )
 
 
-def _rows(summary: Summary) -> list[list[object]]:
+def _figure_rows(summary: Summary) -> list[list[object]]:
     share = summary.unknown_share
     return [
         ["days with data", len(summary.days)],
         ["from", summary.days[0] if summary.days else None],
         ["to", summary.days[-1] if summary.days else None],
-        ["days without data in between", _missing(summary)],
+        ["days without data in between", _gap_days(summary)],
         ["days are those of", summary.timezone],
         ["accounts", summary.accounts],
         ["statements", summary.statements],
@@ -71,11 +77,11 @@ def _rows(summary: Summary) -> list[list[object]]:
     ]
 
 
-def _missing(summary: Summary) -> int:
+def _gap_days(summary: Summary) -> int:
     return sum((last - first).days + 1 for first, last in summary.gaps)
 
 
-def _plain(summary: Summary) -> dict[str, Any]:
+def _to_dict(summary: Summary) -> dict[str, Any]:
     """``summary`` for machines."""
     return {
         "timezone": summary.timezone,

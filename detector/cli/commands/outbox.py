@@ -1,4 +1,4 @@
-"""``detector outbox``: what waits for the sinks, and what was set aside."""
+"""``detector outbox``: alerts that wait for the sinks, and dead letters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 
 from detector.cli import console, delivery_options, options
 from detector.core.errors import SettingsError
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.delivery.outbox import admin
 from detector.delivery.outbox.store import Outbox
 
 outbox = typer.Typer(help="Alerts that wait for sinks.", no_args_is_help=True)
 
-Ids: TypeAlias = Annotated[
+AlertIds: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ALERT_ID]...", help="Alerts; all when none is given."),
 ]
@@ -32,23 +32,24 @@ def about() -> None:
 
 @outbox.command("list")
 def list_(
-    outbox: delivery_options.OutboxFolder = delivery_options.OUTBOX, as_json: options.Json = False
+    outbox: delivery_options.OutboxFolder = delivery_options.OUTBOX,
+    as_json: options.JsonFlag = False,
 ) -> None:
-    """Show what waits for each sink, and what was set aside with the server's words."""
+    """Show the alerts that wait for each sink, and dead letters with the server's answer."""
     with Outbox.open(outbox, create=False) as box:
-        counts, aside = admin.counts(box), admin.aside(box)
+        counts, aside = admin.counts(box), admin.dead_letters(box)
     if as_json:
         told = {
-            "sinks": [count.plain() for count in counts],
-            "set_aside": [each.plain() for each in aside],
+            "sinks": [count.to_dict() for count in counts],
+            "set_aside": [each.to_dict() for each in aside],
         }
         typer.echo(json.dumps(told))
         return
-    figures = ["waiting", "set aside", "delivered", "failed tries"]
+    figures = ["waiting", "dead letters", "delivered", "failed tries"]
     console.say(
         console.table(
-            f"Outbox {console.safe(outbox)}",
-            ["sink", *figures, "next try", "words"],
+            f"Outbox {console.escape_controls(outbox)}",
+            ["sink", *figures, "next try", "last answer"],
             [
                 [count.sink, count.waiting, count.aside, count.delivered, count.attempts,
                  datetime.fromtimestamp(count.next_try, UTC) if count.next_try else None,
@@ -59,32 +60,32 @@ def list_(
     )  # fmt: skip
     for each in aside:
         who = f"{each.entity_kind.replace('_', ' ')} {each.entity}"
-        tries = counted(each.refusals, "refusal")
-        console.say(f"set aside: {each.id} ({who}) for {each.sink} after {tries}: {each.words}")
+        tries = quantity(each.refusals, "refusal")
+        console.say(f"dead letter: {each.id} ({who}) for {each.sink} after {tries}: {each.words}")
 
 
 @outbox.command()
 def retry(
-    ids: Ids = None,
+    ids: AlertIds = None,
     sink: SinkName = None,
     outbox: delivery_options.OutboxFolder = delivery_options.OUTBOX,
 ) -> None:
-    """Let alerts that were set aside or wait be tried again, with the next detector deliver."""
+    """Try dead letters and waiting alerts again, with the next detector deliver."""
     with Outbox.open(outbox, create=False) as box:
         done = admin.retry(box, ids or (), sink)
-    console.say(f"{counted(done, 'alert')} to be tried with the next detector deliver")
+    console.say(f"{quantity(done, 'alert')} to be tried with the next detector deliver")
 
 
 @outbox.command()
 def drop(
-    ids: Ids = None,
+    ids: AlertIds = None,
     sink: SinkName = None,
     outbox: delivery_options.OutboxFolder = delivery_options.OUTBOX,
 ) -> None:
-    """Give up alerts that were set aside or wait: they will not be sent."""
+    """Give up dead letters or waiting alerts: they will not be sent."""
     if not ids and sink is None:
         hint = "name alerts, or a sink with --sink to drop all of its"
         raise SettingsError("nothing to drop was named", hint=hint)
     with Outbox.open(outbox, create=False) as box:
         done = admin.drop(box, ids or (), sink)
-    console.say(f"{counted(done, 'alert')} dropped")
+    console.say(f"{quantity(done, 'alert')} dropped")

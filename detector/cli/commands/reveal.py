@@ -12,7 +12,7 @@ from detector.cli import console, options
 from detector.core.settings import Settings
 from detector.privacy import audit_log
 from detector.privacy import pseudonyms as names
-from detector.privacy.audit_log import Attempt
+from detector.privacy.audit_log import RevealAttempt
 
 
 def reveal(
@@ -27,18 +27,21 @@ def reveal(
     ] = None,
     ledger: options.LedgerFolder = options.LEDGER,
     settings: options.SettingsFile = None,
-    as_json: options.Json = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Turn pseudonyms of accounts back into names, with the key that the settings name.
 
     Prints a name a line, and first appends a line for each to the audit: reveal_audit, or
     reveal-audit.ndjson beside the ledger. It never holds a name.
     """
-    rules = options.settings_of(settings)
-    found = names.opened(rules)
+    rules = options.load_settings(settings)
+    found = names.load(rules)
     given = [text.strip().lower() for text in pseudonyms]
-    attempts = [Attempt(text if names.in_form(text) else None, found.name(text)) for text in given]
-    audit_log.write(_audit_file(rules, ledger), attempts, by, reason)
+    attempts = [
+        RevealAttempt(text if names.is_pseudonym(text) else None, found.reveal(text))
+        for text in given
+    ]
+    audit_log.write(_audit_path(rules, ledger), attempts, by, reason)
     if as_json:
         told = [{"pseudonym": each.pseudonym, "name": each.name} for each in attempts]
         typer.echo(json.dumps(told))
@@ -51,12 +54,12 @@ def reveal(
                 f"{attempt.pseudonym}: was made with another key, or is altered or incomplete"
             )
         elif not as_json:
-            typer.echo(console.safe(attempt.name))
+            typer.echo(console.escape_controls(attempt.name))
     if any(attempt.name is None for attempt in attempts):
         raise typer.Exit(1)
 
 
-def _audit_file(rules: Settings, ledger: Path) -> Path:
+def _audit_path(rules: Settings, ledger: Path) -> Path:
     if rules.reveal_audit is not None:
         return Path(rules.reveal_audit)
     return ledger.absolute().parent / audit_log.FILE_NAME

@@ -9,7 +9,7 @@ import typer
 
 from detector.cli import console, delivery_options, options
 from detector.core.errors import SettingsError
-from detector.delivery.test_alert import trial, tried
+from detector.delivery.test_alert import build_test_alert, send_test_alert
 
 sinks = typer.Typer(help="Try where alerts go.", no_args_is_help=True)
 
@@ -28,13 +28,13 @@ def send_trial(
 
     Exits with 1 where any failed.
     """
-    routes = delivery_options.configured(options.settings_of(settings), sink)
+    routes = delivery_options.load_routes(options.load_settings(settings), sink)
     if not routes:
         hint = "name one with --sink, or as [[sinks]] in the settings"
         raise SettingsError("no sink is configured", hint=hint)
-    alert = trial(datetime.now(UTC))
+    alert = build_test_alert(datetime.now(UTC))
     with ThreadPoolExecutor(len(routes)) as pool:
-        results = list(pool.map(lambda route: tried(route, alert), routes))
+        results = list(pool.map(lambda route: send_test_alert(route, alert), routes))
     for result in results:
         console.say(f"{result.name}: {result.words}")
     if not all(result.delivered for result in results):

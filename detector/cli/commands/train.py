@@ -15,23 +15,23 @@ import typer
 from detector import registry
 from detector.alerts import lookback_report
 from detector.cli import console, options
-from detector.cli.ingest_step import take_in
-from detector.cli.triage_options import VerdictsFile, load_book, path_of
+from detector.cli.ingest_step import ingest_logs
+from detector.cli.triage_options import VerdictsFile, load_verdicts, verdicts_path
 from detector.core import files
 from detector.core.errors import NotEnoughHistory, SettingsError
-from detector.core.formatting import counted, readable, share
+from detector.core.formatting import path_text, percentage, quantity
 from detector.features import timezone_check
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model.model import Model
 from detector.model.training import train as learn
 from detector.normalize import pseudonymize
-from detector.privacy.pseudonyms import check_of
-from detector.triage.training_data import History
+from detector.privacy.pseudonyms import key_check_for
+from detector.triage.training_data import TrainingHistory
 
 #: Groups and accounts shown on screen, and accounts listed in a file.
-SHOWN = 10
-LISTED = 100
+MAX_SHOWN = 10
+MAX_LISTED = 100
 
 
 def train(
@@ -54,57 +54,60 @@ def train(
         bool,
         typer.Option("--from-ledger", help="Read no logs: learn from what the ledger holds."),
     ] = False,
-    as_json: options.Json = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Learn from historical logs what each account normally reads.
 
     Takes the logs into the ledger, learns from all days in it (up to --until), sets the
     threshold for the alert budget on days held out of the learning, and writes a model folder.
     """
-    rules = options.settings_of(settings, alerts_per_day)
-    people = pseudonymize.directory(directory, rules)
-    confirmed = load_book(path_of(verdicts, ledger), rules).confirmed_days()
-    options.demand_writable(model, "--model")
-    _demand_either(logs, from_ledger=from_ledger)
+    rules = options.load_settings(settings, alerts_per_day)
+    people = pseudonymize.load_directory(directory, rules)
+    confirmed = load_verdicts(verdicts_path(verdicts, ledger), rules).confirmed_days()
+    options.check_writable(model, "--model")
+    _check_log_choice(logs, from_ledger=from_ledger)
     if logs:
-        take_in(logs, source, ledger, rules, "see detector check")
-    book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=check_of(rules))
-    days = _days(book, until)
+        ingest_logs(logs, source, ledger, rules, "see detector check")
+    book = Ledger.open(ledger, rules.timezone, create=False, pseudonyms=key_check_for(rules))
+    days = _training_days(book, until)
     console.say(f"learning from {days[0]} to {days[-1]}")
     activity = book.activity(days[0], days[-1])
-    doubt = console.warn(timezone_check.doubt(activity, rules.timezone, rules.log_timezone))
-    past = History(book, days[0], days[-1], confirmed, people, rules)
-    data, left_out = past.data(registry.families())
-    _say_left_out(left_out)
-    if data.share < 1:
+    doubt = console.warn(
+        timezone_check.activity_warning(activity, rules.timezone, rules.log_timezone)
+    )
+    past = TrainingHistory(book, days[0], days[-1], confirmed, people, rules)
+    data, left_out = past.training_data(registry.families())
+    _print_excluded_days(left_out)
+    if data.sample_share < 1:
         console.say(
-            f"how odd honest days get is learned from {counted(data.accounts(), 'account')}, "
-            f"{share(data.share)} of all; what is usual, from all"
+            f"calibration learns from {quantity(data.account_count(), 'account')}, "
+            f"{percentage(data.sample_share)} of all; baselines learn from all"
         )
-    with console.steps() as step:
+    with console.step_progress() as step:
         found = learn(data, step)
     found = store.save(replace(found, pseudonyms=book.pseudonyms), model, registry.families())
     if as_json:
         told = {**_summary(found, model), "left_out_days": len(left_out), "warnings": doubt}
         typer.echo(json.dumps(told))
     console.say(
-        f"{counted(found.accounts, 'account')}, {counted(len(days), 'day')}; row counts known for "
-        f"{share(found.rows_known)} of the reading statements",
-        f"threshold: surprise {found.threshold:.2f}, for {_alerts(found.alerts_per_day)} "
-        f"a day, set on {counted(found.held_out_days, 'held-out day')} from {found.held_out_from}",
+        f"{quantity(found.accounts, 'account')}, {quantity(len(days), 'day')}; row counts "
+        "known for "
+        f"{percentage(found.known_row_share)} of the reading statements",
+        f"threshold: surprise {found.threshold:.2f}, for {_budget_text(found.alerts_per_day)} "
+        f"a day, set on {quantity(found.held_out_days, 'held-out day')} from {found.held_out_from}",
         f"model {found.id} in {model} (read {model / 'CARD.md'})",
     )
     if people is None:
-        _say_groups(found)
-    _look_at_these(found, model)
+        _print_groups(found)
+    _report_suspects(found, model)
 
 
-def _demand_either(logs: list[str] | None, *, from_ledger: bool) -> None:
+def _check_log_choice(logs: list[str] | None, *, from_ledger: bool) -> None:
     if from_ledger == bool(logs):
         raise SettingsError("name logs, or --from-ledger, and not both", where="detector train")
 
 
-def _days(book: Ledger, until: datetime | None) -> list[date]:
+def _training_days(book: Ledger, until: datetime | None) -> list[date]:
     """The days to learn from. Raises NotEnoughHistory where there is none."""
     last = until.date() if until else date.max
     days = [day for day in book.days() if day <= last]
@@ -113,77 +116,77 @@ def _days(book: Ledger, until: datetime | None) -> list[date]:
     return days
 
 
-def _say_left_out(days: pl.DataFrame) -> None:
+def _print_excluded_days(days: pl.DataFrame) -> None:
     """Entity-days of confirmed thefts."""
     if days.is_empty():
         return
     names = days.select("entity_kind", "entity").unique().sort("entity_kind", "entity").rows()
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    who = ", ".join(f"{kind.replace('_', ' ')} {name}" for kind, name in names[:SHOWN])
+    more = f" and {len(names) - MAX_SHOWN:,} more" if len(names) > MAX_SHOWN else ""
+    who = ", ".join(f"{kind.replace('_', ' ')} {name}" for kind, name in names[:MAX_SHOWN])
     console.say(
-        f"{counted(len(days), 'day')} of confirmed thefts left out of what is learned: {who}{more}"
+        f"{quantity(len(days), 'day')} of confirmed thefts left out of what is learned: {who}{more}"
     )
 
 
-def _groups(model: Model) -> list[tuple[str, int]]:
+def _group_sizes(model: Model) -> list[tuple[str, int]]:
     """Learned peer groups and their accounts, most first."""
-    sizes = model.learned.groups.group_by("group").len()
+    sizes = model.baselines.groups.group_by("group").len()
     return sizes.sort(["len", "group"], descending=[True, False]).rows()
 
 
-def _say_groups(model: Model) -> None:
-    groups = _groups(model)
-    more = f", the first {SHOWN} of {len(groups):,}" if len(groups) > SHOWN else ""
+def _print_groups(model: Model) -> None:
+    groups = _group_sizes(model)
+    more = f", the first {MAX_SHOWN} of {len(groups):,}" if len(groups) > MAX_SHOWN else ""
     console.say(
-        f"no directory: accounts are held against those that use the same{more}:",
-        *(f"  {counted(size, 'account')} {name}" for name, size in groups[:SHOWN]),
+        f"no directory: accounts are compared by what they use{more}:",
+        *(f"  {quantity(size, 'account')} {name}" for name, size in groups[:MAX_SHOWN]),
     )
 
 
-def _look_at_these(model: Model, path: Path) -> None:
+def _report_suspects(model: Model, path: Path) -> None:
     """Who stands out in the span itself: on screen those who are suspects, in a file the rest."""
     if model.lookback is None:
         return
-    shown = lookback_report.plain(model.lookback, registry.families(), LISTED)
+    shown = lookback_report.to_dicts(model.lookback, registry.families(), MAX_LISTED)
     place = path / "lookback.ndjson"
-    files.write(place, "".join(f"{json.dumps(each)}\n" for each in shown).encode())
+    files.write_atomically(place, "".join(f"{json.dumps(each)}\n" for each in shown).encode())
     suspects = [each for each in shown if each["suspect"]]
     if suspects:
-        more = f", the first {SHOWN}" if len(suspects) > SHOWN else ""
+        more = f", the first {MAX_SHOWN}" if len(suspects) > MAX_SHOWN else ""
         console.say(
             f"look at these before you trust this model{more} (all that was looked at in {place}):",
-            *lookback_report.lines(suspects[:SHOWN]),
+            *lookback_report.lines(suspects[:MAX_SHOWN]),
         )
-    _say_contaminated(model, {each["account"] for each in suspects})
+    _print_contaminated(model, {each["account"] for each in suspects})
 
 
-def _say_contaminated(model: Model, said: Collection[str] = ()) -> None:
+def _print_contaminated(model: Model, said: Collection[str] = ()) -> None:
     """Baselines that may hold a theft, but for those of accounts that were ``said``."""
-    names = [name for name in model.contaminated if name not in said]
+    names = [name for name in model.contaminated_accounts if name not in said]
     if not names:
         return
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    more = f" and {len(names) - MAX_SHOWN:,} more" if len(names) > MAX_SHOWN else ""
     console.say(
-        f"{counted(len(names), 'baseline')} may hold a theft, since the level rose far above its "
-        f"lowest month; look at: {', '.join(names[:SHOWN])}{more}"
+        f"{quantity(len(names), 'baseline')} may include a theft: it rose far above its "
+        f"lowest month; look at: {', '.join(names[:MAX_SHOWN])}{more}"
     )
 
 
-def _alerts(budget: float) -> str:
+def _budget_text(budget: float) -> str:
     return f"{budget:g} false {'alert' if budget == 1 else 'alerts'}"
 
 
 def _summary(found: Model, path: Path) -> dict[str, object]:
     return {
         "model": found.id,
-        "path": readable(path),
+        "path": path_text(path),
         "accounts": found.accounts,
         "first_day": found.first_day.isoformat(),
         "last_day": found.last_day.isoformat(),
         "held_out_days": found.held_out_days,
         "alerts_per_day": found.alerts_per_day,
         "threshold": found.threshold,
-        "rows_known": found.rows_known,
-        "groups": dict(_groups(found)),
-        "contaminated": list(found.contaminated),
+        "rows_known": found.known_row_share,
+        "groups": dict(_group_sizes(found)),
+        "contaminated": list(found.contaminated_accounts),
     }

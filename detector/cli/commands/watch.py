@@ -18,11 +18,11 @@ from detector import registry
 from detector.alerts import ongoing
 from detector.alerts.alert import CREATE, Alert
 from detector.cli import console, delivery_options, input_checks, options
-from detector.cli.triage_options import AllowList, Feedback, VerdictsFile
+from detector.cli.triage_options import AllowList, TriageOptions, VerdictsFile
 from detector.core.errors import SettingsError
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.detection.pipeline import Judging
+from detector.detection.pipeline import Pipeline
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model.model import Model
@@ -30,18 +30,18 @@ from detector.normalize import pseudonymize, shared_accounts
 from detector.normalize.source import Source
 from detector.privacy import pseudonyms
 from detector.watch import memory, open_files
-from detector.watch.deduplication import Before
+from detector.watch.deduplication import LedgerContents
 from detector.watch.health import Health
 from detector.watch.kafka_input import SCHEMES, Topic
-from detector.watch.ledger_lease import Holding
-from detector.watch.log_tracker import Shelf
+from detector.watch.ledger_lease import LedgerLease
+from detector.watch.log_tracker import LogTracker
 from detector.watch.metrics import serve
-from detector.watch.new_files import Looks, Strangers
-from detector.watch.sender import Sending
-from detector.watch.service import Renewed, Say, Service, heeded, tell_health
+from detector.watch.new_files import FileSearch, UnknownFiles
+from detector.watch.sender import Sender
+from detector.watch.service import Reload, Reporter, Service, heeded, raise_health_alerts
 from detector.watch.state import State
 from detector.watch.stdin_input import StandardInput
-from detector.watch.stream_inputs import DASH, Inlet, Streams
+from detector.watch.stream_inputs import STDIN_ARGUMENT, StreamInput, Streams
 from detector.watch.watcher import Watcher
 
 STATE = Path("state")
@@ -78,7 +78,7 @@ def watch(
     ] = 5.0,
     silent_after: Annotated[
         float,
-        typer.Option(min=0, help="Minutes without an event that are told as an alert; 0 never."),
+        typer.Option(min=0, help="Minutes without an event before a health alert; 0 never."),
     ] = 60.0,
     metrics: Annotated[
         int | None,
@@ -98,57 +98,57 @@ def watch(
     """
     with ExitStack() as stack:
         hup = heeded(stack)
-        options.demand_writable(out, "--out")
+        options.check_writable(out, "--out")
         _prepare()
-        say = voice(as_json=log_json)
-        makes = Makes(model, directory, ledger, settings, verdicts, allow_list)
-        rules, judging = makes.judging()
-        makes.look_at(judging.model, rules, logs, say)
-        routes = delivery_options.configured(rules, sink)
-        check = pseudonyms.check_of(rules)
+        say = build_reporter(as_json=log_json)
+        makes = PipelineFactory(model, directory, ledger, settings, verdicts, allow_list)
+        rules, judging = makes.load()
+        makes.check_inputs(judging.model, rules, logs, say)
+        routes = delivery_options.load_routes(rules, sink)
+        check = pseudonyms.key_check_for(rules)
         kept = stack.enter_context(State.open(state))
         book = Ledger.open(ledger, rules.timezone, pseudonyms=check)
-        book.demand_pseudonyms(check)
-        stack.enter_context(book.writing(kept.facts()["id"]))
-        holding = Holding(book, kept)
-        stack.callback(holding.leave)
-        holding.tell()
-        shelf = _shelf(logs, source, rules, kept, book, settle)
+        book.check_pseudonyms(check)
+        stack.enter_context(book.write_lock(kept.facts()["id"]))
+        holding = LedgerLease(book, kept)
+        stack.callback(holding.release)
+        holding.save()
+        shelf = _build_tracker(logs, source, rules, kept, book, settle)
         stack.callback(shelf.close)
         sinks = tuple(route.name for route in routes)
         watcher = Watcher(kept, book, judging, shelf, out, sinks, time.time)
         stack.callback(watcher.close)
-        sending = stack.enter_context(Sending(state, routes, lambda said: say("sinks", said, {})))
-        rang = _ring(say, sending, as_json=as_json)
-        health = _health(silent_after, judging.model.id, rules)
+        sending = stack.enter_context(Sender(state, routes, lambda said: say("sinks", said, {})))
+        rang = _alert_printer(say, sending, as_json=as_json)
+        health = _build_health(silent_after, judging.model.id, rules)
         if once:
-            rang([*watcher.finish(), *tell_health(watcher, health, time.time())])
-            _say_done(watcher, say)
+            rang([*watcher.finish(), *raise_health_alerts(watcher, health, time.time())])
+            _report_done(watcher, say)
             return
         serving = serve(metrics) if metrics is not None else lambda _: None
 
         def told(found: dict[str, Any]) -> None:
-            holding.tell()
+            holding.save()
             serving(found)
 
-        renewal = Renewal(makes, sink, rules, watcher, sending)
-        service = Service(watcher, health, renewal.renewed, model, say, rang, told, hup=hup)
-        say("started", f"following {_named(logs)}; model {judging.model.id}", {})
+        renewal = Reloader(makes, sink, rules, watcher, sending)
+        service = Service(watcher, health, renewal.reload, model, say, rang, told, reload_event=hup)
+        say("started", f"following {_log_names(logs)}; model {judging.model.id}", {})
         service.run()
 
 
 def _prepare() -> None:
     """What the process needs that follows logs for months."""
-    memory.lean()
+    memory.reduce_memory()
     open_files.raise_limit()
 
 
-def _named(logs: Sequence[str]) -> str:
+def _log_names(logs: Sequence[str]) -> str:
     return ", ".join(log.partition("#")[0] for log in logs)
 
 
 @dataclass(frozen=True, slots=True)
-class Makes:
+class PipelineFactory:
     """Where what days are judged by is made from, at the start and when the model changes."""
 
     model: Path
@@ -158,100 +158,108 @@ class Makes:
     verdicts: Path | None
     allow_list: Path | None
 
-    def judging(self) -> tuple[Settings, Judging]:
+    def load(self) -> tuple[Settings, Pipeline]:
         """From the files as they are now. Raises DetectorError."""
         families = registry.families()
         learned = store.load(self.model, families)
-        rules = options.settings_of(self.settings, base=learned.settings)
-        store.demand_pseudonyms(learned, pseudonyms.check_of(rules), self.model)
-        heed = Feedback.of(rules, self.verdicts, self.allow_list, self.ledger)
-        people = pseudonymize.directory(self.directory, rules)
-        return rules, Judging(
-            learned, people, rules, families, heed.hush, heed.explained, heed.stand
+        rules = options.load_settings(self.settings, base=learned.settings)
+        store.check_pseudonyms(learned, pseudonyms.key_check_for(rules), self.model)
+        heed = TriageOptions.from_options(rules, self.verdicts, self.allow_list, self.ledger)
+        people = pseudonymize.load_directory(self.directory, rules)
+        return rules, Pipeline(
+            learned,
+            people,
+            rules,
+            families,
+            heed.suppression,
+            heed.add_objections,
+            heed.add_verdicts,
         )
 
-    def look_at(self, learned: Model, rules: Settings, logs: Sequence[str], say: Say) -> None:
+    def check_inputs(
+        self, learned: Model, rules: Settings, logs: Sequence[str], say: Reporter
+    ) -> None:
         """Says what was mistyped or forgotten. Raises SettingsError."""
-        input_checks.look(
-            learned, rules, self.directory, self.ledger, _inlets(logs)[0],
+        input_checks.check_against_model(
+            learned, rules, self.directory, self.ledger, _split_inputs(logs)[0],
             lambda words: say("warning", words, {}),
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
+class Reloader:
     """What is read anew while a watcher runs: all but how logs are read, which ``rules`` say."""
 
-    makes: Makes
+    factory: PipelineFactory
     flags: Sequence[str] | None
     rules: Settings
     watcher: Watcher
-    sending: Sending
+    sender: Sender
 
-    def renewed(self) -> Renewed:
+    def reload(self) -> Reload:
         """All of it checked, nothing of it in force. Raises DetectorError."""
-        rules, judging = self.makes.judging()
+        rules, judging = self.factory.load()
         book = self.watcher.ledger
         if rules.timezone != book.timezone:
             what = f"the ledger counts days in {book.timezone}, not in {rules.timezone}"
             raise SettingsError(what, where="timezone", hint="name another ledger and state")
-        book.demand_pseudonyms(pseudonyms.check_of(rules))
-        routes = delivery_options.configured(rules, self.flags)
-        sources = _sources(self.rules, rules)
+        book.check_pseudonyms(pseudonyms.key_check_for(rules))
+        routes = delivery_options.load_routes(rules, self.flags)
+        sources = _load_sources(self.rules, rules)
 
         def take() -> None:
-            self.watcher.names = tuple(route.name for route in routes)
-            self.sending.renew(routes)
-            shelf = self.watcher.shelf
-            shelf.looks = replace(shelf.looks, sources=sources)
+            self.watcher.sink_names = tuple(route.name for route in routes)
+            self.sender.update_routes(routes)
+            shelf = self.watcher.tracker
+            shelf.search = replace(shelf.search, sources=sources)
 
         told = ", ".join(route.name for route in routes)
-        return Renewed(judging, f"alerts go to {told}" if told else "no sink", take)
+        return Reload(judging, f"alerts go to {told}" if told else "no sink", take)
 
 
-def _health(silent_after: float, model: str, rules: Settings) -> Health:
+def _build_health(silent_after: float, model: str, rules: Settings) -> Health:
     """Who looks at the logs, by the limits of the settings."""
     found = Health(silent_after * 60, model)
-    found.most_rejects = rules.limit("most_rejects")
-    found.most_new = rules.limit("most_new_accounts")
-    found.most_unknown = rules.limit("most_unknown")
+    found.most_rejects = rules.health_limit("most_rejects")
+    found.most_new = rules.health_limit("most_new_accounts")
+    found.most_unknown = rules.health_limit("most_unknown")
     return found
 
 
-def _sources(rules: Settings, keys: Settings) -> dict[str, Source]:
+def _load_sources(rules: Settings, keys: Settings) -> dict[str, Source]:
     """All sources, as ``rules`` say, behind the veil of ``keys``."""
-    found = pseudonyms.of(keys)
+    found = pseudonyms.load_if_enabled(keys)
     return {
-        name: pseudonymize.veiled(shared_accounts.mapped(each, rules), found)
+        name: pseudonymize.wrap_source(shared_accounts.wrap_source(each, rules), found)
         for name, each in registry.sources().items()
     }
 
 
-def _inlets(logs: Sequence[str]) -> tuple[list[str], list[Inlet]]:
+def _split_inputs(logs: Sequence[str]) -> tuple[list[str], list[StreamInput]]:
     """The files, folders and globs among the arguments, and what comes in by itself."""
-    inlets: list[Inlet] = [StandardInput.of()] if DASH in logs else []
+    inlets: list[StreamInput] = [StandardInput.from_handle()] if STDIN_ARGUMENT in logs else []
     topics = [log for log in logs if log.startswith(SCHEMES)]
-    inlets += map(Topic.of, topics)
-    return [log for log in logs if log != DASH and log not in topics], inlets
+    inlets += map(Topic.from_url, topics)
+    return [log for log in logs if log != STDIN_ARGUMENT and log not in topics], inlets
 
 
-def _shelf(
+def _build_tracker(
     logs: Sequence[str],
     source: str | None,
     rules: Settings,
     kept: State,
     book: Ledger,
     settle: float,
-) -> Shelf:
+) -> LogTracker:
     """What is followed, and what is known of it."""
     known = {log.id: log for log in kept.logs()}
-    before = Before(book.parts(), known, rules)
-    files, inlets = _inlets(logs)
-    looks = Looks(files, _sources(rules, rules), rules, source, settle)
-    return Shelf(looks, known, Strangers(before), Streams(inlets))
+    before = LedgerContents(book.parts(), known, rules)
+    files, inlets = _split_inputs(logs)
+    looks = FileSearch(files, _load_sources(rules, rules), rules, source, settle)
+    return LogTracker(looks, known, UnknownFiles(before), Streams(inlets))
 
 
-def voice(*, as_json: bool) -> Say:
+def build_reporter(*, as_json: bool) -> Reporter:
     """How the service speaks: lines for people, or JSON for machines; both on stderr."""
 
     def say(event: str, words: str, figures: Mapping[str, Any]) -> None:
@@ -266,7 +274,9 @@ def voice(*, as_json: bool) -> Say:
     return say
 
 
-def _ring(say: Say, sending: Sending, *, as_json: bool) -> Callable[[Sequence[Alert]], None]:
+def _alert_printer(
+    say: Reporter, sending: Sender, *, as_json: bool
+) -> Callable[[Sequence[Alert]], None]:
     def rang(alerts: Sequence[Alert]) -> None:
         sending.wake()
         for alert in alerts:
@@ -281,14 +291,14 @@ def _ring(say: Say, sending: Sending, *, as_json: bool) -> Callable[[Sequence[Al
     return rang
 
 
-def _say_done(watcher: Watcher, say: Say) -> None:
-    for words in watcher.shelf.said:
+def _report_done(watcher: Watcher, say: Reporter) -> None:
+    for words in watcher.tracker.notices:
         say("log", words, {})
-    logs = watcher.shelf.logs.values()
+    logs = watcher.tracker.logs.values()
     events, rejects = sum(log.events for log in logs), sum(log.rejects for log in logs)
-    more = f"; {counted(rejects, 'record')} rejected" if rejects else ""
-    begun = sum(alert["activity"] == CREATE for alert in watcher.raised)
-    words = f"{counted(events, 'event')} in all, {counted(begun, 'alert')}{more}"
+    more = f"; {quantity(rejects, 'record')} rejected" if rejects else ""
+    begun = sum(alert["activity"] == CREATE for alert in watcher.alerts)
+    words = f"{quantity(events, 'event')} in all, {quantity(begun, 'alert')}{more}"
     say("done", words, {"events": events, "rejects": rejects, "alerts": begun})
-    for told in watcher.going_on:
-        say("going on", f"still going on: {ongoing.words(told)}", told)
+    for told in watcher.open_episodes:
+        say("going on", f"still going on: {ongoing.to_text(told)}", told)

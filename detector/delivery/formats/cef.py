@@ -15,38 +15,38 @@ from typing import Final
 from detector import __version__
 from detector.alerts.alert import CREATE, Alert
 from detector.delivery import alert_fields
-from detector.delivery.escaping import fitted, listed, visible
+from detector.delivery.escaping import escape_hidden, fit_text, join_names
 from detector.delivery.format import TEXT, Format
 from detector.features.aggregates import ACCOUNT
 
 #: 0-3 low, 4-6 medium, 7-8 high, 9-10 very high.
 SEVERITIES: Final = {"low": 3, "medium": 5, "high": 8, "critical": 10}
 #: Bytes of a name, of a list and of the reasons: together below the 8 KiB that rsyslog takes.
-NAME: Final = 500
-LIST: Final = 700
-LONG: Final = 1000
+MAX_NAME_BYTES: Final = 500
+MAX_LIST_BYTES: Final = 700
+MAX_REASON_BYTES: Final = 1000
 #: The dictionary's Integer is of 32 bits; Long, for cn1 to cn3, of 64.
-_MOST_COUNTED: Final = 2**31 - 1
+_MAX_INTEGER: Final = 2**31 - 1
 
 
-def escaped(text: str) -> str:
+def escape_value(text: str) -> str:
     """``text`` as the value of an extension."""
     return "".join(
         {"\n": "\\n", "\r": "\\r"}.get(part)
-        or visible(part).replace("\\", "\\\\").replace("=", "\\=")
+        or escape_hidden(part).replace("\\", "\\\\").replace("=", "\\=")
         for part in re.split(r"([\r\n])", text)
     )
 
 
-def header(text: str) -> str:
+def escape_header(text: str) -> str:
     """``text`` as a field of the header."""
-    return visible(text).replace("\\", "\\\\").replace("|", "\\|")
+    return escape_hidden(text).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def encode(alert: Alert) -> bytes:
     """``CEF:0|...``, without a syslog header."""
     head = "|".join(
-        header(field)
+        escape_header(field)
         for field in (
             "CEF:0",
             alert_fields.PRODUCT,
@@ -65,46 +65,46 @@ def extension(alert: Alert) -> dict[str, str]:
     """Keys of the dictionary and their escaped values; what is not known has no key."""
     told = {
         "externalId": alert["id"],
-        "rt": str(alert_fields.millis(alert_fields.moment(alert))),
-        "start": str(alert_fields.millis(alert_fields.first_seen(alert))),
-        "end": str(alert_fields.millis(alert_fields.moment(alert))),
+        "rt": str(alert_fields.epoch_millis(alert_fields.fire_time(alert))),
+        "start": str(alert_fields.epoch_millis(alert_fields.first_seen(alert))),
+        "end": str(alert_fields.epoch_millis(alert_fields.fire_time(alert))),
         "cat": "Database",
         "act": "alert" if alert["activity"] == CREATE else alert["activity"],
-        "cnt": str(min(alert["statements"] or 0, _MOST_COUNTED)),
-        **_who(alert),
-        **_where(alert),
-        **_numbers(alert),
-        **_strings(alert),
-        **_episode(alert),
-        "msg": fitted(alert_fields.title(alert), NAME, escaped),
-        "reason": fitted(alert_fields.why(alert), LONG, escaped),
+        "cnt": str(min(alert["statements"] or 0, _MAX_INTEGER)),
+        **_account_fields(alert),
+        **_source_fields(alert),
+        **_number_fields(alert),
+        **_string_fields(alert),
+        **_episode_fields(alert),
+        "msg": fit_text(alert_fields.title(alert), MAX_NAME_BYTES, escape_value),
+        "reason": fit_text(alert_fields.reason_text(alert), MAX_REASON_BYTES, escape_value),
     }
     return {key: value for key, value in told.items() if value}
 
 
-def _who(alert: Alert) -> dict[str, str]:
+def _account_fields(alert: Alert) -> dict[str, str]:
     """The account is both who read and the database's user; of other entities, the largest."""
     names = alert_fields.accounts(alert)
     if not names:
         return {}
-    name = fitted(names[0], NAME, escaped)
+    name = fit_text(names[0], MAX_NAME_BYTES, escape_value)
     return {"suser": name, "duser": name} if alert["entity_kind"] == ACCOUNT else {"suser": name}
 
 
-def _where(alert: Alert) -> dict[str, str]:
+def _source_fields(alert: Alert) -> dict[str, str]:
     """``src`` takes IPv4 only; IPv6 has a key with a label of its own, names have ``shost``."""
     names = alert_fields.addresses(alert)
     if not names:
         return {}
-    address = alert_fields.address_of(names[0])
+    address = alert_fields.parse_ip(names[0])
     if address is None:
-        return {"shost": fitted(names[0], NAME, escaped)}
+        return {"shost": fit_text(names[0], MAX_NAME_BYTES, escape_value)}
     if ipaddress.ip_address(address).version == 4:
         return {"src": address}
     return {"c6a2": address, "c6a2Label": "Source IPv6 Address"}
 
 
-def _numbers(alert: Alert) -> dict[str, str]:
+def _number_fields(alert: Alert) -> dict[str, str]:
     return {
         "cn1": str(alert["rows"]),
         "cn1Label": "rows",
@@ -119,17 +119,26 @@ def _numbers(alert: Alert) -> dict[str, str]:
     }
 
 
-def _strings(alert: Alert) -> dict[str, str]:
+def _string_fields(alert: Alert) -> dict[str, str]:
     labelled = {
-        "cs1": ("entity", fitted(alert["entity"], NAME, escaped)),
-        "cs2": ("incident", escaped(alert["incident"])),
+        "cs1": ("entity", fit_text(alert["entity"], MAX_NAME_BYTES, escape_value)),
+        "cs2": ("incident", escape_value(alert["incident"])),
         # The latest first: a long list is cut at its end.
-        "cs3": ("relatedAlerts", listed(reversed(alert["related"]), LIST, _doubled)),
-        "cs4": ("objects", listed(alert_fields.objects(alert), LIST, _doubled)),
-        "cs5": ("accounts", listed(alert_fields.accounts(alert), LIST, _doubled)),
-        "cs6": ("techniques", listed((each["id"] for each in alert["techniques"]), NAME, _doubled)),
-        "flexString1": ("group", fitted(alert["group"], NAME, escaped)),
-        "flexString2": ("clientAddresses", listed(alert_fields.addresses(alert), NAME, _doubled)),
+        "cs3": (
+            "relatedAlerts",
+            join_names(reversed(alert["related"]), MAX_LIST_BYTES, _escape_item),
+        ),
+        "cs4": ("objects", join_names(alert_fields.objects(alert), MAX_LIST_BYTES, _escape_item)),
+        "cs5": ("accounts", join_names(alert_fields.accounts(alert), MAX_LIST_BYTES, _escape_item)),
+        "cs6": (
+            "techniques",
+            join_names((each["id"] for each in alert["techniques"]), MAX_NAME_BYTES, _escape_item),
+        ),
+        "flexString1": ("group", fit_text(alert["group"], MAX_NAME_BYTES, escape_value)),
+        "flexString2": (
+            "clientAddresses",
+            join_names(alert_fields.addresses(alert), MAX_NAME_BYTES, _escape_item),
+        ),
     }
     return {
         name: value
@@ -139,19 +148,19 @@ def _strings(alert: Alert) -> dict[str, str]:
     }
 
 
-def _episode(alert: Alert) -> dict[str, str]:
+def _episode_fields(alert: Alert) -> dict[str, str]:
     """The first alert of the episode, where this is news of it, and what is new. The dictionary has
     no key that is free: these are our own, named as chapter 3 asks.
     """
     if alert["activity"] == CREATE:
         return {}
     return {
-        "detectorAlert": escaped(alert["alert"]),
-        "detectorTriggers": listed(alert["triggers"], NAME, _doubled),
+        "detectorAlert": escape_value(alert["alert"]),
+        "detectorTriggers": join_names(alert["triggers"], MAX_NAME_BYTES, _escape_item),
     }
 
 
-def _doubled(text: str) -> str:
+def _escape_item(text: str) -> str:
     # Names of a list are visible already, new lines too.
     return text.replace("\\", "\\\\").replace("=", "\\=")
 

@@ -13,7 +13,7 @@ from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.delivery import alert_fields, attack
 from detector.delivery.escaping import json_line
 from detector.delivery.format import JSON, Format
-from detector.delivery.truncation import fitted
+from detector.delivery.truncation import fit_record
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP
 
 VERSION: Final = "9.4.0"
@@ -30,17 +30,17 @@ ACTIONS: Final = {
 
 def encode(alert: Alert) -> bytes:
     """One document as a line of JSON."""
-    return fitted(alert, lambda told: json_line(document(told)))
+    return fit_record(alert, lambda told: json_line(document(told)))
 
 
 def document(alert: Alert) -> dict[str, Any]:
     """The document as plain JSON; a field of which nothing is known is left out."""
     addresses = alert_fields.addresses(alert)
-    known = [each for name in addresses if (each := alert_fields.address_of(name))]
+    known = [each for name in addresses if (each := alert_fields.parse_ip(name))]
     fields = {
         "@timestamp": alert["time"],
         "ecs": {"version": VERSION},
-        "message": f"{alert_fields.title(alert)}: {alert_fields.why(alert)}",
+        "message": f"{alert_fields.title(alert)}: {alert_fields.reason_text(alert)}",
         "tags": [alert_fields.PRODUCT],
         "event": _event(alert),
         "rule": {
@@ -58,8 +58,8 @@ def document(alert: Alert) -> dict[str, Any]:
         "source": _source(alert, addresses),
         "related": {
             "user": alert_fields.accounts(alert),
-            "ip": alert_fields.distinct(known),
-            "hosts": [name for name in addresses if not alert_fields.address_of(name)],
+            "ip": alert_fields.deduplicate(known),
+            "hosts": [name for name in addresses if not alert_fields.parse_ip(name)],
         },
         "threat": _threat(alert),
         "detector": alert,
@@ -81,7 +81,7 @@ def _event(alert: Alert) -> dict[str, Any]:
         "code": alert_fields.rule_id(alert),
         "severity": SEVERITIES[alert["severity"]],
         "risk_score": float(alert_fields.risk(alert)),
-        "reason": alert_fields.why(alert),
+        "reason": alert_fields.reason_text(alert),
         "start": alert_fields.first_seen(alert).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "end": alert["time"],
     }
@@ -97,7 +97,7 @@ def _source(alert: Alert, addresses: list[str]) -> dict[str, Any]:
     """The address itself, or the one an account came from: the new one, or its largest."""
     if alert["entity_kind"] not in (ACCOUNT, ADDRESS) or not addresses:
         return {}
-    address = alert_fields.address_of(addresses[0])
+    address = alert_fields.parse_ip(addresses[0])
     return {"address": addresses[0], **({"ip": address} if address else {})}
 
 
@@ -106,20 +106,20 @@ def _threat(alert: Alert) -> dict[str, Any]:
     if not found:
         return {}
     below = [each.sub_technique for each in found if each.sub_technique]
-    technique = _each([each.technique for each in found])
+    technique = _parallel_lists([each.technique for each in found])
     return {
         "framework": attack.FRAMEWORK,
-        "tactic": _each([each.tactic for each in found if each.tactic]),
-        "technique": {**technique, "subtechnique": _each(below)} if below else technique,
+        "tactic": _parallel_lists([each.tactic for each in found if each.tactic]),
+        "technique": {**technique, "subtechnique": _parallel_lists(below)} if below else technique,
     }
 
 
-def _each(named: list[attack.Named]) -> dict[str, list[str]]:
+def _parallel_lists(named: list[attack.AttackEntry]) -> dict[str, list[str]]:
     once = list(dict.fromkeys(named))
     return {
         "id": [each.id for each in once],
         "name": [each.name for each in once],
-        "reference": [each.page for each in once],
+        "reference": [each.url for each in once],
     }
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from detector import __version__
 from detector.alerts.alert import Alert
 from detector.delivery import alert_fields
-from detector.delivery.escaping import fitted, listed, visible
+from detector.delivery.escaping import escape_hidden, fit_text, join_names
 from detector.delivery.format import TEXT, Format
 
 CARET: Final = "^"
@@ -25,9 +25,9 @@ DELIMITERS: Final = (CARET, TAB, "~", ";", "#", "&", "$", "@")
 #: 1 to 10.
 SEVERITIES: Final = {"low": 3, "medium": 5, "high": 8, "critical": 10}
 #: Bytes of a name, of a list and of the reasons: QRadar takes 4,096 of a message by default.
-NAME: Final = 250
-LIST: Final = 250
-LONG: Final = 600
+MAX_NAME_BYTES: Final = 250
+MAX_LIST_BYTES: Final = 250
+MAX_REASON_BYTES: Final = 600
 #: A pattern of Java's SimpleDateFormat, which devTimeFormat is.
 TIME_PATTERN: Final = "yyyy-MM-dd'T'HH:mm:ss.SSSZ"
 
@@ -41,7 +41,7 @@ def encode(alert: Alert, delimiter: str = CARET) -> bytes:
         raise ValueError(f"{delimiter!r} cannot stand between attributes")
 
     def value(text: str) -> str:
-        return visible(text, also=delimiter)
+        return escape_hidden(text, also=delimiter)
 
     head = "|".join(
         (
@@ -53,55 +53,65 @@ def encode(alert: Alert, delimiter: str = CARET) -> bytes:
             "x09" if delimiter == TAB else delimiter,
         )
     )
-    pairs = [f"{key}={fitted(text, most, value)}" for key, text, most in _told(alert) if text]
+    pairs = [
+        f"{key}={fit_text(text, most, value)}" for key, text, most in _attributes(alert) if text
+    ]
     lists = [
         f"{key}={written}"
-        for key, names in _lists(alert).items()
-        if (written := listed(names, LIST, lambda text: text.replace(delimiter, value(delimiter))))
+        for key, names in _list_attributes(alert).items()
+        if (
+            written := join_names(
+                names, MAX_LIST_BYTES, lambda text: text.replace(delimiter, value(delimiter))
+            )
+        )
     ]
     return f"{head}|{delimiter.join([*pairs, *lists])}".encode()
 
 
-def _told(alert: Alert) -> list[tuple[str, str, int]]:
+def _attributes(alert: Alert) -> list[tuple[str, str, int]]:
     """Key, value, most bytes. First QRadar's own keys, then ours."""
     accounts, addresses, objects = (
         part(alert)
         for part in (alert_fields.accounts, alert_fields.addresses, alert_fields.objects)
     )
     first = addresses[0] if addresses else ""
-    address = alert_fields.address_of(first)
-    at = alert_fields.moment(alert).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    address = alert_fields.parse_ip(first)
+    at = alert_fields.fire_time(alert).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
     return [
-        ("devTime", at, NAME),
-        ("devTimeFormat", TIME_PATTERN, NAME),
-        ("cat", alert["entity_kind"], NAME),
-        ("sev", str(SEVERITIES[alert["severity"]]), NAME),
-        ("usrName", accounts[0] if accounts else "", NAME),
+        ("devTime", at, MAX_NAME_BYTES),
+        ("devTimeFormat", TIME_PATTERN, MAX_NAME_BYTES),
+        ("cat", alert["entity_kind"], MAX_NAME_BYTES),
+        ("sev", str(SEVERITIES[alert["severity"]]), MAX_NAME_BYTES),
+        ("usrName", accounts[0] if accounts else "", MAX_NAME_BYTES),
         # QRadar takes nothing but an address here.
-        ("src", address or "", NAME),
-        ("clientHost", "" if address else first, NAME),
-        ("resource", objects[0] if objects else "", NAME),
-        ("alertId", alert["id"], NAME),
-        ("activity", alert["activity"], NAME),
-        ("firstAlert", alert["alert"], NAME),
-        ("incident", alert["incident"], NAME),
-        ("entity", alert["entity"], NAME),
-        ("entityGroup", alert["group"], NAME),
-        ("severityName", alert["severity"], NAME),
-        ("risk", str(alert_fields.risk(alert)), NAME),
-        ("surprise", str(alert["surprise"]), NAME),
-        ("threshold", str(alert["threshold"]), NAME),
-        ("records", str(alert["rows"]), NAME),
-        ("expectedRecords", str(alert["expected_rows"]), NAME),
-        ("recordsOut", str(alert["records_out"]), NAME),
-        ("statements", "" if alert["statements"] is None else str(alert["statements"]), NAME),
-        ("since", alert["since"], NAME),
-        ("model", str(alert["model"]), NAME),
-        ("reasons", alert_fields.why(alert), LONG),
+        ("src", address or "", MAX_NAME_BYTES),
+        ("clientHost", "" if address else first, MAX_NAME_BYTES),
+        ("resource", objects[0] if objects else "", MAX_NAME_BYTES),
+        ("alertId", alert["id"], MAX_NAME_BYTES),
+        ("activity", alert["activity"], MAX_NAME_BYTES),
+        ("firstAlert", alert["alert"], MAX_NAME_BYTES),
+        ("incident", alert["incident"], MAX_NAME_BYTES),
+        ("entity", alert["entity"], MAX_NAME_BYTES),
+        ("entityGroup", alert["group"], MAX_NAME_BYTES),
+        ("severityName", alert["severity"], MAX_NAME_BYTES),
+        ("risk", str(alert_fields.risk(alert)), MAX_NAME_BYTES),
+        ("surprise", str(alert["surprise"]), MAX_NAME_BYTES),
+        ("threshold", str(alert["threshold"]), MAX_NAME_BYTES),
+        ("records", str(alert["rows"]), MAX_NAME_BYTES),
+        ("expectedRecords", str(alert["expected_rows"]), MAX_NAME_BYTES),
+        ("recordsOut", str(alert["records_out"]), MAX_NAME_BYTES),
+        (
+            "statements",
+            "" if alert["statements"] is None else str(alert["statements"]),
+            MAX_NAME_BYTES,
+        ),
+        ("since", alert["since"], MAX_NAME_BYTES),
+        ("model", str(alert["model"]), MAX_NAME_BYTES),
+        ("reasons", alert_fields.reason_text(alert), MAX_REASON_BYTES),
     ]
 
 
-def _lists(alert: Alert) -> dict[str, list[str]]:
+def _list_attributes(alert: Alert) -> dict[str, list[str]]:
     return {
         "triggers": alert["triggers"],
         "techniques": [each["id"] for each in alert["techniques"]],

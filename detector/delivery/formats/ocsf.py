@@ -15,11 +15,11 @@ from detector.delivery import alert_fields, attack
 from detector.delivery.alert_fields import LOG
 from detector.delivery.escaping import json_line
 from detector.delivery.format import JSON, Format
-from detector.delivery.truncation import fitted
+from detector.delivery.truncation import fit_record
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 
-NEWEST: Final = "1.8.0"
-CLASS: Final = 2004
+LATEST_VERSION: Final = "1.8.0"
+CLASS_UID: Final = 2004
 #: activity_id and activity_name, status_id and status, by what an alert is of its episode. Nobody
 #: has looked into one that ended by itself: it is not resolved.
 ACTIVITIES: Final = {
@@ -27,46 +27,46 @@ ACTIVITIES: Final = {
     UPDATE: (2, "Update", 1, "New"),
     CLOSE: (3, "Close", 99, "Ended"),
 }
-TYPE: Final = CLASS * 100 + 1
+TYPE_UID: Final = CLASS_UID * 100 + 1
 #: severity_id; 1 is Informational, 6 Fatal.
 SEVERITIES: Final = {"low": 2, "medium": 3, "high": 4, "critical": 5}
 #: analytic.type_id.
-LEARNING: Final = 4
-OTHER: Final = 99
+LEARNING_TYPE_ID: Final = 4
+OTHER_TYPE_ID: Final = 99
 #: observable.type_id.
 HOST_NAME, IP_ADDRESS, USER_NAME = 1, 2, 4
 NOT_IN_1_3: Final = ("is_alert", "anomaly_analyses", "resources")
 #: Features a finding tells apart, the oddest; the others stand in ``unmapped``.
-MOST_FEATURES: Final = 10
+MAX_FEATURES: Final = 10
 #: A feature less surprising than one honest day in ten is no anomaly.
-ANOMALOUS: Final = 1.0
+MIN_SURPRISE: Final = 1.0
 #: New addresses and tables that are observables, besides the largest.
-MOST_NEW: Final = 20
+MAX_NEW_VALUES: Final = 20
 
 
-def encode(alert: Alert, version: str = NEWEST) -> bytes:
+def encode(alert: Alert, version: str = LATEST_VERSION) -> bytes:
     """One finding as a line of JSON."""
-    return fitted(alert, lambda told: json_line(finding(told, version)))
+    return fit_record(alert, lambda told: json_line(finding(told, version)))
 
 
-def finding(alert: Alert, version: str = NEWEST) -> dict[str, Any]:
+def finding(alert: Alert, version: str = LATEST_VERSION) -> dict[str, Any]:
     """The finding as plain JSON, after the schema of ``version``.
 
     ``unmapped`` is the alert as ``native`` has it.
     """
-    time = alert_fields.millis(alert_fields.moment(alert))
+    time = alert_fields.epoch_millis(alert_fields.fire_time(alert))
     activity, name, status, shown = ACTIVITIES[alert["activity"]]
     document = {
         "activity_id": activity,
         "activity_name": name,
         "category_uid": 2,
         "category_name": "Findings",
-        "class_uid": CLASS,
+        "class_uid": CLASS_UID,
         "class_name": "Detection Finding",
-        "type_uid": CLASS * 100 + activity,
+        "type_uid": CLASS_UID * 100 + activity,
         "type_name": f"Detection Finding: {name}",
         "time": time,
-        "start_time": alert_fields.millis(alert_fields.first_seen(alert)),
+        "start_time": alert_fields.epoch_millis(alert_fields.first_seen(alert)),
         "end_time": time,
         "severity_id": SEVERITIES[alert["severity"]],
         "severity": alert["severity"].capitalize(),
@@ -74,7 +74,7 @@ def finding(alert: Alert, version: str = NEWEST) -> dict[str, Any]:
         "status": shown,
         "is_alert": True,
         "risk_score": alert_fields.risk(alert),
-        "message": f"{alert_fields.title(alert)}: {alert_fields.why(alert)}",
+        "message": f"{alert_fields.title(alert)}: {alert_fields.reason_text(alert)}",
         "metadata": _metadata(alert, version),
         "finding_info": _finding_info(alert, time),
         "evidences": _evidences(alert),
@@ -107,23 +107,23 @@ def _finding_info(alert: Alert, time: int) -> dict[str, Any]:
     told = {
         "uid": alert["alert"],
         "title": alert_fields.title(alert),
-        "desc": alert_fields.why(alert),
+        "desc": alert_fields.reason_text(alert),
         # An alert is made when its hour ends, and found again with the same bytes.
-        "created_time": alert_fields.millis(began),
+        "created_time": alert_fields.epoch_millis(began),
         "modified_time": time,
-        "first_seen_time": alert_fields.millis(alert_fields.first_seen(alert)),
+        "first_seen_time": alert_fields.epoch_millis(alert_fields.first_seen(alert)),
         "last_seen_time": time,
         "data_sources": ["database access log"],
         "types": ["Unusual reading of records"],
         "analytic": {
-            "type_id": LEARNING,
+            "type_id": LEARNING_TYPE_ID,
             "type": "Learning (ML/DL)",
             "uid": alert_fields.rule_id(alert),
             "name": alert_fields.rule_name(alert),
             "version": str(alert["model"]),
         },
         "attacks": [_attack(each) for each in attack.attacks(alert)],
-        "related_events": [{"uid": own, "type_uid": TYPE} for own in alert["related"]],
+        "related_events": [{"uid": own, "type_uid": TYPE_UID} for own in alert["related"]],
     }
     return {key: value for key, value in told.items() if value != []}
 
@@ -137,7 +137,7 @@ def _attack(each: attack.Attack) -> dict[str, Any]:
     return {
         "version": attack.VERSION,
         **{
-            key: {"uid": part.id, "name": part.name, "src_url": part.page}
+            key: {"uid": part.id, "name": part.name, "src_url": part.url}
             for key, part in parts.items()
             if part
         },
@@ -183,35 +183,35 @@ def _actor(name: str) -> dict[str, Any]:
 
 
 def _endpoint(name: str) -> dict[str, Any]:
-    address = alert_fields.address_of(name)
+    address = alert_fields.parse_ip(name)
     # What is no address may be no host name either: "[local]", or what a log was made to say.
     return {"src_endpoint": {"ip": address} if address else {"name": name}}
 
 
 def _table(name: str) -> dict[str, Any]:
     # No evidence has a table; the nearest object is the database, said to be something else.
-    return {"database": {"name": name, "type_id": OTHER, "type": "Table"}}
+    return {"database": {"name": name, "type_id": OTHER_TYPE_ID, "type": "Table"}}
 
 
 def _observables(alert: Alert) -> list[dict[str, Any]]:
     """Names to search for elsewhere, each once, with where they stand in the finding."""
-    addresses = alert_fields.distinct(
-        [*alert_fields.addresses(alert), *(alert["new_client_addresses"] or [])[:MOST_NEW]]
+    addresses = alert_fields.deduplicate(
+        [*alert_fields.addresses(alert), *(alert["new_client_addresses"] or [])[:MAX_NEW_VALUES]]
     )
-    objects = alert_fields.distinct(
-        [*alert_fields.objects(alert), *(alert["new_objects"] or [])[:MOST_NEW]]
+    objects = alert_fields.deduplicate(
+        [*alert_fields.objects(alert), *(alert["new_objects"] or [])[:MAX_NEW_VALUES]]
     )
     found = [
         *(_observable("evidences.actor.user.name", USER_NAME, "User Name", name)
           for name in alert_fields.accounts(alert)),
         *(_observable("evidences.src_endpoint.ip", IP_ADDRESS, "IP Address", address)
-          if (address := alert_fields.address_of(name))
-          else _observable("evidences.src_endpoint.name", OTHER, "Endpoint Name", name)
+          if (address := alert_fields.parse_ip(name))
+          else _observable("evidences.src_endpoint.name", OTHER_TYPE_ID, "Endpoint Name", name)
           for name in addresses),
-        *(_observable("evidences.database.name", OTHER, "Table", name) for name in objects),
+        *(_observable("evidences.database.name", OTHER_TYPE_ID, "Table", name) for name in objects),
     ]  # fmt: skip
     if alert["entity_kind"] == GROUP:
-        found.append(_observable("evidences.data.entity", OTHER, "Group", alert["entity"]))
+        found.append(_observable("evidences.data.entity", OTHER_TYPE_ID, "Group", alert["entity"]))
     return found
 
 
@@ -228,28 +228,28 @@ def _analysis(alert: Alert) -> dict[str, Any]:
         (
             (-each["surprise"], name, each["value"])
             for name, each in alert["features"].items()
-            if each["value"] is not None and (each["surprise"] or 0.0) >= ANOMALOUS
+            if each["value"] is not None and (each["surprise"] or 0.0) >= MIN_SURPRISE
         ),
-    )[:MOST_FEATURES]
+    )[:MAX_FEATURES]
     records = "records read in the day"
     return {
         "analysis_targets": [{"name": alert["entity"], "type": alert["entity_kind"]}],
         "anomalies": [
-            _observed("rows", records, alert["rows"]),
+            _observation("rows", records, alert["rows"]),
             *(
-                _observed(name, "feature of docs/features.md", value, f"surprise {-surprise:g}")
+                _observation(name, "feature of docs/features.md", value, f"surprise {-surprise:g}")
                 for surprise, name, value in odd
             ),
         ],
         "baselines": [
-            _observed("rows", records, alert["expected_rows"], "its usual full day"),
-            _observed("rows", records, alert["group_largest_rows"], "largest day of its group"),
-            *(_observed(name, "feature of docs/features.md", 0) for _, name, _ in odd),
+            _observation("rows", records, alert["expected_rows"], "its usual full day"),
+            _observation("rows", records, alert["group_largest_rows"], "largest day of its group"),
+            *(_observation(name, "feature of docs/features.md", 0) for _, name, _ in odd),
         ],
     }
 
 
-def _observed(what: str, kind: str, value: object, pattern: str = "") -> dict[str, Any]:
+def _observation(what: str, kind: str, value: object, pattern: str = "") -> dict[str, Any]:
     told = {
         "observation_parameter": what,
         "observation_type": kind,

@@ -11,34 +11,36 @@ from typing import Final
 
 from detector.alerts.alert import Alert
 from detector.delivery import alert_fields, syslog_header
-from detector.delivery.escaping import fitted, listed, visible
+from detector.delivery.escaping import escape_hidden, fit_text, join_names
 from detector.delivery.format import TEXT, Format
 
 #: 32473 is the enterprise number for documentation (RFC 5612): we have none of our own, and an
 #: identifier without one would claim to be registered (7.2.2).
 SD_ID: Final = "detector@32473"
 #: Bytes of a name, of a list and of the sentence.
-NAME: Final = 500
-LIST: Final = 500
-LONG: Final = 2000
+MAX_NAME_BYTES: Final = 500
+MAX_LIST_BYTES: Final = 500
+MAX_SENTENCE_BYTES: Final = 2000
 
 
-def quoted(text: str) -> str:
+def escape_value(text: str) -> str:
     """``text`` as the value of a parameter, without its quotes."""
-    return _escaped(visible(text))
+    return _escape_quotes(escape_hidden(text))
 
 
-def _escaped(text: str) -> str:
+def _escape_quotes(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
 
 
 def encode(alert: Alert, facility: str = syslog_header.FACILITY, host: str | None = None) -> bytes:
     """The whole message, header and all, without the framing of a transport."""
     pairs = " ".join(f'{key}="{value}"' for key, value in parameters(alert).items())
-    sentence = f"{alert['severity']}: {alert_fields.title(alert)}: {alert_fields.why(alert)}"
-    head = f"{syslog_header.header(alert, facility, host)} [{SD_ID} {pairs}] "
+    sentence = (
+        f"{alert['severity']}: {alert_fields.title(alert)}: {alert_fields.reason_text(alert)}"
+    )
+    head = f"{syslog_header.format_header(alert, facility, host)} [{SD_ID} {pairs}] "
     # 6.4: a message in UTF-8 begins with the byte order mark.
-    return head.encode() + codecs.BOM_UTF8 + fitted(sentence, LONG).encode()
+    return head.encode() + codecs.BOM_UTF8 + fit_text(sentence, MAX_SENTENCE_BYTES).encode()
 
 
 def parameters(alert: Alert) -> dict[str, str]:
@@ -75,11 +77,11 @@ def parameters(alert: Alert) -> dict[str, str]:
     }
     return {
         **{
-            key: fitted(str(value), NAME, quoted)
+            key: fit_text(str(value), MAX_NAME_BYTES, escape_value)
             for key, value in plain.items()
             if value is not None
         },
-        **{key: listed(names, LIST, _escaped) for key, names in lists.items() if names},
+        **{k: join_names(v, MAX_LIST_BYTES, _escape_quotes) for k, v in lists.items() if v},
     }
 
 

@@ -24,7 +24,7 @@ WHERE state IN ('waiting', 'aside') AND (?1 IS NULL OR sink = ?1) AND (?2 = '[]'
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class SinkCounts:
     """A sink's alerts by state; ``next_try`` in seconds since 1970, ``words`` the server's last."""
 
     sink: str
@@ -35,13 +35,13 @@ class Count:
     next_try: float
     words: str
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For machines."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class DeadLetter:
     """An alert that a sink refused too often, and the server's words."""
 
     sink: str
@@ -51,12 +51,12 @@ class Aside:
     refusals: int
     words: str
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For machines."""
         return asdict(self)
 
 
-def counts(box: Outbox) -> list[Count]:
+def counts(box: Outbox) -> list[SinkCounts]:
     """Of every sink that the outbox knows, by name."""
     with box.transaction() as rows:
         found = rows.execute(
@@ -65,10 +65,10 @@ def counts(box: Outbox) -> list[Count]:
             " coalesce(s.words, '') FROM deliveries d LEFT JOIN sinks s ON s.name = d.sink"
             " GROUP BY d.sink ORDER BY d.sink"
         )
-        return [Count(*row) for row in found]
+        return [SinkCounts(*row) for row in found]
 
 
-def aside(box: Outbox) -> list[Aside]:
+def dead_letters(box: Outbox) -> list[DeadLetter]:
     """All that were set aside, by sink and in order."""
     with box.transaction() as rows:
         found = rows.execute(
@@ -76,7 +76,7 @@ def aside(box: Outbox) -> list[Aside]:
             " JOIN alerts a USING (seq) WHERE d.state = 'aside' ORDER BY d.sink, d.seq"
         )
         return [
-            Aside(sink, identity, *_entity(entity), refusals, words)
+            DeadLetter(sink, identity, *_entity(entity), refusals, words)
             for sink, identity, entity, refusals, words in found
         ]
 
@@ -89,7 +89,7 @@ def _entity(text: str) -> tuple[str, str]:
 def retry(box: Outbox, ids: Sequence[str], sink: str | None) -> int:
     """Tries again, and at once, what was set aside or waits; how many. No ``ids``: all."""
     with box.transaction() as rows:
-        done = rows.execute(RETRY, _chosen(ids, sink))
+        done = rows.execute(RETRY, _selection(ids, sink))
         rows.execute(
             "UPDATE sinks SET attempts = 0, next_try = 0.0 WHERE ?1 IS NULL OR name = ?1", (sink,)
         )
@@ -99,8 +99,8 @@ def retry(box: Outbox, ids: Sequence[str], sink: str | None) -> int:
 def drop(box: Outbox, ids: Sequence[str], sink: str | None) -> int:
     """Gives up what was set aside or waits; how many. No ``ids``: all of the sink."""
     with box.transaction() as rows:
-        return rows.execute(DROP, (*_chosen(ids, sink), time.time())).rowcount
+        return rows.execute(DROP, (*_selection(ids, sink), time.time())).rowcount
 
 
-def _chosen(ids: Sequence[str], sink: str | None) -> tuple[str | None, str]:
+def _selection(ids: Sequence[str], sink: str | None) -> tuple[str | None, str]:
     return sink, json.dumps(list(ids))

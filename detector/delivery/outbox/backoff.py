@@ -11,19 +11,19 @@ from __future__ import annotations
 import random
 from typing import Final
 
-FIRST: Final = 2.0
-LONGEST: Final = 900.0
+FIRST_PAUSE: Final = 2.0
+MAX_PAUSE: Final = 900.0
 #: A pause beyond this is no schedule of ours: the clock was set back.
-SENSELESS: Final = 2 * 86_400.0
+MAX_PLAUSIBLE_PAUSE: Final = 2 * 86_400.0
 
 
 def pause(attempts: int, retry_after: float | None, chance: random.Random) -> float:
     """Seconds after so many failures in a row, at least one."""
-    whole = min(LONGEST, FIRST * 2.0 ** min(attempts - 1, 30))
+    whole = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 30))
     return max(whole * (0.5 + chance.random() / 2), retry_after or 0.0)
 
 
-def due(next_try: float, now: float) -> float:
+def seconds_until_due(next_try: float, now: float) -> float:
     """Seconds until ``next_try``."""
     left = next_try - now
-    return 0.0 if left <= 0 or left > SENSELESS else left
+    return 0.0 if left <= 0 or left > MAX_PLAUSIBLE_PAUSE else left

@@ -16,26 +16,28 @@ from typing import Final
 
 from detector.core import files
 from detector.delivery.outbox.store import Outbox
-from detector.delivery.outbox.worker import Drain, Report
+from detector.delivery.outbox.worker import Report, SinkWorker
 from detector.delivery.routing import Route
 
 LOCK: Final = "deliver.lock"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class DeliveryTimeout:
     """Seconds until no new batch is begun, and whether to wait for sinks that are not due."""
 
     seconds: float
-    waits: bool = False
+    waits_for_retries: bool = False
 
 
-def deliver(folder: Path, routes: Sequence[Route], patience: Patience) -> list[Report] | None:
+def deliver(
+    folder: Path, routes: Sequence[Route], patience: DeliveryTimeout
+) -> list[Report] | None:
     """Delivers what the outbox in ``folder`` has for ``routes``; None where another process does.
 
     One at a time: two would send the alerts of an entity in any order.
     """
-    with _alone(folder) as alone:
+    with _delivery_lock(folder) as alone:
         if not alone:
             return None
         stop = threading.Event()
@@ -43,8 +45,8 @@ def deliver(folder: Path, routes: Sequence[Route], patience: Patience) -> list[R
 
         def work(route: Route) -> Report:
             with Outbox.open(folder, create=False) as box:
-                drain = Drain(box, route, random.Random(), stop)  # noqa: S311 - jitter, no secret
-                return drain.run(deadline, waits=patience.waits)
+                drain = SinkWorker(box, route, random.Random(), stop)  # noqa: S311 - jitter, no secret
+                return drain.run(deadline, waits=patience.waits_for_retries)
 
         with ThreadPoolExecutor(max(1, len(routes)), "sink") as pool:
             tasks = [pool.submit(work, route) for route in routes]
@@ -59,7 +61,7 @@ def deliver(folder: Path, routes: Sequence[Route], patience: Patience) -> list[R
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
+def _delivery_lock(folder: Path) -> Iterator[bool]:
     """Whether no other process delivers from this folder; none begins to until the end."""
     file = files.open_lock(folder / LOCK)
     try:

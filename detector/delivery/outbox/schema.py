@@ -13,13 +13,15 @@ from detector.core.errors import OutboxError
 
 FILE: Final = "outbox.sqlite"
 #: Stands beside it since it was made: a database that is gone or empty has lost something.
-MARK: Final = "outbox.made"
+MARKER: Final = "outbox.made"
 #: Of SQLite's header, so that the file says whose it is ("dtob").
-APPLICATION: Final = 0x64746F62
+APPLICATION_ID: Final = 0x64746F62
 VERSION: Final = 3
-_SAID: Final = b"outbox.sqlite was made here. If it is missing or empty, something was lost.\n"
+_MARKER_TEXT: Final = (
+    b"outbox.sqlite was made here. If it is missing or empty, something was lost.\n"
+)
 #: Milliseconds to wait for another process's transaction.
-PATIENCE: Final = 30_000
+BUSY_TIMEOUT_MS: Final = 30_000
 
 #: ``digest`` is what ``digest`` makes of an alert's row, empty where its text was forgotten.
 #: ``deliveries`` has one row for each alert and sink: ``waiting``, ``delivered``, ``aside`` after
@@ -74,21 +76,21 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
     (https://www.sqlite.org/pragma.html#pragma_synchronous).
     """
     path = folder / FILE
-    _demand_there(folder)
+    _check_not_lost(folder)
     if not create and not path.exists():
         hint = "detector score makes one where sinks are configured"
         raise OutboxError("no outbox here", where=folder, hint=hint)
     made = None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = sqlite3.connect(path, isolation_level=None, timeout=PATIENCE / 1000)
+        made = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
         made.execute("PRAGMA journal_mode = WAL")
         made.execute("PRAGMA synchronous = FULL")
         made.execute("PRAGMA secure_delete = ON")
         made.execute("PRAGMA foreign_keys = ON")
         _prepare(made, folder)
-        if not (folder / MARK).exists():
-            files.write(folder / MARK, _SAID)
+        if not (folder / MARKER).exists():
+            files.write_atomically(folder / MARKER, _MARKER_TEXT)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         if made is not None:
             made.close()
@@ -100,51 +102,51 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
     return made
 
 
-def _demand_there(folder: Path) -> None:
+def _check_not_lost(folder: Path) -> None:
     """Raises OutboxError where the database that was made here is gone or was emptied."""
     path = folder / FILE
-    if not (folder / MARK).exists() or (path.exists() and path.stat().st_size):
+    if not (folder / MARKER).exists() or (path.exists() and path.stat().st_size):
         return
     raise OutboxError(
         "was emptied or deleted: alerts that waited in it, and what a watcher had read, are lost",
         where=path,
-        hint=f"restore it from a copy; to begin anew without them, delete {folder / MARK}",
+        hint=f"restore it from a copy; to begin anew without them, delete {folder / MARKER}",
     )
 
 
 def _prepare(made: sqlite3.Connection, folder: Path) -> None:
     """Makes the tables where there are none. Two processes may come at the same time."""
-    if _number(made, "application_id") == APPLICATION:
+    if _pragma_value(made, "application_id") == APPLICATION_ID:
         _update(made)
-        _demand_version(made, folder)
+        _check_version(made, folder)
         return
     made.execute("BEGIN IMMEDIATE")
-    mine = _number(made, "application_id") == APPLICATION
+    mine = _pragma_value(made, "application_id") == APPLICATION_ID
     tables = made.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if not mine and tables:
         raise OutboxError("is another program's database", where=folder / FILE)
     if not mine:
         for statement in TABLES.split(";\n"):
             made.execute(statement)
-        made.execute(f"PRAGMA application_id = {APPLICATION}")
+        made.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         made.execute(f"PRAGMA user_version = {VERSION}")
     made.execute("COMMIT")
-    _demand_version(made, folder)
+    _check_version(made, folder)
 
 
 def _update(made: sqlite3.Connection) -> None:
     """From older versions: 1 had no digests, and 2 did not say when an alert was settled."""
-    if _number(made, "user_version") not in {1, 2}:
+    if _pragma_value(made, "user_version") not in {1, 2}:
         return
     made.execute("BEGIN IMMEDIATE")
-    if _number(made, "user_version") == 1:
+    if _pragma_value(made, "user_version") == 1:
         made.execute("ALTER TABLE alerts ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
         made.create_function("digest", 4, digest, deterministic=True)
         made.execute(
             "UPDATE alerts SET digest = digest(id, entity, severity, body) WHERE body <> ''"
         )
         made.execute("PRAGMA user_version = 2")
-    if _number(made, "user_version") == 2:
+    if _pragma_value(made, "user_version") == 2:
         made.execute("ALTER TABLE deliveries ADD COLUMN settled_at REAL")
         # When is not known: text is kept too long rather than too short.
         made.execute(
@@ -157,12 +159,12 @@ def _update(made: sqlite3.Connection) -> None:
     made.execute("COMMIT")
 
 
-def _demand_version(made: sqlite3.Connection, folder: Path) -> None:
-    version = _number(made, "user_version")
+def _check_version(made: sqlite3.Connection, folder: Path) -> None:
+    version = _pragma_value(made, "user_version")
     if version != VERSION:
         what = f"is an outbox of version {version}; this detector knows {VERSION}"
         raise OutboxError(what, where=folder, hint="update detector, or name another folder")
 
 
-def _number(made: sqlite3.Connection, pragma: str) -> int:
+def _pragma_value(made: sqlite3.Connection, pragma: str) -> int:
     return int(made.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -12,18 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from detector.alerts.alert import Alert, complete
-from detector.alerts.severity import LADDER
+from detector.alerts.alert import Alert, with_episode_keys
+from detector.alerts.severity import SEVERITY_ORDER
 from detector.core.errors import OutboxError
-from detector.delivery.outbox.backoff import due
+from detector.delivery.outbox.backoff import seconds_until_due
 from detector.delivery.outbox.schema import FILE, connect, digest
 
 #: Days after which an alert that all sinks have settled is kept by its id alone, so that it is not
 #: sent again.
-KEPT = 30
-DAY = 86_400
+RETENTION_DAYS = 30
+DAY_SECONDS = 86_400
 #: Rows looked through for a batch once it has one; the rest waits for the next.
-WINDOW = 5_000
+SCAN_LIMIT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +46,33 @@ class Row:
     digest: str
 
     @property
-    def altered(self) -> bool:
+    def is_altered(self) -> bool:
         """Whether it is not what was put."""
         return digest(self.id, self.entity, self.severity, self.body) != self.digest
 
 
 #: Its columns, and what a sink is told to have said of one that was altered.
-ROW = "id, entity, severity, body, digest"
-ALTERED = "altered on disk, so not sent"
+ROW_COLUMNS = "id, entity, severity, body, digest"
+ALTERED_MESSAGE = "altered on disk, so not sent"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SinkState:
     """A sink. Nothing is sent to it before ``next_try`` (seconds since 1970)."""
 
     attempts: int = 0
     next_try: float = 0.0
-    words: str = ""
+    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RefusedAlert:
     """An alert that was refused. Set ``aside`` for good, or tried again at ``next_try``."""
 
     seq: int
-    words: str
+    message: str
     next_try: float
-    aside: bool
+    is_dead_letter: bool
 
 
 class Outbox:
@@ -124,18 +124,19 @@ class Outbox:
         """
         with self.transaction() as rows:
             before = rows.execute("SELECT count(*) FROM alerts").fetchone()[0]
-            self.keep(rows, alerts)
+            self.insert(rows, alerts)
             rows.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress.items())
             return int(rows.execute("SELECT count(*) FROM alerts").fetchone()[0] - before)
 
-    def keep(self, rows: sqlite3.Connection, alerts: Iterable[Alert]) -> None:
+    def insert(self, rows: sqlite3.Connection, alerts: Iterable[Alert]) -> None:
         """As ``put``, within a transaction that is under way."""
         now = time.time()
         for alert in alerts:
             entity = json.dumps([alert["entity_kind"], alert["entity"]])
             told = (alert["id"], entity, alert["severity"], json.dumps(alert))
             rows.execute(
-                f"INSERT INTO alerts ({ROW}, put_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"  # noqa: S608 - ours
+                f"INSERT INTO alerts ({ROW_COLUMNS}, put_at)"  # noqa: S608 - ours
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
                 " DO UPDATE SET entity = excluded.entity, severity = excluded.severity,"
                 " body = excluded.body, digest = excluded.digest"
                 " WHERE alerts.body = '' AND alerts.digest = ''",
@@ -150,15 +151,15 @@ class Outbox:
     def alerts(self) -> list[Alert]:
         """All that were put and not forgotten, in order. Raises OutboxError."""
         found = self._connection.execute(
-            f"SELECT {ROW} FROM alerts WHERE body <> '' OR digest <> '' ORDER BY seq"  # noqa: S608 - ours
+            f"SELECT {ROW_COLUMNS} FROM alerts WHERE body <> '' OR digest <> '' ORDER BY seq"  # noqa: S608 - ours
         )
         rows = [Row(*each) for each in found]
         for row in rows:
-            if row.altered:
+            if row.is_altered:
                 what = f"damaged: alert {row.id} was altered"
                 hint = "move the folder away to begin anew"
                 raise OutboxError(what, where=self._folder / FILE, hint=hint)
-        return [complete(json.loads(row.body)) for row in rows]
+        return [with_episode_keys(json.loads(row.body)) for row in rows]
 
     def ids(self) -> set[str]:
         """Of all that were ever put."""
@@ -168,16 +169,16 @@ class Outbox:
         """What was put with the alerts."""
         return dict(self._connection.execute("SELECT key, value FROM progress"))
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> SinkState:
         """Of one sink."""
         found = self._connection.execute(
             "SELECT attempts, next_try, words FROM sinks WHERE name = ?", (name,)
         ).fetchone()
-        return State(*found) if found else State()
+        return SinkState(*found) if found else SinkState()
 
-    def pass_below(self, name: str, minimum_severity: str) -> None:
+    def skip_below(self, name: str, minimum_severity: str) -> None:
         """Settles what is less severe than the sink wants."""
-        below = LADDER[: LADDER.index(minimum_severity)]
+        below = SEVERITY_ORDER[: SEVERITY_ORDER.index(minimum_severity)]
         if not below:
             return
         with self.transaction() as rows:
@@ -188,7 +189,7 @@ class Outbox:
                 [(time.time(), name, severity) for severity in below],
             )
 
-    def batch(self, name: str, most: int, now: float, *, apart: bool) -> list[Entry]:
+    def next_batch(self, name: str, most: int, now: float, *, apart: bool) -> list[Entry]:
         """What the sink may be sent now, in order; of an entity nothing before what is earlier.
 
         With ``apart`` one of each entity. Alerts that were refused hold back their entity alone;
@@ -197,42 +198,42 @@ class Outbox:
         found: list[Entry] = []
         altered: list[int] = []
         closed: set[str] = set()
-        for seen, (seq, refusals, next_try, *told) in enumerate(self._waiting(name)):
-            if len(found) >= most or (found and seen >= WINDOW):
+        for seen, (seq, refusals, next_try, *told) in enumerate(self._waiting_rows(name)):
+            if len(found) >= most or (found and seen >= SCAN_LIMIT):
                 break
             row = Row(*told)
-            if row.altered:
+            if row.is_altered:
                 altered.append(seq)
                 continue
             if row.entity in closed:
                 continue
-            if due(next_try, now):
+            if seconds_until_due(next_try, now):
                 closed.add(row.entity)
                 continue
             if apart:
                 closed.add(row.entity)
-            found.append(Entry(seq, complete(json.loads(row.body)), refusals))
+            found.append(Entry(seq, with_episode_keys(json.loads(row.body)), refusals))
         if altered:
-            self._set_aside(name, altered)
+            self._mark_altered(name, altered)
         return found
 
-    def _set_aside(self, name: str, altered: Sequence[int]) -> None:
+    def _mark_altered(self, name: str, altered: Sequence[int]) -> None:
         """What is no longer as it was put is not sent: a person is told instead."""
         with self.transaction() as rows:
             rows.executemany(
                 "UPDATE deliveries SET state = 'aside', words = ? WHERE sink = ? AND seq = ?",
-                [(ALTERED, name, seq) for seq in altered],
+                [(ALTERED_MESSAGE, name, seq) for seq in altered],
             )
 
-    def _waiting(self, name: str) -> Iterator[tuple[Any, ...]]:
+    def _waiting_rows(self, name: str) -> Iterator[tuple[Any, ...]]:
         return self._connection.execute(
-            f"SELECT seq, refusals, next_try, {ROW}"  # noqa: S608 - ours
+            f"SELECT seq, refusals, next_try, {ROW_COLUMNS}"  # noqa: S608 - ours
             " FROM deliveries JOIN alerts USING (seq)"
             " WHERE sink = ? AND state = 'waiting' ORDER BY seq",
             (name,),
         )
 
-    def next_held(self, name: str, now: float) -> float | None:
+    def next_retry(self, name: str, now: float) -> float | None:
         """When the first refused alert that waits may be tried again; None where none does."""
         found = self._connection.execute(
             "SELECT min(next_try) FROM deliveries"
@@ -241,8 +242,8 @@ class Outbox:
         ).fetchone()
         return None if found[0] is None else float(found[0])
 
-    def settle(
-        self, name: str, delivered: Sequence[int], held: Sequence[Held], state: State
+    def record_outcomes(
+        self, name: str, delivered: Sequence[int], held: Sequence[RefusedAlert], state: SinkState
     ) -> None:
         """What became of a batch, and when the sink may be tried again."""
         with self.transaction() as rows:
@@ -255,8 +256,10 @@ class Outbox:
                 "UPDATE deliveries SET state = ?, refusals = refusals + 1, words = ?, next_try = ?"
                 " WHERE sink = ? AND seq = ?",
                 [
-                    ("aside" if each.aside else "waiting", each.words, each.next_try, name,
-                     each.seq) for each in held
+                    (
+                        "aside" if each.is_dead_letter else "waiting",
+                        each.message, each.next_try, name, each.seq,
+                    ) for each in held
                 ],
             )  # fmt: skip
             rows.execute(
@@ -264,7 +267,7 @@ class Outbox:
                 " attempts = excluded.attempts, next_try = excluded.next_try,"
                 " words = excluded.words, delivered_at = coalesce(excluded.delivered_at,"
                 " delivered_at)",
-                (name, state.attempts, state.next_try, state.words,
+                (name, state.attempts, state.next_try, state.last_error,
                  time.time() if delivered else None),
             )  # fmt: skip
 
@@ -279,5 +282,5 @@ class Outbox:
                 "UPDATE alerts SET body = '', digest = '' WHERE body <> '' AND put_at < ?1"
                 " AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = alerts.seq"
                 " AND (d.state IN ('waiting', 'aside') OR d.settled_at >= ?1))",
-                (time.time() - KEPT * DAY,),
+                (time.time() - RETENTION_DAYS * DAY_SECONDS,),
             )

@@ -19,17 +19,17 @@ from typing import Final
 
 from detector.core.errors import SettingsError
 from detector.core.files import sync
-from detector.delivery.config import Target
+from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
-from detector.delivery.sink import Delivered, Item, Outcome, Send, Sink, Unreachable, all_of
-from detector.delivery.tls import said
+from detector.delivery.sink import Delivery, Item, Outcome, Send, Sink, Unreachable, repeat_outcome
+from detector.delivery.tls import error_text
 
 #: Alerts name people: their owner and group may read them.
 MODE: Final = 0o640
-BLOCK: Final = 1 << 16
+BLOCK_SIZE: Final = 1 << 16
 
 
-def check(target: Target, form: Format) -> None:
+def check(target: SinkConfig, form: Format) -> None:
     """The path is absolute: a service has no folder of its own to begin from."""
     del form
     if target.host or not target.path.startswith("/") or target.path.endswith("/"):
@@ -40,7 +40,7 @@ def check(target: Target, form: Format) -> None:
 
 
 @contextmanager
-def open_(target: Target, form: Format) -> Iterator[Send]:
+def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
     """The file is opened anew for each batch: it may have been moved away in between."""
     del form
     path = Path(target.path)
@@ -53,40 +53,40 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
         except OSError as error:
             # As bytes say it: a name that is no text can neither be shown nor kept.
             name = os.fsencode(path).decode("utf-8", "backslashreplace")
-            raise Unreachable(f"{name} cannot be written: {said(error)}") from error
-        return all_of(items, Delivered())
+            raise Unreachable(f"{name} cannot be written: {error_text(error)}") from error
+        return repeat_outcome(items, Delivery())
 
     yield send
 
 
-def append(path: Path, data: bytes, target: Target, today: Callable[[], date]) -> None:
+def append(path: Path, data: bytes, target: SinkConfig, today: Callable[[], date]) -> None:
     """Adds ``data``, whole lines, in one piece; first rotates where it is time. Raises OSError."""
-    with _locked(path) as file:
-        size = _mended(file, path)
-        if size and _time_to_rotate(file, size + len(data), target, today()):
+    with _lock_file(path) as file:
+        size = _move_torn_line(file, path)
+        if size and _is_rotation_due(file, size + len(data), target, today()):
             _rotate(path, file)
         else:
-            _add(file, data, size)
+            _write_lines(file, data, size)
             return
-    with _locked(path) as file:
-        _add(file, data, _mended(file, path))
+    with _lock_file(path) as file:
+        _write_lines(file, data, _move_torn_line(file, path))
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def _lock_file(path: Path) -> Iterator[int]:
     """The file that has this name now, held against other detectors until the end."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_still(path, file):
+            if _is_current(path, file):
                 yield file
                 return
         finally:
             os.close(file)
 
 
-def _is_still(path: Path, file: int) -> bool:
+def _is_current(path: Path, file: int) -> bool:
     """Whether nobody rotated it while we waited for the lock."""
     try:
         there = path.stat()
@@ -96,7 +96,7 @@ def _is_still(path: Path, file: int) -> bool:
     return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
-def _add(file: int, data: bytes, size: int) -> None:
+def _write_lines(file: int, data: bytes, size: int) -> None:
     """All or nothing: what a full disk took of it is cut off again."""
     done = False
     try:
@@ -110,10 +110,10 @@ def _add(file: int, data: bytes, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _mended(file: int, path: Path) -> int:
+def _move_torn_line(file: int, path: Path) -> int:
     """Moves the torn end of a last line to ``.torn``; the size without it."""
     size = os.fstat(file).st_size
-    whole = _whole_lines(file, size)
+    whole = _complete_size(file, size)
     if whole != size:
         torn = os.pread(file, size - whole, whole)
         beside = os.open(f"{path}.torn", os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
@@ -126,11 +126,11 @@ def _mended(file: int, path: Path) -> int:
     return whole
 
 
-def _whole_lines(file: int, size: int) -> int:
+def _complete_size(file: int, size: int) -> int:
     """Bytes up to and with the last newline."""
     end = size
     while end > 0:
-        start = max(0, end - BLOCK)
+        start = max(0, end - BLOCK_SIZE)
         found = os.pread(file, end - start, start).rfind(b"\n")
         if found >= 0:
             return start + found + 1
@@ -138,7 +138,7 @@ def _whole_lines(file: int, size: int) -> int:
     return 0
 
 
-def _time_to_rotate(file: int, size: int, target: Target, today: date) -> bool:
+def _is_rotation_due(file: int, size: int, target: SinkConfig, today: date) -> bool:
     """By size, or because the day (UTC) of the last line is over."""
     if target.rotate_bytes and size > target.rotate_bytes:
         return True

@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from detector.core.errors import SettingsError
 from detector.delivery import tls
-from detector.delivery.config import Target
+from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
-from detector.delivery.secrets import secret
-from detector.delivery.sink import WORDS, Delivered, Item, Later, Outcome, Refused, Send, Sink
+from detector.delivery.secrets import read_secret
+from detector.delivery.sink import (
+    MAX_MESSAGE,
+    Deferral,
+    Delivery,
+    Item,
+    Outcome,
+    Refusal,
+    Send,
+    Sink,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -25,20 +34,20 @@ if TYPE_CHECKING:
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 #: Names of errors that are about a message, whoever sends it and whenever
 #: (https://kafka.apache.org/protocol#protocol_error_codes).
-ABOUT_MESSAGES: Final = frozenset(
+MESSAGE_ERRORS: Final = frozenset(
     {"MSG_SIZE_TOO_LARGE", "_MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD"}
 )
 
 
-def check(target: Target, form: Format) -> None:
+def check(target: SinkConfig, form: Format) -> None:
     """There are brokers and a topic; a password goes through TLS alone."""
     del form
-    demand(target)
+    check_connection(target)
 
 
-def demand(target: Target) -> None:
+def check_connection(target: SinkConfig) -> None:
     """As ``check``, for whoever reads the topic too. Raises SettingsError."""
-    brokers, topic = address(target)
+    brokers, topic = split_address(target)
     if not brokers or not topic or "/" in topic:
         raise SettingsError("a Kafka url is kafka://broker:9092,broker:9092/topic")
     if target.mechanism and target.mechanism not in MECHANISMS:
@@ -51,7 +60,7 @@ def demand(target: Target) -> None:
         raise SettingsError("user and token_env or token_file go together", hint="name both")
 
 
-def address(target: Target) -> tuple[str, str]:
+def split_address(target: SinkConfig) -> tuple[str, str]:
     """Brokers, separated by commas, and the topic."""
     rest = target.url.split("://", 1)[1]
     brokers, _, topic = rest.partition("/")
@@ -59,23 +68,23 @@ def address(target: Target) -> tuple[str, str]:
 
 
 @contextmanager
-def open_(target: Target, form: Format) -> Iterator[Send]:
+def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
     """A producer; a new one after each failure, so that nothing of the old one is still sent."""
     del form
-    link = Link(target)
+    link = TopicProducer(target)
     try:
         yield link.send
     finally:
         link.close()
 
 
-class Link:
+class TopicProducer:
     """To one topic."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: SinkConfig) -> None:
         self._target = target
-        self._settings = settings(target)
-        self._topic = address(target)[1]
+        self._settings = producer_settings(target)
+        self._topic = split_address(target)[1]
         self._producer: Producer | None = None
         self._words = ""
 
@@ -89,15 +98,17 @@ class Link:
     def send(self, items: Sequence[Item]) -> list[Outcome]:
         """Waits for the report of each."""
         found: dict[int, Outcome] = {}
-        producer = self._ready()
+        producer = self._open_producer()
         for number, item in enumerate(items):
             self._produce(producer, number, item, found)
         until = time.monotonic() + self._target.timeout
         while producer.flush(0.05) and time.monotonic() < until:
             pass
-        late = Later(f"no answer in time{f': {self._words}' if self._words else ''}"[:WORDS])
+        late = Deferral(
+            f"no answer in time{f': {self._words}' if self._words else ''}"[:MAX_MESSAGE]
+        )
         outcomes = [found.get(number, late) for number in range(len(items))]
-        if any(isinstance(each, Later) for each in outcomes):
+        if any(isinstance(each, Deferral) for each in outcomes):
             self.close()
         return outcomes
 
@@ -107,7 +118,7 @@ class Link:
         from confluent_kafka import KafkaException
 
         def report(error: Any, _message: object) -> None:
-            found[number] = outcome(error)
+            found[number] = report_outcome(error)
 
         entity = f"{item.alert['entity_kind']}:{item.alert['entity']}"
         try:
@@ -119,11 +130,11 @@ class Link:
                 on_delivery=report,
             )
         except KafkaException as error:
-            found[number] = outcome(error.args[0])
+            found[number] = report_outcome(error.args[0])
         except BufferError:
-            found[number] = Later("librdkafka's queue is full")
+            found[number] = Deferral("librdkafka's queue is full")
 
-    def _ready(self) -> Producer:
+    def _open_producer(self) -> Producer:
         from confluent_kafka import Producer
 
         if self._producer is None:
@@ -131,26 +142,28 @@ class Link:
             quiet = logging.getLogger("detector.kafka")
             quiet.propagate = False
             quiet.addHandler(logging.NullHandler())
-            self._producer = Producer({**self._settings, "error_cb": self._heard}, logger=quiet)
+            self._producer = Producer(
+                {**self._settings, "error_cb": self._record_error}, logger=quiet
+            )
         return self._producer
 
-    def _heard(self, error: Any) -> None:
+    def _record_error(self, error: Any) -> None:
         self._words = " ".join(error.str().split())
 
 
-def settings(target: Target) -> dict[str, Any]:
+def producer_settings(target: SinkConfig) -> dict[str, Any]:
     """For librdkafka (https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md)."""
     return {
-        **connection(target),
+        **connection_settings(target),
         "enable.idempotence": True,
         "acks": "all",
         "message.timeout.ms": round(target.timeout * 1000),
     }
 
 
-def connection(target: Target) -> dict[str, Any]:
+def connection_settings(target: SinkConfig) -> dict[str, Any]:
     """What whoever sends and whoever reads have in common."""
-    brokers, _ = address(target)
+    brokers, _ = split_address(target)
     found: dict[str, Any] = {
         "bootstrap.servers": brokers,
         "client.id": "detector",
@@ -167,21 +180,21 @@ def connection(target: Target) -> dict[str, Any]:
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": target.mechanism or MECHANISMS[0],
             "sasl.username": target.user,
-            "sasl.password": secret(target),
+            "sasl.password": read_secret(target),
         }
     return found
 
 
-def outcome(error: Any) -> Outcome:
+def report_outcome(error: Any) -> Outcome:
     """Of a delivery report; ``error`` is a KafkaError, or None."""
     if error is None:
-        return Delivered()
-    words = " ".join(f"{error.name()}: {error.str()}".split())[:WORDS]
-    return Refused(words) if error.name() in ABOUT_MESSAGES else Later(words)
+        return Delivery()
+    words = " ".join(f"{error.name()}: {error.str()}".split())[:MAX_MESSAGE]
+    return Refusal(words) if error.name() in MESSAGE_ERRORS else Deferral(words)
 
 
 SINK: Final = Sink(
     "kafka", "a topic of Kafka, in order by entity", ("kafka", "kafka+tls"), open_, check, "ocsf",
     keys=tls.KEYS | {"token_env", "token_file", "user", "mechanism"},
-    batch=500, apart=True, needs="confluent_kafka",
+    batch=500, has_item_outcomes=True, required_module="confluent_kafka",
 )  # fmt: skip

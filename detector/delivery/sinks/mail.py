@@ -18,35 +18,35 @@ from email.utils import format_datetime
 from typing import Final
 
 from detector.alerts.alert import CREATE, Alert
-from detector.alerts.severity import worst
+from detector.alerts.severity import highest_severity
 from detector.core.errors import SettingsError
-from detector.core.formatting import counted
+from detector.core.formatting import quantity
 from detector.delivery import tls
-from detector.delivery.config import Target
-from detector.delivery.escaping import fitted, visible
+from detector.delivery.config import SinkConfig
+from detector.delivery.escaping import escape_hidden, fit_text
 from detector.delivery.format import Format
-from detector.delivery.secrets import secret
+from detector.delivery.secrets import read_secret
 from detector.delivery.sink import (
-    WORDS,
-    Delivered,
+    MAX_MESSAGE,
+    Deferral,
+    Delivery,
     Item,
-    Later,
     Outcome,
-    Refused,
+    Refusal,
     Send,
     Sink,
     Unreachable,
-    all_of,
+    repeat_outcome,
 )
 
 PORTS: Final = {"smtp": 25, "smtps": 465}
 #: Bytes of a name in a subject.
-NAME: Final = 60
+MAX_NAME_BYTES: Final = 60
 #: From here on an answer is no for good (RFC 5321, section 4.2.1).
-FOR_GOOD: Final = 500
+PERMANENT_CODE: Final = 500
 
 
-def check(target: Target, form: Format) -> None:
+def check(target: SinkConfig, form: Format) -> None:
     """Someone writes to someone."""
     del form
     if not target.host or not target.sender or not target.recipients:
@@ -60,42 +60,44 @@ def check(target: Target, form: Format) -> None:
 
 
 @contextmanager
-def open_(target: Target, form: Format) -> Iterator[Send]:
+def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
     """Connects for each mail: batches are rare."""
-    password = secret(target)
+    password = read_secret(target)
 
     def send(items: Sequence[Item]) -> list[Outcome]:
         try:
-            return all_of(items, _sent(target, password, mail(items, target, form)))
+            return repeat_outcome(
+                items, _send(target, password, build_message(items, target, form))
+            )
         except (smtplib.SMTPException, OSError) as error:
-            raise Unreachable(_said(error)) from error
+            raise Unreachable(_error_text(error)) from error
 
     yield send
 
 
-def _sent(target: Target, password: str | None, message: EmailMessage) -> Outcome:
-    with _connected(target) as server:
+def _send(target: SinkConfig, password: str | None, message: EmailMessage) -> Outcome:
+    with _connect(target) as server:
         if target.user and password:
             server.login(target.user, password)
         try:
             refused = server.send_message(message, target.sender, list(target.recipients))
         except smtplib.SMTPDataError as error:
-            words = _said(error)
-            return Refused(words) if error.smtp_code >= FOR_GOOD else Later(words)
+            words = _error_text(error)
+            return Refusal(words) if error.smtp_code >= PERMANENT_CODE else Deferral(words)
     if refused:
         # Whoever can be told is told; to hold the mail back would help nobody.
-        return Delivered(f"refused for {', '.join(refused)}"[:WORDS])
-    return Delivered()
+        return Delivery(f"refused for {', '.join(refused)}"[:MAX_MESSAGE])
+    return Delivery()
 
 
-def _connected(target: Target) -> smtplib.SMTP:
+def _connect(target: SinkConfig) -> smtplib.SMTP:
     """Certificates and host names are checked wherever there is TLS."""
     port = target.port(PORTS[target.scheme])
     if target.scheme == "smtps":
         secured = tls.context(target)
         return smtplib.SMTP_SSL(target.host, port, timeout=target.timeout, context=secured)
     server = smtplib.SMTP(target.host, port, timeout=target.timeout)
-    if target.ca or not target.loopback:
+    if target.ca or not target.is_loopback:
         try:
             server.starttls(context=tls.context(target))
         except (smtplib.SMTPException, OSError, Unreachable):
@@ -104,7 +106,7 @@ def _connected(target: Target) -> smtplib.SMTP:
     return server
 
 
-def mail(items: Sequence[Item], target: Target, form: Format) -> EmailMessage:
+def build_message(items: Sequence[Item], target: SinkConfig, form: Format) -> EmailMessage:
     """Its Message-ID is that of its alerts, so that a mail that came twice is known."""
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = target.sender
@@ -115,7 +117,7 @@ def mail(items: Sequence[Item], target: Target, form: Format) -> EmailMessage:
     domain = target.sender.rpartition("@")[2]
     message["Message-ID"] = f"<{hashlib.sha256(ids.encode()).hexdigest()[:40]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
-    message.set_content("\n\n".join(_told(item) for item in items) + "\n")
+    message.set_content("\n\n".join(_item_text(item) for item in items) + "\n")
     records = b"".join(item.payload + b"\n" for item in items)
     name = "alerts.ndjson" if form.is_json else "alerts.txt"
     message.add_attachment(records, "application", "octet-stream", filename=name)
@@ -124,39 +126,42 @@ def mail(items: Sequence[Item], target: Target, form: Format) -> EmailMessage:
 
 def subject(items: Sequence[Item]) -> str:
     """How many, how bad, and who."""
-    severity = worst([item.alert["severity"] for item in items])
+    severity = highest_severity([item.alert["severity"] for item in items])
     names = dict.fromkeys(str(item.alert["entity"]) for item in items)
     first, *others = names
     more = f" and {len(others)} more" if others else ""
-    return f"detector: {counted(len(items), 'alert')}, {severity}: {fitted(first, NAME)}{more}"
+    return (
+        f"detector: {quantity(len(items), 'alert')}, {severity}: "
+        f"{fit_text(first, MAX_NAME_BYTES)}{more}"
+    )
 
 
-def _told(item: Item) -> str:
+def _item_text(item: Item) -> str:
     alert = item.alert
     kind = str(alert["entity_kind"]).replace("_", " ")
     lines = [
-        f"{str(alert['severity']).upper()}  {kind} {visible(str(alert['entity']))}",
-        f"{alert['time']}  {_what(alert)}, incident {alert['incident']}",
-        *(f"- {visible(str(reason))}" for reason in alert["reasons"]),
+        f"{str(alert['severity']).upper()}  {kind} {escape_hidden(str(alert['entity']))}",
+        f"{alert['time']}  {_activity_text(alert)}, incident {alert['incident']}",
+        *(f"- {escape_hidden(str(reason))}" for reason in alert["reasons"]),
     ]
     return "\n".join(lines)
 
 
-def _what(alert: Alert) -> str:
+def _activity_text(alert: Alert) -> str:
     """What the alert is of its episode."""
     if alert["activity"] == CREATE:
         return f"alert {alert['id']}"
     return f"{alert['activity']} {alert['id']} of alert {alert['alert']}"
 
 
-def _said(error: smtplib.SMTPException | OSError) -> str:
+def _error_text(error: smtplib.SMTPException | OSError) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         text = error.smtp_error
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return f"SMTP {error.smtp_code}: {' '.join(text.split())}"[:WORDS]
+        return f"SMTP {error.smtp_code}: {' '.join(text.split())}"[:MAX_MESSAGE]
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return f"all recipients were refused: {next(iter(error.recipients.values()))}"[:WORDS]
-    return tls.said(error)[:WORDS]
+        return f"all recipients were refused: {next(iter(error.recipients.values()))}"[:MAX_MESSAGE]
+    return tls.error_text(error)[:MAX_MESSAGE]
 
 
 SINK: Final = Sink(

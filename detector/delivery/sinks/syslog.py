@@ -15,30 +15,30 @@ from typing import Final
 
 from detector.core.errors import SettingsError
 from detector.delivery import tcp, tls
-from detector.delivery.config import Target
+from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
 from detector.delivery.sink import (
-    Delivered,
+    Delivery,
     Item,
     Outcome,
-    Refused,
+    Refusal,
     Send,
     Sink,
     Unreachable,
-    all_of,
+    repeat_outcome,
 )
-from detector.delivery.syslog_header import framed
-from detector.delivery.truncation import SYSLOG_BYTES, fitted
+from detector.delivery.syslog_header import wrap_record
+from detector.delivery.truncation import SYSLOG_BYTES, fit_record
 
 PORTS: Final = {"syslog+udp": 514, "syslog+tcp": 514, "syslog+tls": 6514}
 #: How messages are told apart on a stream; the first is the default.
 NEWLINE: Final = "newline"
 FRAMINGS: Final = ("", "octets", NEWLINE)
 #: The largest datagram of UDP over IPv4, bytes.
-DATAGRAM: Final = 65_507
+MAX_DATAGRAM: Final = 65_507
 
 
-def check(target: Target, form: Format) -> None:
+def check(target: SinkConfig, form: Format) -> None:
     """There is a host, and certificates only for TLS."""
     del form
     if not target.host:
@@ -53,47 +53,47 @@ def check(target: Target, form: Format) -> None:
 
 
 @contextmanager
-def open_(target: Target, form: Format) -> Iterator[Send]:
+def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
     """Connects with each batch."""
     address = (target.host, target.port(PORTS[target.scheme]))
     secured = tls.context(target) if target.scheme == "syslog+tls" else None
-    frame = lines if target.framing == NEWLINE else counted
+    frame = frame_by_newline if target.framing == NEWLINE else frame_by_octets
 
     def send(items: Sequence[Item]) -> list[Outcome]:
-        messages = [_message(item, form) for item in items]
+        messages = [_encode_message(item, form) for item in items]
         try:
             if target.scheme == "syslog+udp":
-                return _datagrams(messages, address, target.timeout)
+                return _send_datagrams(messages, address, target.timeout)
             tcp.deliver(frame(messages), address, target.timeout, secured)
         except OSError as error:
-            raise Unreachable(tls.said(error)) from error
-        return all_of(items, Delivered())
+            raise Unreachable(tls.error_text(error)) from error
+        return repeat_outcome(items, Delivery())
 
     yield send
 
 
-def _message(item: Item, form: Format) -> bytes:
+def _encode_message(item: Item, form: Format) -> bytes:
     """The whole message. One of JSON is cut to what servers take of a message by default."""
     if form.is_syslog:
         return item.payload
-    message = framed(item.payload, item.alert)
+    message = wrap_record(item.payload, item.alert)
     if not form.is_json or len(message) <= SYSLOG_BYTES:
         return message
     room = SYSLOG_BYTES - (len(message) - len(item.payload))
-    return framed(fitted(item.alert, form.encode, room), item.alert)
+    return wrap_record(fit_record(item.alert, form.encode, room), item.alert)
 
 
-def lines(messages: Sequence[bytes]) -> bytes:
+def frame_by_newline(messages: Sequence[bytes]) -> bytes:
     """A line for each (RFC 6587, section 3.4.2): no record holds a line break."""
     return b"".join(message + b"\n" for message in messages)
 
 
-def counted(messages: Sequence[bytes]) -> bytes:
+def frame_by_octets(messages: Sequence[bytes]) -> bytes:
     """``MSG-LEN SP SYSLOG-MSG`` for each (RFC 6587, section 3.4.1)."""
     return b"".join(b"%d %b" % (len(message), message) for message in messages)
 
 
-def _datagrams(
+def _send_datagrams(
     messages: Sequence[bytes], address: tuple[str, int], timeout: float
 ) -> list[Outcome]:
     """Each may be too large; a server that is not there is seen with luck, a message later."""
@@ -103,11 +103,11 @@ def _datagrams(
         line.settimeout(timeout)
         line.connect(where)
         for message in messages:
-            if len(message) > DATAGRAM:
-                outcomes.append(Refused(f"{len(message):,} bytes are too many for UDP"))
+            if len(message) > MAX_DATAGRAM:
+                outcomes.append(Refusal(f"{len(message):,} bytes are too many for UDP"))
                 continue
             line.send(message)
-            outcomes.append(Delivered())
+            outcomes.append(Delivery())
     return outcomes
 
 

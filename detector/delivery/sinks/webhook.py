@@ -20,16 +20,16 @@ from detector import __version__
 from detector.core.errors import SettingsError
 from detector.delivery import http as web
 from detector.delivery import tls
-from detector.delivery.config import Target
+from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
-from detector.delivery.secrets import secret
-from detector.delivery.sink import Item, Outcome, Send, Sink, Unreachable, all_of
+from detector.delivery.secrets import read_secret
+from detector.delivery.sink import Item, Outcome, Send, Sink, Unreachable, repeat_outcome
 
 #: Of a secret that is written in base64; any other is taken as it is.
-PREFIX: Final = "whsec_"
+BASE64_MARK: Final = "whsec_"
 
 
-def check(target: Target, form: Format) -> None:
+def check(target: SinkConfig, form: Format) -> None:
     """There is a host."""
     del form
     if not target.host:
@@ -37,9 +37,9 @@ def check(target: Target, form: Format) -> None:
 
 
 @contextmanager
-def open_(target: Target, form: Format) -> Iterator[Send]:
+def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
     """Signs where a secret is named."""
-    key = _key(secret(target))
+    key = _decode_key(read_secret(target))
     single = form.media_type
     several = "application/x-ndjson" if form.is_json else single
     with web.client(target) as http:
@@ -49,15 +49,15 @@ def open_(target: Target, form: Format) -> Iterator[Send]:
             headers = {
                 "content-type": single if len(items) == 1 else several,
                 "user-agent": f"detector/{__version__}",
-                **signed(_identity(items), int(time.time()), body, key),
+                **signature_headers(_batch_id(items), int(time.time()), body, key),
             }
             answer, said = web.post(http, target.url, body, headers)
-            return all_of(items, web.outcome(answer, said))
+            return repeat_outcome(items, web.outcome(answer, said))
 
         yield send
 
 
-def signed(identity: str, moment: int, body: bytes, key: bytes | None) -> dict[str, str]:
+def signature_headers(identity: str, moment: int, body: bytes, key: bytes | None) -> dict[str, str]:
     """The headers; without ``key`` no signature."""
     headers = {"webhook-id": identity, "webhook-timestamp": str(moment)}
     if key is not None:
@@ -67,7 +67,7 @@ def signed(identity: str, moment: int, body: bytes, key: bytes | None) -> dict[s
     return headers
 
 
-def _identity(items: Sequence[Item]) -> str:
+def _batch_id(items: Sequence[Item]) -> str:
     """The same for the same alerts, so that a receiver knows what it has."""
     if len(items) == 1:
         return str(items[0].alert["id"])
@@ -75,16 +75,16 @@ def _identity(items: Sequence[Item]) -> str:
     return hashlib.sha256(ids.encode()).hexdigest()[:40]
 
 
-def _key(words: str | None) -> bytes | None:
-    if words is None or not words.startswith(PREFIX):
+def _decode_key(words: str | None) -> bytes | None:
+    if words is None or not words.startswith(BASE64_MARK):
         return None if words is None else words.encode()
     try:
-        return base64.b64decode(words.removeprefix(PREFIX), validate=True)
+        return base64.b64decode(words.removeprefix(BASE64_MARK), validate=True)
     except binascii.Error:
-        raise Unreachable(f"the secret begins with {PREFIX} but is no base64") from None
+        raise Unreachable(f"the secret begins with {BASE64_MARK} but is no base64") from None
 
 
 SINK: Final = Sink(
     "webhook", "HTTP POSTs, signed with HMAC-SHA256", ("https", "http"), open_, check, "ocsf",
-    keys=tls.KEYS | {"token_env", "token_file"}, in_clear=frozenset({"http"}), batch=1,
+    keys=tls.KEYS | {"token_env", "token_file"}, plaintext_schemes=frozenset({"http"}), batch=1,
 )  # fmt: skip

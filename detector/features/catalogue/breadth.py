@@ -4,24 +4,24 @@ from collections.abc import Callable
 
 import polars as pl
 
-from detector.core.formatting import count, names
-from detector.features.feature import Family, Feature, Figures, standardised
+from detector.core.formatting import count, name_list
+from detector.features.feature import Family, Feature, FigureRow, z_score
 
 
-def _objects(row: Figures) -> str:
-    return f"first time in four weeks in {names(row['new_objects_names'])}"
+def _describe_objects(row: FigureRow) -> str:
+    return f"first time in four weeks in {name_list(row['new_objects_names'])}"
 
 
-def _applications(row: Figures) -> str:
-    return f"first time in four weeks by {names(row['new_applications_names'])}"
+def _describe_applications(row: FigureRow) -> str:
+    return f"first time in four weeks by {name_list(row['new_applications_names'])}"
 
 
-def _lately(_: Figures) -> str:
+def _describe_recent(_: FigureRow) -> str:
     return "tables or programs of the past two weeks that it did not use before"
 
 
-def _people(measure: str, when: str = "") -> Callable[[Figures], str]:
-    def says(row: Figures) -> str:
+def _describe_subjects(measure: str, when: str = "") -> Callable[[FigureRow], str]:
+    def says(row: FigureRow) -> str:
         # Of a log that names nobody there are no such figures.
         read, usual = count(row.get(measure)), count(row.get(f"{measure}_usual"))
         return f"read the files of {read} different people{when}; {usual} expected"
@@ -29,7 +29,7 @@ def _people(measure: str, when: str = "") -> Callable[[Figures], str]:
     return says
 
 
-def _others(row: Figures) -> str:
+def _describe_others(row: FigureRow) -> str:
     what = "tables touched" if row["entity_kind"] == "account" else "accounts"
     return f"{count(row['others'])} {what}; its usual day has {count(row['others_usual'])}"
 
@@ -42,51 +42,51 @@ FAMILY = Family(
             "nats",
             "tables first seen with the account today, each by how few of its group use it",
             pl.col("new_objects"),
-            _objects,
+            _describe_objects,
         ),
         Feature(
             "new_objects_lately",
             "nats",
             "the same of the past two weeks",
             pl.col("new_objects_lately"),
-            _lately,
+            _describe_recent,
         ),
         Feature(
             "new_applications",
             "nats",
             "programs first seen with the account today, each by how few of its group use it",
             pl.col("new_applications"),
-            _applications,
+            _describe_applications,
         ),
         Feature(
             "new_applications_lately",
             "nats",
             "the same of the past two weeks",
             pl.col("new_applications_lately"),
-            _lately,
+            _describe_recent,
         ),
         Feature(
             "others_vs_own",
             "spreads",
             "tables an account touched today, or accounts behind another entity, against the usual",
-            standardised("others"),
-            _others,
+            z_score("others"),
+            _describe_others,
         ),
         Feature(
             "subjects_vs_own",
             "spreads",
             "different people whose records were read today so far against the own usual full day",
-            pl.when(pl.col("subjects") > 0).then(standardised("subjects")),
-            _people("subjects"),
-            rare=True,
+            pl.when(pl.col("subjects") > 0).then(z_score("subjects")),
+            _describe_subjects("subjects"),
+            is_rare=True,
         ),
         Feature(
             "month_subjects_vs_own",
             "spreads",
             "the same of four weeks, today with them, against the own four weeks in training",
-            pl.when(pl.col("month_subjects") > 0).then(standardised("month_subjects")),
-            _people("month_subjects", " in four weeks"),
-            rare=True,
+            pl.when(pl.col("month_subjects") > 0).then(z_score("month_subjects")),
+            _describe_subjects("month_subjects", " in four weeks"),
+            is_rare=True,
         ),
     ),
 )

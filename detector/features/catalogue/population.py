@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import polars as pl
 
-from detector.core.formatting import count, counted
-from detector.features.feature import Family, Feature, Figures
-from detector.features.population import FIGURES
+from detector.core.formatting import count, quantity
+from detector.features.feature import Family, Feature, FigureRow
+from detector.features.population import FIGURE_NAMES
 
 #: What each figure counts, for people.
-_WORDS = {
+_FIGURE_TEXTS = {
     "month_records": "records in four weeks",
     "month_statements": "statements in four weeks",
     "month_largest": "the largest result in four weeks",
@@ -26,26 +26,28 @@ _WORDS = {
 }
 
 
-def _beyond_peers(figure: str) -> Callable[[Figures], str]:
-    def says(row: Figures) -> str:
+def _describe_excess(figure: str) -> Callable[[FigureRow], str]:
+    def says(row: FigureRow) -> str:
         own, peers = row.get(figure), row.get(f"{figure}_of_peers")
         if own is None or peers is None:
-            return f"more than its peers: {_WORDS[figure]}"
-        return f"{count(own)} {_WORDS[figure]}; the median of its peers is {count(peers)}"
+            return f"more than its peers: {_FIGURE_TEXTS[figure]}"
+        return f"{count(own)} {_FIGURE_TEXTS[figure]}; the median of its peers is {count(peers)}"
 
     return says
 
 
-def _day(row: Figures) -> str:
-    return f"read {counted(row['rows'], 'record')} in a day, much for anyone here"
+def _describe_day(row: FigureRow) -> str:
+    return f"read {quantity(row['rows'], 'record')} in a day, much for anyone here"
 
 
-def _hour(row: Figures) -> str:
-    return f"read {counted(row['hour_rows'], 'record')} within the hour, much for anyone here"
+def _describe_hour(row: FigureRow) -> str:
+    return f"read {quantity(row['hour_rows'], 'record')} within the hour, much for anyone here"
 
 
-def _month(row: Figures) -> str:
-    return f"read {counted(row.get('month_records'), 'record')} in four weeks, much for anyone here"
+def _describe_month(row: FigureRow) -> str:
+    return (
+        f"read {quantity(row.get('month_records'), 'record')} in four weeks, much for anyone here"
+    )
 
 
 FAMILY = Family(
@@ -55,36 +57,36 @@ FAMILY = Family(
             Feature(
                 f"{figure}_vs_peers",
                 "spreads",
-                f"{_WORDS[figure]} against the median of its group, today so far with them",
+                f"{_FIGURE_TEXTS[figure]} against the median of its group, today so far with them",
                 pl.col(f"{figure}_excess"),
-                _beyond_peers(figure),
-                alone=True,
+                _describe_excess(figure),
+                is_sufficient=True,
             )
-            for figure in FIGURES
+            for figure in FIGURE_NAMES
         ),
         Feature(
             "day_records_vs_all",
             "nats",
             "log1p of the records read today so far; of a service, as far as its group reads less",
             pl.when(pl.col("accountable") > 0).then(pl.col("rows").log1p()),
-            _day,
-            alone=True,
+            _describe_day,
+            is_sufficient=True,
         ),
         Feature(
             "hour_records_vs_all",
             "nats",
             "the same of the last hour",
             pl.when(pl.col("accountable") > 0).then(pl.col("hour_rows").log1p()),
-            _hour,
-            alone=True,
+            _describe_hour,
+            is_sufficient=True,
         ),
         Feature(
             "month_records_vs_all",
             "nats",
             "the same of four weeks",
             pl.when(pl.col("accountable") > 0).then(pl.col("month_records").log1p()),
-            _month,
-            alone=True,
+            _describe_month,
+            is_sufficient=True,
         ),
     ),
 )

@@ -6,31 +6,31 @@ The frozen level was learned once, in training, so a slow ramp cannot teach it.
 import polars as pl
 
 from detector.core.formatting import count
-from detector.features.expectation import DRIFT, SPEEDS
-from detector.features.feature import Family, Feature, Figures
+from detector.features.expectation import CUSUM_ALLOWANCES, DRIFT_VARIANCE
+from detector.features.feature import Family, Feature, FigureRow
 
-WORDS = {
+AGGREGATE_TEXTS = {
     "rows": "records read",
     "statements": "statements",
     "log_rows": "lists read",
     "length": "records in each list",
     "departure": "members, each against its own usual day,",
 }
-MEASURED = ("statements", "log_rows", "rows", "length", "departure")
-FLOORED = ("statements", "log_rows", "rows", "length")
+RUNNING_AGGREGATES = ("statements", "log_rows", "rows", "length", "departure")
+FLOOR_AGGREGATES = ("statements", "log_rows", "rows", "length")
 
 
-def _sentence(measure: str) -> str:
-    return f"{WORDS[measure]} above its level in training, day after day"
+def _describe_excess(measure: str) -> str:
+    return f"{AGGREGATE_TEXTS[measure]} above its level in training, day after day"
 
 
-def _sum(measure: str, speed: str) -> Feature:
-    def says(row: Figures) -> str:
+def _cusum_feature(measure: str, speed: str) -> Feature:
+    def says(row: FigureRow) -> str:
         usual = count(
             row["rows_frozen_usual" if measure != "statements" else "statements_frozen_usual"]
         )
         noun = "statements" if measure == "statements" else "records"
-        return f"{_sentence(measure)} (usual then {usual} {noun} a day)"
+        return f"{_describe_excess(measure)} (usual then {usual} {noun} a day)"
 
     return Feature(
         f"{measure}_{speed}",
@@ -41,14 +41,14 @@ def _sum(measure: str, speed: str) -> Feature:
     )
 
 
-def _month(measure: str) -> Feature:
+def _month_feature(measure: str) -> Feature:
     mean = pl.col(f"{measure}_month")
     days = pl.col(f"{measure}_active_days")
-    error = (1 / days + 1 / pl.col("days").clip(1) + DRIFT).sqrt()
+    error = (1 / days + 1 / pl.col("days").clip(1) + DRIFT_VARIANCE).sqrt()
 
-    def says(row: Figures) -> str:
+    def says(row: FigureRow) -> str:
         return (
-            f"{_sentence(measure)}, on most of its last "
+            f"{_describe_excess(measure)}, on most of its last "
             f"{count(row[f'{measure}_active_days'])} active days"
         )
 
@@ -58,14 +58,14 @@ def _month(measure: str) -> Feature:
         f"mean excess of {measure} over the frozen level in the past four weeks",
         pl.when(days >= 3).then(mean / error),
         says,
-        alone=True,
+        is_sufficient=True,
     )
 
 
-def _floor(measure: str) -> Feature:
-    def says(_: Figures) -> str:
+def _floor_feature(measure: str) -> Feature:
+    def says(_: FigureRow) -> str:
         return (
-            f"{WORDS[measure]} above the lowest month of its training: "
+            f"{AGGREGATE_TEXTS[measure]} above the lowest month of its training: "
             "what training took for usual may hold a theft"
         )
 
@@ -80,9 +80,12 @@ def _floor(measure: str) -> Feature:
     )
 
 
-def _scan(measure: str) -> Feature:
-    def says(_: Figures) -> str:
-        return f"{WORDS[measure]} above its level in training, over the days or weeks up to today"
+def _scan_feature(measure: str) -> Feature:
+    def says(_: FigureRow) -> str:
+        return (
+            f"{AGGREGATE_TEXTS[measure]} above its level in training, over the days or "
+            "weeks up to today"
+        )
 
     return Feature(
         f"{measure}_scan",
@@ -91,16 +94,16 @@ def _scan(measure: str) -> Feature:
         "days",
         pl.col(f"{measure}_scan"),
         says,
-        alone=True,
+        is_sufficient=True,
     )
 
 
 FAMILY = Family(
     "running",
     (
-        *(_sum(m, speed) for m in MEASURED for speed in SPEEDS),
-        *(_month(m) for m in MEASURED),
-        *(_floor(m) for m in FLOORED),
-        *(_scan(m) for m in MEASURED),
+        *(_cusum_feature(m, speed) for m in RUNNING_AGGREGATES for speed in CUSUM_ALLOWANCES),
+        *(_month_feature(m) for m in RUNNING_AGGREGATES),
+        *(_floor_feature(m) for m in FLOOR_AGGREGATES),
+        *(_scan_feature(m) for m in RUNNING_AGGREGATES),
     ),
 )

@@ -26,23 +26,25 @@ _LOGIN: Final = (
     | _KIND.is_in(["LOGIN", "LOGON", "CONNECT"])
 ).fill_null(value=False)
 #: Aurora PostgreSQL's classes, as pgaudit's.
-_CLASSES: Final = {"READ": "read", "WRITE": "write", "DDL": "schema", "ROLE": "schema"}
-_LEFT: Final = (
+_CLASS_ACTIONS: Final = {"READ": "read", "WRITE": "write", "DDL": "schema", "ROLE": "schema"}
+_SESSION_COMMANDS: Final = (
     *("DISCONNECT", "QUIT", "LOGOFF", "LOGOFF BY CLEANUP", "LOGOUT", "INIT DB", "INIT_DB"),
     *("PING", "STATISTICS", "CLOSE STMT", "RESET CONNECTION", "FIELD LIST"),
 )
 #: What pgaudit gives 0 for, whatever it returned.
-_BARE: Final = _COMMAND.is_in(["COPY", "DECLARE CURSOR"]) & (expressions.number("rows") == 0)
-_NEEDS: Final = ("dbUserName", "class", "command", "commandText", "rowCount", "logTime")
-_UNCOUNTED: Final = expressions.one_of("server", "oracle", "sqlserver", "sql server", "sql_server")
+_FALSE_ZERO: Final = _COMMAND.is_in(["COPY", "DECLARE CURSOR"]) & (expressions.number("rows") == 0)
+_REQUIRED_NAMES: Final = ("dbUserName", "class", "command", "commandText", "rowCount", "logTime")
+_WITHOUT_COUNTS: Final = expressions.is_one_of(
+    "server", "oracle", "sqlserver", "sql server", "sql_server"
+)
 #: What SQL Server has as exitCode is not told.
-_KNOWN: Final = _COMMAND.str.contains(
+_KNOWN_COMMAND: Final = _COMMAND.str.contains(
     r"^(?:SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|GRANT|REVOKE|RENAME|COMMENT"
     r"|SET|COMMIT|ROLLBACK|BEGIN|START|EXPLAIN|SHOW|USE|LOCK|ANALYZE|AUDIT|NOAUDIT)\b"
 ).fill_null(value=False)
 #: What failed may have sent records before.
 _FAILED: Final = pl.col("error").is_not_null()
-_NO_CODE: Final = expressions.one_of("server", "sqlserver", "sql server", "sql_server")
+_WITHOUT_EXIT_CODE: Final = expressions.is_one_of("server", "sqlserver", "sql server", "sql_server")
 _EXPORT: Final = ((_KIND == "READ") & (_COMMAND == "COPY")).fill_null(value=False) | (
     _KIND == "DATAPUMP"
 ).fill_null(value=False)
@@ -70,27 +72,27 @@ PRESET: Final = Preset(
         "type": "type",
         "end": "endTime",
     },
-    needs=("type",),
+    required_names=("type",),
     # A quiet database has files with nothing but heartbeats.
-    marks=lambda seen: (
+    probe_check=lambda seen: (
         seen.wrapper == "databaseActivityEventList"
-        or all(seen.find(name) is not None for name in _NEEDS)
+        or all(seen.find_name(name) is not None for name in _REQUIRED_NAMES)
     ),
-    made={"sql": pl.when(_COMMAND.is_in(["QUERY", "EXECUTE", "PREPARE"])).then("text")},
-    sql="sql",
+    derived_columns={"sql": pl.when(_COMMAND.is_in(["QUERY", "EXECUTE", "PREPARE"])).then("text")},
+    sql_column="sql",
     dialect=sql_normalize.MYSQL,
     utc=True,
     skip=(pl.col("type").str.to_lowercase() == "heartbeat").fill_null(value=False)
-    | _COMMAND.is_in(list(_LEFT)).fill_null(value=False)
+    | _COMMAND.is_in(list(_SESSION_COMMANDS)).fill_null(value=False)
     | (_KIND.is_in(["MISC", "NONE", "FUNCTION"]).fill_null(value=False) & ~_LOGIN),
-    fold=pl.when(~_LOGIN & (expressions.number("statement") > 0)).then(
+    merge_key=pl.when(~_LOGIN & (expressions.number("statement") > 0)).then(
         pl.concat_str("session", "statement", separator=" ")
     ),
-    rank=pl.when(_EXPORT).then(0).when(_KIND == "AUX").then(2).otherwise(1),
+    merge_rank=pl.when(_EXPORT).then(0).when(_KIND == "AUX").then(2).otherwise(1),
     columns={
-        "timestamp": expressions.time("time", "logged"),
+        "timestamp": expressions.first_set_time("time", "logged"),
         "account": pl.col("user"),
-        "client_address": expressions.address("ip"),
+        "client_address": expressions.bare_address("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
         "object": pl.col("object"),
@@ -98,30 +100,30 @@ PRESET: Final = Preset(
         .then(pl.lit("login"))
         .when(_EXPORT)
         .then(pl.lit("export"))
-        .when(_KIND.is_in(list(_CLASSES)))
-        .then(_KIND.replace(_CLASSES))
+        .when(_KIND.is_in(list(_CLASS_ACTIONS)))
+        .then(_KIND.replace(_CLASS_ACTIONS))
         .when(_COMMAND.is_in(["QUERY", "EXECUTE", "PREPARE"]))
         .then(
-            expressions.reading(
+            expressions.read_if_rows(
                 pl.coalesce("sql_action", pl.lit("read")), expressions.number("rows")
             )
         )
-        .when(_KNOWN)
+        .when(_KNOWN_COMMAND)
         .then(pl.col("command"))
         .otherwise(pl.lit("read")),
         "rows": pl.when(
             ~(
-                _BARE
-                | _UNCOUNTED
+                _FALSE_ZERO
+                | _WITHOUT_COUNTS
                 | (_KIND == "AUX")
                 | (_FAILED & (expressions.number("rows") == 0))
             ).fill_null(value=False)
         ).then(pl.col("rows")),
         "statement": pl.col("text"),
         "success": pl.col("error").is_null()
-        & (_NO_CODE | (pl.coalesce("exit", pl.lit("0")) == "0")),
+        & (_WITHOUT_EXIT_CODE | (pl.coalesce("exit", pl.lit("0")) == "0")),
     },
-    says={
+    descriptions={
         "timestamp": "startTime, else logTime",
         "account": "dbUserName",
         "client_address": "remoteHost",

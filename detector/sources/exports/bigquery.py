@@ -15,15 +15,15 @@ import polars as pl
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_HEAD: Final = "protoPayload protopayload_auditlog"
+_PAYLOAD_KEYS: Final = "protoPayload protopayload_auditlog"
 
 
-def _payload(path: str) -> str:
-    return " ".join(f"{head}.{path}" for head in _HEAD.split())
+def _payload_names(path: str) -> str:
+    return " ".join(f"{head}.{path}" for head in _PAYLOAD_KEYS.split())
 
 
 #: What stands in the metadata, by our name.
-_METADATA: Final = {
+_METADATA_PATHS: Final = {
     "after": "jobChange.after",
     "type": "jobChange.job.jobConfig.type",
     "kind": "jobChange.job.jobConfig.queryConfig.statementType",
@@ -40,20 +40,22 @@ _METADATA: Final = {
 }
 
 
-def _meta(name: str) -> pl.Expr:
+def _metadata_value(name: str) -> pl.Expr:
     """From the entry itself, or from the metadata as text."""
-    return pl.coalesce(name, pl.col("metadata").str.json_path_match(f"$.{_METADATA[name]}"))
+    return pl.coalesce(name, pl.col("metadata").str.json_path_match(f"$.{_METADATA_PATHS[name]}"))
 
 
-_DONE: Final = _meta("after") == "DONE"
+_JOB_DONE: Final = _metadata_value("after") == "DONE"
 #: Reads that a job does are the job's; the results of a query are those of its job.
-_READ: Final = _meta("reason").is_not_null() & ~_meta("reason").is_in(["JOB", "GET_QUERY_RESULTS"])
-_NAMED: Final = (
+_DIRECT_READ: Final = _metadata_value("reason").is_not_null() & ~_metadata_value("reason").is_in(
+    ["JOB", "GET_QUERY_RESULTS"]
+)
+_TABLE_NAMES: Final = (
     pl.concat_str(
         [
-            pl.coalesce(_meta("tables"), pl.lit("")),
-            pl.coalesce(_meta("extracted"), _meta("copied"), pl.lit("")),
-            pl.when(_READ).then(pl.coalesce("resource", pl.lit(""))).otherwise(pl.lit("")),
+            pl.coalesce(_metadata_value("tables"), pl.lit("")),
+            pl.coalesce(_metadata_value("extracted"), _metadata_value("copied"), pl.lit("")),
+            pl.when(_DIRECT_READ).then(pl.coalesce("resource", pl.lit(""))).otherwise(pl.lit("")),
         ],
         separator=" ",
     )
@@ -65,62 +67,65 @@ _NAMED: Final = (
     )
     .list.unique(maintain_order=True)
 )
-_EXPORT: Final = _meta("type").is_in(["EXPORT", "EXTRACT"]) | _meta("extracted").is_not_null()
+_EXPORT: Final = (
+    _metadata_value("type").is_in(["EXPORT", "EXTRACT"])
+    | _metadata_value("extracted").is_not_null()
+)
 
 PRESET: Final = Preset(
     name="bigquery",
     title="BigQuery audit log",
     keys={
         "time": "timestamp",
-        "user": _payload("authenticationInfo.principalEmail"),
-        "service": _payload("serviceName"),
-        "ip": _payload("requestMetadata.callerIp"),
-        "agent": _payload("requestMetadata.callerSuppliedUserAgent"),
-        "resource": _payload("resourceName"),
-        "status": _payload("status.code"),
+        "user": _payload_names("authenticationInfo.principalEmail"),
+        "service": _payload_names("serviceName"),
+        "ip": _payload_names("requestMetadata.callerIp"),
+        "agent": _payload_names("requestMetadata.callerSuppliedUserAgent"),
+        "resource": _payload_names("resourceName"),
+        "status": _payload_names("status.code"),
         "project": "resource.labels.project_id",
         "metadata": "protopayload_auditlog.metadataJson",
-        **{name: f"protoPayload.metadata.{path}" for name, path in _METADATA.items()},
+        **{name: f"protoPayload.metadata.{path}" for name, path in _METADATA_PATHS.items()},
     },
-    needs=(
+    required_names=(
         "timestamp",
-        _payload("serviceName"),
-        _payload("resourceName"),
-        _payload("authenticationInfo.principalEmail"),
+        _payload_names("serviceName"),
+        _payload_names("resourceName"),
+        _payload_names("authenticationInfo.principalEmail"),
     ),
-    marks=lambda seen: (
+    probe_check=lambda seen: (
         any("bigquery" in str(entry) for entry in seen.entries[:200])
-        or (not seen.entries and seen.find("protopayload_auditlog.metadataJson") is not None)
+        or (not seen.entries and seen.find_name("protopayload_auditlog.metadataJson") is not None)
     ),
     utc=True,
-    skip=~(_DONE | _READ).fill_null(value=False)
-    | ~expressions.one_of("service", "bigquery.googleapis.com"),
-    folds="lower",
+    skip=~(_JOB_DONE | _DIRECT_READ).fill_null(value=False)
+    | ~expressions.is_one_of("service", "bigquery.googleapis.com"),
+    account_case="lower",
     columns={
-        "timestamp": pl.coalesce(_meta("start"), "time"),
+        "timestamp": pl.coalesce(_metadata_value("start"), "time"),
         "account": pl.col("user"),
         "client_address": pl.col("ip"),
         "application": pl.col("agent").str.extract(r"^([^/\s(]+)"),
         "database": pl.col("project"),
-        "object": expressions.first(_NAMED),
-        "other_objects": expressions.others(_NAMED),
-        "action": pl.when(_READ)
+        "object": expressions.first_item(_TABLE_NAMES),
+        "other_objects": expressions.further_items(_TABLE_NAMES),
+        "action": pl.when(_DIRECT_READ)
         .then(pl.lit("read"))
         .when(_EXPORT)
         .then(pl.lit("export"))
-        .when(_meta("type") == "COPY")
+        .when(_metadata_value("type") == "COPY")
         .then(pl.lit("export"))
-        .when(_meta("type") == "IMPORT")
+        .when(_metadata_value("type") == "IMPORT")
         .then(pl.lit("write"))
-        .otherwise(pl.coalesce(_meta("kind"), _meta("type"))),
-        "rows": _meta("output"),
-        "bytes": _meta("extracted_bytes"),
-        "duration_ms": expressions.elapsed(_meta("start"), _meta("end")),
-        "statement": _meta("text"),
-        "success": (_meta("failed").fill_null("0") == "0")
+        .otherwise(pl.coalesce(_metadata_value("kind"), _metadata_value("type"))),
+        "rows": _metadata_value("output"),
+        "bytes": _metadata_value("extracted_bytes"),
+        "duration_ms": expressions.elapsed_ms(_metadata_value("start"), _metadata_value("end")),
+        "statement": _metadata_value("text"),
+        "success": (_metadata_value("failed").fill_null("0") == "0")
         & (pl.col("status").fill_null("0") == "0"),
     },
-    says={
+    descriptions={
         "timestamp": "the job's startTime, else the entry's timestamp",
         "account": "authenticationInfo.principalEmail, in lower case",
         "client_address": "requestMetadata.callerIp",

@@ -14,29 +14,29 @@ import polars as pl
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_NAMED: Final = expressions.items("tables")
+_LISTED_NAMES: Final = expressions.list_items("tables")
 #: The list is sorted: what a function reads or writes (_table_function.file) stands before tables.
 _TABLES: Final = pl.concat_list(
-    _NAMED.list.eval(pl.element().filter(~pl.element().str.starts_with("_table_function."))),
-    _NAMED.list.eval(pl.element().filter(pl.element().str.starts_with("_table_function."))),
+    _LISTED_NAMES.list.eval(pl.element().filter(~pl.element().str.starts_with("_table_function."))),
+    _LISTED_NAMES.list.eval(pl.element().filter(pl.element().str.starts_with("_table_function."))),
 )
 #: A table function writes to a file, a bucket or another server.
-_OUT: Final = pl.col("text").str.contains(
+_FUNCTION_WRITE: Final = pl.col("text").str.contains(
     r"(?i)^\s*insert\s+into\s+(?:table\s+)?function\b|\binto\s+outfile\b"
 )
 
 #: query_kind is the server's own word, whatever the text is.
-_WRITES: Final = expressions.one_of("kind", "insert", "asyncinsertflush", "delete", "update")
-_KNOWN: Final = _WRITES | expressions.one_of(
+_WRITES: Final = expressions.is_one_of("kind", "insert", "asyncinsertflush", "delete", "update")
+_KNOWN_KIND: Final = _WRITES | expressions.is_one_of(
     "kind",
     *("create", "drop", "undrop", "rename", "optimize", "check", "alter", "grant", "revoke"),
     *("system", "set", "use", "killquery", "show", "describe", "exists", "explain", "begin"),
     *("commit", "rollback", "settransactionsnapshot", "move", "truncate", "attach", "detach"),
     *("backup", "select"),
 )
-_BROKEN: Final = expressions.one_of("type", "exceptionwhileprocessing", "4")
+_FAILED_RUNNING: Final = expressions.is_one_of("type", "exceptionwhileprocessing", "4")
 #: The first versions that had the log tell a failure by its type alone.
-_FAILED: Final = _BROKEN | expressions.one_of("type", "exceptionbeforestart", "3")
+_FAILED: Final = _FAILED_RUNNING | expressions.is_one_of("type", "exceptionbeforestart", "3")
 
 PRESET: Final = Preset(
     name="clickhouse",
@@ -62,37 +62,37 @@ PRESET: Final = Preset(
         "text": "query",
         "code": "exception_code",
     },
-    needs=("type", "query_duration_ms", "result_rows", "query", "initial_user user"),
+    required_names=("type", "query_duration_ms", "result_rows", "query", "initial_user user"),
     # The numbers are those of the enumeration, where an export has them instead of names.
-    skip=expressions.one_of("type", "querystart", "1")
-    | expressions.one_of("initial", "0", "false"),
+    skip=expressions.is_one_of("type", "querystart", "1")
+    | expressions.is_one_of("initial", "0", "false"),
     columns={
-        "timestamp": expressions.time("start", "start_s", "event", "event_s"),
+        "timestamp": expressions.first_set_time("start", "start_s", "event", "event_s"),
         "account": pl.col("user"),
-        "client_address": expressions.address("ip"),
+        "client_address": expressions.bare_address("ip"),
         "application": pl.coalesce("app", "agent"),
         "database": pl.col("database"),
-        "object": expressions.first(_TABLES),
-        "other_objects": expressions.others(_TABLES),
-        "action": pl.when(_OUT)
+        "object": expressions.first_item(_TABLES),
+        "other_objects": expressions.further_items(_TABLES),
+        "action": pl.when(_FUNCTION_WRITE)
         .then(pl.lit("export"))
-        .when(_KNOWN)
+        .when(_KNOWN_KIND)
         .then(
-            expressions.reading(
+            expressions.read_if_rows(
                 pl.col("kind"), pl.when(~_WRITES).then(expressions.number("result"))
             )
         )
         .otherwise(pl.lit("read")),
         # What failed while it ran has sent some, and result_rows is written when it has ended.
         "rows": pl.when(
-            ~(_BROKEN & (expressions.number("result") == 0)).fill_null(value=False)
-        ).then(expressions.counted("result")),
-        "bytes": expressions.counted("result_bytes"),
+            ~(_FAILED_RUNNING & (expressions.number("result") == 0)).fill_null(value=False)
+        ).then(expressions.known_count("result")),
+        "bytes": expressions.known_count("result_bytes"),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
         "success": (pl.coalesce(pl.col("code"), pl.lit("0")) == "0") & ~_FAILED,
     },
-    says={
+    descriptions={
         "timestamp": "query_start_time, else event_time (in log_timezone); 1970 is no time",
         "account": "initial_user, else user",
         "client_address": "initial_address, else address",

@@ -15,10 +15,10 @@ from detector.normalize import sql_normalize
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_TABLES: Final = pl.coalesce("sql_tables", expressions.items("tables"))
+_TABLES: Final = pl.coalesce("sql_tables", expressions.list_items("tables"))
 
 #: statement_type is the platform's own word; whatever else it is counts as a reading.
-_KNOWN: Final = (
+_KNOWN_TYPE: Final = (
     pl.col("type").str.to_lowercase().str.contains(
         r"^(?:select|insert|update|delete|merge|copy|truncate|create|alter|drop|undrop|grant|revoke"
         r"|deny|rename|replace|comment|set|use|reset|refresh|optimize|vacuum|analyze|explain"
@@ -44,31 +44,31 @@ PRESET: Final = Preset(
         "produced": "produced_rows",
         "text": "statement_text",
     },
-    needs=("statement_id", "executed_by", "execution_status", "statement_type"),
-    made={"sql": pl.when(pl.col("tables").is_null()).then(pl.col("text"))},
-    sql="sql",
+    required_names=("statement_id", "executed_by", "execution_status", "statement_type"),
+    derived_columns={"sql": pl.when(pl.col("tables").is_null()).then(pl.col("text"))},
+    sql_column="sql",
     dialect=sql_normalize.DATABRICKS,
     utc=True,
     # What still runs comes again when it is over.
-    skip=expressions.one_of("status", "running", "queued", "started", "compiling"),
-    folds="lower",
+    skip=expressions.is_one_of("status", "running", "queued", "started", "compiling"),
+    account_case="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "user_id"),
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.first(_TABLES),
-        "other_objects": expressions.others(_TABLES),
-        "action": pl.when(_KNOWN)
-        .then(expressions.translated("type", {"COPY": "write"}))  # COPY INTO loads a table
+        "object": expressions.first_item(_TABLES),
+        "other_objects": expressions.further_items(_TABLES),
+        "action": pl.when(_KNOWN_TYPE)
+        .then(expressions.translate("type", {"COPY": "write"}))  # COPY INTO loads a table
         .otherwise(pl.lit("read")),
         "rows": pl.col("produced"),
         "duration_ms": pl.col("ms"),
         "statement": pl.col("text"),
-        "success": expressions.one_of("status", "finished"),
+        "success": expressions.is_one_of("status", "finished"),
     },
-    says={
+    descriptions={
         "timestamp": "start_time (UTC)",
         "account": "executed_by, in lower case",
         "client_address": "source_ip_address, where system.access.audit was joined",

@@ -16,52 +16,65 @@ from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
 
-def _names(*fields: str) -> str:
+def _field_names(*fields: str) -> str:
     """As they are, and within a search hit, as elasticdump and the search API write it."""
     return " ".join([*fields, *(f"_source.{field}" for field in fields)])
 
 
 #: Categories and kinds that tell of no access to records.
-_OTHER: Final = r'"(?:process|network|host|malware|driver|package|registry|library|vulnerability)"'
-_KINDS: Final = ("alert", "metric", "state", "asset", "enrichment", "pipeline_error")
+_OTHER_CATEGORIES: Final = (
+    r'"(?:process|network|host|malware|driver|package|registry|library|vulnerability)"'
+)
+_OTHER_KINDS: Final = ("alert", "metric", "state", "asset", "enrichment", "pipeline_error")
 _LOGIN: Final = pl.col("category").str.contains("authentication").fill_null(value=False)
-_WORD: Final = pl.coalesce("action", "type")
+_ACTION_WORD: Final = pl.coalesce("action", "type")
 
 PRESET: Final = Preset(
     name="ecs",
     title="Elastic Common Schema documents",
     keys={
-        "time": _names("@timestamp"),
-        "user": _names(
+        "time": _field_names("@timestamp"),
+        "user": _field_names(
             "user.name", "user.email", "user.id", "client.user.name", "source.user.name"
         ),
-        "ip": _names("source.ip", "client.ip", "source.address", "client.address", "source.domain"),
-        "app": _names("user_agent.name", "process.name", "service.name", "user_agent.original"),
-        "database": _names("database.name", "postgresql.log.database", "mysql.slowlog.schema"),
-        "object": _names("table.name", "database.table", "mysql.slowlog.table"),
-        "action": _names("event.action"),
-        "type": _names("event.type"),
-        "category": _names("event.category"),
-        "kind": _names("event.kind"),
-        "rows": _names(
+        "ip": _field_names(
+            "source.ip", "client.ip", "source.address", "client.address", "source.domain"
+        ),
+        "app": _field_names(
+            "user_agent.name", "process.name", "service.name", "user_agent.original"
+        ),
+        "database": _field_names(
+            "database.name", "postgresql.log.database", "mysql.slowlog.schema"
+        ),
+        "object": _field_names("table.name", "database.table", "mysql.slowlog.table"),
+        "action": _field_names("event.action"),
+        "type": _field_names("event.type"),
+        "category": _field_names("event.category"),
+        "kind": _field_names("event.kind"),
+        "rows": _field_names(
             "mysql.slowlog.rows_sent",
             "database.rows",
             "mssql.log.row_count",
             "oracle.database_audit.rows",
         ),
-        "bytes": _names("mysql.slowlog.bytes_sent", "destination.bytes", "server.bytes"),
-        "ns": _names("event.duration"),
-        "text": _names(
+        "bytes": _field_names("mysql.slowlog.bytes_sent", "destination.bytes", "server.bytes"),
+        "ns": _field_names("event.duration"),
+        "text": _field_names(
             "mysql.slowlog.query", "postgresql.log.query", "database.statement", "event.original"
         ),
-        "outcome": _names("event.outcome"),
+        "outcome": _field_names("event.outcome"),
     },
-    needs=(_names("@timestamp"), _names("ecs.version", "event.dataset", "event.category")),
-    marks=lambda seen: seen.find(_names("user.name", "user.email", "user.id")) is not None,
+    required_names=(
+        _field_names("@timestamp"),
+        _field_names("ecs.version", "event.dataset", "event.category"),
+    ),
+    probe_check=lambda seen: (
+        seen.find_name(_field_names("user.name", "user.email", "user.id")) is not None
+    ),
     utc=True,
-    skip=expressions.one_of("kind", *_KINDS)
+    skip=expressions.is_one_of("kind", *_OTHER_KINDS)
     | (
-        pl.concat_str(pl.lit('"'), "category", pl.lit('"')).str.contains(_OTHER)
+        pl.concat_str(pl.lit('"'), "category", pl.lit('"')).str.contains(_OTHER_CATEGORIES)
         & ~pl.col("category").str.contains("database|authentication|session|file|web|api")
     ).fill_null(value=False),
     columns={
@@ -73,16 +86,16 @@ PRESET: Final = Preset(
         "object": pl.col("object"),
         "action": pl.when(_LOGIN)
         .then(pl.lit("login"))
-        .when(_WORD.is_not_null())
-        .then(_WORD.str.strip_chars('[]"'))
-        .otherwise(pl.coalesce(expressions.action("text"), pl.lit("read"))),
+        .when(_ACTION_WORD.is_not_null())
+        .then(_ACTION_WORD.str.strip_chars('[]"'))
+        .otherwise(pl.coalesce(expressions.first_verb("text"), pl.lit("read"))),
         "rows": pl.col("rows"),
         "bytes": pl.col("bytes"),
         "duration_ms": pl.col("ns").cast(pl.Float64, strict=False) / 1e6,
         "statement": pl.col("text"),
-        "success": ~expressions.one_of("outcome", "failure"),
+        "success": ~expressions.is_one_of("outcome", "failure"),
     },
-    says={
+    descriptions={
         "timestamp": "@timestamp",
         "account": "user.name, else user.email or user.id",
         "client_address": "source.ip, else client.ip or an address",

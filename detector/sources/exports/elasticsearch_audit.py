@@ -15,16 +15,16 @@ import polars as pl
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_INDICES: Final = expressions.items("indices")
+_INDICES: Final = expressions.list_items("indices")
 _ACTION: Final = pl.col("action")
-_DENIED: Final = (
+_DENIED_EVENTS: Final = (
     "access_denied",
     "authentication_failed",
     "anonymous_access_denied",
     "run_as_denied",
 )
-_FAILED: Final = expressions.one_of("event", *_DENIED)
-_LOGIN: Final = expressions.one_of("event", "authentication_failed", "anonymous_access_denied")
+_FAILED: Final = expressions.is_one_of("event", *_DENIED_EVENTS)
+_LOGIN: Final = expressions.is_one_of("event", "authentication_failed", "anonymous_access_denied")
 
 PRESET: Final = Preset(
     name="elasticsearch_audit",
@@ -44,20 +44,25 @@ PRESET: Final = Preset(
         "indices": "indices",
         "realm": "user.realm",
     },
-    needs=("timestamp @timestamp", "event.action", "event.type", "origin.type origin.address"),
-    marks=lambda seen: any(entry.get("type") == "audit" for entry in seen.entries),
+    required_names=(
+        "timestamp @timestamp",
+        "event.action",
+        "event.type",
+        "origin.type origin.address",
+    ),
+    probe_check=lambda seen: any(entry.get("type") == "audit" for entry in seen.entries),
     # Each request is authenticated, and told again when it is granted.
-    skip=expressions.none_of("event", "access_granted", *_DENIED)
+    skip=expressions.is_none_of("event", "access_granted", *_DENIED_EVENTS)
     | _ACTION.str.contains(r"[\[\]]").fill_null(value=False),
-    fold=pl.when(~_FAILED).then(pl.col("request")),
+    merge_key=pl.when(~_FAILED).then(pl.col("request")),
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
-        "client_address": expressions.address("ip"),
+        "client_address": expressions.bare_address("ip"),
         "application": pl.col("app"),
         "database": pl.col("cluster"),
-        "object": expressions.first(_INDICES),
-        "other_objects": expressions.others(_INDICES),
+        "object": expressions.first_item(_INDICES),
+        "other_objects": expressions.further_items(_INDICES),
         "action": pl.when(_LOGIN)
         .then(pl.lit("login"))
         .when(_ACTION.str.starts_with("indices:data/read"))
@@ -71,7 +76,7 @@ PRESET: Final = Preset(
         .otherwise(pl.lit("other")),
         "success": ~_FAILED,
     },
-    says={
+    descriptions={
         "timestamp": "timestamp",
         "account": "user.name",
         "client_address": "origin.address without the port",

@@ -17,21 +17,23 @@ from detector.normalize import sql_parse
 from detector.normalize.sql_normalize import Dialect
 
 #: The first word of a statement, behind comments and brackets.
-_FIRST: Final = r"^(?:\s|\(|--[^\r\n]*(?:[\r\n]|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
+_FIRST_WORD: Final = (
+    r"^(?:\s|\(|--[^\r\n]*(?:[\r\n]|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*([A-Za-z_]+)"
+)
 #: One text of a JSON list, or of ClickHouse's ['a','b'], with its quotes.
-_ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+_LIST_ITEM: Final = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 #: COPY INTO a table, which PostgreSQL does not have, and the query that UNLOAD has in quotes.
 _COPY_INTO: Final = r"(?i)^\s*copy\s+into\s+"
-_UNLOADED: Final = r"(?is)^\s*unload\s*\(\s*(?:'|\$\$)(.*?)(?:'|\$\$)\s*\)\s*to\b.*$"
+_UNLOAD_QUERY: Final = r"(?is)^\s*unload\s*\(\s*(?:'|\$\$)(.*?)(?:'|\$\$)\s*\)\s*to\b.*$"
 #: The statement that SQL Server is given as a text: EXEC ('...'), sp_executesql N'...'.
-_RUN_TEXT: Final = (
+_EXEC_TEXT: Final = (
     r"(?i)^\s*(?:exec(?:ute)?\s*(?:(?:sys\.)?sp_executesql\s+(?:@\w+\s*=\s*)?|\(\s*)"
     r"|sp_executesql\s+)N?'((?:[^']|'')*)'"
 )
 #: First words of statements that return records, besides those ``words.action`` knows.
-_PARTS: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
-_EXPORTS: Final = ("export", "copy", "unload", "backup")
-_READS: Final = ("with", "table", "values", "from", "execute", "declare")
+_NAME_PARTS: Final = re.compile(r'"(?:[^"]|"")*"|[^."]+')
+_EXPORT_WORDS: Final = ("export", "copy", "unload", "backup")
+_READ_WORDS: Final = ("with", "table", "values", "from", "execute", "declare")
 
 
 def number(column: str) -> pl.Expr:
@@ -40,31 +42,31 @@ def number(column: str) -> pl.Expr:
 
 
 #: What counters of 64 bits hold that never counted: -1 without its sign.
-_NEVER: Final = ("18446744073709551615", "1.8446744073709552e19", "1.8446744073709552e+19")
+_UNSET_COUNTS: Final = ("18446744073709551615", "1.8446744073709552e19", "1.8446744073709552e+19")
 #: Times that stand for none: a clock that was never set, at 0 or, in some products, year 1.
-_UNSET: Final = r"^(?:1970-01-01|0001-01-01|0000-|0+(?:\.0*)?$)"
+_UNSET_TIME: Final = r"^(?:1970-01-01|0001-01-01|0000-|0+(?:\.0*)?$)"
 
 
-def counted(column: str) -> pl.Expr:
+def known_count(column: str) -> pl.Expr:
     """A count as it is written; null where the server wrote that it never counted."""
-    return pl.when(~pl.col(column).is_in(list(_NEVER))).then(pl.col(column))
+    return pl.when(~pl.col(column).is_in(list(_UNSET_COUNTS))).then(pl.col(column))
 
 
-def time(*columns: str) -> pl.Expr:
+def first_set_time(*columns: str) -> pl.Expr:
     """The first of some times that was ever set, else the first that is there at all."""
     names = [pl.col(name) for name in columns]
-    was_set = [pl.when(~name.str.contains(_UNSET)).then(name) for name in names]
+    was_set = [pl.when(~name.str.contains(_UNSET_TIME)).then(name) for name in names]
     return pl.coalesce(*was_set, *names)
 
 
-def items(column: str) -> pl.Expr:
+def list_items(column: str) -> pl.Expr:
     """The texts of a list, each once."""
-    found = pl.col(column).str.extract_all(_ITEM)
+    found = pl.col(column).str.extract_all(_LIST_ITEM)
     bare = pl.element().str.slice(1, pl.element().str.len_chars() - 2)
     return found.list.eval(bare.filter(bare != "")).list.unique(maintain_order=True)
 
 
-def under(column: str, key: str) -> pl.Expr:
+def values_under_key(column: str, key: str) -> pl.Expr:
     """The texts under ``key`` in JSON, each once."""
     pattern = rf'"{key}"\s*:\s*"((?:[^"\\]|\\.)*)"'
     found = pl.col(column).str.extract_all(pattern)
@@ -72,49 +74,49 @@ def under(column: str, key: str) -> pl.Expr:
     return found.list.eval(bare.filter(bare != "")).list.unique(maintain_order=True)
 
 
-def first(names: pl.Expr) -> pl.Expr:
+def first_item(names: pl.Expr) -> pl.Expr:
     """The first of a list; null where there is none."""
     return names.list.first()
 
 
-def others(names: pl.Expr) -> pl.Expr:
+def further_items(names: pl.Expr) -> pl.Expr:
     """The rest of a list; null where there is none."""
     return pl.when(names.list.len() > 1).then(names.list.slice(1))
 
 
-def dotted(*columns: str) -> pl.Expr:
+def dotted_name(*columns: str) -> pl.Expr:
     """Names joined by dots, without those that are null; null where the last one is."""
     joined = pl.concat_str([pl.col(name) for name in columns], separator=".", ignore_nulls=True)
     return pl.when(pl.col(columns[-1]).is_not_null()).then(joined)
 
 
-def action(column: str) -> pl.Expr:
+def first_verb(column: str) -> pl.Expr:
     """What a statement does by its first word, which ``words.action`` understands."""
-    word = pl.col(column).str.extract(_FIRST).str.to_lowercase()
-    return pl.when(word.is_in(list(_READS))).then(pl.lit("read")).otherwise(word)
+    word = pl.col(column).str.extract(_FIRST_WORD).str.to_lowercase()
+    return pl.when(word.is_in(list(_READ_WORDS))).then(pl.lit("read")).otherwise(word)
 
 
-def reading(action: pl.Expr, rows: pl.Expr) -> pl.Expr:
+def read_if_rows(action: pl.Expr, rows: pl.Expr) -> pl.Expr:
     """``action``, but ``read`` where records were sent and it is no export."""
     word = action.str.to_lowercase()
-    sent = (rows > 0).fill_null(value=False) & ~word.is_in(_EXPORTS).fill_null(value=False)
+    sent = (rows > 0).fill_null(value=False) & ~word.is_in(_EXPORT_WORDS).fill_null(value=False)
     return pl.when(sent).then(pl.lit("read")).otherwise(action)
 
 
-def qualified(database: pl.Expr, names: pl.Expr) -> pl.Expr:
+def qualified_names(database: pl.Expr, names: pl.Expr) -> pl.Expr:
     """SQL Server's names of tables as ``database.schema.table``.
 
     A name without its schema is one of ``dbo``, which every account has unless it is given another.
     """
     both = pl.struct(database.alias("database"), names.alias("names"))
-    return both.map_batches(_qualified, return_dtype=pl.List(pl.String))
+    return both.map_batches(_qualify, return_dtype=pl.List(pl.String))
 
 
-def _qualified(both: pl.Series) -> pl.Series:
+def _qualify(both: pl.Series) -> pl.Series:
     frame = both.struct.unnest()
     distinct = frame.unique()
     found = [
-        names and [_full(database, name) for name in names]
+        names and [_full_name(database, name) for name in names]
         for database, names in distinct.iter_rows()
     ]
     distinct = distinct.with_columns(pl.Series("full", found, pl.List(pl.String)))
@@ -123,23 +125,23 @@ def _qualified(both: pl.Series) -> pl.Series:
     return joined["full"]
 
 
-def _full(database: str | None, name: str) -> str:
-    parts = len(_PARTS.findall(name))
+def _full_name(database: str | None, name: str) -> str:
+    parts = len(_NAME_PARTS.findall(name))
     within = f"dbo.{name}" if parts == 1 else name
     return f"{database}.{within}" if database and parts < 3 else within
 
 
-def translated(column: str, meaning: Mapping[str, str]) -> pl.Expr:
+def translate(column: str, meaning: Mapping[str, str]) -> pl.Expr:
     """A word of the log as one that ``words.action`` understands, if ``meaning`` has it."""
     return pl.col(column).replace(dict(meaning))
 
 
-def one_of(column: str, *values: str) -> pl.Expr:
+def is_one_of(column: str, *values: str) -> pl.Expr:
     """Whether a text is one of ``values``, in any case; false where it is null."""
     return pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=False)
 
 
-def elapsed(start: pl.Expr, end: pl.Expr) -> pl.Expr:
+def elapsed_ms(start: pl.Expr, end: pl.Expr) -> pl.Expr:
     """Milliseconds between two times in ISO 8601; null where they cannot be read."""
     found = (_instant(end) - _instant(start)).dt.total_microseconds() / 1e3
     return pl.when(found >= 0).then(found)
@@ -150,12 +152,12 @@ def _instant(text: pl.Expr) -> pl.Expr:
     return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
 
 
-def none_of(column: str, *values: str) -> pl.Expr:
+def is_none_of(column: str, *values: str) -> pl.Expr:
     """Whether a text is something else than ``values``; null, which says nothing, is not."""
     return ~pl.col(column).str.to_lowercase().is_in(list(values)).fill_null(value=True)
 
 
-def address(column: str) -> pl.Expr:
+def bare_address(column: str) -> pl.Expr:
     """An address without its port, brackets, or the prefix of IPv4 within IPv6."""
     return (
         pl.col(column)
@@ -176,12 +178,12 @@ def with_tables(frame: pl.DataFrame, text: str, dialect: Dialect) -> pl.DataFram
     if distinct.is_empty():
         nothing = pl.lit(None, pl.List(pl.String())).alias("sql_tables")
         return frame.with_columns(nothing, pl.lit(None, pl.String).alias("sql_action"))
-    unloaded = pl.col(text).str.extract(_UNLOADED).str.replace_all("''", "'", literal=True)
+    unloaded = pl.col(text).str.extract(_UNLOAD_QUERY).str.replace_all("''", "'", literal=True)
     plain = pl.coalesce(unloaded, pl.col(text).str.replace(_COPY_INTO, "insert into "))
     if dialect.name == "tsql":
-        inner = pl.col(text).str.extract(_RUN_TEXT).str.replace_all("''", "'", literal=True)
+        inner = pl.col(text).str.extract(_EXEC_TEXT).str.replace_all("''", "'", literal=True)
         plain = pl.coalesce(inner, plain)
-    told = sql_parse.told(distinct.select(plain).to_series(), dialect)
+    told = sql_parse.parse_statements(distinct.select(plain).to_series(), dialect)
     tables = distinct.with_columns(
         told["tables"].alias("sql_tables"), told["action"].alias("sql_action")
     )

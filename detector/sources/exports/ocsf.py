@@ -14,7 +14,7 @@ import polars as pl
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_CLASS: Final = "6005"
+_CLASS_UID: Final = "6005"
 #: activity_id of the class.
 _ACTIVITIES: Final = {
     "1": "read",
@@ -28,10 +28,17 @@ _ACTIVITIES: Final = {
     "9": "other",
     "10": "other",
 }
-_ROWS: Final = ("rows", "row_count", "rowCount", "rows_returned", "rows_produced", "rows_sent")
-_SPELLED: Final = " ".join(f"unmapped.{name}" for name in _ROWS)
+_ROW_COUNT_NAMES: Final = (
+    "rows",
+    "row_count",
+    "rowCount",
+    "rows_returned",
+    "rows_produced",
+    "rows_sent",
+)
+_UNMAPPED_ROWS: Final = " ".join(f"unmapped.{name}" for name in _ROW_COUNT_NAMES)
 #: What a producer's own word says more closely than the class's number.
-_NAMED: Final = pl.col("name").str.to_lowercase().is_in(["export", "copy", "unload", "dump"])
+_NAMED_EXPORT: Final = pl.col("name").str.to_lowercase().is_in(["export", "copy", "unload", "dump"])
 
 PRESET: Final = Preset(
     name="ocsf",
@@ -49,7 +56,7 @@ PRESET: Final = Preset(
         "bucket": "databucket.name database.name",
         "activity": "activity_id",
         "name": "activity_name",
-        "rows": f"query_info.rows {_SPELLED}",
+        "rows": f"query_info.rows {_UNMAPPED_ROWS}",
         "bytes": "query_info.bytes",
         "ms": "duration",
         "text": "query_info.query_string",
@@ -57,17 +64,19 @@ PRESET: Final = Preset(
         "status": "status_id",
         "word": "status",
     },
-    needs=("class_uid", "activity_id activity_name", "time time_dt"),
-    marks=lambda seen: (
-        any(str(entry.get("class_uid")) == _CLASS for entry in seen.entries)
+    required_names=("class_uid", "activity_id activity_name", "time time_dt"),
+    probe_check=lambda seen: (
+        any(str(entry.get("class_uid")) == _CLASS_UID for entry in seen.entries)
         or (
             not seen.entries
-            and seen.find("query_info.query_string query_info.bytes table.name databucket.name")
+            and seen.find_name(
+                "query_info.query_string query_info.bytes table.name databucket.name"
+            )
             is not None
         )
     ),
     utc=True,
-    skip=expressions.none_of("class", _CLASS),
+    skip=expressions.is_none_of("class", _CLASS_UID),
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "email", "uid"),
@@ -75,7 +84,7 @@ PRESET: Final = Preset(
         "application": pl.col("app"),
         "database": pl.col("database"),
         "object": pl.coalesce("table", "bucket"),
-        "action": pl.when(_NAMED)
+        "action": pl.when(_NAMED_EXPORT)
         .then(pl.lit("export"))
         .otherwise(pl.coalesce(pl.col("activity").replace(_ACTIVITIES), "name")),
         "rows": pl.col("rows"),
@@ -83,9 +92,9 @@ PRESET: Final = Preset(
         "duration_ms": pl.col("ms"),
         "statement": pl.col("text"),
         "success": (pl.coalesce("status", pl.lit("1")) != "2")
-        & ~expressions.one_of("word", "failure", "failed"),
+        & ~expressions.is_one_of("word", "failure", "failed"),
     },
-    says={
+    descriptions={
         "timestamp": "time (milliseconds)",
         "account": "actor.user.name, else email_addr or uid",
         "client_address": "src_endpoint.ip",

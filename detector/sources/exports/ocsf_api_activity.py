@@ -16,10 +16,10 @@ import polars as pl
 from detector.sources.exports import cloudtrail_s3, expressions
 from detector.sources.exports.preset import Preset
 
-_CLASS: Final = "6003"
+_CLASS_UID: Final = "6003"
 
 
-def _named(*names: str) -> pl.Expr:
+def _unmapped_value(*names: str) -> pl.Expr:
     """What ``unmapped`` and the request's data say under CloudTrail's names, the first that is
     there. In their JSON a quote within a text is escaped, so that no text can pass for a key.
     """
@@ -36,23 +36,29 @@ def _named(*names: str) -> pl.Expr:
 
 _BUCKET: Final = pl.coalesce(
     "bucket",
-    _named("requestParameters.bucketName", "bucketName"),
+    _unmapped_value("requestParameters.bucketName", "bucketName"),
     pl.col("resources").str.extract(r'"arn:aws[a-z-]*:s3:::([^"/\\]+)'),
 )
-_SESSION: Final = pl.coalesce("uid", "alt").str.extract(r":(?:assumed-role|federated-user)/(.+)$")
+_ROLE_SESSION: Final = pl.coalesce("uid", "alt").str.extract(
+    r":(?:assumed-role|federated-user)/(.+)$"
+)
 #: As in CloudTrail's own records: root is one person's in each AWS account, and users of Identity
 #: Center are told by onBehalfOf, whatever else names them.
-_ROOT: Final = pl.concat_str(pl.lit("root"), pl.col("owner"), separator="/", ignore_nulls=True)
+_ROOT_ACCOUNT: Final = pl.concat_str(
+    pl.lit("root"), pl.col("owner"), separator="/", ignore_nulls=True
+)
 _PERSON: Final = pl.coalesce(
     "person",
-    pl.when(pl.col("kind").str.to_lowercase() == "root").then(_ROOT),
-    _SESSION,
+    pl.when(pl.col("kind").str.to_lowercase() == "root").then(_ROOT_ACCOUNT),
+    _ROLE_SESSION,
     "user",
     "invoked",
     "alt",
     "uid",
 )
-_SPELLED: Final = "unmapped.{0} unmapped.requestParameters.{0} unmapped.additionalEventData.{0}"
+_UNMAPPED_NAMES: Final = (
+    "unmapped.{0} unmapped.requestParameters.{0} unmapped.additionalEventData.{0}"
+)
 
 PRESET: Final = Preset(
     name="ocsf_api_activity",
@@ -73,8 +79,8 @@ PRESET: Final = Preset(
         "ip": "src_endpoint.ip src_endpoint.domain",
         "agent": "http_request.user_agent",
         "region": "cloud.region",
-        "bucket": _SPELLED.format("bucketName"),
-        "out": _SPELLED.format("bytesTransferredOut"),
+        "bucket": _UNMAPPED_NAMES.format("bucketName"),
+        "out": _UNMAPPED_NAMES.format("bytesTransferredOut"),
         "resources": "resources",
         "request": "api.request.data",
         "unmapped": "unmapped",
@@ -82,37 +88,37 @@ PRESET: Final = Preset(
         "status": "status_id",
         "word": "status",
     },
-    needs=("class_uid", "api.operation", "time time_dt"),
-    marks=lambda seen: (
-        not seen.entries or any(str(entry.get("class_uid")) == _CLASS for entry in seen.entries)
+    required_names=("class_uid", "api.operation", "time time_dt"),
+    probe_check=lambda seen: (
+        not seen.entries or any(str(entry.get("class_uid")) == _CLASS_UID for entry in seen.entries)
     ),
     utc=True,
-    made={
+    derived_columns={
         "bucket": _BUCKET,
         "out": pl.coalesce(
-            "out", _named("additionalEventData.bytesTransferredOut", "bytesTransferredOut")
+            "out", _unmapped_value("additionalEventData.bytesTransferredOut", "bytesTransferredOut")
         ),
-        "person": pl.coalesce("person", _named("userIdentity.onBehalfOf.userId")),
+        "person": pl.coalesce("person", _unmapped_value("userIdentity.onBehalfOf.userId")),
     },
     # Other services, and calls that name no bucket (ListBuckets), read no data.
-    skip=expressions.none_of("class", _CLASS)
-    | expressions.none_of("service", "s3.amazonaws.com", "s3")
+    skip=expressions.is_none_of("class", _CLASS_UID)
+    | expressions.is_none_of("service", "s3.amazonaws.com", "s3")
     | _BUCKET.is_null(),
-    refuse=cloudtrail_s3.refused(_PERSON, pl.col("owner")),
+    reject_reason=cloudtrail_s3.anonymous_reason(_PERSON, pl.col("owner")),
     columns={
-        "timestamp": expressions.time("time", "when"),
+        "timestamp": expressions.first_set_time("time", "when"),
         "account": _PERSON,
         "client_address": pl.col("ip"),
         "application": pl.col("agent").str.extract(r"^\[?([^/\s\]]+)"),
         "database": pl.col("region"),
         "object": pl.col("bucket"),
-        "action": cloudtrail_s3.ACTION,
-        "bytes": cloudtrail_s3.BYTES,
+        "action": cloudtrail_s3.S3_ACTION,
+        "bytes": cloudtrail_s3.BYTES_OUT,
         "success": pl.col("error").is_null()
         & (pl.coalesce("status", pl.lit("1")) != "2")
-        & ~expressions.one_of("word", "failure", "failed"),
+        & ~expressions.is_one_of("word", "failure", "failed"),
     },
-    says={
+    descriptions={
         "timestamp": "time (milliseconds), else time_dt",
         "account": "the person on whose behalf, else role and session name, else actor.user.name",
         "client_address": "src_endpoint.ip",

@@ -14,12 +14,12 @@ import polars as pl
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_INDICES: Final = expressions.items("indices")
+_INDICES: Final = expressions.list_items("indices")
 _PRIVILEGE: Final = pl.col("privilege")
-_DOCUMENT: Final = expressions.one_of("category", "compliance_doc_read")
-_LOGIN: Final = expressions.one_of("category", "failed_login")
-_FAILED: Final = expressions.one_of("category", "failed_login", "missing_privileges")
-_TOLD: Final = (
+_DOCUMENT_READ: Final = expressions.is_one_of("category", "compliance_doc_read")
+_LOGIN: Final = expressions.is_one_of("category", "failed_login")
+_FAILED: Final = expressions.is_one_of("category", "failed_login", "missing_privileges")
+_ACCESS_CATEGORIES: Final = (
     *("granted_privileges", "missing_privileges", "failed_login", "index_event"),
     *("compliance_doc_read", "compliance_doc_write"),
 )
@@ -40,44 +40,44 @@ PRESET: Final = Preset(
         "privilege": "audit_request_privilege _source.audit_request_privilege",
         "task": "audit_trace_task_id _source.audit_trace_task_id",
     },
-    needs=(
+    required_names=(
         "@timestamp audit_utc_timestamp _source.@timestamp",
         "audit_category _source.audit_category",
         "audit_request_effective_user _source.audit_request_effective_user",
     ),
     utc=True,
     # AUTHENTICATED comes again when the request is granted; others are no access.
-    skip=expressions.none_of("category", *_TOLD)
+    skip=expressions.is_none_of("category", *_ACCESS_CATEGORIES)
     | _PRIVILEGE.str.contains(r"[\[\]]").fill_null(value=False),
-    fold=pl.when(expressions.one_of("category", "granted_privileges")).then(pl.col("task")),
+    merge_key=pl.when(expressions.is_one_of("category", "granted_privileges")).then(pl.col("task")),
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("first", "user"),
-        "client_address": expressions.address("ip"),
+        "client_address": expressions.bare_address("ip"),
         "database": pl.col("cluster"),
-        "object": expressions.first(_INDICES),
-        "other_objects": expressions.others(_INDICES),
+        "object": expressions.first_item(_INDICES),
+        "other_objects": expressions.further_items(_INDICES),
         "action": pl.when(_LOGIN)
         .then(pl.lit("login"))
-        .when(_DOCUMENT | _PRIVILEGE.str.starts_with("indices:data/read"))
+        .when(_DOCUMENT_READ | _PRIVILEGE.str.starts_with("indices:data/read"))
         .then(pl.lit("read"))
         .when(
-            expressions.one_of("category", "compliance_doc_write")
+            expressions.is_one_of("category", "compliance_doc_write")
             | _PRIVILEGE.str.starts_with("indices:data/write")
         )
         .then(pl.lit("write"))
         .when(
-            expressions.one_of("category", "index_event")
+            expressions.is_one_of("category", "index_event")
             | _PRIVILEGE.str.starts_with("indices:admin")
         )
         .then(pl.lit("schema"))
         .when(_PRIVILEGE.str.contains("snapshot"))
         .then(pl.lit("export"))
         .otherwise(pl.lit("other")),
-        "rows": pl.when(_DOCUMENT).then(1),
+        "rows": pl.when(_DOCUMENT_READ).then(1),
         "success": ~_FAILED,
     },
-    says={
+    descriptions={
         "timestamp": "@timestamp",
         "account": "audit_request_initiating_user, else audit_request_effective_user",
         "client_address": "audit_request_remote_address",

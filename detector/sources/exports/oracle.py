@@ -36,29 +36,34 @@ PRESET: Final = Preset(
         "session": "SESSIONID",
         "statement": "STATEMENT_ID",
     },
-    needs=("EVENT_TIMESTAMP_UTC EVENT_TIMESTAMP", "DBUSERNAME", "ACTION_NAME", "RETURN_CODE"),
+    required_names=(
+        "EVENT_TIMESTAMP_UTC EVENT_TIMESTAMP",
+        "DBUSERNAME",
+        "ACTION_NAME",
+        "RETURN_CODE",
+    ),
     utc=True,
-    skip=expressions.one_of("action", "logoff", "logoff by cleanup"),
-    fold=pl.when(
+    skip=expressions.is_one_of("action", "logoff", "logoff by cleanup"),
+    merge_key=pl.when(
         pl.col("session").is_not_null()
         & (expressions.number("statement") > 0)
-        & ~expressions.one_of("action", "logon")
+        & ~expressions.is_one_of("action", "logon")
     ).then(pl.concat_str("instance", "session", "statement", separator=" ", ignore_nulls=True)),
-    folds="upper",
+    account_case="upper",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.dotted("schema", "object"),
+        "object": expressions.dotted_name("schema", "object"),
         "action": pl.when(_KIND.str.starts_with("datapump") | _KIND.str.starts_with("rman"))
         .then(pl.lit("export"))
         .otherwise(pl.col("action")),
         "statement": pl.col("text"),
         "success": pl.coalesce("code", pl.lit("0")) == "0",
     },
-    says={
+    descriptions={
         "timestamp": "EVENT_TIMESTAMP_UTC, else EVENT_TIMESTAMP",
         "account": "DBUSERNAME, in upper case",
         "client_address": "USERHOST",

@@ -13,17 +13,17 @@ import pyarrow as pa
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize import categorical
-from detector.normalize.format_probe import Glimpse
+from detector.normalize.format_probe import Probe
 from detector.readers import csv_dialect, csv_table, parquet
 from detector.readers.blocks import Block, csv_blocks
-from detector.readers.column_names import Mapped
-from detector.readers.json_lines import Keys
+from detector.readers.column_names import ColumnOrigin
+from detector.readers.json_lines import KeyPath
 from detector.sources.exports import json_records
 
 #: Rows of Parquet in one piece: large enough for vectorised work, small enough for memory.
-ROWS: Final = 250_000
+BATCH_ROWS: Final = 250_000
 
-Bad = list[tuple[int | None, str]]
+RejectPairs = list[tuple[int | None, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Piece:
     """
 
     frame: pl.DataFrame
-    bad: Bad
+    rejects: RejectPairs
     bytes_read: int
     lines: Callable[[Sequence[int]], list[int]]
     skipped: int = 0
@@ -42,93 +42,101 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ColumnLocations:
     """Our names with the vendor's, as they stand in this file; those it lacks are ``absent``."""
 
-    there: Mapping[str, tuple[str, Keys]]
+    locations: Mapping[str, tuple[str, KeyPath]]
     absent: Mapping[str, str]
-    marked: frozenset[str] = field(default_factory=frozenset)
+    from_settings: frozenset[str] = field(default_factory=frozenset)
 
 
-def read(path: Path, seen: Glimpse, wanted: Wanted) -> Iterator[Piece]:
+def read(path: Path, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
     """The records of ``path``, of which ``seen`` is the beginning. Raises InputError."""
     if seen.form == "parquet":
-        return _parquet(path, wanted)
+        return _read_parquet(path, wanted)
     if seen.form == "csv":
-        return _csv(path, wanted)
-    return _json(path, seen, wanted)
+        return _read_csv(path, wanted)
+    return _read_json(path, seen, wanted)
 
 
-def _json(path: Path, seen: Glimpse, wanted: Wanted) -> Iterator[Piece]:
-    flat = any(len(keys) == 1 and "." in name for name, keys in wanted.there.values())
-    keys = {name: keys for name, (_, keys) in wanted.there.items()}
+def _read_json(path: Path, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
+    flat = any(len(keys) == 1 and "." in name for name, keys in wanted.locations.values())
+    keys = {name: keys for name, (_, keys) in wanted.locations.items()}
     for name, spelled in wanted.absent.items():  # what is rare can come late in a file
         keys.setdefault(name, (spelled,) if flat else tuple(spelled.split(".")))
     for found in json_records.read(path, seen, keys):
         numbers = found.frame["line"]
-        frame = _without_nothing(found.frame.drop("line"))
+        frame = _clear_null_words(found.frame.drop("line"))
 
         def lines(which: Sequence[int], numbers: pl.Series = numbers) -> list[int]:
             return numbers.gather(list(which)).to_list()
 
-        bad: Bad = [*found.rejects]
-        yield Piece(frame, bad, found.bytes_read, lines, found.empty, notes=found.notes)
+        bad: RejectPairs = [*found.rejects]
+        yield Piece(frame, bad, found.bytes_read, lines, found.empty_count, notes=found.notes)
 
 
-def _csv(path: Path, wanted: Wanted) -> Iterator[Piece]:
+def _read_csv(path: Path, wanted: ColumnLocations) -> Iterator[Piece]:
     header: csv_dialect.Header | None = None
-    columns = {name: Mapped(spelled) for name, (spelled, _) in wanted.there.items()}
+    columns = {name: ColumnOrigin(spelled) for name, (spelled, _) in wanted.locations.items()}
     for block in csv_blocks(path):
         here = block
         if header is None and block.data and not block.data.isspace():
             header = csv_dialect.sniff(block.data, Settings())
             if header is None or not {m.name for m in columns.values()} <= set(header.names):
                 raise InputError("holds no CSV header", where=path, hint="is it cut off?")
-            rest = block.data[header.size :]
-            here = replace(block, data=rest, first_line=block.first_line + header.lines)
+            rest = block.data[header.byte_count :]
+            here = replace(block, data=rest, first_line=block.first_line + header.line_count)
         if header is None:
             none = pl.DataFrame(schema=dict.fromkeys([*columns, *wanted.absent], pl.String()))
             yield Piece(none, [*block.rejects], block.raw_bytes, lambda _: [])
             continue
-        yield _csv_piece(here, header, columns, wanted)
+        yield _parse_csv_block(here, header, columns, wanted)
 
 
-def _csv_piece(
-    block: Block, header: csv_dialect.Header, columns: dict[str, Mapped], wanted: Wanted
+def _parse_csv_block(
+    block: Block,
+    header: csv_dialect.Header,
+    columns: dict[str, ColumnOrigin],
+    wanted: ColumnLocations,
 ) -> Piece:
     found = csv_table.parse(block, header, columns)
-    told = found.lines() if found.invalid else None
-    series = [_text(found.table[name], name) for name in columns]
-    frame = _with_absent(pl.DataFrame(series), wanted)
+    told = found.record_lines() if found.invalid else None
+    series = [_text_column(found.table[name], name) for name in columns]
+    frame = _add_absent(pl.DataFrame(series), wanted)
 
     def lines(which: Sequence[int]) -> list[int]:
-        known = told or found.lines()
-        return [known.valid(row) for row in which]
+        known = told or found.record_lines()
+        return [known.row_line(row) for row in which]
 
-    bad: Bad = [*block.rejects, *found.broken, *(told.invalid if told else [])]
-    return Piece(_without_nothing(frame), bad, block.raw_bytes, lines, notes=block.notes)
+    bad: RejectPairs = [*block.rejects, *found.unclosed_quotes, *(told.invalid if told else [])]
+    return Piece(_clear_null_words(frame), bad, block.raw_bytes, lines, notes=block.notes)
 
 
-def _text(column: pa.ChunkedArray, name: str) -> pl.Series:
+def _text_column(column: pa.ChunkedArray, name: str) -> pl.Series:
     """Text of a dictionary-encoded column, without space around it."""
-    series = pl.from_arrow(categorical.trimmed(categorical.encoded(column)).cast(pa.string()))
+    series = pl.from_arrow(
+        categorical.trim(categorical.dictionary_encode(column)).cast(pa.string())
+    )
     assert isinstance(series, pl.Series)
     return series.cast(pl.String).alias(name)
 
 
-def _parquet(path: Path, wanted: Wanted) -> Iterator[Piece]:
+def _read_parquet(path: Path, wanted: ColumnLocations) -> Iterator[Piece]:
     size = path.stat().st_size
-    with parquet.opened(path) as file:
+    with parquet.open_file(path) as file:
         total = max(file.metadata.num_rows, 1)
-        names = list(dict.fromkeys(spelled for spelled, _ in wanted.there.values()))
-        batches = file.iter_batches(batch_size=ROWS, columns=names)
+        names = list(dict.fromkeys(spelled for spelled, _ in wanted.locations.values()))
+        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=names)
         seen = 0
-        while (batch := parquet.following(batches, path)) is not None:
+        while (batch := parquet.next_batch(batches, path)) is not None:
             raw = pa.Table.from_batches([batch])
             table = pa.table(
-                {name: parquet.reach(raw, spelled) for name, (spelled, _) in wanted.there.items()}
+                {
+                    name: parquet.nested_column(raw, spelled)
+                    for name, (spelled, _) in wanted.locations.items()
+                }
             )
-            table, garbled = parquet.text_only(table, path)
+            table, garbled = parquet.drop_garbled(table, path)
             lost = [] if garbled is None else garbled.arg_true().to_list()
             kept = range(len(raw)) if garbled is None else (~garbled).arg_true().to_list()
 
@@ -137,17 +145,17 @@ def _parquet(path: Path, wanted: Wanted) -> Iterator[Piece]:
             ) -> list[int]:
                 return [seen + kept[row] + 1 for row in which]
 
-            frame = pl.DataFrame([_as_text(table[name], name) for name in wanted.there])
-            bad: Bad = [(seen + row + 1, "is not valid UTF-8") for row in lost]
+            frame = pl.DataFrame([_parquet_text(table[name], name) for name in wanted.locations])
+            bad: RejectPairs = [(seen + row + 1, "is not valid UTF-8") for row in lost]
             seen += len(raw)
-            frame = _without_nothing(_with_absent(frame, wanted))
+            frame = _clear_null_words(_add_absent(frame, wanted))
             yield Piece(frame, bad, size * seen // total, lines)
     if not seen:
-        none = pl.DataFrame(schema=dict.fromkeys([*wanted.there, *wanted.absent], pl.String()))
+        none = pl.DataFrame(schema=dict.fromkeys([*wanted.locations, *wanted.absent], pl.String()))
         yield Piece(none, [], size, lambda _: [])
 
 
-def _as_text(column: pa.ChunkedArray, name: str) -> pl.Series:
+def _parquet_text(column: pa.ChunkedArray, name: str) -> pl.Series:
     """A column of Parquet as text, what is nested as JSON, times in ISO 8601."""
     series = pl.from_arrow(column)
     assert isinstance(series, pl.Series)
@@ -172,14 +180,14 @@ def _as_text(column: pa.ChunkedArray, name: str) -> pl.Series:
     return series.cast(pl.String)
 
 
-def _with_absent(frame: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
+def _add_absent(frame: pl.DataFrame, wanted: ColumnLocations) -> pl.DataFrame:
     return frame.with_columns(pl.lit(None, pl.String()).alias(name) for name in wanted.absent)
 
 
-def _without_nothing(frame: pl.DataFrame) -> pl.DataFrame:
+def _clear_null_words(frame: pl.DataFrame) -> pl.DataFrame:
     """Null for what stands for nothing."""
     text = [name for name, kind in frame.schema.items() if kind == pl.String()]
     return frame.with_columns(
-        pl.when(~pl.col(name).is_in(list(csv_table.NOTHING))).then(pl.col(name)).alias(name)
+        pl.when(~pl.col(name).is_in(list(csv_table.NULL_WORDS))).then(pl.col(name)).alias(name)
         for name in text
     )

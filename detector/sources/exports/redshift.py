@@ -18,10 +18,10 @@ from detector.sources.exports.preset import Preset
 #: What COPY does here is load a table.
 _ACTIONS: Final = {"COPY": "write", "CTAS": "schema", "DDL": "schema", "UNLOAD": "export"}
 #: query_type is Redshift's own word; UTILITY, OTHER and UNKNOWN leave it to the text.
-_KNOWN: Final = expressions.one_of(
+_KNOWN_TYPE: Final = expressions.is_one_of(
     "type", "select", "insert", "update", "delete", "merge", "copy", "unload", "ctas", "ddl"
 )
-_UNLOAD: Final = expressions.one_of("type", "unload")
+_UNLOAD: Final = expressions.is_one_of("type", "unload")
 
 PRESET: Final = Preset(
     name="redshift",
@@ -43,35 +43,35 @@ PRESET: Final = Preset(
         "hash": "generic_query_hash",
         "text": "query_text",
     },
-    needs=("query_id", "query_type", "returned_rows", "returned_bytes", "start_time"),
-    sql="text",
+    required_names=("query_id", "query_type", "returned_rows", "returned_bytes", "start_time"),
+    sql_column="text",
     dialect=sql_normalize.REDSHIFT,
     utc=True,
     # What still runs comes again when it is over.
-    skip=expressions.one_of("status", "planning", "queued", "running", "returning"),
-    folds="lower",
+    skip=expressions.is_one_of("status", "planning", "queued", "running", "returning"),
+    account_case="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "user_id"),
-        "client_address": expressions.address("ip"),
+        "client_address": expressions.bare_address("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.first(pl.col("sql_tables")),
-        "other_objects": expressions.others(pl.col("sql_tables")),
-        "action": pl.when(_KNOWN)
+        "object": expressions.first_item(pl.col("sql_tables")),
+        "other_objects": expressions.further_items(pl.col("sql_tables")),
+        "action": pl.when(_KNOWN_TYPE)
         .then(
-            expressions.reading(
-                expressions.translated("type", _ACTIONS), expressions.number("returned")
+            expressions.read_if_rows(
+                expressions.translate("type", _ACTIONS), expressions.number("returned")
             )
         )
-        .otherwise(expressions.reading(pl.col("sql_action"), expressions.number("returned"))),
+        .otherwise(expressions.read_if_rows(pl.col("sql_action"), expressions.number("returned"))),
         "rows": pl.when(_UNLOAD).then(pl.col("unloaded")).otherwise(pl.col("returned")),
         "bytes": pl.when(_UNLOAD).then(pl.col("unloaded_bytes")).otherwise("returned_bytes"),
         "duration_ms": pl.col("us").cast(pl.Float64, strict=False) / 1e3,
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
-        "success": expressions.one_of("status", "success"),
+        "success": expressions.is_one_of("status", "success"),
     },
-    says={
+    descriptions={
         "timestamp": "start_time (UTC)",
         "account": "user_name, where it was joined, else user_id, in lower case",
         "client_address": "remote_host, where SYS_CONNECTION_LOG was joined",

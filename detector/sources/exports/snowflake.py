@@ -18,28 +18,28 @@ from detector.normalize import sql_normalize
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_TABLES: Final = pl.coalesce("sql_tables", expressions.under("base", "objectName"))
+_TABLES: Final = pl.coalesce("sql_tables", expressions.values_under_key("base", "objectName"))
 #: QUERY_TYPE is Snowflake's own word, whatever the text is. These give no records of a table.
-_BARE: Final = (
+_SILENT_TYPES: Final = (
     *("alter_session", "set", "unset", "use", "begin_transaction", "commit", "rollback", "show"),
     *("describe", "desc", "list_files", "list", "remove_files", "explain", "kill", "comment"),
 )
-_WRITES: Final = (
+_WRITE_TYPES: Final = (
     *("insert", "update", "delete", "merge", "multi_table_insert", "truncate_table", "copy"),
     *("create_table_as_select", "put_files", "recluster", "ingest_data"),
 )
-_BARE_TYPE: Final = expressions.one_of("type", *_BARE)
-_WRITE: Final = expressions.one_of("type", *_WRITES)
-_SCHEMA: Final = (
+_SILENT_TYPE: Final = expressions.is_one_of("type", *_SILENT_TYPES)
+_WRITE_TYPE: Final = expressions.is_one_of("type", *_WRITE_TYPES)
+_SCHEMA_TYPE: Final = (
     pl.col("type").str.to_lowercase()
     .str.contains(r"^(?:create|alter|drop|undrop|grant|revoke|rename|truncate)(?:_|$)")
     .fill_null(value=False)
 )  # fmt: skip
-_CHANGED: Final = pl.when(
+_CHANGED_ROWS: Final = pl.when(
     pl.any_horizontal(pl.col(name).is_not_null() for name in ("inserted", "updated", "deleted"))
 ).then(pl.sum_horizontal(expressions.number(name) for name in ("inserted", "updated", "deleted")))
-_UNLOAD: Final = expressions.one_of("type", "unload")
-_EXPORT: Final = expressions.one_of("type", "unload", "get_files")
+_UNLOAD: Final = expressions.is_one_of("type", "unload")
+_EXPORT: Final = expressions.is_one_of("type", "unload", "get_files")
 
 PRESET: Final = Preset(
     name="snowflake",
@@ -65,46 +65,46 @@ PRESET: Final = Preset(
         "hash": "QUERY_PARAMETERIZED_HASH",
         "text": "QUERY_TEXT",
     },
-    needs=("QUERY_ID", "USER_NAME", "START_TIME", "QUERY_TYPE", "EXECUTION_STATUS"),
-    made={"sql": pl.when(pl.col("base").is_null()).then(pl.col("text"))},
-    sql="sql",
+    required_names=("QUERY_ID", "USER_NAME", "START_TIME", "QUERY_TYPE", "EXECUTION_STATUS"),
+    derived_columns={"sql": pl.when(pl.col("base").is_null()).then(pl.col("text"))},
+    sql_column="sql",
     dialect=sql_normalize.SNOWFLAKE,
     utc=True,
     # INFORMATION_SCHEMA lists what still runs; it comes again when it is over.
-    skip=expressions.one_of("status", "running", "queued", "blocked", "resuming_warehouse"),
-    folds="upper",
+    skip=expressions.is_one_of("status", "running", "queued", "blocked", "resuming_warehouse"),
+    account_case="upper",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.first(_TABLES),
-        "other_objects": expressions.others(_TABLES),
-        "action": pl.when(_BARE_TYPE)
+        "object": expressions.first_item(_TABLES),
+        "other_objects": expressions.further_items(_TABLES),
+        "action": pl.when(_SILENT_TYPE)
         .then(pl.lit("other"))
-        .when(_WRITE)
+        .when(_WRITE_TYPE)
         .then(pl.lit("write"))
-        .when(_SCHEMA)
+        .when(_SCHEMA_TYPE)
         .then(pl.lit("schema"))
         .when(_EXPORT)
         .then(pl.lit("export"))
         .otherwise(pl.lit("read")),
         "rows": pl.when(_UNLOAD)
         .then(pl.col("unloaded"))
-        .when(expressions.one_of("type", "get_files"))
+        .when(expressions.is_one_of("type", "get_files"))
         .then(None)
-        .when(_WRITE)
-        .then(pl.coalesce(_CHANGED, expressions.number("produced")))
+        .when(_WRITE_TYPE)
+        .then(pl.coalesce(_CHANGED_ROWS, expressions.number("produced")))
         .otherwise(pl.coalesce(expressions.number("written"), expressions.number("produced"))),
         "bytes": pl.when(_UNLOAD)
         .then(pl.coalesce("outbound", "result_bytes"))
         .otherwise(pl.col("result_bytes")),
         "duration_ms": pl.col("ms"),
         "statement": pl.coalesce(pl.concat_str(pl.lit("hash_"), "hash"), "text"),
-        "success": expressions.one_of("status", "success"),
+        "success": expressions.is_one_of("status", "success"),
     },
-    says={
+    descriptions={
         "timestamp": "START_TIME",
         "account": "USER_NAME, in upper case",
         "client_address": "CLIENT_IP, where LOGIN_HISTORY was joined",

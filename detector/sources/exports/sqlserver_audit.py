@@ -29,27 +29,27 @@ _ACTIONS: Final = {
     **dict.fromkeys(("BA", "BAL", "BST"), "export"),
 }
 #: A batch or a call that is over: their counts are counts, even where they are 0.
-_OVER: Final = expressions.one_of("action", "bcm", "rcm")
-_COUNT: Final = pl.coalesce(expressions.number("response"), expressions.number("affected"))
+_BATCH_END: Final = expressions.is_one_of("action", "bcm", "rcm")
+_STATEMENT_ROWS: Final = pl.coalesce(expressions.number("response"), expressions.number("affected"))
 #: What sent no rows and is nothing but writing has those it affected.
-_WROTE: Final = pl.col("sql_action").is_in(["write", "schema"]) & ~(
+_PURE_WRITE: Final = pl.col("sql_action").is_in(["write", "schema"]) & ~(
     expressions.number("response") > 0
 ).fill_null(value=False)
-_BATCH: Final = (
-    pl.when(_WROTE)
+_BATCH_ROWS: Final = (
+    pl.when(_PURE_WRITE)
     .then(pl.coalesce(expressions.number("affected"), expressions.number("response")))
     .otherwise(pl.max_horizontal(expressions.number("response"), expressions.number("affected")))
 )
 
 #: The object of a row, or the tables in the text of a batch.
 _NAMES: Final = (
-    pl.when(_OVER)
+    pl.when(_BATCH_END)
     .then("sql_tables")
-    .otherwise(pl.concat_list(expressions.dotted("schema", "object")).list.drop_nulls())
+    .otherwise(pl.concat_list(expressions.dotted_name("schema", "object")).list.drop_nulls())
 )
 _TABLES: Final = (
-    pl.when(_OVER | pl.col("schema").is_not_null())
-    .then(expressions.qualified(pl.col("database"), _NAMES))
+    pl.when(_BATCH_END | pl.col("schema").is_not_null())
+    .then(expressions.qualified_names(pl.col("database"), _NAMES))
     .otherwise(_NAMES)
 )
 
@@ -75,41 +75,44 @@ PRESET: Final = Preset(
         "ms": "duration_milliseconds",
         "ok": "succeeded",
     },
-    needs=("event_time", "action_id", "server_principal_name", "succeeded", "statement"),
-    made={"sql": pl.when(_OVER).then("text")},
-    sql="sql",
+    required_names=("event_time", "action_id", "server_principal_name", "succeeded", "statement"),
+    derived_columns={"sql": pl.when(_BATCH_END).then("text")},
+    sql_column="sql",
     dialect=sql_normalize.TSQL,
     utc=True,
     # Later pieces of a long statement, the audit's own state, and logouts.
     skip=(expressions.number("piece") > 1).fill_null(value=False)
-    | expressions.one_of("action", "ausc", "aust", "lgo", "lgl", "dbl"),
-    fold=pl.when(expressions.one_of("action", "sl", "in", "up", "dl", "ex", "rf", "rc")).then(
-        pl.concat_str("session", "time", "text", separator=" ", ignore_nulls=True)
-    ),
-    rank=pl.when(expressions.one_of("action", "in", "up", "dl")).then(0).otherwise(1),
-    folds="lower",
+    | expressions.is_one_of("action", "ausc", "aust", "lgo", "lgl", "dbl"),
+    merge_key=pl.when(
+        expressions.is_one_of("action", "sl", "in", "up", "dl", "ex", "rf", "rc")
+    ).then(pl.concat_str("session", "time", "text", separator=" ", ignore_nulls=True)),
+    merge_rank=pl.when(expressions.is_one_of("action", "in", "up", "dl")).then(0).otherwise(1),
+    account_case="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.coalesce("user", "principal"),
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.first(_TABLES),
-        "other_objects": expressions.others(_TABLES),
-        "action": pl.when(_OVER)
+        "object": expressions.first_item(_TABLES),
+        "other_objects": expressions.further_items(_TABLES),
+        "action": pl.when(_BATCH_END)
         .then(
-            expressions.reading(
+            expressions.read_if_rows(
                 pl.coalesce("sql_action", pl.lit("read")), expressions.number("response")
             )
         )
         .otherwise(pl.col("action").str.to_uppercase().replace(_ACTIONS)),
-        "rows": pl.when(_OVER).then(_BATCH).when(_COUNT > 0).then(_COUNT),
+        "rows": pl.when(_BATCH_END)
+        .then(_BATCH_ROWS)
+        .when(_STATEMENT_ROWS > 0)
+        .then(_STATEMENT_ROWS),
         "duration_ms": pl.col("ms"),
         "statement": pl.col("text"),
-        "success": expressions.one_of("ok", "1", "true")
-        & ~expressions.one_of("action", "lgif", "dbaf"),
+        "success": expressions.is_one_of("ok", "1", "true")
+        & ~expressions.is_one_of("action", "lgif", "dbaf"),
     },
-    says={
+    descriptions={
         "timestamp": "event_time (UTC)",
         "account": "session_server_principal_name, else server_principal_name, in lower case",
         "client_address": "client_ip, else host_name",

@@ -15,9 +15,9 @@ from detector.normalize import sql_normalize
 from detector.sources.exports import expressions
 from detector.sources.exports.preset import Preset
 
-_WHOLE: Final = ("sql_batch_completed", "rpc_completed")
-_TABLES: Final = expressions.qualified(pl.col("database"), pl.col("sql_tables"))
-_LOGIN: Final = expressions.one_of("event", "login")
+_BATCH_EVENTS: Final = ("sql_batch_completed", "rpc_completed")
+_TABLES: Final = expressions.qualified_names(pl.col("database"), pl.col("sql_tables"))
+_LOGIN: Final = expressions.is_one_of("event", "login")
 
 PRESET: Final = Preset(
     name="sqlserver_events",
@@ -35,7 +35,7 @@ PRESET: Final = Preset(
         "us": "duration",
         "result": "result",
     },
-    needs=(
+    required_names=(
         "timestamp_utc timestamp event_time",
         "name event_name",
         "session_server_principal_name server_principal_name username nt_username",
@@ -43,33 +43,34 @@ PRESET: Final = Preset(
         "batch_text statement sql_text",
         "client_app_name client_hostname client_ip",
     ),
-    sql="sql",
+    sql_column="sql",
     dialect=sql_normalize.TSQL,
     utc=True,
-    skip=expressions.none_of("event", *_WHOLE, "login"),
-    made={"sql": pl.coalesce("batch", "text")},
-    folds="lower",
+    skip=expressions.is_none_of("event", *_BATCH_EVENTS, "login"),
+    derived_columns={"sql": pl.coalesce("batch", "text")},
+    account_case="lower",
     columns={
         "timestamp": pl.col("time"),
         "account": pl.col("user"),
         "client_address": pl.col("ip"),
         "application": pl.col("app"),
         "database": pl.col("database"),
-        "object": expressions.first(_TABLES),
-        "other_objects": expressions.others(_TABLES),
+        "object": expressions.first_item(_TABLES),
+        "other_objects": expressions.further_items(_TABLES),
         # The rows of a batch are those of all its statements, sent or changed: what is nothing
         # but writing has changed them.
         "action": pl.when(_LOGIN)
         .then(pl.lit("login"))
         .when(pl.col("sql_action").is_in(["other", "schema"]))
-        .then(expressions.reading(pl.col("sql_action"), expressions.number("rows")))
+        .then(expressions.read_if_rows(pl.col("sql_action"), expressions.number("rows")))
         .otherwise(pl.coalesce("sql_action", pl.lit("read"))),
         "rows": pl.col("rows"),
         "duration_ms": pl.col("us").cast(pl.Float64, strict=False) / 1e3,
         "statement": pl.col("sql"),
-        "success": pl.col("result").is_null() | expressions.one_of("result", "ok", "0", "success"),
+        "success": pl.col("result").is_null()
+        | expressions.is_one_of("result", "ok", "0", "success"),
     },
-    says={
+    descriptions={
         "timestamp": "timestamp (UTC)",
         "account": "session_server_principal_name, else server_principal_name or username, in "
         "lower case",

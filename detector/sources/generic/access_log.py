@@ -14,13 +14,13 @@ from detector.readers.column_names import ALIASES
 from detector.sources.exports.preset import Preset
 
 #: What people call the one whose record was opened.
-SUBJECTS: Final = (
+SUBJECT_ALIASES: Final = (
     "subject subject_id subject.id subject.user.id person_id person patient_id patient case_id "
     "case_number file_id file_number dossier dossier_id beneficiary_id claimant_id citizen_id "
     "member_id customer_id insured_id pupil_id student_id taxpayer_id viewed_id record_id"
 )
 #: Columns that stand in such a log as in any other.
-_COMMON: Final = (
+_COMMON_COLUMNS: Final = (
     *("timestamp", "account", "client_address", "application", "database", "object", "action"),
     "success",
 )
@@ -28,11 +28,11 @@ _COMMON: Final = (
 PRESET: Final = Preset(
     name="access_log",
     title="application access log, one line for each record opened",
-    keys={**{name: ALIASES[name] for name in _COMMON}, "subject": SUBJECTS},
-    needs=(ALIASES["timestamp"], ALIASES["account"], SUBJECTS),
-    marks=lambda seen: seen.find(ALIASES["rows"]) is None,
+    keys={**{name: ALIASES[name] for name in _COMMON_COLUMNS}, "subject": SUBJECT_ALIASES},
+    required_names=(ALIASES["timestamp"], ALIASES["account"], SUBJECT_ALIASES),
+    probe_check=lambda seen: seen.find_name(ALIASES["rows"]) is None,
     columns={
-        **{name: pl.col(name) for name in (*_COMMON, "subject")},
+        **{name: pl.col(name) for name in (*_COMMON_COLUMNS, "subject")},
         "action": pl.coalesce("action", pl.lit("read")),
         "rows": pl.lit(1, pl.Int64),
         "success": ~pl.col("success")
@@ -40,7 +40,7 @@ PRESET: Final = Preset(
         .is_in(["false", "failure", "failed", "error", "denied", "refused", "no", "f", "n"])
         .fill_null(value=False),
     },
-    says={
+    descriptions={
         "timestamp": "as in any CSV or NDJSON",
         "account": "as in any CSV or NDJSON",
         "client_address": "as in any CSV or NDJSON",
@@ -52,6 +52,6 @@ PRESET: Final = Preset(
         "rows": "each line counts as one record",
         "success": "as in any CSV or NDJSON; without it every line is a success",
     },
-    by_settings=("timestamp", "account", "subject"),
+    settings_columns=("timestamp", "account", "subject"),
 )
 SOURCE = PRESET.source()

@@ -13,12 +13,12 @@ from detector.core.errors import InputError
 from detector.core.schema import EVENTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects
-from detector.normalize.events import conform
-from detector.normalize.source import HEADER, Batch, Growing, Sample, Source, Tail, nothing
-from detector.normalize.time_formats import Form
+from detector.normalize.events import normalize
+from detector.normalize.source import HEADER, Batch, FollowReader, Sample, Source, Tail, empty_batch
+from detector.normalize.time_formats import TimeFormat
 from detector.readers import blocks, column_names, csv_dialect, plain_text
 from detector.readers.blocks import Block, csv_blocks
-from detector.readers.csv_table import Rows, parse
+from detector.readers.csv_table import ParsedBlock, parse
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -26,13 +26,15 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     if sample.head.lstrip()[:1] in {b"{", b"["}:
         return False
     header = csv_dialect.sniff(sample.head, settings)
-    return header is not None and column_names.complete(column_names.find(header.names, settings))
+    return header is not None and column_names.is_complete(
+        column_names.find(header.names, settings)
+    )
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """A batch per block of some 16 MiB. Raises InputError."""
     del tail  # a CSV record stands alone
-    reader = yield from _read(path, settings, None)
+    reader = yield from _read_blocks(path, settings, None)
     if reader is None:
         raise InputError("holds no CSV header", where=path, hint="is it empty, or cut off?")
 
@@ -40,12 +42,12 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file; the tail is the header. Raises InputError."""
     kept = tail.get(HEADER)
-    known = None if kept is None else _Reader.of(kept.encode(), path, settings)
-    reader = yield from _read(path, settings, known)
-    yield nothing({} if reader is None else {HEADER: reader.text})
+    known = None if kept is None else _Reader.from_header(kept.encode(), path, settings)
+    reader = yield from _read_blocks(path, settings, known)
+    yield empty_batch({} if reader is None else {HEADER: reader.header_text})
 
 
-def _read(
+def _read_blocks(
     path: Path, settings: Settings, reader: _Reader | None
 ) -> Generator[Batch, None, _Reader | None]:
     """The batches of a file, or of what follows the header that ``reader`` has."""
@@ -54,15 +56,15 @@ def _read(
         if reader is None:
             if not block.data or block.data.isspace():
                 if block.rejects:
-                    yield Batch(*_nothing(path, block))
+                    yield Batch(*_empty_frames(path, block))
                 continue
-            reader = _Reader.of(block.data, path, settings)
+            reader = _Reader.from_header(block.data, path, settings)
             here = Block(
-                block.data[reader.header.size :],
-                block.first_line + reader.header.lines,
+                block.data[reader.header.byte_count :],
+                block.first_line + reader.header.line_count,
                 block.raw_bytes,
                 block.rejects,
-                block.recoded,
+                block.recoded_count,
             )
         yield reader.batch(here)
     return reader
@@ -70,8 +72,8 @@ def _read(
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Which column is which. Raises InputError."""
-    _, found = csv_dialect.demand(plain_text.head(path), settings, path)
-    return column_names.phrases(found, settings)
+    _, found = csv_dialect.require_header(plain_text.head(path), settings, path)
+    return column_names.descriptions(found, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +81,31 @@ class _Reader:
     path: Path
     settings: Settings
     header: csv_dialect.Header
-    found: column_names.Columns
-    text: str
-    form: Form
+    columns: column_names.Columns
+    header_text: str
+    time_format: TimeFormat
 
     @classmethod
-    def of(cls, data: bytes, path: Path, settings: Settings) -> Self:
+    def from_header(cls, data: bytes, path: Path, settings: Settings) -> Self:
         """Of the header that ``data`` begins with. Raises InputError."""
-        header, found = csv_dialect.demand(data, settings, path)
-        text = data[: header.size].decode("utf-8", "replace")
-        return cls(path, settings, header, found, text, Form(settings.timestamp_format or ""))
+        header, found = csv_dialect.require_header(data, settings, path)
+        text = data[: header.byte_count].decode("utf-8", "replace")
+        return cls(path, settings, header, found, text, TimeFormat(settings.timestamp_format or ""))
 
     def batch(self, block: Block) -> Batch:
-        rows: Rows = parse(block, self.header, self.found)
-        result = conform(rows.table, self.found, self.settings, form=self.form)
-        bad: list[tuple[int | None, str]] = [*block.rejects, *rows.broken]
-        if rows.invalid or len(result.rejected):
-            lines = rows.lines()
+        rows: ParsedBlock = parse(block, self.header, self.columns)
+        result = normalize(rows.table, self.columns, self.settings, form=self.time_format)
+        bad: list[tuple[int | None, str]] = [*block.rejects, *rows.unclosed_quotes]
+        if rows.invalid or len(result.rejects):
+            lines = rows.record_lines()
             bad += lines.invalid
-            bad += [(lines.valid(row), reason) for row, reason in result.rejected.iter_rows()]
+            bad += [(lines.row_line(row), reason) for row, reason in result.rejects.iter_rows()]
         noted = {**block.notes, **result.notes}
         bad_ = rejects.frame(self.path, bad)
         return Batch(result.events, bad_, bytes_read=block.raw_bytes, notes=noted)
 
 
-def _nothing(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:
+def _empty_frames(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:
     return empty(EVENTS), rejects.frame(path, block.rejects), 0, block.raw_bytes
 
 
@@ -113,6 +115,6 @@ SOURCE = Source(
     accepts,
     read,
     mapping,
-    general=True,
-    growing=Growing(blocks.quoted_end, follow),
+    is_general=True,
+    follow_reader=FollowReader(blocks.last_record_end, follow),
 )

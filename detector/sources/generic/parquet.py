@@ -13,14 +13,21 @@ from detector.core.errors import InputError
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import containment, rejects
-from detector.normalize.events import Mistyped, conform
-from detector.normalize.source import Batch, Sample, Source, Tail, nothing
+from detector.normalize.events import ColumnTypeError, normalize
+from detector.normalize.source import Batch, Sample, Source, Tail, empty_batch
 from detector.readers import column_names
-from detector.readers.parquet import following, is_text, leaves, opened, reach, text_only
+from detector.readers.parquet import (
+    drop_garbled,
+    is_text_type,
+    leaf_names,
+    nested_column,
+    next_batch,
+    open_file,
+)
 
 #: Rows in one batch: large enough for vectorised work, small enough that several read ahead fit
 #: in memory, however large the file's row groups.
-ROWS = 250_000
+BATCH_ROWS = 250_000
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -32,33 +39,35 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of ``ROWS`` rows at most. Raises InputError."""
     del tail  # a Parquet row stands alone
-    with opened(path) as plain:
-        found = column_names.demand(leaves(plain.schema_arrow), settings, path)
-        text = [field.name for field in plain.schema_arrow if is_text(field.type)]
+    with open_file(path) as plain:
+        found = column_names.require(leaf_names(plain.schema_arrow), settings, path)
+        text = [field.name for field in plain.schema_arrow if is_text_type(field.type)]
         size = path.stat().st_size
         total = max(plain.metadata.num_rows, 1)
     names = list(dict.fromkeys(mapped.name for mapped in found.values()))
     seen = 0
-    with opened(path, text) as file:
-        batches = file.iter_batches(batch_size=ROWS, columns=names)
-        while (batch := following(batches, path)) is not None:
+    with open_file(path, text) as file:
+        batches = file.iter_batches(batch_size=BATCH_ROWS, columns=names)
+        while (batch := next_batch(batches, path)) is not None:
             raw = pa.Table.from_batches([batch])
-            table = pa.table({name: reach(raw, mapped.name) for name, mapped in found.items()})
+            table = pa.table(
+                {name: nested_column(raw, mapped.name) for name, mapped in found.items()}
+            )
             done = size * (seen + len(raw)) // total
-            yield from _contained(table, found, settings, path, seen, done)
+            yield from _read_table(table, found, settings, path, seen, done)
             seen += len(raw)
     if not seen:
-        yield Batch(_no_events(found, settings), empty(REJECTS), bytes_read=size)
+        yield Batch(_empty_events(found, settings), empty(REJECTS), bytes_read=size)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Which column is which. Raises InputError."""
-    with opened(path) as file:
-        names = leaves(file.schema_arrow)
-    return column_names.phrases(column_names.demand(names, settings, path), settings)
+    with open_file(path) as file:
+        names = leaf_names(file.schema_arrow)
+    return column_names.descriptions(column_names.require(names, settings, path), settings)
 
 
-def _contained(
+def _read_table(
     table: pa.Table,
     found: column_names.Columns,
     settings: Settings,
@@ -71,17 +80,19 @@ def _contained(
 
     def take(first: int, count: int) -> Batch:
         part = table.slice(first, count)
-        return _batch(part, found, settings, path, seen + first, bytes_read)
+        return _normalize_batch(part, found, settings, path, seen + first, bytes_read)
 
-    batches = containment.rows(
+    batches = containment.map_rows(
         len(table), take, lambda row, reason: bad.append((seen + row + 1, reason))
     )
     if bad:
-        batches.append(replace(nothing(), rejects=rejects.frame(path, bad), bytes_read=bytes_read))
+        batches.append(
+            replace(empty_batch(), rejects=rejects.frame(path, bad), bytes_read=bytes_read)
+        )
     return batches
 
 
-def _batch(
+def _normalize_batch(
     table: pa.Table,
     found: column_names.Columns,
     settings: Settings,
@@ -89,10 +100,10 @@ def _batch(
     seen: int,
     bytes_read: int,
 ) -> Batch:
-    table, garbled = text_only(table, path)
+    table, garbled = drop_garbled(table, path)
     try:
-        result = conform(table, found, settings)
-    except Mistyped as error:
+        result = normalize(table, found, settings)
+    except ColumnTypeError as error:
         raise InputError(
             f"column {found[error.column].name!r} is {error.kind}, "
             f"which {error.column!r} cannot be made of",
@@ -104,16 +115,16 @@ def _batch(
         places = (~garbled).arg_true()
         lost = garbled.arg_true()
         bad += [(seen + row + 1, "is not valid UTF-8") for row in lost]
-        bad += [(seen + places[row] + 1, reason) for row, reason in result.rejected.iter_rows()]
+        bad += [(seen + places[row] + 1, reason) for row, reason in result.rejects.iter_rows()]
     else:
-        bad += [(seen + row + 1, reason) for row, reason in result.rejected.iter_rows()]
+        bad += [(seen + row + 1, reason) for row, reason in result.rejects.iter_rows()]
     bad_ = rejects.frame(path, bad)
     return Batch(result.events, bad_, bytes_read=bytes_read, notes=result.notes)
 
 
-def _no_events(found: column_names.Columns, settings: Settings) -> pl.DataFrame:
+def _empty_events(found: column_names.Columns, settings: Settings) -> pl.DataFrame:
     table = pa.table({name: pa.array([], pa.string()) for name in found})
-    return conform(table, found, settings).events
+    return normalize(table, found, settings).events
 
 
-SOURCE = Source("parquet", "Parquet, one row an event", accepts, read, mapping, general=True)
+SOURCE = Source("parquet", "Parquet, one row an event", accepts, read, mapping, is_general=True)

@@ -15,11 +15,19 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
-from detector.normalize.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
+from detector.normalize.source import (
+    PENDING,
+    Batch,
+    FollowReader,
+    Sample,
+    Source,
+    Tail,
+    empty_batch,
+)
 from detector.readers import json_objects
-from detector.readers.json_objects import Objects
+from detector.readers.json_objects import ObjectBatch
 from detector.sources.mongodb import operations
-from detector.sources.mongodb.operations import OPERATIONS, Cursors, instant, number
+from detector.sources.mongodb.operations import OPERATIONS, Cursors, parse_instant, parse_number
 
 _SCHEMA: Final = dict.fromkeys(
     (
@@ -36,16 +44,16 @@ _SCHEMA: Final = dict.fromkeys(
     ),
     pl.String(),
 )
-_FOREIGN: Final = "is no document of system.profile"
-_NOBODY: Final = "names no user"
-_NEEDED: Final = {"op", "ns", "ts", "millis"}
+_FOREIGN_REASON: Final = "is no document of system.profile"
+_NO_USER_REASON: Final = "names no user"
+_REQUIRED_KEYS: Final = {"op", "ns", "ts", "millis"}
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether the first objects are documents of the profiler."""
     del settings
-    found = json_objects.first(sample.head)
-    return any(set(each) >= _NEEDED for each in found)
+    found = json_objects.first_objects(sample.head)
+    return any(set(each) >= _REQUIRED_KEYS for each in found)
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
@@ -53,7 +61,7 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     del settings, tail  # a document names all but the rest of its cursor
     cursors = Cursors()
     done = 0
-    for found in json_objects.objects(path, _SCHEMA):
+    for found in json_objects.read_objects(path, _SCHEMA):
         done = found.raw_bytes
         yield _batch(found, cursors, path)
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
@@ -63,54 +71,56 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     del settings
-    cursors = Cursors.of(tail.get(HELD, ""))
-    for found in json_objects.objects(path, _SCHEMA):
+    cursors = Cursors.decode(tail.get(PENDING, ""))
+    for found in json_objects.read_objects(path, _SCHEMA):
         yield _batch(found, cursors, path)
-    yield nothing({HELD: cursors.kept()})
+    yield empty_batch({PENDING: cursors.encode()})
 
 
 def close(settings: Settings, tail: Tail) -> Batch:
     """Cursors that were open when a file ended."""
     del settings
-    cursors = Cursors.of(tail.get(HELD, ""))
+    cursors = Cursors.decode(tail.get(PENDING, ""))
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
     return Batch(events, empty(REJECTS), skipped)
 
 
-def _batch(found: Objects, cursors: Cursors, path: Path) -> Batch:
+def _batch(found: ObjectBatch, cursors: Cursors, path: Path) -> Batch:
     first = pl.col("allUsers").str.extract(r'"user":\s*"((?:[^"\\]|\\.)*)"')
     owner = pl.col("user").str.replace(r"@[^@]*$", "")
     frame = found.frame.with_columns(
-        instant(pl.col("ts")).alias("timestamp"),
+        parse_instant(pl.col("ts")).alias("timestamp"),
         pl.coalesce(pl.when(owner != "").then(owner), first).alias("account"),
     )
     reason = pl.coalesce(
         pl.when(pl.any_horizontal(pl.col(name).is_null() for name in ("op", "ns", "ts"))).then(
-            pl.lit(_FOREIGN)
+            pl.lit(_FOREIGN_REASON)
         ),
-        pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE)),
-        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(pl.lit(timestamps.EARLY)),
-        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.AHEAD).then(
-            pl.lit(timestamps.LATE)
+        pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE_REASON)),
+        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
+            pl.lit(timestamps.TOO_EARLY_REASON)
         ),
-        pl.when(pl.col("account").fill_null("") == "").then(pl.lit(_NOBODY)),
+        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE).then(
+            pl.lit(timestamps.TOO_LATE_REASON)
+        ),
+        pl.when(pl.col("account").fill_null("") == "").then(pl.lit(_NO_USER_REASON)),
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*found.rejects]
     bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
     sound = frame.filter(pl.col("reason").is_null())
-    events, skipped = cursors.add(_operations(sound))
+    events, skipped = cursors.add(_to_operations(sound))
     return Batch(events, rejects.frame(path, bad), skipped, found.raw_bytes)
 
 
-def _operations(frame: pl.DataFrame) -> pl.DataFrame:
+def _to_operations(frame: pl.DataFrame) -> pl.DataFrame:
     # What op says of these, the command does not.
     bare = pl.col("op").is_in(["insert", "update", "remove"])
     made = {
         "address": pl.col("client"),
         "verb": pl.when(bare).then("op").otherwise(pl.coalesce("verb", "op")),
-        "bytes": number(pl.col("responseLength")),
-        "duration_ms": number(pl.col("millis")),
+        "bytes": parse_number(pl.col("responseLength")),
+        "duration_ms": parse_number(pl.col("millis")),
     }
     return operations.operations(frame, made)
 
@@ -118,7 +128,7 @@ def _operations(frame: pl.DataFrame) -> pl.DataFrame:
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
     del path, settings
-    return operations.mapping(
+    return operations.column_origins(
         attributes="",
         size="responseLength",
         millis="millis",
@@ -134,5 +144,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(json_objects.whole, follow, close),
+    follow_reader=FollowReader(json_objects.complete_length, follow, close),
 )

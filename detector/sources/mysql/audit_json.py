@@ -18,38 +18,46 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
-from detector.normalize.shared_accounts import Sessions
-from detector.normalize.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
+from detector.normalize.shared_accounts import SessionPersons
+from detector.normalize.source import (
+    PENDING,
+    Batch,
+    FollowReader,
+    Sample,
+    Source,
+    Tail,
+    empty_batch,
+)
 from detector.readers import json_objects
-from detector.readers.json_objects import Objects
-from detector.sources.mysql.server_audit_lines import LINES, Statements
+from detector.readers.json_objects import ObjectBatch
+from detector.sources.mysql.server_audit_lines import LINE_SCHEMA, Statements
 
 
-def _texts(names: str) -> pl.Struct:
+def _text_struct(names: str) -> pl.Struct:
     return pl.Struct(dict.fromkeys(names.split(), pl.String))
 
 
 _SCHEMA: Final = {
     **dict.fromkeys(("timestamp", "class", "event", "connection_id"), pl.String()),
-    "account": _texts("user host"),
-    "login": _texts("user ip"),
-    "general_data": _texts("command query status"),
-    "query_statistics": _texts("query_time bytes_sent rows_sent"),
-    "table_access_data": _texts("db table query"),
-    "connection_data": _texts("status db"),
-    "audit_record": _texts("name timestamp connection_id status sqltext user host ip db"),
+    "account": _text_struct("user host"),
+    "login": _text_struct("user ip"),
+    "general_data": _text_struct("command query status"),
+    "query_statistics": _text_struct("query_time bytes_sent rows_sent"),
+    "table_access_data": _text_struct("db table query"),
+    "connection_data": _text_struct("status db"),
+    "audit_record": _text_struct("name timestamp connection_id status sqltext user host ip db"),
 }
-_LOGIN: Final = r"^.*\[(.+)\] @ "
-_OWNER: Final = r"^(.*?)\[.*\] @ "
+_LOGIN_NAME: Final = r"^.*\[(.+)\] @ "
+_OWNER_NAME: Final = r"^(.*?)\[.*\] @ "
 _RECORDS: Final = ("Query", "Execute", "Prepare", "Connect", "Quit", "Change user", "Init DB")
-_FOREIGN: Final = "is no event of an audit log"
-_NOBODY: Final = "names no user"
+_FOREIGN_REASON: Final = "is no event of an audit log"
+_NO_USER_REASON: Final = "names no user"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether the first objects are events of one of these logs."""
     del settings
-    return any(_is_event(each) for each in json_objects.first(sample.head))
+    return any(_is_event(each) for each in json_objects.first_objects(sample.head))
 
 
 def _is_event(found: dict[str, object]) -> bool:
@@ -62,9 +70,9 @@ def _is_event(found: dict[str, object]) -> bool:
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # tables stand next to their statement
-    statements = Statements(Sessions(settings.identity))
+    statements = Statements(SessionPersons(settings.identity))
     done = 0
-    for found in json_objects.objects(path, _SCHEMA):
+    for found in json_objects.read_objects(path, _SCHEMA):
         done = found.raw_bytes
         yield _batch(found, statements, path)
     events, skipped, _ = statements.finish()
@@ -73,60 +81,60 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    statements = Statements.of(tail.get(HELD, ""), settings.identity)
-    for found in json_objects.objects(path, _SCHEMA):
+    statements = Statements.decode(tail.get(PENDING, ""), settings.identity)
+    for found in json_objects.read_objects(path, _SCHEMA):
         yield _batch(found, statements, path)
-    yield nothing({HELD: statements.kept()})
+    yield empty_batch({PENDING: statements.encode()})
 
 
 def close(settings: Settings, tail: Tail) -> Batch:
     """Statements that were open when a file ended."""
-    events, skipped, _ = Statements.of(tail.get(HELD, ""), settings.identity).finish()
+    events, skipped, _ = Statements.decode(tail.get(PENDING, ""), settings.identity).finish()
     return Batch(events, empty(REJECTS), skipped)
 
 
-def _batch(found: Objects, statements: Statements, path: Path) -> Batch:
-    frame = _lines(found.frame)
+def _batch(found: ObjectBatch, statements: Statements, path: Path) -> Batch:
+    frame = _to_lines(found.frame)
     access = pl.col("operation") != ""
     reason = pl.coalesce(
-        pl.when(pl.col("operation").is_null()).then(pl.lit(_FOREIGN)),
-        pl.when(access & pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE)),
+        pl.when(pl.col("operation").is_null()).then(pl.lit(_FOREIGN_REASON)),
+        pl.when(access & pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE_REASON)),
         pl.when(access & (pl.col("timestamp") < timestamps.EARLIEST)).then(
-            pl.lit(timestamps.EARLY)
+            pl.lit(timestamps.TOO_EARLY_REASON)
         ),
-        pl.when(access & (pl.col("timestamp") > datetime.now(UTC) + timestamps.AHEAD)).then(
-            pl.lit(timestamps.LATE)
+        pl.when(access & (pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE)).then(
+            pl.lit(timestamps.TOO_LATE_REASON)
         ),
         pl.when(
             access & (pl.col("operation") != "DISCONNECT") & (pl.col("user").fill_null("") == "")
-        ).then(pl.lit(_NOBODY)),
+        ).then(pl.lit(_NO_USER_REASON)),
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*found.rejects]
     bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
     sound = frame.filter(pl.col("reason").is_null())
-    lines = sound.filter(access).select(list(LINES))
+    lines = sound.filter(access).select(list(LINE_SCHEMA))
     events, skipped = statements.add(lines)
     skipped += sound.height - lines.height
     return Batch(events, rejects.frame(path, bad), skipped, found.raw_bytes)
 
 
-def _lines(frame: pl.DataFrame) -> pl.DataFrame:
+def _to_lines(frame: pl.DataFrame) -> pl.DataFrame:
     """``LINES`` and ``line``; ``operation`` is null for what is no event, "" for no access."""
     record, general = pl.col("audit_record").struct, pl.col("general_data").struct
     table, connection = pl.col("table_access_data").struct, pl.col("connection_data").struct
     statistics = pl.col("query_statistics").struct
     frame = frame.with_columns(record.field("name").is_not_null().alias("old"))
-    user = pl.coalesce(record.field("user"), *_fields("login", "account", "user"))
+    user = pl.coalesce(record.field("user"), *_filled_fields("login", "account", "user"))
     base = pl.coalesce(table.field("db"), connection.field("db"), record.field("db"))
     text = pl.coalesce(general.field("query"), record.field("sqltext"), table.field("query"))
     status = (general.field("status"), connection.field("status"), record.field("status"))
     host = ((pl.col("login").struct.field("ip"), record.field("ip")),
             (pl.col("account").struct.field("host"), record.field("host")))  # fmt: skip
     made = {
-        "timestamp": _instants(pl.coalesce(record.field("timestamp"), "timestamp")),
+        "timestamp": _parse_instants(pl.coalesce(record.field("timestamp"), "timestamp")),
         "server": pl.lit(""),
-        "user": pl.coalesce(user.str.extract(_LOGIN), user.str.extract(_OWNER), user),
+        "user": pl.coalesce(user.str.extract(_LOGIN_NAME), user.str.extract(_OWNER_NAME), user),
         "host": pl.coalesce(pl.when(each != "").then(each) for pair in host for each in pair),
         "connection": pl.coalesce("connection_id", record.field("connection_id")),
         "query": text.hash().cast(pl.String),
@@ -140,17 +148,17 @@ def _lines(frame: pl.DataFrame) -> pl.DataFrame:
         "duration_ms": statistics.field("query_time").cast(pl.Float64, strict=False) * 1000,
     }
     return frame.select(
-        "line", *(made[name].cast(kind).alias(name) for name, kind in LINES.items())
+        "line", *(made[name].cast(kind).alias(name) for name, kind in LINE_SCHEMA.items())
     )
 
 
-def _fields(*names: str) -> list[pl.Expr]:
+def _filled_fields(*names: str) -> list[pl.Expr]:
     *structs, field = names
     found = (pl.col(name).struct.field(field) for name in structs)
     return [pl.when(each != "").then(each) for each in found]
 
 
-def _instants(text: pl.Expr) -> pl.Expr:
+def _parse_instants(text: pl.Expr) -> pl.Expr:
     """Both write UTC: ``2019-10-03 14:09:45``, ``2014-08-27T10:44:19 UTC`` or with a Z."""
     plain = text.str.replace(r"(?: UTC|Z)$", "").str.replace("T", " ", literal=True)
     found = plain.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
@@ -206,5 +214,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(json_objects.whole, follow, close),
+    follow_reader=FollowReader(json_objects.complete_length, follow, close),
 )

@@ -14,17 +14,25 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
-from detector.normalize.shared_accounts import Sessions
-from detector.normalize.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
+from detector.normalize.shared_accounts import SessionPersons
+from detector.normalize.source import (
+    PENDING,
+    Batch,
+    FollowReader,
+    Sample,
+    Source,
+    Tail,
+    empty_batch,
+)
 from detector.normalize.wall_clock import WallClock
-from detector.readers.blocks import Block, line_blocks, lines_end
+from detector.readers.blocks import Block, last_line_end, line_blocks
 from detector.sources.mysql import server_audit_lines
-from detector.sources.mysql.server_audit_lines import LINES, Statements
+from detector.sources.mysql.server_audit_lines import LINE_SCHEMA, Statements
 
-_BLOCK: Final = 8 << 20
-_LINE: Final = re.compile(server_audit_lines.LINE.encode(), re.MULTILINE)
-_BROKEN: Final = "is not a whole line of server_audit"
-_NOBODY: Final = "names no user"
+_BLOCK_BYTES: Final = 8 << 20
+_LINE: Final = re.compile(server_audit_lines.LINE_PATTERN.encode(), re.MULTILINE)
+_BROKEN_LINE_REASON: Final = "is not a whole line of server_audit"
+_NO_USER_REASON: Final = "names no user"
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -37,39 +45,39 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    statements = Statements(Sessions(settings.identity), _told(tail))
+    statements = Statements(SessionPersons(settings.identity), _earlier_statements(tail))
     clock = WallClock(settings.log_timezone)
     done = 0
-    for block in line_blocks(path, _BLOCK):
+    for block in line_blocks(path, _BLOCK_BYTES):
         done = block.raw_bytes
         yield _batch(block, statements, clock, path)
     events, skipped, left = statements.finish()
     yield Batch(events, empty(REJECTS), skipped, done, left)
 
 
-def _told(tail: Tail) -> frozenset[str]:
+def _earlier_statements(tail: Tail) -> frozenset[str]:
     """The statements that earlier files told."""
     return frozenset(f"{connection}:{query}" for connection, query in tail.items())
 
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    statements = Statements(Sessions(settings.identity), _told(tail))
+    statements = Statements(SessionPersons(settings.identity), _earlier_statements(tail))
     clock = WallClock(settings.log_timezone)
-    if HELD in tail:
-        raw = json.loads(tail[HELD])
-        statements = Statements.of(raw["statements"], settings.identity)
-        clock = WallClock.of(settings.log_timezone, raw["clock"])
-    for block in line_blocks(path, _BLOCK):
+    if PENDING in tail:
+        raw = json.loads(tail[PENDING])
+        statements = Statements.decode(raw["statements"], settings.identity)
+        clock = WallClock.decode(settings.log_timezone, raw["clock"])
+    for block in line_blocks(path, _BLOCK_BYTES):
         yield _batch(block, statements, clock, path)
-    kept = {"statements": statements.kept(), "clock": clock.kept()}
-    yield nothing({HELD: json.dumps(kept)})
+    kept = {"statements": statements.encode(), "clock": clock.encode()}
+    yield empty_batch({PENDING: json.dumps(kept)})
 
 
 def close(settings: Settings, tail: Tail) -> Batch:
     """Statements that were open when a file ended, which the tail names for the files after it."""
-    held = json.loads(tail[HELD])["statements"] if HELD in tail else ""
-    events, skipped, left = Statements.of(held, settings.identity).finish()
+    held = json.loads(tail[PENDING])["statements"] if PENDING in tail else ""
+    events, skipped, left = Statements.decode(held, settings.identity).finish()
     return Batch(events, empty(REJECTS), skipped, tail=left)
 
 
@@ -77,7 +85,7 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     texts = pl.Series(block.data.decode().split("\n"), dtype=pl.String).str.strip_suffix("\r")
     numbers = pl.int_range(block.first_line, block.first_line + len(texts), eager=True)
     filled = texts.str.contains(r"\S")
-    frame = server_audit_lines.parsed(texts.filter(filled)).with_columns(
+    frame = server_audit_lines.parse_lines(texts.filter(filled)).with_columns(
         numbers.filter(filled).alias("line")
     )
     local = frame["time"].str.to_datetime("%Y%m%d %H:%M:%S", time_unit="us", strict=False)
@@ -87,23 +95,27 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
         epochs = pl.col("time").cast(pl.Int64, strict=False).cast(pl.Datetime("us", "UTC"))
         frame = frame.with_columns(pl.coalesce("timestamp", epochs))
     reason = pl.coalesce(
-        pl.when(pl.col("operation").is_null()).then(pl.lit(_BROKEN)),
+        pl.when(pl.col("operation").is_null()).then(pl.lit(_BROKEN_LINE_REASON)),
         pl.when((pl.col("user") == "") & (pl.col("operation") != "DISCONNECT")).then(
-            pl.lit(_NOBODY)
+            pl.lit(_NO_USER_REASON)
         ),
         pl.when(pl.col("timestamp").is_null() & pl.lit(local.is_null())).then(
-            pl.lit(timestamps.UNREADABLE)
+            pl.lit(timestamps.UNREADABLE_REASON)
         ),
-        pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.GAP)),
-        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(pl.lit(timestamps.EARLY)),
-        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.AHEAD).then(
-            pl.lit(timestamps.LATE)
+        pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.NONEXISTENT_REASON)),
+        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
+            pl.lit(timestamps.TOO_EARLY_REASON)
+        ),
+        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE).then(
+            pl.lit(timestamps.TOO_LATE_REASON)
         ),
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*block.rejects]
     bad += frame.filter(pl.col("reason").is_not_null()).select("line", "reason").rows()
-    events, skipped = statements.add(frame.filter(pl.col("reason").is_null()).select(list(LINES)))
+    events, skipped = statements.add(
+        frame.filter(pl.col("reason").is_null()).select(list(LINE_SCHEMA))
+    )
     bad_ = rejects.frame(path, bad)
     return Batch(events, bad_, skipped, block.raw_bytes, notes=block.notes)
 
@@ -131,5 +143,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(lines_end, follow, close),
+    follow_reader=FollowReader(last_line_end, follow, close),
 )

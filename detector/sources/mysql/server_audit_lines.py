@@ -23,38 +23,38 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from detector.core.frame_bytes import frame_of, text_of
+from detector.core.frame_bytes import decode_text, encode_text
 from detector.core.schema import EVENTS, empty
 from detector.normalize import sql_parse
-from detector.normalize.shared_accounts import Sessions
+from detector.normalize.shared_accounts import SessionPersons
 from detector.normalize.sql_normalize import MYSQL
 from detector.sources.mysql import table_names
 
-_TABLES: Final = {
+_TABLE_ACTIONS: Final = {
     "READ": "read",
     "WRITE": "write",
     **dict.fromkeys(("CREATE", "ALTER", "DROP", "RENAME"), "schema"),
 }
-_LOGINS: Final = ("CONNECT", "FAILED_CONNECT", "PROXY_CONNECT", "CHANGEUSER")
-_OPERATIONS: Final = ("QUERY", "DISCONNECT", *_TABLES, *_LOGINS)
-LINE: Final = (
+_LOGIN_OPERATIONS: Final = ("CONNECT", "FAILED_CONNECT", "PROXY_CONNECT", "CHANGEUSER")
+_OPERATIONS: Final = ("QUERY", "DISCONNECT", *_TABLE_ACTIONS, *_LOGIN_OPERATIONS)
+LINE_PATTERN: Final = (
     r"^(?P<time>\d{8} \d\d:\d\d:\d\d|\d{16}),(?P<server>[^,]*),(?P<user>.*?),(?P<host>[^,]*),"
     rf"(?P<connection>\d{{1,18}}),(?P<query>\d{{1,18}}),(?P<operation>{'|'.join(_OPERATIONS)}),"
     r"(?P<rest>.*)$"
 )
 #: RDS: nothing twice behind a statement, and how the client came in behind a login.
-_MORE: Final = r"(?:,[A-Za-z/ ]{0,30}){0,2}"
-_STATEMENT: Final = rf"^(?P<base>[^,]*),'(?P<text>.*)',(?P<code>\d{{0,9}}){_MORE}$"
-_TABLE: Final = rf"^(?P<base>[^,]*),(?P<table>.*),(?P<code>\d{{0,9}}){_MORE}$"
+_EXTRA_FIELDS: Final = r"(?:,[A-Za-z/ ]{0,30}){0,2}"
+_STATEMENT: Final = rf"^(?P<base>[^,]*),'(?P<text>.*)',(?P<code>\d{{0,9}}){_EXTRA_FIELDS}$"
+_TABLE: Final = rf"^(?P<base>[^,]*),(?P<table>.*),(?P<code>\d{{0,9}}){_EXTRA_FIELDS}$"
 #: The server's own bookkeeping, read for almost every statement.
-_NOISE: Final = (
+_BOOKKEEPING_TABLES: Final = (
     *("table_stats", "column_stats", "index_stats", "proc", "func", "proxies_priv"),
     *("innodb_table_stats", "innodb_index_stats"),
 )
 _KEY: Final = ("server", "connection")
 
 #: A line after parsing.
-LINES: Final = {
+LINE_SCHEMA: Final = {
     "timestamp": pl.Datetime("us", "UTC"),
     **dict.fromkeys(("server", "user", "host", "connection", "query", "operation"), pl.String()),
     **dict.fromkeys(("base", "text", "table"), pl.String()),
@@ -65,9 +65,11 @@ LINES: Final = {
 }
 
 
-def parsed(lines: pl.Series) -> pl.DataFrame:
+def parse_lines(lines: pl.Series) -> pl.DataFrame:
     """``time`` and the fields of ``LINES`` but timestamp; ``operation`` is null for no line."""
-    frame = lines.to_frame("line").select(pl.col("line").str.extract_groups(LINE).alias("_line"))
+    frame = lines.to_frame("line").select(
+        pl.col("line").str.extract_groups(LINE_PATTERN).alias("_line")
+    )
     frame = frame.unnest("_line")
     query = pl.col("operation") == "QUERY"
     rest = pl.col("rest")
@@ -85,14 +87,14 @@ def parsed(lines: pl.Series) -> pl.DataFrame:
         pl.col("host").str.replace(r"^([^:]+):\d{1,5}$", "${1}"),
         pl.when(whole).then("operation").alias("operation"),
         part.field("b").alias("base"),
-        pl.when(query).then(_plain(part.field("t"))).alias("text"),
+        pl.when(query).then(_unescape(part.field("t"))).alias("text"),
         pl.when(~query).then(part.field("t").str.strip_chars_end(",")).alias("table"),
         part.field("c").cast(pl.Int64, strict=False).alias("code"),
-        *(pl.lit(None, LINES[name]).alias(name) for name in ("rows", "bytes", "duration_ms")),
+        *(pl.lit(None, LINE_SCHEMA[name]).alias(name) for name in ("rows", "bytes", "duration_ms")),
     )
 
 
-def _plain(text: pl.Expr) -> pl.Expr:
+def _unescape(text: pl.Expr) -> pl.Expr:
     """Text without the escapes of the log (escape_string in server_audit.c)."""
     held = "\x04"  # a backslash, until all others are gone
     plain = text.str.replace_all(r"\\", held, literal=True)
@@ -110,51 +112,56 @@ class Statements:
     what still comes of them is left out.
     """
 
-    sessions: Sessions
-    told: frozenset[str] = frozenset()
-    held: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINES))
+    sessions: SessionPersons
+    earlier_statements: frozenset[str] = frozenset()
+    pending: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINE_SCHEMA))
 
     def add(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """(events, lines that are none of their own) from ``LINES`` in the log's order."""
         count = lines.height
-        if self.told:
-            known = pl.concat_str("connection", pl.lit(":"), "query").is_in(list(self.told))
+        if self.earlier_statements:
+            known = pl.concat_str("connection", pl.lit(":"), "query").is_in(
+                list(self.earlier_statements)
+            )
             lines = lines.filter(~known)
-        everything = self._in_runs(pl.concat([self.held, lines]))
-        ended = pl.col("operation").is_in(_TABLES).not_()
+        everything = self._number_runs(pl.concat([self.pending, lines]))
+        ended = pl.col("operation").is_in(_TABLE_ACTIONS).not_()
         last = pl.col("run") == pl.col("run").max().over(_KEY)
         open_ = (last & ~ended.any().over(*_KEY, "run")).fill_null(value=False)
-        before = self.held.height
-        self.held = everything.filter(open_).select(list(LINES))
+        before = self.pending.height
+        self.pending = everything.filter(open_).select(list(LINE_SCHEMA))
         events = self._events(everything.filter(~open_))
-        return events, before + count - self.held.height - events.height
+        return events, before + count - self.pending.height - events.height
 
     def finish(self) -> tuple[pl.DataFrame, int, dict[str, str]]:
         """(events of what is held, further lines, the tail)."""
-        events = self._events(self._in_runs(self.held))
-        tail = dict(self.held.select("connection", "query").rows())
-        return events, self.held.height - events.height, tail
+        events = self._events(self._number_runs(self.pending))
+        tail = dict(self.pending.select("connection", "query").rows())
+        return events, self.pending.height - events.height, tail
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         """All of it, as text."""
-        told = {"told": sorted(self.told), "sessions": list(self.sessions.known.items())}
-        return json.dumps({**told, "held": text_of(self.held)})
+        told = {
+            "told": sorted(self.earlier_statements),
+            "sessions": list(self.sessions.last_persons.items()),
+        }
+        return json.dumps({**told, "held": encode_text(self.pending)})
 
     @classmethod
-    def of(cls, text: str, rules: Mapping[str, Any]) -> Self:
+    def decode(cls, text: str, rules: Mapping[str, Any]) -> Self:
         """What ``kept`` told; nothing where it is empty. ``rules`` are those of ``Sessions``."""
         if not text:
-            return cls(Sessions(rules))
+            return cls(SessionPersons(rules))
         raw = json.loads(text)
-        sessions = Sessions(rules, dict(raw["sessions"]))
-        return cls(sessions, frozenset(raw["told"]), frame_of(raw["held"]))
+        sessions = SessionPersons(rules, dict(raw["sessions"]))
+        return cls(sessions, frozenset(raw["told"]), decode_text(raw["held"]))
 
-    def _in_runs(self, lines: pl.DataFrame) -> pl.DataFrame:
+    def _number_runs(self, lines: pl.DataFrame) -> pl.DataFrame:
         """Adds ``run``: each statement's of a connection, which ends with its text.
 
         Not by the numbers alone, as a server that is started again counts from one.
         """
-        ends = pl.col("operation").shift(1).over(_KEY).is_in(_TABLES).not_()
+        ends = pl.col("operation").shift(1).over(_KEY).is_in(_TABLE_ACTIONS).not_()
         other = pl.col("query") != pl.col("query").shift(1).over(_KEY)
         begins = (ends | other).fill_null(value=True)
         return lines.with_columns(begins.cast(pl.Int64).cum_sum().over(_KEY).alias("run"))
@@ -164,8 +171,8 @@ class Statements:
         if lines.is_empty():
             return empty(EVENTS)
         full = pl.concat_str("base", pl.lit("."), "table")
-        noise = (pl.col("base") == "mysql") & pl.col("table").is_in(_NOISE)
-        table = pl.col("operation").is_in(_TABLES)
+        noise = (pl.col("base") == "mysql") & pl.col("table").is_in(_BOOKKEEPING_TABLES)
+        table = pl.col("operation").is_in(_TABLE_ACTIONS)
         named = full.filter(table & ~noise)
         first = named.filter(pl.col("operation").filter(table & ~noise) == "WRITE")
         folded = lines.group_by(*_KEY, "run", maintain_order=True).agg(
@@ -174,16 +181,16 @@ class Statements:
             pl.col("base").filter(pl.col("base") != "").last(),
             named.alias("named"),
             first.alias("written"),
-            *(pl.col("operation").is_in([name]).any().alias(name) for name in _TABLES),
+            *(pl.col("operation").is_in([name]).any().alias(name) for name in _TABLE_ACTIONS),
         )
-        told = sql_parse.told(folded["text"], MYSQL)
+        told = sql_parse.parse_statements(folded["text"], MYSQL)
         folded = pl.concat([folded, told], how="horizontal")
-        folded = self.sessions.persons(folded, "user", text="text", session="connection")
-        return _finished(folded)
+        folded = self.sessions.add_persons(folded, "user", text="text", session="connection")
+        return _to_events(folded)
 
 
-def _finished(folded: pl.DataFrame) -> pl.DataFrame:
-    login = pl.col("operation").is_in(_LOGINS)
+def _to_events(folded: pl.DataFrame) -> pl.DataFrame:
+    login = pl.col("operation").is_in(_LOGIN_OPERATIONS)
     folded = folded.with_columns(_action().alias("action"), pl.col("base").alias("database"))
     # What a statement writes to is its object, what it reads for that the others.
     lines = (
@@ -217,7 +224,16 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
 
 
 #: First words of statements that open tables and give none of their records.
-_LOOKS: Final = ("explain", "describe", "desc", "show", "analyze", "lock", "check", "flush")
+_METADATA_VERBS: Final = (
+    "explain",
+    "describe",
+    "desc",
+    "show",
+    "analyze",
+    "lock",
+    "check",
+    "flush",
+)
 
 
 def _action() -> pl.Expr:
@@ -227,7 +243,7 @@ def _action() -> pl.Expr:
     rest reads it. What was sent was read, whatever the text is.
     """
     sent = (pl.col("rows") > 0) & (pl.col("action") != "export")
-    more = (pl.col("action") == "other") & pl.col("READ") & ~pl.col("verb").is_in(_LOOKS)
+    more = (pl.col("action") == "other") & pl.col("READ") & ~pl.col("verb").is_in(_METADATA_VERBS)
     read = (sent | more).fill_null(value=False)
     by_table = (
         pl.when(pl.any_horizontal("DROP", "ALTER", "RENAME")).then(pl.lit("schema"))
@@ -235,7 +251,7 @@ def _action() -> pl.Expr:
         .otherwise(pl.lit("schema"))
     )  # fmt: skip
     return (
-        pl.when(pl.col("operation").is_in(_LOGINS)).then(pl.lit("login"))
+        pl.when(pl.col("operation").is_in(_LOGIN_OPERATIONS)).then(pl.lit("login"))
         .when(pl.col("operation") == "QUERY")
         .then(pl.when(read).then(pl.lit("read")).otherwise("action"))
         .otherwise(by_table)

@@ -15,35 +15,45 @@ import polars as pl
 from detector.core.schema import EVENTS
 from detector.core.settings import Settings
 from detector.normalize import rejects, sql_parse, timestamps
-from detector.normalize.shared_accounts import Sessions
-from detector.normalize.source import HELD, Batch, Growing, Sample, Source, Tail, nothing
-from detector.normalize.sql_normalize import MYSQL, shapes
+from detector.normalize.shared_accounts import SessionPersons
+from detector.normalize.source import (
+    PENDING,
+    Batch,
+    FollowReader,
+    Sample,
+    Source,
+    Tail,
+    empty_batch,
+)
+from detector.normalize.sql_normalize import MYSQL, statement_shapes
 from detector.readers import plain_text, text_entries
 from detector.readers.blocks import Reject
-from detector.readers.text_entries import Entries
+from detector.readers.text_entries import EntryBatch
 from detector.sources.mysql import slow_log_entries, slow_log_headers, table_names
 
-_HEAD: Final = (
+_ENTRY_HEAD: Final = (
     rb"(?:^|\n)# User@Host: [^\n]*\[[^\n]*\] @ [^\n]*\n(?:#[^\n]*\n){0,3}?# Query_time: +\d"
 )
-_BROKEN: Final = "is not a whole entry of the slow query log"
-_NOBODY: Final = "names no user"
-_WITHIN: Final = "stands inside the statement of another entry: the server wrote no such head"
-_CUT: Final = "is the rest of an entry that begins in another file"
+_BROKEN_ENTRY_REASON: Final = "is not a whole entry of the slow query log"
+_NO_USER_REASON: Final = "names no user"
+_FORGED_HEAD_REASON: Final = (
+    "stands inside the statement of another entry: the server wrote no such head"
+)
+_CUT_ENTRY_REASON: Final = "is the rest of an entry that begins in another file"
 #: A session can set its own clock, and with it the time of its entries; 0 and DEFAULT end that.
 _SETS_CLOCK: Final = r"(?i)^\s*set\b[^;]*\btimestamp`?\s*:?="
 _ENDS_CLOCK: Final = r"(?i)\btimestamp`?\s*:?=\s*(?:default|0)\s*;?\s*$"
 #: Bytes that no answer without records has, and that one which says only that all went well has.
-_MUCH: Final = 100_000
-_LITTLE: Final = 50
+_MIN_RESULT_BYTES: Final = 100_000
+_MAX_OK_BYTES: Final = 50
 #: MySQL dates the end of a statement in UTC; reading slower than its clock costs seconds.
-_SLACK: Final = 60
+_CLOCK_TOLERANCE: Final = 60
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
     """Whether one of the sample's entries has the head of one."""
     del settings
-    return re.search(_HEAD, sample.head.replace(b"\r\n", b"\n")) is not None
+    return re.search(_ENTRY_HEAD, sample.head.replace(b"\r\n", b"\n")) is not None
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
@@ -51,34 +61,34 @@ def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     del tail  # an entry stands alone
     reader = _Reader(path, settings)
     done = 0
-    for found in text_entries.entries(path, slow_log_entries.starts):
+    for found in text_entries.read_entries(path, slow_log_entries.entry_starts):
         done = found.raw_bytes
         yield reader.batch(found)
-    yield reader.last(done)
+    yield reader.final_batch(done)
 
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     reader = _Reader(path, settings)
-    if HELD in tail:
-        reader.recall(tail[HELD])
-    for found in text_entries.entries(path, slow_log_entries.starts):
+    if PENDING in tail:
+        reader.restore(tail[PENDING])
+    for found in text_entries.read_entries(path, slow_log_entries.entry_starts):
         yield reader.batch(found)
     lines = sum(data.count(b"\n") for data, _ in plain_text.chunks(path))
-    yield nothing({HELD: reader.kept(lines)})
+    yield empty_batch({PENDING: reader.encode(lines)})
 
 
 def close(settings: Settings, tail: Tail) -> Batch:
     """Entries whose literals were open when a file ended."""
     reader = _Reader(Path(), settings)
-    if HELD in tail:
-        reader.recall(tail[HELD])
-    return reader.last(0)
+    if PENDING in tail:
+        reader.restore(tail[PENDING])
+    return reader.final_batch(0)
 
 
-def whole(data: bytes) -> int:
+def complete_length(data: bytes) -> int:
     """How many bytes of ``data`` are whole entries: where one ends, the next one tells."""
-    return text_entries.last_start(data, slow_log_entries.starts)
+    return text_entries.last_entry_start(data, slow_log_entries.entry_starts)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:
@@ -108,23 +118,23 @@ class _Reader:
         self.settings = settings
         self.use: str | None = None
         self.time: str | None = None
-        self.sessions = Sessions(settings.identity)
+        self.sessions = SessionPersons(settings.identity)
         self.clocks: set[str] = set()
         self.trusted: datetime | None = None
         self.held = pl.Series("text", [], dtype=pl.String)
         self.held_lines = np.empty(0, np.int64)
 
-    def last(self, done: int) -> Batch:
+    def final_batch(self, done: int) -> Batch:
         """What waited for the end of the file."""
-        return self.batch(Entries(self.held.clear(), self.held_lines[:0], done), last=True)
+        return self.batch(EntryBatch(self.held.clear(), self.held_lines[:0], done), last=True)
 
-    def kept(self, lines: int) -> str:
+    def encode(self, lines: int) -> str:
         """All of it, as text, for the piece that begins ``lines`` further down."""
         return json.dumps(
             {
                 "use": self.use,
                 "time": self.time,
-                "sessions": list(self.sessions.known.items()),
+                "sessions": list(self.sessions.last_persons.items()),
                 "clocks": sorted(self.clocks),
                 "trusted": self.trusted and self.trusted.isoformat(),
                 "held": self.held.to_list(),
@@ -132,54 +142,54 @@ class _Reader:
             }
         )
 
-    def recall(self, text: str) -> None:
+    def restore(self, text: str) -> None:
         """What ``kept`` told."""
         raw = json.loads(text)
         self.use, self.time = raw["use"], raw["time"]
-        self.sessions.known.update(dict(raw["sessions"]))
+        self.sessions.last_persons.update(dict(raw["sessions"]))
         self.clocks = set(raw["clocks"])
         self.trusted = raw["trusted"] and datetime.fromisoformat(raw["trusted"])
         self.held = pl.Series("text", raw["held"], dtype=pl.String)
         self.held_lines = np.array(raw["held_lines"], np.int64)
 
-    def batch(self, found: Entries, *, last: bool = False) -> Batch:
+    def batch(self, found: EntryBatch, *, last: bool = False) -> Batch:
         """The events of a block; each entry is one or a reject."""
         bad = list(found.rejects)
-        if found.before and not slow_log_entries.is_banner(found.before):
-            bad.append(Reject(1, _CUT))
-        frame, within = self._frame(found, last=last)
-        bad += [Reject(int(line), _WITHIN) for line in within]
-        frame = frame.with_columns(self._reason())
+        if found.preamble and not slow_log_entries.is_banner(found.preamble):
+            bad.append(Reject(1, _CUT_ENTRY_REASON))
+        frame, within = self._parse_entries(found, last=last)
+        bad += [Reject(int(line), _FORGED_HEAD_REASON) for line in within]
+        frame = frame.with_columns(self._reject_reason())
         wrong = frame.filter(pl.col("reason").is_not_null())
         bad += [Reject(line, reason) for line, reason in wrong.select("line", "reason").rows()]
         events = self._events(frame.filter(pl.col("reason").is_null()))
         return Batch(events, rejects.frame(self.path, bad), bytes_read=found.raw_bytes)
 
-    def _frame(self, found: Entries, *, last: bool) -> tuple[pl.DataFrame, list[int]]:
+    def _parse_entries(self, found: EntryBatch, *, last: bool) -> tuple[pl.DataFrame, list[int]]:
         """(the entries, the lines of heads inside of their statements).
 
         The last entries wait for the next block where a statement in them is open.
         """
         texts = pl.concat([self.held, found.texts.alias("text")])
         lines = np.concatenate([self.held_lines, found.lines])
-        frame = slow_log_entries.parsed(texts)
-        shaped = shapes(frame["text"], MYSQL)
-        means = sql_parse.meanings(shaped, MYSQL)
-        inner, end = slow_log_headers.inside(texts, frame, shaped, means["verb"])
+        frame = slow_log_entries.parse_entries(texts)
+        shaped = statement_shapes(frame["text"], MYSQL)
+        means = sql_parse.shape_meanings(shaped, MYSQL)
+        inner, end = slow_log_headers.inner_heads(texts, frame, shaped, means["verb"])
         end = len(texts) if last else end
         self.held, self.held_lines = texts[end:], lines[end:]
         inner = {row: after for row, after in inner.items() if row < end}
-        kept = slow_log_headers.believed(frame, inner)[:end]
+        kept = slow_log_headers.trusted_heads(frame, inner)[:end]
         within = lines[:end][~kept].tolist()
         if inner or end < len(texts):
-            texts = slow_log_headers.joined(texts, inner)[:end].filter(pl.Series(kept))
-            frame = slow_log_entries.parsed(texts)
-            means = sql_parse.meanings(shapes(frame["text"], MYSQL), MYSQL)
+            texts = slow_log_headers.join_inner_heads(texts, inner)[:end].filter(pl.Series(kept))
+            frame = slow_log_entries.parse_entries(texts)
+            means = sql_parse.shape_meanings(statement_shapes(frame["text"], MYSQL), MYSQL)
         frame = pl.concat([frame, means], how="horizontal")
         numbers = pl.Series("line", lines[:end][kept], pl.Int64)
-        return self._dated(self._carried(frame.with_columns(numbers))), within
+        return self._add_timestamps(self._carry_forward(frame.with_columns(numbers))), within
 
-    def _carried(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _carry_forward(self, frame: pl.DataFrame) -> pl.DataFrame:
         """``use`` and ``time`` hold until they change; a restart forgets the first."""
         # MySQL writes a use where the database is another than in the entry before.
         restart = pl.col("restarts").shift(1).fill_null(value=False)
@@ -194,7 +204,7 @@ class _Reader:
         schema = pl.when(pl.col("schema").is_not_null()).then("schema").otherwise("use")
         return frame.with_columns(pl.when(schema != "").then(schema).alias("database"))
 
-    def _dated(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _add_timestamps(self, frame: pl.DataFrame) -> pl.DataFrame:
         distinct = frame.select("time").unique()
         iso = (
             distinct["time"]
@@ -209,14 +219,14 @@ class _Reader:
             local.dt.convert_time_zone("UTC").alias("local"),
         )
         frame = frame.join(distinct, on="time", how="left", maintain_order="left")
-        frame = self._clocked(frame)
+        frame = self._add_entry_time(frame)
         took = pl.duration(microseconds=(pl.col("query_time").fill_null(0) * 1e6).cast(pl.Int64))
         begun = pl.col("iso") - took
-        off = (begun - pl.col("said")).abs() > pl.duration(seconds=_SLACK)
+        off = (begun - pl.col("said")).abs() > pl.duration(seconds=_CLOCK_TOLERANCE)
         when = pl.when(off).then(begun).otherwise(pl.coalesce("said", begun, "local"))
         return frame.with_columns(when.alias("timestamp"))
 
-    def _clocked(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _add_entry_time(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Adds ``said``: the entry's own time, or where its session set the clock itself, that of
         the last entry whose session did not.
         """
@@ -235,7 +245,7 @@ class _Reader:
             self.clocks = (self.clocks | set(last.filter("_own")["_key"])) - ended
         said = pl.from_epoch("epoch", time_unit="s").cast(pl.Datetime("us", "UTC"))
         # What lies in the future would be believed of everybody after it.
-        passed = said <= datetime.now(UTC) + timestamps.AHEAD
+        passed = said <= datetime.now(UTC) + timestamps.MAX_FUTURE
         trusted = pl.when(~pl.col("_own").fill_null(value=False) & passed).then(said)
         filled = trusted.forward_fill().fill_null(pl.lit(self.trusted, pl.Datetime("us", "UTC")))
         frame = frame.with_columns(filled.alias("_trusted"))
@@ -245,26 +255,33 @@ class _Reader:
         chosen = pl.when(doubted).then(pl.coalesce("_trusted", said)).otherwise(said)
         return frame.with_columns(chosen.alias("said"))
 
-    def _reason(self) -> pl.Expr:
+    def _reject_reason(self) -> pl.Expr:
         now = datetime.now(UTC)
         return pl.coalesce(
-            pl.when(pl.col("sent").is_null()).then(pl.lit(_BROKEN)),
-            pl.when(pl.col("login").fill_null("") == "").then(pl.lit(_NOBODY)),
-            pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.MISSING)),
-            pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(pl.lit(timestamps.EARLY)),
-            pl.when(pl.col("timestamp") > now + timestamps.AHEAD).then(pl.lit(timestamps.LATE)),
+            pl.when(pl.col("sent").is_null()).then(pl.lit(_BROKEN_ENTRY_REASON)),
+            pl.when(pl.col("login").fill_null("") == "").then(pl.lit(_NO_USER_REASON)),
+            pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.MISSING_REASON)),
+            pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
+                pl.lit(timestamps.TOO_EARLY_REASON)
+            ),
+            pl.when(pl.col("timestamp") > now + timestamps.MAX_FUTURE).then(
+                pl.lit(timestamps.TOO_LATE_REASON)
+            ),
         ).alias("reason")
 
     def _events(self, frame: pl.DataFrame) -> pl.DataFrame:
-        frame = self.sessions.persons(frame, "login", text="text", session="thread")
+        frame = self.sessions.add_persons(frame, "login", text="text", session="thread")
         frame = table_names.with_objects(frame)
         failed = (pl.col("errno").fill_null(0) != 0) | (pl.col("killed").fill_null(0) != 0)
         told = pl.col("errno").is_not_null() | pl.col("killed").is_not_null()
         # What was sent was read, whatever the statement looks like. MariaDB does not count the rows
         # of HANDLER; bytes tell that something was sent.
         uncounted = (pl.col("sent") == 0) & (
-            (pl.col("bytes") > _MUCH)
-            | ((pl.col("verb") == "handler") & (pl.col("bytes").fill_null(_MUCH) > _LITTLE))
+            (pl.col("bytes") > _MIN_RESULT_BYTES)
+            | (
+                (pl.col("verb") == "handler")
+                & (pl.col("bytes").fill_null(_MIN_RESULT_BYTES) > _MAX_OK_BYTES)
+            )
         ).fill_null(value=False)
         sends = ((pl.col("sent") > 0) | uncounted) & (pl.col("action") != "export")
         action = pl.when(sends).then(pl.lit("read")).otherwise("action")
@@ -294,5 +311,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(whole, follow, close),
+    follow_reader=FollowReader(complete_length, follow, close),
 )

@@ -23,16 +23,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from detector.readers.text_entries import Places
+from detector.readers.text_entries import Offsets
 
-_USER: Final = np.frombuffer(b"# User@Host: ", np.uint8)
+_USER_START: Final = np.frombuffer(b"# User@Host: ", np.uint8)
 #: Stands in a line of time where a shipper has joined both.
-_ALONE: Final = b" # User@Host: "
-_TIME: Final = np.frombuffer(b"# Time: ", np.uint8)
+_USER_ON_TIME_LINE: Final = b" # User@Host: "
+_TIME_START: Final = np.frombuffer(b"# Time: ", np.uint8)
 
 _TIME_LINE: Final = r"(?:# Time: (?P<time>[^\n]*)\n)?"
 _USER_LINE: Final = r"# User@Host: (?P<user>[^\n]*)\n"
-_ENTRY: Final = (
+_ENTRY_PATTERN: Final = (
     rf"^{_TIME_LINE}{_USER_LINE}(?P<head>(?:#[^\n]*\n)*)"
     r"(?:use (?P<use>[^\n]*);\r?\n)?"
     r"(?:SET (?:last_insert_id=\d+,)?(?:insert_id=\d+,)?timestamp=(?P<epoch>\d{1,12})[.\d]*;\r?\n)?"
@@ -43,12 +43,14 @@ _BANNER: Final = (
     r"Time\s+Id\s+Command\s+Argument\r?\n"
 )
 #: account[login] @ host [address]: names may hold brackets, so the last ones count.
-_LOGIN: Final = r"^(?P<owner>.*)\[(?P<login>.*)\] @ +(?P<host>[^\[]*?) *\[(?P<address>[^\]\[]*)\]"
-_QUERY: Final = r"(?m)^# Query_time: +"
+_LOGIN_PATTERN: Final = (
+    r"^(?P<owner>.*)\[(?P<login>.*)\] @ +(?P<host>[^\[]*?) *\[(?P<address>[^\]\[]*)\]"
+)
+_QUERY_TIME: Final = r"(?m)^# Query_time: +"
 _FIELDS: Final = {
     "schema": r"(?m)^# (?:Thread_id: +\d+ +)?Schema: ?(.*?) +(?:QC_hit|Last_errno|Killed): ",
-    "seconds": rf"{_QUERY}(\d+\.?\d*)",
-    "sent": rf"{_QUERY}[\d.]+ +Lock_time: +[\d.]+ +Rows_sent: +(\d{{1,18}})",
+    "seconds": rf"{_QUERY_TIME}(\d+\.?\d*)",
+    "sent": rf"{_QUERY_TIME}[\d.]+ +Lock_time: +[\d.]+ +Rows_sent: +(\d{{1,18}})",
     "affected": r"(?m)^# (?:Query_time: .*)?Rows_affected: +(\d{1,18})",
     "bytes": r"(?m)^# (?:Query_time: .*|Rows_affected: .*)?Bytes_sent: +(\d{1,18})",
     "errno": r"(?m)^# (?:Query_time: .*|Schema: .*)(?:Last_errno|Errno): +(\d{1,9})",
@@ -56,36 +58,38 @@ _FIELDS: Final = {
     "thread": r"(?m)(?:^# Thread_id: +|^# Query_time: .*Thread_id: +)(\d{1,18})",
 }
 #: Both lines of a head in one, as some shippers make it.
-_ONE_LINE: Final = r"^(# Time: [^\n]*?\S) +(# User@Host: )"
+_JOINED_HEAD: Final = r"^(# Time: [^\n]*?\S) +(# User@Host: )"
 #: The last second of the year 9999, and the seconds of a century: no statement takes longer.
 _LAST_SECOND: Final = 253_402_300_799
-_LONGEST: Final = 3_155_760_000.0
+_MAX_SECONDS: Final = 3_155_760_000.0
 
 
-def starts(data: npt.NDArray[np.uint8], lines: Places) -> Places:
+def entry_starts(data: npt.NDArray[np.uint8], lines: Offsets) -> Offsets:
     """Where lines with User@Host begin, with the line of time before them."""
-    found = _beginning(data, lines, _USER)
+    found = _lines_starting_with(data, lines, _USER_START)
     before = np.maximum(found - 1, 0)
-    timed = _beginning(data, lines[before], _TIME, which=found > 0)
+    timed = _lines_starting_with(data, lines[before], _TIME_START, which=found > 0)
     # The server ends no line of time with the semicolon that it ends statements with.
     timed = timed[data[lines[found[timed]] - 2] != ord(";")]
     places = lines[found]
     places[timed] = lines[before[timed]]
-    if _ALONE not in data.tobytes():
+    if _USER_ON_TIME_LINE not in data.tobytes():
         return places
-    alone = np.setdiff1d(_beginning(data, lines, _TIME), before[timed], assume_unique=True)
-    both = [line for line in alone.tolist() if _names_a_user(data, lines, line)]
+    alone = np.setdiff1d(
+        _lines_starting_with(data, lines, _TIME_START), before[timed], assume_unique=True
+    )
+    both = [line for line in alone.tolist() if _has_user(data, lines, line)]
     return np.sort(np.concatenate([places, lines[both]])) if both else places
 
 
-def _names_a_user(data: npt.NDArray[np.uint8], lines: Places, line: int) -> bool:
+def _has_user(data: npt.NDArray[np.uint8], lines: Offsets, line: int) -> bool:
     end = int(lines[line + 1]) if line + 1 < len(lines) else len(data)
-    return _ALONE in data[lines[line] : end].tobytes()
+    return _USER_ON_TIME_LINE in data[lines[line] : end].tobytes()
 
 
-def _beginning(
+def _lines_starting_with(
     data: npt.NDArray[np.uint8],
-    lines: Places,
+    lines: Offsets,
     words: npt.NDArray[np.uint8],
     which: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.int64]:
@@ -99,20 +103,20 @@ def _beginning(
     return index
 
 
-def parsed(texts: pl.Series) -> pl.DataFrame:
+def parse_entries(texts: pl.Series) -> pl.DataFrame:
     """Columns of entries, null where an entry lacks the field; ``query_time`` is in seconds.
 
     ``time``, ``use``, ``schema``, ``login``, ``address`` and ``text`` are String, the others
     numbers. An entry whose head is broken has no ``sent``.
     """
-    frame = _parts(texts)
+    frame = _split_parts(texts)
     joined = frame["user"].is_null().arg_true()
     if len(joined):
-        parts = _parts(texts.gather(joined).str.replace(_ONE_LINE, "${1}\n${2}"))
+        parts = _split_parts(texts.gather(joined).str.replace(_JOINED_HEAD, "${1}\n${2}"))
         frame = frame.with_columns(
             frame[name].scatter(joined, parts[name]) for name in parts.columns
         )
-    login = pl.col("user").str.extract_groups(_LOGIN).alias("_login")
+    login = pl.col("user").str.extract_groups(_LOGIN_PATTERN).alias("_login")
     frame = frame.with_columns(
         login,
         pl.col("user").str.extract(r"\] +Id: +(\d{1,18})\s*$").alias("_id"),
@@ -128,15 +132,15 @@ def parsed(texts: pl.Series) -> pl.DataFrame:
         pl.col("text").str.replace(_BANNER + "$", "").str.strip_chars_end("\r\n ").alias("text"),
         # Whoever may send statements can write these: none gets beyond what a datetime holds.
         pl.col("epoch").cast(pl.Int64, strict=False).clip(0, _LAST_SECOND),
-        pl.col("seconds").cast(pl.Float64, strict=False).clip(0, _LONGEST).alias("query_time"),
+        pl.col("seconds").cast(pl.Float64, strict=False).clip(0, _MAX_SECONDS).alias("query_time"),
         *(pl.col(name).cast(pl.Int64) for name in ("sent", "affected", "bytes", "errno", "killed")),
         pl.coalesce("thread", "_id").alias("thread"),
         pl.col("text").str.contains(_BANNER + "$").alias("restarts"),
     )  # fmt: skip
 
 
-def _parts(texts: pl.Series) -> pl.DataFrame:
-    groups = pl.col("entry").str.extract_groups(_ENTRY).alias("_groups")
+def _split_parts(texts: pl.Series) -> pl.DataFrame:
+    groups = pl.col("entry").str.extract_groups(_ENTRY_PATTERN).alias("_groups")
     return texts.to_frame("entry").select(groups).unnest("_groups")
 
 

@@ -25,109 +25,109 @@ import numpy.typing as npt
 import polars as pl
 
 #: Heads behind an open entry that may be its own; more only where it has sent records.
-_FURTHER: Final = 200
-_FURTHER_SENT: Final = 20_000
+_MAX_INNER_HEADS: Final = 200
+_MAX_INNER_HEADS_SENT: Final = 20_000
 #: What begins a block: a statement that holds others.
 #: https://mariadb.com/kb/en/using-compound-statements-outside-of-stored-programs/
-_BLOCK: Final = (
+_BLOCK_START: Final = (
     r"(?i)^(?:set\s+statement\b[^;]*\bfor\s+)?(?:[`\w$]+\s*:\s*)?"
     r"(?:begin\s+not\b|if\b|case\b|loop\b|while\b|repeat\b|for\b"
     r"|(?:create|alter)\b.*\b(?:procedure|function|trigger|event|package)\b)"
 )
 #: First words that begin no block.
-_NO_BLOCK: Final = ("select", "insert", "update", "delete", "replace", "with", "commit", "call")
+_PLAIN_VERBS: Final = ("select", "insert", "update", "delete", "replace", "with", "commit", "call")
 _TOKEN: Final = re.compile(r"/\*(?:M?!\d*)?|\*/|--(?=[\s\x00-\x1f]|$)|\w+|[^\s\w]")
-_ENDS: Final = {
+_CLOSING_PATTERNS: Final = {
     "'": re.compile(r"(?:[^'\\]|\\.|'')*+'", re.DOTALL),
     '"': re.compile(r'(?:[^"\\]|\\.|"")*+"', re.DOTALL),
     "`": re.compile(r"(?:[^`]|``)*+`"),
     "/*": re.compile(r"(?:[^*]|\*(?!/))*+\*/"),
 }
-_OPENS: Final = frozenset(["if", "case", "loop", "while", "repeat", "for"])
+_BLOCK_WORDS: Final = frozenset(["if", "case", "loop", "while", "repeat", "for"])
 #: Tokens behind which a statement of a block begins.
-_BEFORE: Final = frozenset(
+_STATEMENT_BOUNDARIES: Final = frozenset(
     [";", ":", "then", "else", "do", "loop", "repeat", "begin", "atomic", "for"]
 )
 #: Those of them behind which a block can end.
-_FIRST: Final = frozenset([";", "begin", "atomic"])
+_BLOCK_END_BOUNDARIES: Final = frozenset([";", "begin", "atomic"])
 #: A server with another mode may read a literal that holds these otherwise.
-_DOUBTFUL: Final = r"""\\['"]"""
+_ESCAPED_QUOTE: Final = r"""\\['"]"""
 
 
-class State(NamedTuple):
+class LexerState(NamedTuple):
     """Where a statement stands: what is ``open`` ("" for nothing), whether a comment runs that
     the server executes, how many blocks are open, and the last word.
     """
 
-    open: str = ""
-    runs: bool = False
+    open_mark: str = ""
+    in_executable_comment: bool = False
     depth: int = 0
-    last: str = ";"
+    last_word: str = ";"
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether a statement may end here."""
-        return not self.open and not self.runs and self.depth <= 0
+        return not self.open_mark and not self.in_executable_comment and self.depth <= 0
 
 
 @dataclass(slots=True)
-class _Walk:
+class _OpenStatementScan:
     """Where what is open in an entry ends. Each entry is read once from each state; how many blocks
     are open is no part of that, as whoever sends statements can open any number.
     """
 
     texts: pl.Series
-    known: dict[tuple[int, State], int | None] = field(default_factory=dict)
-    read: dict[tuple[int, State], State] = field(default_factory=dict)
+    end_rows: dict[tuple[int, LexerState], int | None] = field(default_factory=dict)
+    states: dict[tuple[int, LexerState], LexerState] = field(default_factory=dict)
 
-    def end(self, row: int, state: State) -> int | None:
+    def end_row(self, row: int, state: LexerState) -> int | None:
         """The row behind the first one at whose end all is closed, read on from ``row`` in
         ``state``; None where the texts end before, or where a block is open for too long.
         """
-        path: list[tuple[int, State]] = []
+        path: list[tuple[int, LexerState]] = []
         found: int | None = None
         within, height = 0, len(self.texts)
-        while row < height and within <= _FURTHER:
+        while row < height and within <= _MAX_INNER_HEADS:
             if state.depth:
                 within += 1
             else:  # what follows depends on nothing before
                 within = 0
-                if (row, state) in self.known:
-                    found = self.known[row, state]
+                if (row, state) in self.end_rows:
+                    found = self.end_rows[row, state]
                     break
                 path.append((row, state))
-            state = self._behind(row, state)
+            state = self._state_after(row, state)
             row += 1
-            if state.closed:
+            if state.is_closed:
                 found = row
                 break
-        self.known.update(dict.fromkeys(path, found))
+        self.end_rows.update(dict.fromkeys(path, found))
         return found
 
-    def _behind(self, row: int, state: State) -> State:
+    def _state_after(self, row: int, state: LexerState) -> LexerState:
         open_, runs, depth, last = state
-        key = (row, State(open_, runs, 0, last))
-        known = self.read.get(key)
+        key = (row, LexerState(open_, runs, 0, last))
+        known = self.states.get(key)
         if known is None:
-            behind = advanced(self.texts[row], key[1])
-            known = self.read[key] = rested(behind)._replace(depth=behind.depth)
+            behind = advance_state(self.texts[row], key[1])
+            known = self.states[key] = normalize_state(behind)._replace(depth=behind.depth)
         open_, runs, more, last = known
-        return State(open_, runs, max(depth + more, 0), last)
+        return LexerState(open_, runs, max(depth + more, 0), last)
 
 
-def rested(state: State) -> State:
+def normalize_state(state: LexerState) -> LexerState:
     """``state`` between two entries, with no more of it than matters to what follows."""
-    last = state.last
-    if not state.open or last in _FIRST:
+    last = state.last_word
+    if not state.open_mark or last in _BLOCK_END_BOUNDARIES:
         last = ";"
-    elif state.open != "/*" or last not in _BEFORE:
+    elif state.open_mark != "/*" or last not in _STATEMENT_BOUNDARIES:
         last = "x"
     else:
         last = "then"
-    return state._replace(last=last, depth=max(state.depth, 0))
+    return state._replace(last_word=last, depth=max(state.depth, 0))
 
 
-def advanced(text: str, state: State, *, blocks: bool = True) -> State:
+def advance_state(text: str, state: LexerState, *, blocks: bool = True) -> LexerState:
     """The state behind ``text``, from ``state`` before it; each character is looked at once.
 
     A block counts as begun wherever it could be, and as ended only where it must be: whoever
@@ -137,15 +137,15 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
     at = 0
     while True:
         if open_:
-            ended = _ENDS[open_].match(text, at)
+            ended = _CLOSING_PATTERNS[open_].match(text, at)
             if ended is None:
-                return State(open_, runs, depth, last)
+                return LexerState(open_, runs, depth, last)
             at, last, open_ = ended.end(), last if open_ == "/*" else "x", ""
         found = _TOKEN.search(text, at)
         if found is None:
-            return State("", runs, depth, last)
+            return LexerState("", runs, depth, last)
         at, word = found.end(), found[0]
-        if word in _ENDS:
+        if word in _CLOSING_PATTERNS:
             open_ = word
         elif word.startswith("/*"):
             runs = True
@@ -157,19 +157,19 @@ def advanced(text: str, state: State, *, blocks: bool = True) -> State:
         else:
             word = word.lower() if len(word) < 20 else "x"
             if blocks:
-                depth = _depth(depth, last, word)
+                depth = _block_depth(depth, last, word)
             last = word
 
 
-def _depth(depth: int, last: str, word: str) -> int:
-    if word == "begin" or (word in _OPENS and last in _BEFORE):
+def _block_depth(depth: int, last: str, word: str) -> int:
+    if word == "begin" or (word in _BLOCK_WORDS and last in _STATEMENT_BOUNDARIES):
         return depth + 1
-    if word == "end" and last in _FIRST:
+    if word == "end" and last in _BLOCK_END_BOUNDARIES:
         return depth - 1
     return depth
 
 
-def inside(
+def inner_heads(
     texts: pl.Series, frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series
 ) -> tuple[dict[int, int], int]:
     """Where heads stand inside of an entry: that entry's row to the row behind the last of them.
@@ -178,18 +178,18 @@ def inside(
     statements, ``verbs`` their first words. With it, the row from which on that cannot be told
     before more entries are known.
     """
-    sure = (frame["sent"] > 0) & ~frame["text"].str.contains(_DOUBTFUL)
-    begun = _open(frame, shaped, verbs)
+    sure = (frame["sent"] > 0) & ~frame["text"].str.contains(_ESCAPED_QUOTE)
+    begun = _open_entries(frame, shaped, verbs)
     found: dict[int, int] = {}
     past, doubt = 0, len(texts)
     if not begun:
         return found, doubt
-    walk = _Walk(texts)
+    walk = _OpenStatementScan(texts)
     for row, state in sorted(begun.items()):
         if row < past:
             continue
-        end = walk.end(row + 1, state)
-        most = _FURTHER_SENT if sure[row] and state.open else _FURTHER
+        end = walk.end_row(row + 1, state)
+        most = _MAX_INNER_HEADS_SENT if sure[row] and state.open_mark else _MAX_INNER_HEADS
         if end is None and len(texts) - row <= most:
             doubt = min(doubt, row)
         elif end is not None and end - row - 1 <= most:
@@ -197,25 +197,27 @@ def inside(
     return found, doubt
 
 
-def _open(frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series) -> dict[int, State]:
+def _open_entries(
+    frame: pl.DataFrame, shaped: pl.DataFrame, verbs: pl.Series
+) -> dict[int, LexerState]:
     """The entries whose statement is still open where the next head stands, and in what state."""
     shape, text = shaped["shape"], frame["text"]
     unclosed = shaped["open"] | shaped["unended"]
-    rare = (~verbs.is_in(_NO_BLOCK)).arg_true()
+    rare = (~verbs.is_in(_PLAIN_VERBS)).arg_true()
     block = set(
-        rare.filter(shape.gather(rare).str.contains(_BLOCK).fill_null(value=False)).to_list()
+        rare.filter(shape.gather(rare).str.contains(_BLOCK_START).fill_null(value=False)).to_list()
     )
-    found: dict[int, State] = {}
+    found: dict[int, LexerState] = {}
     for row in sorted(block.union(unclosed.arg_true().to_list())):
-        state = advanced(text[row], State(), blocks=row in block)
-        if not state.closed:
-            found[row] = rested(state)
-    for row in _weakly(frame):
-        found.setdefault(row, State())
+        state = advance_state(text[row], LexerState(), blocks=row in block)
+        if not state.is_closed:
+            found[row] = normalize_state(state)
+    for row in _suspect_entries(frame):
+        found.setdefault(row, LexerState())
     return found
 
 
-def _weakly(frame: pl.DataFrame) -> list[int]:
+def _suspect_entries(frame: pl.DataFrame) -> list[int]:
     """Entries behind which a head stands that no server wrote.
 
     A statement is never empty, and a head has the time of its statement and its statement: one
@@ -230,13 +232,13 @@ def _weakly(frame: pl.DataFrame) -> list[int]:
     return rows.filter(~ended.fill_null(value=False)).to_list()
 
 
-def joined(texts: pl.Series, found: dict[int, int]) -> pl.Series:
+def join_inner_heads(texts: pl.Series, found: dict[int, int]) -> pl.Series:
     """``texts`` in which an entry that holds heads has all of its statement."""
     whole = ["".join(texts[row:end]) for row, end in found.items()]
     return texts.scatter(list(found), whole) if found else texts
 
 
-def believed(frame: pl.DataFrame, found: dict[int, int]) -> npt.NDArray[np.bool_]:
+def trusted_heads(frame: pl.DataFrame, found: dict[int, int]) -> npt.NDArray[np.bool_]:
     """Which of the heads are entries of their own.
 
     Of an entry that sent nothing it cannot be told whether it failed, and then what follows is the

@@ -11,7 +11,7 @@ def with_objects(frame: pl.DataFrame) -> pl.DataFrame:
     From ``tables``, as the statement names them; ``database`` is that of the session.
     """
     distinct = frame.select("database", "tables").unique()
-    named = [_named(database, tables) for database, tables in distinct.iter_rows()]
+    named = [_qualified_names(database, tables) for database, tables in distinct.iter_rows()]
     distinct = distinct.with_columns(
         pl.Series("object", [names[0] if names else None for names in named], pl.String),
         pl.Series("other_objects", [names[1:] or None for names in named], pl.List(pl.String)),
@@ -20,7 +20,7 @@ def with_objects(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.join(distinct, on=key, how="left", maintain_order="left", nulls_equal=True)
 
 
-def _named(database: str | None, tables: list[str] | None) -> list[str]:
+def _qualified_names(database: str | None, tables: list[str] | None) -> list[str]:
     """Names with their database; DUAL is no table."""
     names = (name for name in tables or [] if name.lower() != "dual")
     full = (f"{database}.{name}" if database and "." not in name else name for name in names)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Growing, Sample, Source, Tail
+from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
 from detector.sources.postgresql import csv_records, log_reader
 
 
@@ -23,12 +23,12 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    return log_reader.batches(csv_records.pieces(path), path, settings, tail)
+    return log_reader.read_batches(csv_records.read_pieces(path), path, settings, tail)
 
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    return log_reader.follow(csv_records.pieces(path), path, settings, tail)
+    return log_reader.follow(csv_records.read_pieces(path), path, settings, tail)
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
@@ -42,5 +42,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(csv_records.whole, follow, log_reader.close),
+    follow_reader=FollowReader(csv_records.complete_length, follow, log_reader.close),
 )

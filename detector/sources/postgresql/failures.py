@@ -27,17 +27,19 @@ from detector.normalize import sql_parse
 from detector.normalize.sql_fingerprint import fingerprint
 from detector.normalize.sql_normalize import POSTGRESQL
 
-_REFUSED: Final = r"^permission denied for (?:table|view|relation|materialized view|foreign table) "
+_PERMISSION_DENIED: Final = (
+    r"^permission denied for (?:table|view|relation|materialized view|foreign table) "
+)
 
 
-def failures(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
+def failure_events(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
     """``frame`` (``pgaudit.RAW``) with what is made of it, and the EVENTS that it makes."""
     if frame.is_empty():
         return frame, {}
-    means = sql_parse.told(frame["query"], POSTGRESQL).rename({"fingerprint": "_print"})
+    means = sql_parse.parse_statements(frame["query"], POSTGRESQL).rename({"fingerprint": "_print"})
     frame = pl.concat([frame, means.select("action", "verb", "tables", "many")], how="horizontal")
     frame = frame.with_columns(
-        fingerprint(frame["query"]).cast(pl.String).alias("statement"), _proven().alias("_never")
+        fingerprint(frame["query"]).cast(pl.String).alias("statement"), _never_ran().alias("_never")
     )
     reads = pl.col("action").is_in(["read", "export"])
     made = {
@@ -53,7 +55,7 @@ def failures(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
     return frame, made
 
 
-def _proven() -> pl.Expr:
+def _never_ran() -> pl.Expr:
     """Whether the log proves that the statement never ran."""
     code = pl.col("sql_state_code").fill_null("")
     single = ~pl.col("many").fill_null(value=True)
@@ -62,7 +64,7 @@ def _proven() -> pl.Expr:
     named = code.is_in(["26000", "34000"]) & pl.col("verb").is_in(
         ["execute", "fetch", "move", "close"]
     )
-    refused = (code == "42501") & pl.col("message").fill_null("").str.contains(_REFUSED)
+    refused = (code == "42501") & pl.col("message").fill_null("").str.contains(_PERMISSION_DENIED)
     return bare & (
         (placed & (code == "42601")) | (code == "25P02") | (single & (placed | refused | named))
     )

@@ -14,14 +14,14 @@ from typing import Any, Final
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Growing, Sample, Source, Tail
-from detector.readers.blocks import Block, Reject, line_blocks, lines_end
+from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
+from detector.readers.blocks import Block, Reject, last_line_end, line_blocks
 from detector.readers.compression import MIB
 from detector.sources.postgresql import log_reader
 from detector.sources.postgresql.log_reader import Piece
-from detector.sources.postgresql.pgaudit import RAW
+from detector.sources.postgresql.pgaudit import RAW_SCHEMA
 
-_KEYS: Final = {
+_COLUMN_KEYS: Final = {
     "log_time": "timestamp",
     "user_name": "user",
     "database_name": "dbname",
@@ -36,9 +36,9 @@ _KEYS: Final = {
     "application_name": "application_name",
     "command_tag": "ps",
 }
-_SCHEMA: Final = {key: pl.String() for key in _KEYS.values()}
-_BLOCK: Final = 16 * MIB
-_NEEDED: Final = ("timestamp", "session_id", "error_severity")
+_SCHEMA: Final = {key: pl.String() for key in _COLUMN_KEYS.values()}
+_BLOCK_BYTES: Final = 16 * MIB
+_REQUIRED_KEYS: Final = ("timestamp", "session_id", "error_severity")
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the contract's
@@ -46,8 +46,8 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
     for line in sample.head.splitlines()[:20]:
         if not line.strip():
             continue
-        entry = _entry(line.removeprefix(b"\xef\xbb\xbf"))
-        if entry is None or any(not isinstance(entry.get(key), str) for key in _NEEDED):
+        entry = _load_entry(line.removeprefix(b"\xef\xbb\xbf"))
+        if entry is None or any(not isinstance(entry.get(key), str) for key in _REQUIRED_KEYS):
             return False
         return entry["error_severity"] in log_reader.SEVERITIES and "backend_type" in entry
     return False
@@ -55,12 +55,16 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    return log_reader.batches(map(_piece, line_blocks(path, _BLOCK)), path, settings, tail)
+    return log_reader.read_batches(
+        map(_parse_piece, line_blocks(path, _BLOCK_BYTES)), path, settings, tail
+    )
 
 
 def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    return log_reader.follow(map(_piece, line_blocks(path, _BLOCK)), path, settings, tail)
+    return log_reader.follow(
+        map(_parse_piece, line_blocks(path, _BLOCK_BYTES)), path, settings, tail
+    )
 
 
 def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
@@ -71,7 +75,7 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 -
     return named
 
 
-def _piece(block: Block) -> Piece:
+def _parse_piece(block: Block) -> Piece:
     """A block parsed at once where polars can, else line by line."""
     text = block.data
     try:
@@ -79,25 +83,27 @@ def _piece(block: Block) -> Piece:
     except (pl.exceptions.PolarsError, ValueError):
         frame = None
     whole = text.count(b"\n")
-    fit = frame is not None and frame.height == whole and not _unfit(frame).any()
+    fit = frame is not None and frame.height == whole and not _is_invalid(frame).any()
     if frame is not None and fit:
         rejects = list(block.rejects)
         numbers = pl.Series(range(block.first_line, block.first_line + whole), dtype=pl.Int64)
     else:
-        frame, numbers, rejects = _slowly(block)
-    raw = frame.select(pl.col(key).alias(name) for name, key in _KEYS.items()).with_row_index("row")
-    raw = raw.with_columns(pl.col("row").cast(pl.Int64)).select(list(RAW))
+        frame, numbers, rejects = _parse_slow(block)
+    raw = frame.select(
+        pl.col(key).alias(name) for name, key in _COLUMN_KEYS.items()
+    ).with_row_index("row")
+    raw = raw.with_columns(pl.col("row").cast(pl.Int64)).select(list(RAW_SCHEMA))
     return Piece(raw, rejects, block.raw_bytes, lambda rows: numbers.gather(rows).to_list())
 
 
-def _unfit(frame: pl.DataFrame) -> pl.Series:
-    odd = pl.any_horizontal(pl.col(key).is_null() for key in _NEEDED)
+def _is_invalid(frame: pl.DataFrame) -> pl.Series:
+    odd = pl.any_horizontal(pl.col(key).is_null() for key in _REQUIRED_KEYS)
     return frame.select((odd | ~pl.col("error_severity").is_in(log_reader.SEVERITIES)).alias("x"))[
         "x"
     ]
 
 
-def _slowly(block: Block) -> tuple[pl.DataFrame, pl.Series, list[Reject]]:
+def _parse_slow(block: Block) -> tuple[pl.DataFrame, pl.Series, list[Reject]]:
     """(entries, their line numbers, rejects), each line by itself."""
     rows: list[list[str | None]] = []
     numbers: list[int] = []
@@ -105,22 +111,22 @@ def _slowly(block: Block) -> tuple[pl.DataFrame, pl.Series, list[Reject]]:
     for number, line in enumerate(block.data.split(b"\n"), start=block.first_line):
         if not line.strip():
             continue
-        entry = _entry(line)
+        entry = _load_entry(line)
         if entry is None:
             rejects.append(Reject(number, "is not a whole JSON object"))
         elif (
-            any(not isinstance(entry.get(key), str) for key in _NEEDED)
+            any(not isinstance(entry.get(key), str) for key in _REQUIRED_KEYS)
             or entry["error_severity"] not in log_reader.SEVERITIES
         ):
             rejects.append(Reject(number, "is not an entry of PostgreSQL's jsonlog"))
         else:
-            rows.append([_text(entry.get(key)) for key in _SCHEMA])
+            rows.append([_valid_text(entry.get(key)) for key in _SCHEMA])
             numbers.append(number)
     frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     return frame, pl.Series(numbers, dtype=pl.Int64), rejects
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def _load_entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
@@ -128,7 +134,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _text(value: object) -> str | None:
+def _valid_text(value: object) -> str | None:
     """Text that UTF-8 can hold: JSON can escape half a surrogate pair."""
     if not isinstance(value, str):
         return None
@@ -141,5 +147,5 @@ SOURCE = Source(
     accepts=accepts,
     read=read,
     mapping=mapping,
-    growing=Growing(lines_end, follow, log_reader.close),
+    follow_reader=FollowReader(last_line_end, follow, log_reader.close),
 )

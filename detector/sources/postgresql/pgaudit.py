@@ -24,7 +24,7 @@ from detector.normalize.sql_normalize import POSTGRESQL
 
 #: What both formats of PostgreSQL's log are brought to: all text as logged, null or "" where
 #: absent; ``row`` counts the records of a block from 0.
-RAW: Final = {
+RAW_SCHEMA: Final = {
     "log_time": pl.String(),
     "user_name": pl.String(),
     "database_name": pl.String(),
@@ -44,7 +44,7 @@ RAW: Final = {
 #: One AUDIT line after parsing. ``kind`` says what it means here; ``rows`` is null where the
 #: line has no count; ``bare_copy`` marks a COPY whose 0 is no count; ``text_key`` tells texts
 #: apart within this process; ``said_before`` marks ``<previously logged>``.
-LINES: Final = {
+LINE_SCHEMA: Final = {
     "session_id": pl.String(),
     "statement_id": pl.Int64(),
     "timestamp": pl.Datetime("us", "UTC"),
@@ -64,17 +64,17 @@ LINES: Final = {
     "row": pl.Int64(),
 }
 
-_FIELD: Final = r'("(?:[^"]|"")*"|[^",\n\r]*)'
-_MESSAGE: Final = (
+_FIELD_PATTERN: Final = r'("(?:[^"]|"")*"|[^",\n\r]*)'
+_MESSAGE_PATTERN: Final = (
     r"^AUDIT: (?P<type>SESSION|OBJECT),(?P<statement_id>\d{1,18}),(?P<sub>\d{1,18})"
     r",(?P<class>[A-Z_]+),(?P<command>[^\",\n\r]*),(?P<object_type>[^\",\n\r]*)"
-    rf",(?P<object_name>{_FIELD[1:-1]}),(?P<text>{_FIELD[1:-1]}),(?:{_FIELD[1:-1]})"
+    rf",(?P<object_name>{_FIELD_PATTERN[1:-1]}),(?P<text>{_FIELD_PATTERN[1:-1]}),(?:{_FIELD_PATTERN[1:-1]})"
     r"(?:,(?P<rows>\d{1,18}))?$"
 )
 #: The same without keeping anything, the first field of a rest, and the rows behind two fields.
-_WHOLE: Final = re.sub(r"\?P<\w+>", "?:", _MESSAGE)
-_FIRST: Final = rf"^(?:{_FIELD[1:-1]})"
-_ROWS: Final = rf"^,(?:{_FIELD[1:-1]}),(\d{{1,18}})$"
+_MESSAGE_CHECK: Final = re.sub(r"\?P<\w+>", "?:", _MESSAGE_PATTERN)
+_FIRST_FIELD: Final = rf"^(?:{_FIELD_PATTERN[1:-1]})"
+_ROWS_FIELD: Final = rf"^,(?:{_FIELD_PATTERN[1:-1]}),(\d{{1,18}})$"
 
 #: The query PostgreSQL runs itself for each inserted row with a foreign key (ri_triggers.c,
 #: RI_FKey_check). It returns the number 1, so whoever copied its shape would read nothing.
@@ -84,12 +84,12 @@ _FOREIGN_KEY: Final = (
 )
 _EXPLAIN: Final = r"(?i)^(?:\s|--[^\n\r]*[\n\r]|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*explain\b"
 _PREPARE: Final = r"(?i)^\s*prepare\b"
-_REPEATED: Final = ("<previously logged>", "<not logged>")
+_OMITTED_TEXTS: Final = ("<previously logged>", "<not logged>")
 
 
 #: The key of what a session prepared: executed, it is logged with the text of PREPARE by some
 #: and of EXECUTE by others, and since its lines come in order, one key for all is enough.
-PREPARED: Final = 1
+PREPARED_KEY: Final = 1
 
 
 def text_key(text: pl.Expr) -> pl.Expr:
@@ -97,7 +97,7 @@ def text_key(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars("; \t\r\n").hash(seed=1)
 
 
-def forged() -> pl.Expr:
+def is_forged() -> pl.Expr:
     """Whether SQL raised the message: it then tells where, and pgaudit's own never do."""
     return (pl.col("context").fill_null("") != "") | (pl.col("query").fill_null("") != "")
 
@@ -107,22 +107,22 @@ def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     Lines that are no access to data (class MISC, foreign-key checks) have kind ``none``.
     """
-    found = fields(raw["message"])
+    found = message_fields(raw["message"])
     frame = raw.with_columns(found[name].alias(f"_{name}") for name in found.columns)
     wrong = frame.filter(pl.col("_statement_id").is_null()).select("row")
     frame = frame.filter(pl.col("_statement_id").is_not_null())
     frame = frame.with_columns(
-        _plain(pl.col("_object_name")).alias("_object_name"),
-        _plain(pl.col("_text")).alias("_text"),
+        _unquote(pl.col("_object_name")).alias("_object_name"),
+        _unquote(pl.col("_text")).alias("_text"),
         pl.col("_rows").cast(pl.Int64),
         pl.col("command_tag").fill_null("").alias("tag"),
     )
-    frame = _with_returns(frame).with_columns(_kind().alias("kind"))
-    frame = _with_sql_tables(_with_fingerprints(frame))
-    return frame.select(*_columns()), wrong
+    frame = _add_returns(frame).with_columns(_line_kind().alias("kind"))
+    frame = _add_sql_tables(_add_fingerprints(frame))
+    return frame.select(*_line_columns()), wrong
 
 
-def fields(messages: pl.Series) -> pl.DataFrame:
+def message_fields(messages: pl.Series) -> pl.DataFrame:
     """``statement_id``, ``class``, ``command``, ``object_type``, ``object_name``, ``text`` and
     ``rows`` of messages, as text; null where one is not in pgaudit's format.
 
@@ -130,10 +130,11 @@ def fields(messages: pl.Series) -> pl.DataFrame:
     keep what it finds; the pattern is for names in quotes, which may hold commas.
     """
     parts = messages.to_frame("m").select(
-        pl.col("m").str.contains(_WHOLE).alias("whole"), pl.col("m").str.splitn(",", 8).alias("_p")
+        pl.col("m").str.contains(_MESSAGE_CHECK).alias("whole"),
+        pl.col("m").str.splitn(",", 8).alias("_p"),
     ).unnest("_p")  # fmt: skip
     rest = pl.col("field_7")
-    parts = parts.with_columns(rest.str.replace(_FIRST, "").alias("tail"))
+    parts = parts.with_columns(rest.str.replace(_FIRST_FIELD, "").alias("tail"))
     made = {
         "statement_id": pl.col("field_1"),
         "class": pl.col("field_3"),
@@ -141,22 +142,22 @@ def fields(messages: pl.Series) -> pl.DataFrame:
         "object_type": pl.col("field_5"),
         "object_name": pl.col("field_6"),
         "text": rest.str.strip_suffix(pl.col("tail")),
-        "rows": pl.col("tail").str.extract(_ROWS),
+        "rows": pl.col("tail").str.extract(_ROWS_FIELD),
     }
     found = parts.select(pl.when("whole").then(each).alias(name) for name, each in made.items())
     quoted = found["object_name"].str.starts_with('"').fill_null(value=False).arg_true()
     if quoted.is_empty():
         return found
-    kept = messages.gather(quoted).str.extract_groups(_MESSAGE).struct
+    kept = messages.gather(quoted).str.extract_groups(_MESSAGE_PATTERN).struct
     return found.with_columns(found[name].scatter(quoted, kept.field(name)) for name in made)
 
 
-def text_of(message: pl.Expr) -> pl.Expr:
+def message_text(message: pl.Expr) -> pl.Expr:
     """The statement's text in a message of pgaudit, null in any other."""
-    return _plain(message.str.extract_groups(_MESSAGE).struct.field("text"))
+    return _unquote(message.str.extract_groups(_MESSAGE_PATTERN).struct.field("text"))
 
 
-def _plain(field: pl.Expr) -> pl.Expr:
+def _unquote(field: pl.Expr) -> pl.Expr:
     """A field without its quotes. ``str.strip_prefix`` leaves unquoted ones as they are."""
     inner = (
         field.str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
@@ -164,7 +165,7 @@ def _plain(field: pl.Expr) -> pl.Expr:
     return pl.when(field.str.starts_with('"')).then(inner).otherwise(field)
 
 
-def _with_returns(frame: pl.DataFrame) -> pl.DataFrame:
+def _add_returns(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds ``_returns``: whether a write gives its client the records that it writes (RETURNING).
 
     Of several statements in one text each may.
@@ -173,7 +174,7 @@ def _with_returns(frame: pl.DataFrame) -> pl.DataFrame:
     texts = written.filter(pl.col("_text").str.contains("(?i-u)returning")).select("_text").unique()
     if texts.is_empty():
         return frame.with_columns(pl.lit(value=False).alias("_returns"))
-    means = sql_parse.told(texts["_text"], POSTGRESQL)
+    means = sql_parse.parse_statements(texts["_text"], POSTGRESQL)
     returns = (means["action"] == "read") | means["many"]
     texts = texts.with_columns(returns.alias("_returns"))
     frame = frame.join(texts, on="_text", how="left", maintain_order="left")
@@ -181,7 +182,7 @@ def _with_returns(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(returns_.alias("_returns"))
 
 
-def _kind() -> pl.Expr:
+def _line_kind() -> pl.Expr:
     """What a line means: none, function, block, explain, prepare, cursor, copy, read, made, ...
 
     The tag is the process title and can be stale where the extended protocol closes a portal
@@ -216,23 +217,23 @@ def _kind() -> pl.Expr:
     return chosen
 
 
-def _with_fingerprints(frame: pl.DataFrame) -> pl.DataFrame:
+def _add_fingerprints(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds ``fingerprint`` (null for texts said before) and ``text_key``."""
-    said = ~pl.col("_text").is_in(_REPEATED)
+    said = ~pl.col("_text").is_in(_OMITTED_TEXTS)
     text = frame.select(pl.when(said).then(pl.col("_text")))["_text"] if frame.height else None
     prints = fingerprint(text) if text is not None else pl.Series([], dtype=pl.String)
     return frame.with_columns(
-        prints.cast(pl.String).alias("fingerprint"), _text_key().alias("text_key")
+        prints.cast(pl.String).alias("fingerprint"), _line_text_key().alias("text_key")
     )
 
 
-def _text_key() -> pl.Expr:
+def _line_text_key() -> pl.Expr:
     """EXECUTE is logged with the text of PREPARE."""
     executed = pl.col("kind").is_in(["read", "write"]) & pl.col("_text").str.contains(_PREPARE)
-    return pl.when(executed).then(PREPARED).otherwise(text_key(pl.col("_text")))
+    return pl.when(executed).then(PREPARED_KEY).otherwise(text_key(pl.col("_text")))
 
 
-def _with_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:
+def _add_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds ``relation`` as logged, and ``sql_tables`` for the lines that name none."""
     named = (pl.col("_object_name") != "") & ~pl.col("kind").is_in(["function", "block", "none"])
     frame = frame.with_columns(pl.when(named).then(pl.col("_object_name")).alias("relation"))
@@ -242,7 +243,7 @@ def _with_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:
     texts = frame.filter(silent).select("_text").unique()
     if texts.is_empty():
         return frame.with_columns(pl.lit(None, pl.List(pl.String())).alias("sql_tables"))
-    means = sql_parse.told(texts["_text"], POSTGRESQL)
+    means = sql_parse.parse_statements(texts["_text"], POSTGRESQL)
     # What is made has a line of its own, and so has each of several statements, all of one text.
     made = pl.col("verb").is_in(["create", "select", "with"]) & (pl.col("action") == "write")
     read = pl.when(made).then(pl.col("tables").list.slice(1)).otherwise("tables")
@@ -253,7 +254,7 @@ def _with_sql_tables(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(silent).then(pl.col("sql_tables")))
 
 
-def _columns() -> list[pl.Expr]:
+def _line_columns() -> list[pl.Expr]:
     bare = (
         (pl.col("kind") == "copy")
         & (pl.col("_rows").fill_null(0) == 0)
@@ -273,4 +274,6 @@ def _columns() -> list[pl.Expr]:
         "rows": pl.when(~uncounted).then(pl.col("_rows")),
         "bare_copy": bare,
     }
-    return [made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in LINES.items()]
+    return [
+        made.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in LINE_SCHEMA.items()
+    ]

@@ -16,19 +16,19 @@ from typing import Final, Self
 
 import polars as pl
 
-from detector.core.frame_bytes import frame_of, text_of
+from detector.core.frame_bytes import decode_text, encode_text
 from detector.core.schema import EVENTS, empty
-from detector.sources.postgresql.pgaudit import LINES
+from detector.sources.postgresql.pgaudit import LINE_SCHEMA
 
 #: How long after its last line a session's last statement may still get another one. Only a
 #: function that runs longer and reads under ``log='function'`` is then told as two statements.
-STAYS_OPEN: Final = timedelta(seconds=60)
+OPEN_WINDOW: Final = timedelta(seconds=60)
 
 _KEY: Final = ("session_id", "statement_id")
-_COUNTED: Final = ("read", "write", "copy", "cursor", "prepare", "explain")
+_COUNTED_KINDS: Final = ("read", "write", "copy", "cursor", "prepare", "explain")
 _WRITING_TAGS: Final = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
-_MAKING_TAGS: Final = ("CREATE TABLE AS", "SELECT INTO", "CREATE MATERIALIZED VIEW")
-_ID: Final = re.compile(r"\d{1,18}")
+_CREATION_TAGS: Final = ("CREATE TABLE AS", "SELECT INTO", "CREATE MATERIALIZED VIEW")
+_STATEMENT_ID: Final = re.compile(r"\d{1,18}")
 
 
 @dataclass(slots=True)
@@ -38,28 +38,28 @@ class Statements:
     ``told`` is the tail of earlier files: what still comes of those statements is skipped.
     """
 
-    told: Mapping[str, str]
-    held: pl.DataFrame = field(default_factory=lambda: empty(LINES))
+    earlier_statements: Mapping[str, str]
+    pending: pl.DataFrame = field(default_factory=lambda: empty(LINE_SCHEMA))
     oldest: datetime | None = None
     newest: datetime | None = None
-    seen_told: dict[str, datetime] = field(default_factory=dict)
+    earlier_sightings: dict[str, datetime] = field(default_factory=dict)
 
     def add(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """(events of the statements that are complete, lines that are no event of their own)."""
-        lines, skipped = self._without_told(lines)
+        lines, skipped = self._drop_earlier(lines)
         kept = lines.filter(pl.col("kind") != "none")
         skipped += lines.height - kept.height
         if kept.is_empty():
             return empty(EVENTS), skipped
-        everything = pl.concat([self.held, kept])
-        self._clock(kept)
+        everything = pl.concat([self.pending, kept])
+        self._advance_clock(kept)
         last = everything.group_by("session_id").agg(
             pl.col("statement_id").last(), pl.col("timestamp").max().alias("_seen")
         )
-        open_ones = last.filter(pl.col("_seen") >= pl.lit(self.newest) - STAYS_OPEN)
-        self.held = everything.join(open_ones, on=_KEY, how="semi", maintain_order="left")
+        open_ones = last.filter(pl.col("_seen") >= pl.lit(self.newest) - OPEN_WINDOW)
+        self.pending = everything.join(open_ones, on=_KEY, how="semi", maintain_order="left")
         done = everything.join(open_ones, on=_KEY, how="anti", maintain_order="left")
-        found = events(done)
+        found = statement_events(done)
         return found, skipped + done.height - found.height
 
     def finish(self) -> tuple[pl.DataFrame, int, dict[str, str]]:
@@ -68,77 +68,87 @@ class Statements:
         A function's call whose own line has not come yet is still running: it is left whole to
         the next file, since its rows are not known before its end.
         """
-        running = _running(self.held)
-        done = self.held.join(running, on=_KEY, how="anti", maintain_order="left")
-        found = events(done, ended=False)
+        running = _running_calls(self.pending)
+        done = self.pending.join(running, on=_KEY, how="anti", maintain_order="left")
+        found = statement_events(done, ended=False)
         tail = {session: str(number) for session, number in done.select(_KEY).iter_rows()}
-        if self.newest is None or self.oldest is None or self.newest - self.oldest < STAYS_OPEN:
-            tail = {**self.told, **tail}
+        if self.newest is None or self.oldest is None or self.newest - self.oldest < OPEN_WINDOW:
+            tail = {**self.earlier_statements, **tail}
         else:
-            recent = self.newest - STAYS_OPEN
-            still = {key: self.told[key] for key, seen in self.seen_told.items() if seen >= recent}
+            recent = self.newest - OPEN_WINDOW
+            still = {
+                key: self.earlier_statements[key]
+                for key, seen in self.earlier_sightings.items()
+                if seen >= recent
+            }
             tail = {**still, **tail}
-        return found, self.held.height - found.height, tail
+        return found, self.pending.height - found.height, tail
 
-    def kept(self) -> str:
+    def encode(self) -> str:
         """All that is known, as text; None of it is told to other files."""
         return json.dumps(
             {
-                "told": dict(self.told),
-                "held": text_of(self.held),
+                "told": dict(self.earlier_statements),
+                "held": encode_text(self.pending),
                 "oldest": self.oldest and self.oldest.isoformat(),
                 "newest": self.newest and self.newest.isoformat(),
-                "seen_told": {key: seen.isoformat() for key, seen in self.seen_told.items()},
+                "seen_told": {
+                    key: seen.isoformat() for key, seen in self.earlier_sightings.items()
+                },
             }
         )
 
     @classmethod
-    def of(cls, text: str) -> Self:
+    def decode(cls, text: str) -> Self:
         """What ``kept`` told."""
         raw = json.loads(text)
         return cls(
             raw["told"],
-            frame_of(raw["held"]),
+            decode_text(raw["held"]),
             raw["oldest"] and datetime.fromisoformat(raw["oldest"]),
             raw["newest"] and datetime.fromisoformat(raw["newest"]),
             {key: datetime.fromisoformat(seen) for key, seen in raw["seen_told"].items()},
         )
 
-    def _clock(self, lines: pl.DataFrame) -> None:
+    def _advance_clock(self, lines: pl.DataFrame) -> None:
         low, high = lines["timestamp"].min(), lines["timestamp"].max()
         if isinstance(low, datetime) and isinstance(high, datetime):
             self.oldest = low if self.oldest is None else min(self.oldest, low)
             self.newest = high if self.newest is None else max(self.newest, high)
 
-    def _without_told(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    def _drop_earlier(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         """``lines`` without those of statements that were counted with an earlier file."""
-        known = [(k, int(v)) for k, v in self.told.items() if _ID.fullmatch(str(v))]
+        known = [
+            (k, int(v))
+            for k, v in self.earlier_statements.items()
+            if _STATEMENT_ID.fullmatch(str(v))
+        ]
         if not known or lines.is_empty():
             return lines, 0
-        old = pl.DataFrame(known, schema={key: LINES[key] for key in _KEY}, orient="row")
+        old = pl.DataFrame(known, schema={key: LINE_SCHEMA[key] for key in _KEY}, orient="row")
         again = lines.join(old, on=_KEY, how="semi")
         if again.is_empty():
             return lines, 0
-        self._clock(again)
-        self.seen_told.update(again.select("session_id", "timestamp").iter_rows())
+        self._advance_clock(again)
+        self.earlier_sightings.update(again.select("session_id", "timestamp").iter_rows())
         return lines.join(old, on=_KEY, how="anti", maintain_order="left"), again.height
 
 
-def _running(lines: pl.DataFrame) -> pl.DataFrame:
+def _running_calls(lines: pl.DataFrame) -> pl.DataFrame:
     """Keys of function calls whose own line, with the text of the call, has not come."""
     calls = lines.filter(pl.col("kind") == "function").unique("session_id", keep="first")
-    ends = lines.filter(pl.col("kind").is_in(_COUNTED)).select(*_KEY, "text_key")
+    ends = lines.filter(pl.col("kind").is_in(_COUNTED_KINDS)).select(*_KEY, "text_key")
     return calls.join(ends, on=[*_KEY, "text_key"], how="anti").select(_KEY)
 
 
-def events(lines: pl.DataFrame, *, ended: bool = True) -> pl.DataFrame:
+def statement_events(lines: pl.DataFrame, *, ended: bool = True) -> pl.DataFrame:
     """``EVENTS``, one per statement, from all its ``LINES`` (none of kind ``none``).
 
     Where they have not ``ended``, what a block reads may stand in the next file only.
     """
     if lines.is_empty():
         return empty(EVENTS)
-    counted = pl.col("kind").is_in(_COUNTED)
+    counted = pl.col("kind").is_in(_COUNTED_KINDS)
     kind = pl.col("kind")
     folded = lines.group_by(_KEY, maintain_order=True).agg(
         *(
@@ -156,19 +166,19 @@ def events(lines: pl.DataFrame, *, ended: bool = True) -> pl.DataFrame:
             pl.col("fingerprint").drop_nulls().first(),
         ).alias("statement"),
         pl.col("tag").last(),
-        *((kind == name).any().alias(f"has_{name}") for name in (*_COUNTED, *_OTHERS)),
+        *((kind == name).any().alias(f"has_{name}") for name in (*_COUNTED_KINDS, *_OTHER_KINDS)),
         pl.col("bare_copy").any(),
     )
     if not ended:
         may_read = pl.col("has_read") | pl.col("has_block")
         folded = folded.with_columns(may_read.alias("has_read"))
-    return _finished(_with_copied(folded, lines))
+    return _to_events(_add_copied_rows(folded, lines))
 
 
-_OTHERS: Final = ("block", "function", "made", "schema")
+_OTHER_KINDS: Final = ("block", "function", "made", "schema")
 
 
-def _with_copied(folded: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+def _add_copied_rows(folded: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Adds ``copied``: the rows of the SELECT inside ``COPY (SELECT ...) TO``, told by its text."""
     key = [*_KEY, "text_key"]
     bare = lines.filter(pl.col("bare_copy")).select(key).unique()
@@ -181,8 +191,8 @@ def _with_copied(folded: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     return folded.join(inner, on=_KEY, how="left", maintain_order="left")
 
 
-def _finished(folded: pl.DataFrame) -> pl.DataFrame:
-    folded = folded.with_columns(_action().alias("action"))
+def _to_events(folded: pl.DataFrame) -> pl.DataFrame:
+    folded = folded.with_columns(_statement_action().alias("action"))
     rows = (
         pl.when("has_explain")
         .then(0)
@@ -197,7 +207,7 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
         .then(None)
         .otherwise("any_rows")
     )
-    folded = _with_objects(folded.with_columns(rows.alias("rows")))
+    folded = _add_objects(folded.with_columns(rows.alias("rows")))
     made = {
         "subject": pl.lit(None),
         "bytes": pl.lit(None),
@@ -209,7 +219,7 @@ def _finished(folded: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_objects(folded: pl.DataFrame) -> pl.DataFrame:
+def _add_objects(folded: pl.DataFrame) -> pl.DataFrame:
     """Adds ``object`` and ``other_objects``. Lists take long; most statements name one relation."""
     named, made = pl.col("relation").list, pl.col("made").list
     single = pl.col("relation").list.first()
@@ -227,12 +237,12 @@ def _with_objects(folded: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _action() -> pl.Expr:
+def _statement_action() -> pl.Expr:
     """What a statement did. One that both reads and writes is a write only where its own tag
     says so: ``WITH x AS (INSERT ...) SELECT`` hands its rows to the client.
     """
     tag = pl.col("tag")
-    made = pl.col("has_made") | tag.is_in(_MAKING_TAGS)
+    made = pl.col("has_made") | tag.is_in(_CREATION_TAGS)
     cases = (
         (pl.col("has_explain"), "other"),
         (pl.col("has_copy") | (pl.col("has_read") & (tag == "COPY")), "export"),
