@@ -61,7 +61,7 @@ def build_alerts(
     families: Sequence[Family],
     context: Evidence | None = None,
 ) -> list[Alert]:
-    """Alerts of ``raised``, by time, each an incident of its own (see ``incidents.join``).
+    """Alerts of ``alert_rows``, by time, each an incident of its own (see ``incidents.join``).
 
     Without ``context``, nothing is said of what the ledger holds beside the scores.
     """

@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a run found: standings replace those of the ``forgotten`` days."""
+    """What a run found: standings replace those of the ``rescored_days`` days."""
 
     rescored_days: frozenset[date]
     states: tuple[EpisodeState, ...]

@@ -89,8 +89,9 @@ class DayMessages:
 
 @dataclass(slots=True)
 class EpisodeDay:
-    """One entity's day, hour after hour. ``before`` is how its episode stood, None where none goes
-    on; ``holds`` whether a whole alert is expected; ``make`` makes the alert of a row.
+    """One entity's day, hour after hour. ``previous_state`` is how its episode stood, None where
+    none goes on; ``is_suppressed`` whether a whole alert is expected; ``build`` makes the alert of
+    a row.
     """
 
     evidence: Evidence

@@ -36,8 +36,8 @@ def _entity_hour(row: Mapping[str, Any]) -> EntityHour:
 class Evidence:
     """Of some hours of entities. The methods take a row of ``alert.raised``.
 
-    ``weeks`` are what was out before each day, ``outs`` the same where it is known from an episode
-    under way.
+    ``prior_weeks`` are what was out before each day, ``episode_records_out`` the same where it is
+    known from an episode under way.
     """
 
     settings: Settings = field(default_factory=Settings)

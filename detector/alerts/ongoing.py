@@ -27,7 +27,7 @@ def to_dict(standing: EpisodeState, last: Alert | None) -> dict[str, Any]:
 
 
 def to_text(told: Mapping[str, Any]) -> str:
-    """One line of ``plain``."""
+    """One line of ``to_dict``."""
     kind = str(told["entity_kind"]).replace("_", " ")
     out = quantity(told["records_out"], "record")
     return (

@@ -72,8 +72,8 @@ DEFAULT_BOUNDS: Final = Bounds(*map(float, FALLBACK_RECORDS))
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What an alert shows: ``records`` out, statements of ``unknown`` size, the pace in records
-    ``an_hour``, the ``size`` of the table where the settings name it, whether a table is
-    ``sensitive``, and factors of ten ``beyond`` the threshold.
+    ``records_per_hour``, the ``table_size`` of the table where the settings name it, whether a
+    table is ``is_sensitive``, and factors of ten ``excess_surprise`` the threshold.
     """
 
     records: float

@@ -17,9 +17,10 @@ NOTABLE_SURPRISE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """``signs`` are features of which one must speak, ``silent`` those of which none may.
+    """``features`` are features of which one must speak, ``absent_features`` those of which none
+    may.
 
-    Without ``signs``, any reading of records shows it.
+    Without ``features``, any reading of records shows it.
     """
 
     id: str

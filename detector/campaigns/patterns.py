@@ -32,7 +32,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Where and when one campaign is staged. ``taken`` are accounts of other campaigns."""
+    """Where and when one campaign is staged. ``used_accounts`` are accounts of other campaigns."""
 
     population: Population
     random: np.random.Generator
@@ -113,7 +113,7 @@ def repeat_reading(
 class Paging:
     """Statements of about the same size in given hours of given days.
 
-    ``scripted`` ones come at even steps, as a program makes them, others by chance.
+    ``is_scripted`` ones come at even steps, as a program makes them, others by chance.
     """
 
     account: str

@@ -82,7 +82,7 @@ def _load_allow_list(path: Path, settings: Settings) -> list[Expectation]:
 
 @dataclass(frozen=True, slots=True)
 class TriageOptions:
-    """``book`` is what ``path`` holds; ``allowed`` what the allow-list expects, ``planned``
+    """``book`` is what ``path`` holds; ``allowed`` what the allow-list expects, ``planned_windows``
     what the calendar of planned work does.
     """
 

@@ -77,7 +77,7 @@ def replace_folder(fresh: Path, path: Path) -> None:
     """Puts the folder ``fresh`` in the place of ``path``, and deletes what was there.
 
     In one step where the system can exchange two names. Elsewhere the old one is called
-    ``.old`` for a moment, where ``standing`` finds it. Raises OSError.
+    ``.old`` for a moment, where ``current_folder`` finds it. Raises OSError.
     """
     old = _backup_path(path)
     if not path.exists():

@@ -16,7 +16,7 @@ def encode(frame: pl.DataFrame) -> bytes:
 
 
 def decode(data: bytes) -> pl.DataFrame:
-    """What ``packed`` made. Raises polars' errors, or ValueError, on anything else."""
+    """What ``encode`` made. Raises polars' errors, or ValueError, on anything else."""
     return pl.read_ipc(io.BytesIO(data))
 
 
@@ -26,5 +26,5 @@ def encode_text(frame: pl.DataFrame) -> str:
 
 
 def decode_text(text: str) -> pl.DataFrame:
-    """What ``text_of`` made."""
+    """What ``encode_text`` made."""
     return decode(base64.b64decode(text))

@@ -16,10 +16,10 @@ TEXT: Final = "text/plain; charset=utf-8"
 class Format:
     r"""One shape of an alert.
 
-    ``title`` is one line for people. ``encode`` gives one record in UTF-8, without ``\n`` or
-    ``\r`` anywhere; the same alert gives the same bytes. ``is_syslog`` says that the record is a
-    whole RFC 5424 message already, which ``syslog.framed`` must not wrap again. ``variants`` are
-    formats of their own, such as older versions of the schema, under names of their own.
+    ``title`` is one line for people. ``encode`` gives one record in UTF-8, without ``\n`` or ``\r``
+    anywhere; the same alert gives the same bytes. ``is_syslog`` says that the record is a whole RFC
+    5424 message already, which ``syslog.wrap_record`` must not wrap again. ``variants`` are formats
+    of their own, such as older versions of the schema, under names of their own.
     """
 
     name: str

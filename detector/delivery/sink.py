@@ -62,13 +62,14 @@ class Unreachable(Exception):  # noqa: N818 - what the sink is
 class Sink:
     """Destinations of one kind.
 
-    ``schemes`` of their URLs; those ``in_clear`` are for loopback alone. ``keys`` are the settings
-    it has beside those of every sink (``target.COMMON``). ``format`` names the format of alerts
-    where the settings name none. ``open`` connects and raises Unreachable
-    where it cannot, as does its ``Send``; ``check`` raises SettingsError on settings that it cannot
-    use, before anything is sent. ``batch`` is the most that is sent at once by default. Where
-    ``apart``, each of a batch arrives or not by itself, so that a batch never holds two of one
-    entity: the later could overtake the earlier. ``needs`` is the module that an extra brings.
+    ``schemes`` of their URLs; those ``plaintext_schemes`` are for loopback alone. ``keys`` are the
+    settings it has beside those of every sink (``target.COMMON_KEYS``). ``format`` names the format
+    of alerts where the settings name none. ``open`` connects and raises Unreachable where it
+    cannot, as does its ``Send``; ``check`` raises SettingsError on settings that it cannot use,
+    before anything is sent. ``batch`` is the most that is sent at once by default. Where
+    ``has_item_outcomes``, each of a batch arrives or not by itself, so that a batch never holds two
+    of one entity: the later could overtake the earlier. ``required_module`` is the module that an
+    extra brings.
     """
 
     name: str

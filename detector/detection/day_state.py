@@ -25,7 +25,8 @@ ALL_HOURS = datetime.min.replace(tzinfo=UTC)
 @dataclass(slots=True)
 class PartialDay:
     """``hours`` is HOURS of the day so far, ``seen`` TOUCHED whose sums are not kept up to date,
-    only its first hours; ``new`` is ``today.new`` of it. Accounts that are no members are left out.
+    only its first hours; ``new_values`` is ``today.new`` of it. Accounts that are no members are
+    left out.
     """
 
     today: RunningDay

@@ -46,8 +46,8 @@ def copy_alerts(alerts: Sequence[Alert]) -> list[Alert]:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What days are judged by. ``explained`` and ``stand`` add what people said of alerts before
-    and after they are joined into incidents; ``hush`` is what is expected.
+    """What days are judged by. ``add_objections`` and ``add_verdicts`` add what people said of
+    alerts before and after they are joined into incidents; ``suppression`` is what is expected.
     """
 
     model: Model

@@ -26,8 +26,8 @@ from detector.model.scoring import Scorer, SuppressionRule
 class DetectionResult:
     """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back.
 
-    ``counts`` (``feature_drift.COUNTS``) say where features lie against training. ``folded`` is how
-    many accounts that nobody knows are one (``newcomers``).
+    ``counts`` (``feature_drift.COUNTS_SCHEMA``) say where features lie against training. ``folded``
+    is how many accounts that nobody knows are one (``newcomers``).
     """
 
     days: list[date]

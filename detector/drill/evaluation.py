@@ -19,8 +19,8 @@ class Evaluation:
     first_alert, found_by, days, records, exposure.
 
     ``told`` are the records that the incidents' file gives; ``records`` those in the scores.
-    ``alerts`` are all of the ``days`` that count, ``rightly`` those that fall on incidents,
-    ``unseen`` the incidents whose entities have no scores in their time.
+    ``alerts`` are all of the ``days`` that count, ``true_positives`` those that fall on incidents,
+    ``campaigns_without_scores`` the incidents whose entities have no scores in their time.
     """
 
     incidents: pl.DataFrame

@@ -35,9 +35,10 @@ Progress = Callable[[float, str], None]
 class DrillResult:
     """``campaigns`` (DRILL) in the order of their kinds; alerts a day on whom none of them touched.
 
-    ``honest_a_day`` are the alerts on the stage without any campaign; ``by_chance`` is what these
-    would make of the same campaigns (DRILL too): an honest alert on one of sixty accounts finds a
-    crowd as well. ``rounds`` says how often campaigns were scored, each time others.
+    ``honest_alerts_per_day`` are the alerts on the stage without any campaign; ``chance_campaigns``
+    is what these would make of the same campaigns (DRILL too): an honest alert on one of sixty
+    accounts finds a crowd as well. ``rounds`` says how often campaigns were scored, each time
+    others.
     """
 
     campaigns: pl.DataFrame

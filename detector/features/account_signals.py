@@ -41,9 +41,10 @@ SIGNAL_COLUMNS = (
 class AccountSignals:
     """What only accounts have: new values by day, and the hours they keep.
 
-    ``new`` is ``novelty.weighed`` with the account's place ``at`` and ``slot``; ``lately`` has, by
-    figure, how much was new on each day: (accounts, days). ``strange`` is ``rhythm.by_day``;
-    ``today`` is ``Rhythm.strange`` of the one day that is asked for again and again.
+    ``new`` is ``novelty.add_weights`` with the account's place ``at`` and ``slot``;
+    ``recent_novelty`` has, by figure, how much was new on each day: (accounts, days).
+    ``unusual_hours`` is ``rhythm.by_day``; ``today_hours`` is ``Rhythm.unusual_hours`` of the one
+    day that is asked for again and again.
     """
 
     new_values: dict[date, pl.DataFrame]
@@ -74,8 +75,8 @@ def signals_from_firsts(
     groups: pl.DataFrame,
     settings: Settings,
 ) -> AccountSignals:
-    """``signs_of``, from ``novelty.firsts`` and at least the addresses and networks of
-    ``novelty.with_networks``.
+    """``compute_signals``, from ``novelty.firsts`` and at least the addresses and networks of
+    ``novelty.add_networks``.
     """
     firsts = firsts.filter(pl.col("day").is_between(panel.days[0], panel.days[-1]))
     new = novelty.add_weights(firsts, networked, learned.known, groups, learned.used)
@@ -96,7 +97,7 @@ def signals_from_firsts(
 
 
 def add_places(panel: DailyMatrix, new: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """``novelty.weighed`` with the account's place ``at`` and ``slot``."""
+    """``novelty.add_weights`` with the account's place ``at`` and ``slot``."""
     order = pl.DataFrame(
         {"account": panel.entities, "at": np.arange(len(panel.entities))},
         schema={"account": pl.String, "at": pl.Int64},

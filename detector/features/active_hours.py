@@ -81,7 +81,7 @@ def group_habits(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
 
 
 def activity_shares(theirs: Floats) -> Floats:
-    """From days (``dense``) to the share of days with activity in each hour, never quite 0."""
+    """From days (``to_array``) to the share of days with activity in each hour, never quite 0."""
     found: Floats = (theirs[:, :, :SLOTS] + NEVER * NEVER_DAYS) / (
         theirs[:, :, SLOTS:] + NEVER_DAYS
     )
@@ -93,8 +93,8 @@ class HourSurprise:
     """How strange activity is in each hour of a day, in factors of ten: (entities, SLOTS) each.
 
     ``still`` is by the hours of past days as they were; ``moved`` by those hours as they would have
-    been without the organisation's moves (``clock``), by the clock of training. ``known`` is the
-    move of the days before, ``awaited`` see ``clock.awaited``.
+    been without the organisation's moves (``clock``), by the clock of training. ``known_shift`` is
+    the move of the days before, ``expected_counts`` see ``clock.expected_counts``.
     """
 
     unshifted: Floats
@@ -123,8 +123,9 @@ class HourSurprise:
 class ActivityProfile:
     """The hours that the entities of a panel keep: what ``strangeness`` needs.
 
-    ``seen`` (``dense``) is of training; ``habit`` (``shares``) is of the entities' groups;
-    ``moves`` and ``awaited`` (``clock.by_day``) are the organisation's, by day of the panel.
+    ``seen`` (``to_array``) is of training; ``habit`` (``activity_shares``) is of the entities'
+    groups; ``moves`` and ``expected_counts`` (``clock.by_day``) are the organisation's, by day of
+    the panel.
     """
 
     day_counts: Floats

@@ -183,7 +183,7 @@ def hourly_by_group(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFram
 
 
 def group_sums(accounts: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
-    """What ``joined_groups`` needs of some accounts: group, day, slot, and sums."""
+    """What ``merge_group_sums`` needs of some accounts: group, day, slot, and sums."""
     grouped = accounts.join(groups.rename({"account": "entity"}), on="entity").sort(
         "group", "day", "slot"
     )
@@ -228,7 +228,7 @@ def hourly_by_value(touched: pl.DataFrame, kind: str, settings: Settings) -> pl.
 
 
 def value_sums(touched: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """What ``joined_values`` needs of some accounts: value, day, sums, largest, and how many."""
+    """What ``merge_value_sums`` needs of some accounts: value, day, sums, largest, and how many."""
     return (
         touched.filter(pl.col("dimension") == kind)
         .group_by("value", "day")

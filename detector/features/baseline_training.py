@@ -60,7 +60,7 @@ def train_until(
     settings: Settings,
     hourly: pl.DataFrame | None = None,
 ) -> TrainedBaselines:
-    """``learn`` from the days up to ``day`` of tables that go on."""
+    """``train_baselines`` from the days up to ``day`` of tables that go on."""
     return train_baselines(
         hours.filter(aggregates.local_day("hour", settings) <= day),
         touched.filter(pl.col("day") <= day),
@@ -73,8 +73,8 @@ def train_until(
 def train_shards(
     shards: Shards, directory: pl.DataFrame | None, settings: Settings
 ) -> TrainedBaselines:
-    """The frozen baselines of a training span that comes in ``shards``. As ``learn``, to the last
-    digit.
+    """The frozen baselines of a training span that comes in ``shards``. As ``train_baselines``, to
+    the last digit.
     """
     summed = ((aggregates.hourly_by_account(*shard, settings), shard[1]) for shard in shards())
     return _train(shards, summed, directory, settings)

@@ -1,7 +1,7 @@
 """The frozen levels: what training says of each entity and of its peers, kept in the model.
 
-All in log1p. An entity's level is drawn towards its group's while it has few days. ``floor`` is
-the lowest of its levels in four-week blocks, so that a theft which ran through the last weeks of
+All in log1p. An entity's level is drawn towards its group's while it has few days. ``min_spread``
+is the lowest of its levels in four-week blocks, so that a theft which ran through the last weeks of
 training cannot pass for usual.
 """
 
@@ -49,7 +49,7 @@ def min_spread(kind: str) -> float:
 def fit(panel: DailyMatrix, groups: list[str], least: float) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Levels of entities and of their groups (``groups``: the group of each entity).
 
-    ``least`` is the least spread (``floor``).
+    ``least`` is the least spread (``min_spread``).
 
     Entities: entity, group, days, first_day, last_day, <measure>_<ENTITY>. Groups: group (null:
     all), entities, <measure>_<PEERS>.

@@ -57,8 +57,8 @@ def hourly_counts(panel: DailyMatrix) -> Floats:
 def expected_counts(profiles: Floats, counts: Floats, off: NDArray[np.bool_], at: int) -> Floats:
     """How many accounts are active in each hour of the day at a place, if it is as in training.
 
-    ``profiles`` see ``usual``, ``counts`` see ``counted``, ``off`` see ``Panel``. As many as on
-    most days of its kind before it; zeros where there is none.
+    ``profiles`` see ``training_profile``, ``counts`` see ``hourly_counts``, ``off`` see
+    ``DailyMatrix``. As many as on most days of its kind before it; zeros where there is none.
     """
     like = np.flatnonzero(off[:at] == off[at])
     total = counts[like].sum(axis=1)
@@ -71,8 +71,9 @@ def expected_counts(profiles: Floats, counts: Floats, off: NDArray[np.bool_], at
 def hourly_shifts(counts: Floats, usual_counts: Floats) -> Integers:
     """By how many hours the day stands elsewhere, as seen at the end of each hour: (HOURS,).
 
-    ``counts`` are the accounts active in each hour of the day, ``usual_counts`` is ``awaited``. 0
-    where neither an hour earlier nor an hour later is clearly nearer than no move.
+    ``counts`` are the accounts active in each hour of the day, ``usual_counts`` is
+    ``expected_counts``. 0 where neither an hour earlier nor an hour later is clearly nearer than no
+    move.
     """
     still = ((counts - usual_counts) ** 2).cumsum()
     found = np.zeros(HOURS, dtype=np.int64)
@@ -97,7 +98,7 @@ def _residual(counts: Floats, moved: Floats) -> Floats:
 
 
 def daily_shifts(profiles: Floats, panel: DailyMatrix) -> tuple[Integers, Floats]:
-    """Of each day of the panel, the move of the whole day: (days,), and ``awaited`` of it.
+    """Of each day of the panel, the move of the whole day: (days,), and ``expected_counts`` of it.
 
     A day on which few are at work tells nothing: what the days before it told goes on.
     """

@@ -22,7 +22,7 @@ class DailyMatrix:
 
     ``logs`` has log1p of each measure's day, (entities, days), NaN where the entity was not
     active. ``active`` says in which hours it was: (entities, days, SLOTS). ``off`` marks the
-    days that are no workdays. ``per_head`` says how the logs were made (``measures.logged``).
+    days that are no workdays. ``per_head`` says how the logs were made (``measures.log_scale``).
     """
 
     entities: list[str]

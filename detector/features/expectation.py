@@ -106,7 +106,7 @@ class History:
         return cls(panel, groups, levels, peers, least, begins, logs, excess, service)
 
     def without_days(self) -> History:
-        """Without its days: all that is asked of it where ``expected`` of the day is at hand."""
+        """Without its days: all that is asked of it where ``expectation`` of the day is at hand."""
         panel = replace(self.panel, logs={}, active=self.panel.active[:, :0].copy())
         return replace(self, panel=panel, logs={}, excess={})
 

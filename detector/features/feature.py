@@ -18,11 +18,11 @@ FigureRow: TypeAlias = Mapping[str, Any]
 class Feature:
     """One number about an entity at the end of an hour; higher is odder.
 
-    ``expression`` is computed over the columns that ``features.table`` lists and may be null
-    (the log does not say). ``says`` tells a person what was seen, from the row's figures. What is
-    ``rare`` few logs can show: a model of others is made as if there were no such feature. One that
-    tells of an amount may support an alert ``alone``; what is only new, or a running sum, whose far
-    tail few days of training show, may not.
+    ``expression`` is computed over the columns that ``features.build_table`` lists and may be null
+    (the log does not say). ``describe`` tells a person what was seen, from the row's figures. What
+    is ``is_rare`` few logs can show: a model of others is made as if there were no such feature.
+    One that tells of an amount may support an alert ``is_sufficient``; what is only new, or a
+    running sum, whose far tail few days of training show, may not.
     """
 
     name: str

@@ -47,7 +47,7 @@ class TrainedBaselines:
 
     ``levels`` and ``peers`` (see ``levels.learn``) have a column ``entity_kind``. ``seen`` and
     ``habits`` (SEEN) are the hours of accounts and of their groups; ``known`` and ``used`` see
-    ``novelty``; ``groups`` is what ``groups.by_use`` made of the training span.
+    ``novelty``; ``groups`` is what ``groups.groups_by_usage`` made of the training span.
     """
 
     levels: pl.DataFrame
@@ -181,8 +181,8 @@ def build_from_parts(
     ends: bool,
     only: Mapping[str, Collection[str]] | None = None,
 ) -> pl.DataFrame:
-    """``table`` of kinds of entities whose past is at hand; they need no other hours than those of
-    ``scored``.
+    """``build_table`` of kinds of entities whose past is at hand; they need no other hours than
+    those of ``scored``.
     """
     parts = []
     new: dict[date, pl.DataFrame] = {}

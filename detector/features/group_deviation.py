@@ -28,7 +28,8 @@ LEVEL_NAMES = ("centre", "off_centre", "spread")
 def account_levels(groups: pl.DataFrame, levels: pl.DataFrame, peers: pl.DataFrame) -> pl.DataFrame:
     """entity, and LEVELS of OF: of the accounts of ``groups`` (account, group).
 
-    An account that was not learned (``levels`` and ``peers`` of ``Learned``) is given its group's.
+    An account that was not learned (``levels`` and ``peers`` of ``TrainedBaselines``) is given its
+    group's.
     """
     of_accounts = pl.col("entity_kind") == ACCOUNT
     own = levels.filter(of_accounts).select(
@@ -77,7 +78,7 @@ def add_deviation(hourly: pl.DataFrame, usual: pl.DataFrame, settings: Settings)
 def add_group_deviation(
     panel: DailyMatrix, accounts: DailyMatrix, group_of: dict[str, str], levels: pl.DataFrame
 ) -> DailyMatrix:
-    """The panel of groups with the logs of ``departure``; as ``departing`` makes them of hours.
+    """The panel of groups with the logs of ``departure``; as ``add_deviation`` makes them of hours.
 
     ``accounts`` has the same days, ``group_of`` gives its entities' groups, ``levels`` theirs.
     """

@@ -69,8 +69,8 @@ class PastData:
     def day_tables(
         self, span: Span, scored: Sequence[date], families: Sequence[Family]
     ) -> Iterator[pl.DataFrame]:
-        """``table.table`` of the ends of each of ``scored``, days that were kept: a day after the
-        other, since a table of all would be most of what a watcher holds.
+        """``table.build_table`` of the ends of each of ``scored``, days that were kept: a day after
+        the other, since a table of all would be most of what a watcher holds.
         """
         kinds = list(self.kind_parts(span, aggregates.ENTITY_KINDS))
         for day in scored:

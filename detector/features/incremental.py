@@ -131,7 +131,7 @@ class RunningDay:
         return self.accounts.filter(theirs)["account"]
 
     def new_values(self, touched: pl.DataFrame) -> pl.DataFrame:
-        """What is new today, as ``signs.signs_of`` has it of each day."""
+        """What is new today, as ``signs.compute_signals`` has it of each day."""
         networked = novelty.add_networks(touched)
         mine = self.known.join(networked.select(VALUE_KEYS).unique(), on=VALUE_KEYS, how="semi")
         firsts = novelty.first_touches(networked, mine)
@@ -144,5 +144,5 @@ class RunningDay:
 
 
 def matrix_span(day: date) -> Span:
-    """The days of the panel that ``Today`` needs."""
+    """The days of the panel that ``RunningDay`` needs."""
     return day - timedelta(days=LOOKBACK_DAYS), day

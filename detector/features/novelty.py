@@ -83,7 +83,7 @@ def _network(column: str) -> pl.Expr:
 
 
 def known_values(networked: pl.DataFrame, last: date) -> pl.DataFrame:
-    """KNOWN of the days up to ``last``, from ``with_networks``."""
+    """KNOWN of the days up to ``last``, from ``add_networks``."""
     return (
         networked.filter(pl.col("day") <= last, pl.col("day") > last - timedelta(days=RECENT_DAYS))
         .group_by("account", "dimension", "value")
@@ -140,7 +140,8 @@ def add_weights(
     groups: pl.DataFrame,
     users: pl.DataFrame,
 ) -> pl.DataFrame:
-    """``firsts`` with ``weight`` (how much each says by itself) and ``foreign`` (of networks).
+    """``first_touches`` with ``weight`` (how much each says by itself) and ``foreign`` (of
+    networks).
 
     ``groups`` is (account, group), ``users`` are USED.
     """

@@ -6,7 +6,7 @@ import polars as pl
 
 from detector.ledger.summary import most_used
 
-#: What ``by_use`` gives.
+#: What ``groups_by_usage`` gives.
 GROUPS_SCHEMA = {"account": pl.String(), "group": pl.String()}
 #: Accounts the directory does not name.
 UNLISTED_GROUP = "unlisted"
@@ -22,8 +22,8 @@ def assign_groups(
 ) -> pl.DataFrame:
     """One row per account: account, group, hired (null where that is not known), service; sorted.
 
-    Service accounts are a group of their own kind within their group: a nightly job is no
-    colleague of the people it works for. Without a directory, ``learned`` (``by_use``) says.
+    Service accounts are a group of their own kind within their group: a nightly job is no colleague
+    of the people it works for. Without a directory, ``learned`` (``groups_by_usage``) says.
     """
     frame = accounts.unique().sort().rename("account").to_frame()
     if directory is None:
@@ -51,7 +51,7 @@ def assign_groups(
 
 
 def groups_by_account(accounts: pl.DataFrame) -> dict[str, str]:
-    """The group of each account of ``groups``."""
+    """The group of each account of ``assign_groups``."""
     return dict(accounts.select(list(GROUPS_SCHEMA)).iter_rows())
 
 
@@ -72,7 +72,7 @@ def main_usage(touched: pl.DataFrame) -> pl.DataFrame:
 
 
 def groups_by_main_usage(dominant: pl.DataFrame) -> pl.DataFrame:
-    """``by_use``, of ``dominant``."""
+    """``groups_by_usage``, of ``dominant``."""
     program = pl.col("application").fill_null("?")
     fine = pl.concat_str(
         pl.lit("mostly "), pl.col("object").fill_null("?"), pl.lit(" by "), program

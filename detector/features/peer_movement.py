@@ -16,7 +16,7 @@ PRIOR_MEMBERS = 5
 
 @dataclass(frozen=True, slots=True)
 class PeerGroups:
-    """``codes`` gives each entity's group, ``places`` each group's entities."""
+    """``codes`` gives each entity's group, ``members`` each group's entities."""
 
     codes: Integers
     members: list[Integers]

@@ -12,7 +12,7 @@ Integers: TypeAlias = NDArray[np.int64]
 
 #: Makes the median absolute deviation a standard deviation under normality.
 MAD_FACTOR = 1.4826
-#: A value counts for at most this many spreads beyond the median in ``centre``.
+#: A value counts for at most this many spreads beyond the median in ``huber_mean``.
 MAX_SPREADS = 2.0
 #: Distance of the 90th percentile from the median under normality, in standard deviations.
 Q90_DISTANCE = 1.2816

@@ -74,7 +74,7 @@ class ClockChange:
 class TimezoneEvidence:
     """What activity says of the clock that people keep.
 
-    ``middle`` is the hour of UTC around which the first days gather, null where they do not;
+    ``midday`` is the hour of UTC around which the first days gather, null where they do not;
     ``days`` are the first and the last that were looked at.
     """
 
@@ -125,7 +125,7 @@ class TimezoneEvidence:
 
 
 def activity_warning(activity: pl.DataFrame, timezone: str, log_timezone: str) -> str:
-    """``doubt_of`` what ``activity`` shows (see ``Evidence.of``)."""
+    """``evidence_warning`` what ``activity`` shows (see ``Evidence.from_activity``)."""
     return evidence_warning(
         TimezoneEvidence.from_activity(activity, timezone), timezone, log_timezone
     )

@@ -86,7 +86,7 @@ def decode_sums(sums: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
 
 
 def encoded_hourly_sums(coded: pl.DataFrame) -> pl.LazyFrame:
-    """``fold_hours`` of ``coded`` events, with text still as codes, and the ``day``."""
+    """``hourly_sums`` of ``coded`` events, with text still as codes, and the ``day``."""
     rows = pl.col("rows")
     log_rows = (rows.clip(lower_bound=0).cast(pl.Float64).log1p() * LOG_SCALE).round()
     listed = (rows >= MIN_LIST_ROWS).fill_null(value=False)
@@ -120,7 +120,7 @@ def encoded_hourly_sums(coded: pl.DataFrame) -> pl.LazyFrame:
 
 
 def encoded_touched_values(coded: pl.DataFrame) -> pl.LazyFrame:
-    """``fold_touched`` of ``coded`` events, with text but the values still as codes."""
+    """``touched_values`` of ``coded`` events, with text but the values still as codes."""
     parts = [
         _dimension_values(_explode_objects(coded) if dimension == "object" else coded, dimension)
         for dimension in _ENCODED_DIMENSIONS
@@ -142,7 +142,7 @@ def merge_touched_values(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def merge_hourly_lazy(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """``merge_hours``, lazily."""
+    """``merge_hourly_sums``, lazily."""
     summed = [name for name in HOURLY_SUMS if name not in (*HOUR_KEYS, "largest", "minutes")]
     aggregated = frame.group_by(HOUR_KEYS).agg(
         pl.col(summed).sum(), pl.col("largest").max(), pl.col("minutes").bitwise_or()
@@ -151,7 +151,7 @@ def merge_hourly_lazy(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def merge_touched_lazy(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """``merge_touched``, lazily."""
+    """``merge_touched_values``, lazily."""
     aggregated = frame.group_by(TOUCHED_KEYS).agg(
         pl.col("statements", "rows").sum(), pl.col("first_hour").min()
     )

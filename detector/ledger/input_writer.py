@@ -26,8 +26,8 @@ from detector.normalize.source import Batch, Tail
 class InputWriter:
     """Folds the batches of one file and puts them under ``stem()`` in the ledger's folders.
 
-    What another file had before, by ``known`` hours, accounts and actions, is skipped, and so are
-    the events and rejects, by their numbers in the file, which the ledger has of the same log
+    What another file had before, by ``known_keys`` hours, accounts and actions, is skipped, and so
+    are the events and rejects, by their numbers in the file, which the ledger has of the same log
     (``counted``).
     """
 

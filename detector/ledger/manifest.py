@@ -32,10 +32,10 @@ class Part:
 
     ``id`` is the sha256 of its decompressed content, which is ``size`` bytes long: a longer
     input that begins with the same bytes is the same log, grown. ``reading`` fingerprints
-    the settings it was read with. ``replaces`` are the ids of the contents it stands for
+    the settings it was read with. ``replaced_ids`` are the ids of the contents it stands for
     besides its own. ``first`` and ``last`` are event times (UTC), null without events.
     ``days`` are the ledger's days that have files of it. ``tail`` is what it leaves open.
-    ``head`` is the sha256 of its first HEAD bytes, empty where an older detector read it.
+    ``head_digest`` is the sha256 of its first HEAD bytes, empty where an older detector read it.
     ``digests`` are the sha256 of its Parquet files, by their paths within the ledger.
     ``beginnings`` are the sha256 of its first bytes, by how many they are (BEGINNINGS), and
     ``watched`` what a watcher read, by content: its size, its events and its rejects.

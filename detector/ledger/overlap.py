@@ -32,8 +32,8 @@ _COMPARED_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """``other`` is the file whose statements are in this one too; ``keys`` are the hours, accounts
-    and actions of those, ``share`` theirs of all sums in the hours that both cover.
+    """``other_file`` is the file whose statements are in this one too; ``keys`` are the hours,
+    accounts and actions of those, ``share`` theirs of all sums in the hours that both cover.
     """
 
     other_file: str

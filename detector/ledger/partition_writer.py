@@ -38,7 +38,9 @@ _SUMS: Final = {"hours": merge_hourly_lazy, "touched": merge_touched_lazy}
 
 @dataclass(slots=True)
 class PartitionWriter:
-    """Both tables of one part, on their way to disk. ``place`` is where a table's day goes."""
+    """Both tables of one part, on their way to disk. ``path_of_day`` is where a table's day
+    goes.
+    """
 
     path_of_day: Callable[[str, date], Path]
     limit: int = MAX_BUFFERED

@@ -166,7 +166,7 @@ class Ledger:
         return found["account"].sort()
 
     def totals(self, since: date, until: date) -> pl.DataFrame:
-        """By action, the counts of HOURS (``TOTALS``) of all accounts and days of a span.
+        """By action, the counts of HOURS (``TOTAL_COLUMNS``) of all accounts and days of a span.
 
         Sums of parts are sums of the whole, so nothing is merged, and little is held.
         """

@@ -44,7 +44,9 @@ MIN_SCALE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """The judge, and the alarms (``scoring.alarms``) of honest days over levels learned before."""
+    """The judge, and the alarms (``scoring.daily_maxima``) of honest days over levels learned
+    before.
+    """
 
     kind_model: KindModel
     daily_maxima: pl.DataFrame

@@ -6,7 +6,7 @@ independent, so the sum is calibrated again on honest days rather than taken at 
 campaigns could be staged to learn from, boosted trees over all voices take the sum's place.
 *Magnitude*: an isolation forest over what accounts do in absolute terms, beside their peers
 (``features.population``), and each calibrated feature by itself, with the number of them counted.
-Neither has a veto over the other: the larger of both is what a day is worth (``support``).
+Neither has a veto over the other: the larger of both is what a day is worth (``support_score``).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Ensemble:
         return np.column_stack([self.components(surprises, odd, families), _context_points(frame)])
 
     def joint_of(self, points: Points, families: Sequence[Family]) -> Points:
-        """``joint`` of what ``points`` gave."""
+        """``joint_score`` of what ``points`` gave."""
         total: Points = points[:, hearing(families) - 1]
         return total if self.trees is None else self.trees.score(points) + FISHER_WEIGHT * total
 

@@ -85,7 +85,7 @@ def fit(older: pl.DataFrame, newer: pl.DataFrame) -> tuple[EntityBias, pl.Series
 def fit_unbiased(
     older: pl.DataFrame, newer: pl.DataFrame
 ) -> tuple[EntityBias, pl.Series, pl.Series]:
-    """As ``learn``, where too little is known of whom there is: all are usually as odd."""
+    """As ``fit``, where too little is known of whom there is: all are usually as odd."""
     before, after = (frame["surprise"].to_numpy() for frame in (older, newer))
     return _calibrate(pl.DataFrame(schema=BIAS_SCHEMA), before, after)
 

@@ -65,7 +65,7 @@ def rank_accounts(
 
 
 def rank_span(data: TrainingData) -> pl.DataFrame:
-    """``lookback`` of any span; of one too short to learn from, by the population alone."""
+    """``rank_accounts`` of any span; of one too short to learn from, by the population alone."""
     days = data.days()
     if len(days) >= MIN_DAYS:
         held_out = days[len(days) // 2 :]

@@ -17,9 +17,9 @@ from detector.model.entity_bias import EntityBias
 
 @dataclass(frozen=True, slots=True)
 class KindModel:
-    """Of one kind of entity: its voices; ``joint``, which calibrates their joint score of change;
-    what of it is usual of each entity; and ``whole``, which calibrates the larger of what is beyond
-    that and of what a single voice supports.
+    """Of one kind of entity: its voices; ``joint_calibration``, which calibrates their joint score
+    of change; what of it is usual of each entity; and ``final_calibration``, which calibrates the
+    larger of what is beyond that and of what a single voice supports.
     """
 
     ensemble: Ensemble
@@ -30,16 +30,17 @@ class KindModel:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """``judges`` by kind of entity; ``threshold`` is the surprise that alerts, the same for all.
+    """``kind_models`` by kind of entity; ``threshold`` is the surprise that alerts, the same for
+    all.
 
-    ``alerts_per_day`` is the budget the threshold was set for; ``rows_known`` the share of
-    reading statements in training whose row count the log gave; ``largest_day`` the most records
-    that a person read on one day of training, suspects left out. ``suspects`` are accounts that
-    stand out among all (``lookback``, which is not stored with the model: a finding, for people)
-    and of which only what looks honest was learned; ``contaminated`` are these and accounts whose
-    level rose within training far above its lowest month. ``id`` names the
-    stored model and is empty until it is saved. ``pseudonyms`` is the check of the key that made
-    its accounts' pseudonyms, empty where it holds names.
+    ``alerts_per_day`` is the budget the threshold was set for; ``known_row_share`` the share of
+    reading statements in training whose row count the log gave; ``largest_day_rows`` the most
+    records that a person read on one day of training, suspects left out. ``suspects`` are accounts
+    that stand out among all (``lookback``, which is not stored with the model: a finding, for
+    people) and of which only what looks honest was learned; ``contaminated_accounts`` are these and
+    accounts whose level rose within training far above its lowest month. ``id`` names the stored
+    model and is empty until it is saved. ``pseudonyms`` is the check of the key that made its
+    accounts' pseudonyms, empty where it holds names.
     """
 
     kind_models: dict[str, KindModel]

@@ -67,7 +67,7 @@ def score_kind(frame: pl.DataFrame, judge: KindModel, families: Sequence[Family]
 class Scorer:
     """What days are scored by, beside the ledger: a model, who people are, and the settings.
 
-    What ``covers`` says is expected neither rings nor begins a run.
+    What ``suppression`` says is expected neither rings nor begins a run.
     """
 
     model: Model

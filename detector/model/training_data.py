@@ -21,9 +21,9 @@ MIN_DAYS = 14
 class TrainingData:
     """What a model is learned from: HOURS and TOUCHED of all days, and all that explains them.
 
-    Where these are of a sample of the accounts, ``everyone`` gives all of them in shards, and
-    ``share`` is the sample's share of them. ``hourly`` is HOURLY of the accounts of the tables,
-    where that is at hand.
+    Where these are of a sample of the accounts, ``all_shards`` gives all of them in shards, and
+    ``sample_share`` is the sample's share of them. ``hourly`` is HOURLY of the accounts of the
+    tables, where that is at hand.
     """
 
     hours: pl.DataFrame

@@ -35,7 +35,7 @@ class Tree:
 
     @classmethod
     def from_nodes(cls, nodes: pl.DataFrame) -> Tree:
-        """Of one tree's ``boosting.NODES``, with MOST_LEAVES leaves at most."""
+        """Of one tree's ``boosting.NODE_SCHEMA``, with MOST_LEAVES leaves at most."""
         feature, threshold = nodes["feature"].to_list(), nodes["threshold"].to_list()
         leaves, ruled_out = _leaves_in_order(nodes["left"].to_list(), nodes["right"].to_list())
         word: type[Any] = np.uint16 if len(leaves) <= 16 else np.uint64

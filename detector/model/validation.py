@@ -24,9 +24,9 @@ from detector.model.entity_bias import BIAS_SCHEMA, MAX_SURPRISE
 
 @dataclass(frozen=True, slots=True)
 class FrameRules:
-    """``schema``, and what tells rows apart: ``key``, of which ``open`` alone may be null.
+    """``schema``, and what tells rows apart: ``key``, of which ``nullable`` alone may be null.
 
-    Nothing else is null, and ``holds`` are true of each row.
+    Nothing else is null, and ``conditions`` are true of each row.
     """
 
     schema: Schema

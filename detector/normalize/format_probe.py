@@ -96,7 +96,7 @@ def probe_file(path: Path, most: int = PROBE_BYTES) -> Probe:
 
 @lru_cache(maxsize=4)
 def _probe_cached(path: Path, head: bytes, stamp: tuple[int, int]) -> Probe:
-    """As ``of_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
+    """As ``probe_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
     if not head.startswith(b"PAR1"):
         return _probe_text(head)
     try:

@@ -42,7 +42,7 @@ class FileSummary:
 class LogReport:
     """All files together. ``top`` is (account, statements, rows) of the ten that read most;
     ``rejects`` is reason to (count, an example file:line); ``unused`` are files left out.
-    ``active`` has, by hour of UTC, how many accounts were active.
+    ``active_accounts`` has, by hour of UTC, how many accounts were active.
     """
 
     files: list[FileSummary]

@@ -103,12 +103,12 @@ class Source:
     """One log format.
 
     ``title`` is one line for people. ``accepts`` says whether a sample is of this format.
-    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError
-    where the file as a whole is unusable; ``tail`` is what earlier files left open.
-    ``mapping`` tells people how the columns of this file become canonical ones, canonical
-    name to a phrase (shown by ``detector check``). A ``general`` format (any CSV) stands back
-    where another accepts the same sample. ``growing`` says how to follow a file; without it, a file
-    is read once it is complete.
+    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError where
+    the file as a whole is unusable; ``tail`` is what earlier files left open. ``mapping`` tells
+    people how the columns of this file become canonical ones, canonical name to a phrase (shown by
+    ``detector check``). A ``is_general`` format (any CSV) stands back where another accepts the
+    same sample. ``follow_reader`` says how to follow a file; without it, a file is read once it is
+    complete.
     """
 
     name: str

@@ -52,9 +52,10 @@ _EXECUTABLE_COMMENT: Final = r"/\*M?!\d*\s?((?s:.*?))\*/"
 class Dialect:
     """How a database's statements are cut into tokens.
 
-    ``name`` is sqlglot's, ``quote`` stands around names. ``literals`` finds strings; ``others``
-    does so for a server with the other setting for backslashes. ``kept`` finds names, comments,
-    and what opens a literal that never ends. ``doubtful`` matches texts not looked into.
+    ``name`` is sqlglot's, ``quote`` stands around names. ``literals`` finds strings;
+    ``alternate_literals`` does so for a server with the other setting for backslashes. ``kept``
+    finds names, comments, and what opens a literal that never ends. ``ambiguous`` matches texts not
+    looked into.
     """
 
     name: str

@@ -75,7 +75,7 @@ _PARSER_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What a shape means; ``parsed`` is whether the parser could read it."""
+    """What a shape means; ``is_parsed`` is whether the parser could read it."""
 
     action: str
     tables: tuple[str, ...] | None
@@ -108,7 +108,7 @@ def parse_statements(texts: pl.Series, dialect: Dialect) -> pl.DataFrame:
 
 
 def shape_meanings(found: pl.DataFrame, dialect: Dialect) -> pl.DataFrame:
-    """``COLUMNS`` of each of the ``sql_shape.shapes`` of some texts, in their order."""
+    """``COLUMNS`` of each of the ``sql_shape.statement_shapes`` of some texts, in their order."""
     key = ["shape", "clear", "rival"]
     found = found.select(key)
     distinct = found.unique(maintain_order=True)

@@ -32,8 +32,8 @@ _MIN_TIME: Final = np.iinfo(np.int64).min
 
 @dataclass(slots=True)
 class StatementMerger:
-    """Holds the entries of statements that may go on. ``seen`` counts entries, ``folded`` those
-    that were a further entry of a statement.
+    """Holds the entries of statements that may go on. ``entry_count`` counts entries,
+    ``merged_count`` those that were a further entry of a statement.
     """
 
     pending: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PENDING_SCHEMA))
@@ -42,7 +42,7 @@ class StatementMerger:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """What ``kept`` made, or nothing."""
+        """What ``encode`` made, or nothing."""
         if not text:
             return cls()
         raw = json.loads(text)

@@ -48,7 +48,7 @@ _NAMED_MONTH_DATES: Final = (
 
 @dataclass(slots=True)
 class TimeFormat:
-    """How a log writes its times: ``wanted`` as the settings say, ``order`` as was seen so far."""
+    """How a log writes its times: ``setting`` as the settings say, ``order`` as was seen so far."""
 
     setting: str = ""
     order: Order = ""

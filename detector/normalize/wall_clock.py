@@ -55,7 +55,7 @@ class WallClock:
         return second.zip_with(chosen, first)
 
     def encode(self) -> list[Any]:
-        """What it remembers, as JSON: ``WallClock.of`` takes it."""
+        """What it remembers, as JSON: ``WallClock.decode`` takes it."""
         return [self.last and self.last.isoformat(), self.in_second_hour]
 
     @classmethod

@@ -37,7 +37,9 @@ _PATTERN: Final = re.compile(rf"{PREFIX}[a-z2-7]+")
 
 @dataclass(slots=True)
 class Pseudonyms:
-    """Pseudonyms of one key. ``check`` names the key (32 hex digits) and tells nothing of it."""
+    """Pseudonyms of one key. ``key_check`` names the key (32 hex digits) and tells nothing of
+    it.
+    """
 
     key_check: str
     _cipher: AESSIV = field(repr=False)
@@ -100,7 +102,7 @@ def load(settings: Settings) -> Pseudonyms:
 
 
 def key_check_for(settings: Settings) -> str:
-    """Which key the settings ask for, as ``Pseudonyms.check``; empty where none."""
+    """Which key the settings ask for, as ``Pseudonyms.key_check``; empty where none."""
     found = load_if_enabled(settings)
     return found.key_check if found is not None else ""
 

@@ -64,7 +64,7 @@ class _Decompressor(Protocol):
 
 @dataclass(slots=True)
 class _BoundedFile:
-    """A file that ends after ``left`` more bytes, however long it becomes meanwhile."""
+    """A file that ends after ``remaining`` more bytes, however long it becomes meanwhile."""
 
     file: BinaryIO
     remaining: int
@@ -163,7 +163,7 @@ class ContentHasher:
 def content_identity(
     path: Path, sizes: Collection[int] = (), until: int = NO_LIMIT
 ) -> ContentIdentity:
-    """As ``Identifying``, all at once. Raises InputError."""
+    """As ``ContentHasher``, all at once. Raises InputError."""
     reading = ContentHasher(path, sizes, until)
     while (found := reading.step(NO_LIMIT)) is None:
         pass

@@ -30,7 +30,7 @@ _TIME_PATTERN: Final = re.compile(r"\s*(?:\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]
 @dataclass(frozen=True, slots=True)
 class RecordLayout:
     """What a record is like: how many cells it has, where its time and its account stand, and
-    which of its cells hold no lines (``plain``).
+    which of its cells hold no lines (``single_line_cells``).
     """
 
     delimiter: str

@@ -55,7 +55,7 @@ class RecordLines:
 @dataclass(frozen=True, slots=True)
 class ParsedBlock:
     """``table`` of the valid records; ``invalid`` are (text, reason) of those left out, and
-    ``broken`` what a quote swallowed that is not closed.
+    ``unclosed_quotes`` what a quote swallowed that is not closed.
     """
 
     table: pa.Table

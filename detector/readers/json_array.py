@@ -41,7 +41,7 @@ _NEWLINES_TO_SPACES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 @dataclass(frozen=True, slots=True)
 class EntrySplitter:
-    """``between`` finds where one entry ends and the next begins.
+    """``boundary`` finds where one entry ends and the next begins.
 
     It is None where entries cannot be told from what lies in them.
     """

@@ -223,7 +223,7 @@ class _InvalidCell:
 
 
 def _cell_text(value: object) -> object:
-    """A cell as text; the same as Arrow's for the types ``_quick`` reads."""
+    """A cell as text; the same as Arrow's for the types ``_parse_fast`` reads."""
     if value is None or isinstance(value, str):
         return value if value is None or _is_encodable(str(value)) else _InvalidCell
     if isinstance(value, bool):

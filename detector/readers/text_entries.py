@@ -102,7 +102,9 @@ def _limit_lines(chunks: blocks.Chunks) -> blocks.Chunks:
 
 
 def last_entry_start(data: bytes, starts: StartFinder) -> int:
-    """Where the last entry of ``data`` begins, up to which all are whole: ``Growing.cut``."""
+    """Where the last entry of ``data`` begins, up to which all are whole:
+    ``FollowReader.entry_splitter``.
+    """
     array = np.frombuffer(data, np.uint8)
     lines, _ = _skip_nuls(array, np.flatnonzero(array == ord("\n")))
     places = starts(array, lines)

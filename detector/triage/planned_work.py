@@ -39,7 +39,8 @@ SCOPE_LINE: Final = re.compile(r"^\s*(group|table|times)\s*:\s*(.+?)\s*$", re.IG
 class WorkWindow:
     """From ``begin`` to before ``end``, ``groups`` read ``tables`` up to ``times`` as much.
 
-    ``least`` is a usual day's records for those who read hardly any. Days are those of ``zone``.
+    ``min_records`` is a usual day's records for those who read hardly any. Days are those of
+    ``zone``.
     """
 
     name: str

@@ -87,5 +87,5 @@ class Subject:
 def alert_families(
     features: dict[str, dict[str, float | None]], families: Sequence[Family]
 ) -> set[str]:
-    """``spoke`` of an alert's ``features``."""
+    """``notable_families`` of an alert's ``features``."""
     return set(notable_families(lambda name: features.get(name, {}).get("surprise"), families))

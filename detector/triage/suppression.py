@@ -25,8 +25,9 @@ ABSENCE_FEATURES: Final = ("idle_days", "idle_lately")
 class Observation:
     """What an alert, or the day so far, shows. ``records_out`` is null where it is not known.
 
-    ``hour`` is the one it shows, ``usual`` the records of a usual full day; ``is_back`` says
-    whether a long absence is odd. ``tables`` are those read and how much, where that is known.
+    ``hour`` is the one it shows, ``expected_records`` the records of a usual full day;
+    ``is_returning`` says whether a long absence is odd. ``tables`` are those read and how much,
+    where that is known.
     """
 
     entity_kind: str
@@ -143,7 +144,7 @@ def _format_amount(amount: int, noun: str) -> str:
 class Expectations:
     """All of them, and how many times the accepted volume is still accepted (``growth``).
 
-    ``items`` are of one entity each, ``planned`` of many.
+    ``expectations`` are of one entity each, ``planned_work`` of many.
     """
 
     expectations: Sequence[Expectation]

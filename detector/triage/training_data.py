@@ -30,7 +30,9 @@ SHARD_SIZE = 5000
 
 @dataclass(frozen=True, slots=True)
 class TrainingHistory:
-    """The days of a ledger from ``since`` to ``until``, of which some were ``confirmed`` thefts."""
+    """The days of a ledger from ``since`` to ``until``, of which some were ``confirmed_days``
+    thefts.
+    """
 
     ledger: Ledger
     since: date

@@ -15,7 +15,7 @@ from detector.watch.state import DaySums, State
 
 @dataclass(slots=True)
 class BatchChanges:
-    """``sums`` are new, by number; ``dropped`` are on disk and no longer wanted there."""
+    """``sums`` are new, by number; ``obsolete_sums`` are on disk and no longer wanted there."""
 
     sums: dict[int, DaySums] = field(default_factory=dict)
     obsolete_sums: list[DaySums] = field(default_factory=list)

@@ -36,7 +36,7 @@ NEAR_LINES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class KnownPrefix:
-    """Some content is known up to ``position``; ``certain`` where its last lines told so."""
+    """Some content is known up to ``position``; ``is_certain`` where its last lines told so."""
 
     position: int
     is_certain: bool

@@ -19,7 +19,9 @@ MAX_CLOCK_SKEW: Final = timedelta(hours=26)
 
 @dataclass(slots=True)
 class DaySchedule:
-    """``dirty`` days are to be scored, or scored anew; ``scored`` ones were at least once."""
+    """``days_to_score`` days are to be scored, or scored anew; ``scored_days`` ones were at least
+    once.
+    """
 
     timezone: str
     days_to_score: set[date] = field(default_factory=set)

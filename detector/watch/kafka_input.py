@@ -184,7 +184,7 @@ class Partition:
 
 @dataclass(slots=True)
 class Topic:
-    """A topic, by its own consumer. ``said`` is what there is to tell people."""
+    """A topic, by its own consumer. ``notices`` is what there is to tell people."""
 
     config: SinkConfig
     notices: list[str] = field(default_factory=list)

@@ -29,7 +29,9 @@ class Condition(NamedTuple):
 
 @dataclass(slots=True)
 class LogConditions:
-    """``now`` is what was wrong at the last look. ``steady`` is a clock that is never set back."""
+    """``now`` is what was wrong at the last look. ``steady_clock`` is a clock that is never set
+    back.
+    """
 
     steady_clock: Callable[[], float] = time.monotonic
     current: list[Condition] = field(default_factory=list)

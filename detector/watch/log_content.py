@@ -15,7 +15,7 @@ from detector.watch import log_position as logs
 
 
 class LogContent(Protocol):
-    """``broken`` says why it breaks off, once its end was reached."""
+    """``end_reason`` says why it breaks off, once its end was reached."""
 
     @property
     def end_reason(self) -> str:

@@ -27,9 +27,9 @@ Place: TypeAlias = tuple[int, int]
 class LogTracker:
     """All logs that were ever followed, by id, and the open ones' ``contents``.
 
-    ``changed`` are logs whose record is to be kept with the next transaction; ``missing`` those
-    whose file was gone at the start; ``denied`` files that cannot be read. What comes in by itself
-    comes from ``streams``.
+    ``changed_logs`` are logs whose record is to be kept with the next transaction; ``missing_logs``
+    those whose file was gone at the start; ``denied_files`` files that cannot be read. What comes
+    in by itself comes from ``streams``.
     """
 
     search: FileSearch

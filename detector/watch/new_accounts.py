@@ -16,7 +16,7 @@ MAX_NAMES: Final = 2_000_000
 
 @dataclass(slots=True)
 class NewAccounts:
-    """``known`` are the accounts of training, and of the days before the newest."""
+    """``known_accounts`` are the accounts of training, and of the days before the newest."""
 
     known_accounts: set[str]
     day: date = date.min

@@ -26,7 +26,7 @@ ENOUGH_BYTES: Final = HEAD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class FileSearch:
-    """What decides how files are found. A file is complete when it is older than ``settle``
+    """What decides how files are found. A file is complete when it is older than ``settle_seconds``
     seconds; ``sources`` are behind the veil.
     """
 

@@ -91,7 +91,7 @@ class OpenDays:
     def new_sums(
         self, day: date, hours: pl.DataFrame, touched: pl.DataFrame, level: int = 0
     ) -> DaySums:
-        """New sums, numbered; they count once they are ``put``."""
+        """New sums, numbered; they count once they are ``add``."""
         self._last += 1
         return DaySums.pack(self._last, day, level, hours, touched)
 

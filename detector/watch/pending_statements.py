@@ -32,7 +32,9 @@ class PendingStatements:
     _scored_day: date | None = None
 
     def tables_for(self, day: date, now: float) -> DayTables | None:
-        """HOURS and TOUCHED of ``day``; None where they are as when they were last ``done``."""
+        """HOURS and TOUCHED of ``day``; None where they are as when they were last
+        ``mark_scored``.
+        """
         if now < self._next_look:
             return None
         self._next_look = now + LOOK_SECONDS

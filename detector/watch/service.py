@@ -34,7 +34,7 @@ Reporter = Callable[[str, str, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What settings and model are now. ``take`` puts into force what is not the judging's."""
+    """What settings and model are now. ``apply`` puts into force what is not the judging's."""
 
     pipeline: Pipeline
     description: str
@@ -44,8 +44,8 @@ class Reload:
 @dataclass(slots=True)
 class Service:
     """``reload`` reads settings, model and keys as they are now, and raises DetectorError where any
-    of them cannot be used; ``model`` is the model's folder. ``rang`` is told of new alerts,
-    ``told`` of how it stands.
+    of them cannot be used; ``model`` is the model's folder. ``on_alerts`` is told of new alerts,
+    ``on_status`` of how it stands.
     """
 
     watcher: Watcher

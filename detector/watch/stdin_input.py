@@ -30,7 +30,7 @@ PIPE_BYTES: Final = MIB
 
 @dataclass(slots=True)
 class Pipe:
-    """An open pipe, or whatever standard input is. ``broken`` says why it broke off."""
+    """An open pipe, or whatever standard input is. ``end_reason`` says why it broke off."""
 
     handle: int
     name: str = STDIN_NAME

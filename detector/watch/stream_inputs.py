@@ -20,7 +20,9 @@ STDIN_NAME: Final = "standard input"
 
 
 class Stream(LogContent, Protocol):
-    """Content that comes in. Before ``forget`` bytes can be read again, and after it never."""
+    """Content that comes in. Before ``discard_before`` bytes can be read again, and after it
+    never.
+    """
 
     @property
     def name(self) -> str:
@@ -63,7 +65,7 @@ class StreamInput(Protocol):
 
 @dataclass(slots=True)
 class Streams:
-    """All streams of a watcher; ``begun`` are those whose logs are known, by the log's id."""
+    """All streams of a watcher; ``by_log_id`` are those whose logs are known, by the log's id."""
 
     inputs: Sequence[StreamInput] = ()
     by_log_id: dict[int, Stream] = field(default_factory=dict)

@@ -71,8 +71,8 @@ class Cycle:
 
 @dataclass(slots=True)
 class Watcher:
-    """Everything a watcher has at hand. ``clock`` is the wall's, ``steady`` one that is never set
-    back; ``names`` are the sinks'.
+    """Everything a watcher has at hand. ``wall_clock`` is the wall's, ``steady_clock`` one that is
+    never set back; ``sink_names`` are the sinks'.
 
     The final scores of each day are written to ``out``.
     """

@@ -67,7 +67,9 @@ class SinkState:
 
 @dataclass(frozen=True, slots=True)
 class RefusedAlert:
-    """An alert that was refused. Set ``aside`` for good, or tried again at ``next_try``."""
+    """An alert that was refused. Set ``is_dead_letter`` for good, or tried again at
+    ``next_try``.
+    """
 
     seq: int
     message: str

@@ -48,18 +48,18 @@ _SETTINGS_PREFIX: Final = "chosen "
 class Preset:
     """How the export of one product is read.
 
-    ``keys`` are names of ours and the vendor's (parted by spaces; the first that is there is
-    taken, in any case). ``needs`` are vendor's names without which a file is not of this format,
-    ``marks`` what else tells it. ``columns`` makes canonical columns of ours, all of which are
-    text, null where there is nothing; ``says`` tells people how. ``skip`` marks records that are
-    in order and no access to data, ``refuse`` gives the reason why one cannot be an event, null
-    where it can. ``fold`` is the same for entries of one statement, whose rows
-    are then counted once; of those, the one with the lowest ``rank`` leads. ``sql`` is the column
-    with a statement's text, from which ``sql_tables`` is made by the rules of ``dialect``. ``utc``
-    says that times which name no zone are UTC. ``made`` are columns of ours that are made of
-    others first. ``by_settings`` are the canonical names that [columns] may give instead, in
-    the order of ``needs``. ``folds`` is ``lower`` or ``upper`` where the product takes names of
-    accounts in any case for one, and that is the case that they get.
+    ``keys`` are names of ours and the vendor's (parted by spaces; the first that is there is taken,
+    in any case). ``required_names`` are vendor's names without which a file is not of this format,
+    ``probe_check`` what else tells it. ``columns`` makes canonical columns of ours, all of which
+    are text, null where there is nothing; ``descriptions`` tells people how. ``skip`` marks records
+    that are in order and no access to data, ``reject_reason`` gives the reason why one cannot be an
+    event, null where it can. ``merge_key`` is the same for entries of one statement, whose rows are
+    then counted once; of those, the one with the lowest ``rank`` leads. ``sql_column`` is the
+    column with a statement's text, from which ``sql_tables`` is made by the rules of ``dialect``.
+    ``utc`` says that times which name no zone are UTC. ``made`` are columns of ours that are made
+    of others first. ``settings_columns`` are the canonical names that [columns] may give instead,
+    in the order of ``required_names``. ``account_case`` is ``lower`` or ``upper`` where the product
+    takes names of accounts in any case for one, and that is the case that they get.
     """
 
     name: str

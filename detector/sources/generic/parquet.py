@@ -37,7 +37,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
 
 
 def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-    """Batches of ``ROWS`` rows at most. Raises InputError."""
+    """Batches of ``BATCH_ROWS`` rows at most. Raises InputError."""
     del tail  # a Parquet row stands alone
     with open_file(path) as plain:
         found = column_names.require(leaf_names(plain.schema_arrow), settings, path)

@@ -145,7 +145,7 @@ class Cursors:
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """What ``kept`` told; nothing where it is empty."""
+        """What ``encode`` told; nothing where it is empty."""
         if not text:
             return cls()
         raw = json.loads(text)

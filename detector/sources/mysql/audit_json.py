@@ -120,7 +120,9 @@ def _batch(found: ObjectBatch, statements: Statements, path: Path) -> Batch:
 
 
 def _to_lines(frame: pl.DataFrame) -> pl.DataFrame:
-    """``LINES`` and ``line``; ``operation`` is null for what is no event, "" for no access."""
+    """``LINE_SCHEMA`` and ``line``; ``operation`` is null for what is no event, "" for no
+    access.
+    """
     record, general = pl.col("audit_record").struct, pl.col("general_data").struct
     table, connection = pl.col("table_access_data").struct, pl.col("connection_data").struct
     statistics = pl.col("query_statistics").struct

@@ -66,7 +66,9 @@ LINE_SCHEMA: Final = {
 
 
 def parse_lines(lines: pl.Series) -> pl.DataFrame:
-    """``time`` and the fields of ``LINES`` but timestamp; ``operation`` is null for no line."""
+    """``time`` and the fields of ``LINE_SCHEMA`` but timestamp; ``operation`` is null for no
+    line.
+    """
     frame = lines.to_frame("line").select(
         pl.col("line").str.extract_groups(LINE_PATTERN).alias("_line")
     )
@@ -106,7 +108,7 @@ def _unescape(text: pl.Expr) -> pl.Expr:
 
 @dataclass(slots=True)
 class Statements:
-    """Folds ``LINES`` into events; tables whose statement still runs are held back.
+    """Folds ``LINE_SCHEMA`` into events; tables whose statement still runs are held back.
 
     ``told`` are the statements (``connection:query``) that an earlier file told by their tables:
     what still comes of them is left out.
@@ -117,7 +119,7 @@ class Statements:
     pending: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LINE_SCHEMA))
 
     def add(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """(events, lines that are none of their own) from ``LINES`` in the log's order."""
+        """(events, lines that are none of their own) from ``LINE_SCHEMA`` in the log's order."""
         count = lines.height
         if self.earlier_statements:
             known = pl.concat_str("connection", pl.lit(":"), "query").is_in(
@@ -149,7 +151,9 @@ class Statements:
 
     @classmethod
     def decode(cls, text: str, rules: Mapping[str, Any]) -> Self:
-        """What ``kept`` told; nothing where it is empty. ``rules`` are those of ``Sessions``."""
+        """What ``encode`` told; nothing where it is empty. ``rules`` are those of
+        ``SessionPersons``.
+        """
         if not text:
             return cls(SessionPersons(rules))
         raw = json.loads(text)

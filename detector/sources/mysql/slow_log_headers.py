@@ -55,7 +55,7 @@ _ESCAPED_QUOTE: Final = r"""\\['"]"""
 
 
 class LexerState(NamedTuple):
-    """Where a statement stands: what is ``open`` ("" for nothing), whether a comment runs that
+    """Where a statement stands: what is ``open_mark`` ("" for nothing), whether a comment runs that
     the server executes, how many blocks are open, and the last word.
     """
 

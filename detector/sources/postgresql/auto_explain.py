@@ -106,8 +106,8 @@ _CATALOGUE_SCHEMAS: Final = ("pg_catalog.", "information_schema.", "pg_toast.")
 
 
 def parse_plans(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(``TOLD``, the rows whose plan is none that PostgreSQL writes) of rows of ``pgaudit.RAW``
-    with ``timestamp`` whose message is a plan.
+    """(``STATEMENT_SCHEMA``, the rows whose plan is none that PostgreSQL writes) of rows of
+    ``pgaudit.RAW_SCHEMA`` with ``timestamp`` whose message is a plan.
     """
     body = pl.col("message").str.replace(PLAN_PREFIX, "")
     frame = raw.with_columns(body.alias("_body"))
@@ -122,7 +122,7 @@ def parse_plans(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def parse_statements(raw: pl.DataFrame) -> pl.DataFrame:
-    """``TOLD`` of rows whose message is a statement's text."""
+    """``STATEMENT_SCHEMA`` of rows whose message is a statement's text."""
     none = pl.lit(None, pl.List(pl.String))
     frame = raw.with_columns(
         # What _STATED keeps, of a message that begins so: cutting off is faster than keeping.
@@ -164,7 +164,9 @@ def drop_continuations(told: pl.DataFrame, executed: pl.Series) -> tuple[pl.Data
 
 
 def failed_statements(raw: pl.DataFrame) -> pl.DataFrame:
-    """``TOLD`` of statements that ended in an error: which text was counted so, and no more."""
+    """``STATEMENT_SCHEMA`` of statements that ended in an error: which text was counted so, and no
+    more.
+    """
     text = pl.col("query")
     executed = text.str.contains(r"(?i)^\s*execute\b")
     made = {
@@ -180,7 +182,9 @@ def failed_statements(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def statement_text() -> pl.Expr:
-    """The SQL that a row of ``pgaudit.RAW`` is about, as far as a rule for people needs it."""
+    """The SQL that a row of ``pgaudit.RAW_SCHEMA`` is about, as far as a rule for people needs
+    it.
+    """
     message = pl.col("message")
     return pl.coalesce(
         message_text(message),

@@ -66,7 +66,7 @@ def has_entry(head: bytes) -> bool:
 
 
 def read_pieces(path: Path) -> Iterator[Piece]:
-    """The file as ``pgaudit.RAW`` pieces. Raises InputError where it cannot be read."""
+    """The file as ``pgaudit.RAW_SCHEMA`` pieces. Raises InputError where it cannot be read."""
     held, first, done = b"", 1, 0
     rejects: list[Reject] = []
     for block in line_blocks(path, _BLOCK_BYTES):
@@ -260,7 +260,7 @@ def _raw_frame(rows: list[list[str]]) -> pl.DataFrame:
 
 
 def _to_raw(frame: pl.DataFrame) -> pl.DataFrame:
-    """As ``pgaudit.RAW``: the port goes (after the last colon, since IPv6 has more)."""
+    """As ``pgaudit.RAW_SCHEMA``: the port goes (after the last colon, since IPv6 has more)."""
     address = pl.col("connection_from")
     local = address.str.starts_with("[")
     frame = frame.with_columns(

@@ -51,7 +51,7 @@ class Evidence:
     def add(
         self, lines: pl.DataFrame, told: pl.DataFrame, *, last: bool = False
     ) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-        """(pgaudit's ``LINES`` to go on with, EVENTS beside them, lines that are none).
+        """(pgaudit's ``LINE_SCHEMA`` to go on with, EVENTS beside them, lines that are none).
 
         ``told`` is ``TOLD`` with the failed statements, whose kind is ``failed``: they are events
         already, and say that their text is counted.
@@ -89,7 +89,7 @@ class Evidence:
 
     @classmethod
     def decode(cls, raw: Mapping[str, Any]) -> Self:
-        """What ``kept`` told."""
+        """What ``encode`` told."""
         frames = {name: decode_text(raw[name]) for name in _PENDING_FRAMES}
         return cls(
             has_statements=raw["seen"],

@@ -33,7 +33,7 @@ _PERMISSION_DENIED: Final = (
 
 
 def failure_events(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Expr]]:
-    """``frame`` (``pgaudit.RAW``) with what is made of it, and the EVENTS that it makes."""
+    """``frame`` (``pgaudit.RAW_SCHEMA``) with what is made of it, and the EVENTS that it makes."""
     if frame.is_empty():
         return frame, {}
     means = sql_parse.parse_statements(frame["query"], POSTGRESQL).rename({"fingerprint": "_print"})

@@ -57,7 +57,9 @@ MAPPING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A block as ``pgaudit.RAW``; ``lines(rows)`` gives the line numbers of some of its rows."""
+    """A block as ``pgaudit.RAW_SCHEMA``; ``lines(rows)`` gives the line numbers of some of its
+    rows.
+    """
 
     frame: pl.DataFrame
     rejects: list[Reject]

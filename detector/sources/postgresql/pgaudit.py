@@ -103,7 +103,8 @@ def is_forged() -> pl.Expr:
 
 
 def parse(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(``LINES``, the rows that do not match) from AUDIT rows: ``RAW`` with ``timestamp``.
+    """(``LINE_SCHEMA``, the rows that do not match) from AUDIT rows: ``RAW_SCHEMA`` with
+    ``timestamp``.
 
     Lines that are no access to data (class MISC, foreign-key checks) have kind ``none``.
     """

@@ -33,9 +33,10 @@ _STATEMENT_ID: Final = re.compile(r"\d{1,18}")
 
 @dataclass(slots=True)
 class Statements:
-    """Folds ``LINES`` into events, holding the last statement of each session back.
+    """Folds ``LINE_SCHEMA`` into events, holding the last statement of each session back.
 
-    ``told`` is the tail of earlier files: what still comes of those statements is skipped.
+    ``earlier_statements`` is the tail of earlier files: what still comes of those statements is
+    skipped.
     """
 
     earlier_statements: Mapping[str, str]
@@ -142,7 +143,7 @@ def _running_calls(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def statement_events(lines: pl.DataFrame, *, ended: bool = True) -> pl.DataFrame:
-    """``EVENTS``, one per statement, from all its ``LINES`` (none of kind ``none``).
+    """``EVENTS``, one per statement, from all its ``LINE_SCHEMA`` (none of kind ``none``).
 
     Where they have not ``ended``, what a block reads may stand in the next file only.
     """
