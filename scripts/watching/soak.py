@@ -123,7 +123,7 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     done, read = context.Value("q", 0), context.Value("q", 0)
     begins = DAY if asked.prepared is None else AFTER
     seen = _watcher(place, asked.prepared, lambda: begins.timestamp() + done.value * STEP)
-    people = seen.judging.people["account"].to_list()
+    people = seen.pipeline.directory["account"].to_list()
     sizes = {name: getattr(asked, name) for name in ("rate", "hours", "minutes")}
     writer = context.Process(target=write, args=(place / "logs", people, begins, sizes, done, read),
                              daemon=True)  # fmt: skip
@@ -150,8 +150,9 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
             time.sleep(0.05)
     seconds = time.monotonic() - begun
     writer.join()
-    kept = sum(int(seen.books.hours(day, day)["statements"].sum()) for day in seen.books.days()
-               if day >= begins.date())  # fmt: skip
+    view = seen.ledger_view
+    days = [day for day in view.days() if day >= begins.date()]
+    kept = sum(int(view.hours(day, day)["statements"].sum()) for day in days)
     used = os.times()
     seen.close()
     return {

@@ -101,7 +101,7 @@ def test_few_accounts_are_read_at_once(past):
 @pytest.mark.slow
 def test_a_model_of_a_sample_knows_every_account(past, monkeypatch):
     monkeypatch.setattr(training_data, "SHARD_SIZE", 30)
-    data, _ = past.data(FAMILIES, most=60)
+    data, _ = past.training_data(FAMILIES, most=60)
     assert data.account_count() == 60
     assert data.sample_share == pytest.approx(60 / (PEOPLE + 1))
     found = train(data)
