@@ -75,8 +75,8 @@ def _concat_parts(parts: Sequence[tuple[bytes, bytes]]) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class DayContext:
-    """What lies before ``today.day``: the days that began runs (``earlier``, where no memory knows
-    them), the week before, of which is told what rings, and what the ledger has of the day itself.
+    """What lies before ``today.day``: the days that began episodes (``prior_anomalies``, where no
+    history knows them), the ``week`` before, and what the ledger has of the day itself.
     """
 
     today: RunningDay

@@ -324,9 +324,10 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
         ready(watcher)
         # As where nothing is known of what was raised.
         watcher.pipeline = dataclasses.replace(watcher.pipeline, history=None)
-        whole, base = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        prepared = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        whole, base = prepared.ready, prepared.base
         monkeypatch.setattr(intraday_scoring, "SHARD_ACCOUNTS", 7)
-        parts, _ = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        parts = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY).ready
         since = DAY - timedelta(days=LOOKBACK_DAYS)
         dimensions = ("object", "client_address", "application")
         hours = watcher.ledger_view.hours(since, DAY)
@@ -341,7 +342,7 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     day = base[0].clear(), base[1].clear()
     assert all(
         mine.equals(other)
-        for mine, other in zip(whole.week.tables(), parts.week.tables(), strict=True)
+        for mine, other in zip(whole.week.unpack(), parts.week.unpack(), strict=True)
     )
     mine, theirs = [
         PartialDay.from_day(
