@@ -153,9 +153,9 @@ def test_a_model_of_a_log_without_subjects_is_made_as_if_there_were_no_such_feat
     assert same.threshold == model.threshold
     assert (
         same.kind_models[ACCOUNT].ensemble.feature_names
-        == model.kind_models[ACCOUNT].ensemble.names
+        == model.kind_models[ACCOUNT].ensemble.feature_names
     )
-    assert not set(RARE) & set(model.kind_models[ACCOUNT].ensemble.names)
+    assert not set(RARE) & set(model.kind_models[ACCOUNT].ensemble.feature_names)
     assert_frame_equal(same.baselines.levels, model.baselines.levels, check_exact=True)
     assert not [name for name in model.baselines.levels.columns if SUBJECT in name]
     scored = office.score(model, SCORED_OF_OFFICE)
