@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from functools import cache
 from types import ModuleType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from detector.delivery.format import Format
 from detector.delivery.sink import Sink
@@ -18,6 +19,8 @@ from detector.normalize import wrapped_logs
 from detector.normalize.source import Source
 
 Part = TypeVar("Part")
+#: What a module of a log format has, be its ``SOURCE`` forgotten or misspelt.
+SOURCE_SIGNS: Final = ("PRESET", "accepts")
 
 
 def find_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
@@ -40,14 +43,18 @@ def _find_part(module: ModuleType, attribute: str, kind: type[Part]) -> Part:
     return part
 
 
-def find_vendor_parts(package: ModuleType, attribute: str, kind: type[Part]) -> list[Part]:
-    """The ``attribute`` of the modules that have one, in the packages of ``package``.
+def find_vendor_parts(
+    package: ModuleType, attribute: str, kind: type[Part], signs: Collection[str]
+) -> list[Part]:
+    """The ``attribute`` of every module that should have one, in the packages of ``package``.
 
-    Other modules of a vendor's package are its parser. Raises TypeError where a package has none.
+    It should where it defines the attribute or one of ``signs``; other modules of a vendor are
+    its parser. Raises TypeError where such a module lacks it, and where a package has none.
     """
     found: list[Part] = []
     for vendor in _import_modules(package):
-        modules = [module for module in _import_modules(vendor) if hasattr(module, attribute)]
+        names = {attribute, *signs}
+        modules = [module for module in _import_modules(vendor) if names & vars(module).keys()]
         if not modules:
             raise TypeError(f"no module of {vendor.__name__} defines {attribute}")
         found += [_find_part(module, attribute, kind) for module in modules]
@@ -66,7 +73,7 @@ def sources() -> dict[str, Source]:
     """All log formats by name."""
     from detector import sources as package
 
-    found = _index_by_name(find_vendor_parts(package, "SOURCE", Source), package)
+    found = _index_by_name(find_vendor_parts(package, "SOURCE", Source, SOURCE_SIGNS), package)
     return {name: wrapped_logs.follow_envelopes(source) for name, source in found.items()}
 
 
