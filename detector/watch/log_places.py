@@ -34,9 +34,15 @@ DAYS: Final = 7
 WEEKS: Final = 3
 #: Events over which a share is taken.
 WINDOW: Final = 500
-#: Dates, times and long numbers in a path; and what rotation adds to a name.
+#: Dates, times and long numbers in a path, and names of days and months that stand alone; and what
+#: rotation adds to a name. Shorter numbers are those of hosts.
 _DATED: Final = re.compile(
-    r"\d{4}[-_./]\d{2}(?:[-_./]\d{2})?(?:[-_.T/ ]?\d{2,6})*|\d{5,}(?:T\d+Z?)?"
+    r"(?<!\d)\d{4}[-_./]\d{1,2}(?!\d)(?:[-_./]\d{1,2}(?!\d))?(?:[-_.T/ ]?\d{2,6})*"
+    r"|(?<!\d)\d{1,2}([-_./])\d{1,2}\1\d{4}(?!\d)|(?<!\d)\d\d([-_])\d\d\2\d\d(?!\d)"
+    r"|\d{5,}(?:T\d+Z?)?"
+    r"|(?<![A-Za-z])(?:\d{1,2}[-_]?)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+    r"|mon|tue|wed|thu|fri|sat|sun)(?:[-_]?\d{1,4})*(?![A-Za-z])",
+    re.IGNORECASE,
 )
 _ROTATED: Final = re.compile(r"(?:\.\d{1,3}|(?<=\w)[-.]\*)(?:\.(?:gz|zst|bz2|xz))?$")
 

@@ -107,6 +107,15 @@ def test_a_log_that_is_written_all_day_is_kept_in_few_hours() -> None:
         (("/l/host1/x-20240102T0100Z.gz", "/l/host2/x-20240102T0100Z.gz"), False),
         (("/l/db1-20240102.csv", "/l/db1-20240103.csv"), True),
         (("/l/db1-20240102.csv", "/l/db2-20240102.csv"), False),
+        (("/l/a/x-04-03-2024.csv", "/l/a/x-05-03-2024.csv"), True),
+        (("/l/x_4.3.2024.csv.gz", "/l/x_13.3.2024.csv.gz"), True),
+        (("/l/2024/3/4/x.csv", "/l/2024/3/15/x.csv"), True),
+        (("/l/x-24-03-04.csv", "/l/x-24-03-05.csv"), True),
+        (("/l/x-Mar-04.log", "/l/x-Apr-15.log"), True),
+        (("/l/x-04Mar2024.csv", "/l/x-15Apr2024.csv"), True),
+        (("/l/postgresql-Mon.csv", "/l/postgresql-Tue.csv"), True),
+        (("/l/10.0.0.1/x.csv", "/l/10.0.0.2/x.csv"), False),
+        (("/l/market/x.csv", "/l/sunset/x.csv"), False),
     ],
 )
 def test_names_of_days_are_one_place(paths: tuple[str, str], same: bool) -> None:  # noqa: FBT001
