@@ -87,6 +87,13 @@ def parse(
     return instants, problems
 
 
+def range_reason() -> pl.Expr:
+    """Why ``timestamp``, as far as it is known, cannot be one of a log; null where it can."""
+    moment = pl.col("timestamp")
+    early = pl.when(moment < EARLIEST).then(pl.lit(TOO_EARLY_REASON))
+    return early.when(moment > datetime.now(UTC) + MAX_FUTURE).then(pl.lit(TOO_LATE_REASON))
+
+
 def microseconds(moment: datetime) -> int:
     """Since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -168,12 +167,7 @@ def _reject_reason() -> pl.Expr:
     return pl.coalesce(
         pl.when(pl.col("msg").is_null() | pl.col("t").is_null()).then(pl.lit(_FOREIGN_REASON)),
         pl.when(access & pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE_REASON)),
-        pl.when(access & (pl.col("timestamp") < timestamps.EARLIEST)).then(
-            pl.lit(timestamps.TOO_EARLY_REASON)
-        ),
-        pl.when(access & (pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE)).then(
-            pl.lit(timestamps.TOO_LATE_REASON)
-        ),
+        pl.when(access).then(timestamps.range_reason()),
         pl.when(access & (pl.col("account").fill_null("") == "")).then(pl.lit(_NO_USER_REASON)),
     )
 

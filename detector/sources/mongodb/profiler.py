@@ -6,7 +6,6 @@ https://www.mongodb.com/docs/manual/reference/database-profiler/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -97,12 +96,7 @@ def _batch(found: ObjectBatch, cursors: Cursors, path: Path) -> Batch:
             pl.lit(_FOREIGN_REASON)
         ),
         pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE_REASON)),
-        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
-            pl.lit(timestamps.TOO_EARLY_REASON)
-        ),
-        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE).then(
-            pl.lit(timestamps.TOO_LATE_REASON)
-        ),
+        timestamps.range_reason(),
         pl.when(pl.col("account").fill_null("") == "").then(pl.lit(_NO_USER_REASON)),
     )
     frame = frame.with_columns(reason.alias("reason"))

@@ -9,7 +9,6 @@ line, all in ``audit_record``: https://docs.percona.com/percona-server/8.0/audit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -99,12 +98,7 @@ def _batch(found: ObjectBatch, statements: Statements, path: Path) -> Batch:
     reason = pl.coalesce(
         pl.when(pl.col("operation").is_null()).then(pl.lit(_FOREIGN_REASON)),
         pl.when(access & pl.col("timestamp").is_null()).then(pl.lit(timestamps.UNREADABLE_REASON)),
-        pl.when(access & (pl.col("timestamp") < timestamps.EARLIEST)).then(
-            pl.lit(timestamps.TOO_EARLY_REASON)
-        ),
-        pl.when(access & (pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE)).then(
-            pl.lit(timestamps.TOO_LATE_REASON)
-        ),
+        pl.when(access).then(timestamps.range_reason()),
         pl.when(
             access & (pl.col("operation") != "DISCONNECT") & (pl.col("user").fill_null("") == "")
         ).then(pl.lit(_NO_USER_REASON)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -103,12 +102,7 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
             pl.lit(timestamps.UNREADABLE_REASON)
         ),
         pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.NONEXISTENT_REASON)),
-        pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
-            pl.lit(timestamps.TOO_EARLY_REASON)
-        ),
-        pl.when(pl.col("timestamp") > datetime.now(UTC) + timestamps.MAX_FUTURE).then(
-            pl.lit(timestamps.TOO_LATE_REASON)
-        ),
+        timestamps.range_reason(),
     )
     frame = frame.with_columns(reason.alias("reason"))
     bad: list[tuple[int | None, str]] = [*block.rejects]

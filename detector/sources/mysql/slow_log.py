@@ -256,17 +256,11 @@ class _Reader:
         return frame.with_columns(chosen.alias("said"))
 
     def _reject_reason(self) -> pl.Expr:
-        now = datetime.now(UTC)
         return pl.coalesce(
             pl.when(pl.col("sent").is_null()).then(pl.lit(_BROKEN_ENTRY_REASON)),
             pl.when(pl.col("login").fill_null("") == "").then(pl.lit(_NO_USER_REASON)),
             pl.when(pl.col("timestamp").is_null()).then(pl.lit(timestamps.MISSING_REASON)),
-            pl.when(pl.col("timestamp") < timestamps.EARLIEST).then(
-                pl.lit(timestamps.TOO_EARLY_REASON)
-            ),
-            pl.when(pl.col("timestamp") > now + timestamps.MAX_FUTURE).then(
-                pl.lit(timestamps.TOO_LATE_REASON)
-            ),
+            timestamps.range_reason(),
         ).alias("reason")
 
     def _events(self, frame: pl.DataFrame) -> pl.DataFrame:
