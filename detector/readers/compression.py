@@ -7,7 +7,7 @@ import hashlib
 import re
 import sys
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -109,9 +109,14 @@ def detect_magic(beginning: bytes) -> bytes:
 
 def head(path: Path, size: int = 1 << 16) -> bytes:
     """The first ``size`` decompressed bytes, fewer where there are no more. Raises InputError."""
+    return first_bytes(chunks(path, size), size)
+
+
+def first_bytes(pieces: Iterable[tuple[bytes, int]], size: int) -> bytes:
+    """The first ``size`` bytes of what ``chunks`` gives, fewer where there are no more."""
     collected = b""
     try:
-        for data, _ in chunks(path, size):
+        for data, _ in pieces:
             collected += data
             if len(collected) >= size:
                 break

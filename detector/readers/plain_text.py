@@ -55,15 +55,7 @@ def _raise_later(error: compression.TruncatedError) -> Iterator[Chunk]:
 
 def head(path: Path, size: int = 1 << 16) -> bytes:
     """The first ``size`` bytes of ``chunks``, fewer where there are no more. Raises InputError."""
-    collected = b""
-    try:
-        for data, _ in chunks(path, size):
-            collected += data
-            if len(collected) >= size:
-                break
-    except compression.TruncatedError:
-        pass  # the reader reports it, once it gets there
-    return collected[:size]
+    return compression.first_bytes(chunks(path, size), size)
 
 
 def unwrap_head(beginning: bytes) -> bytes:
