@@ -19,6 +19,7 @@ from detector.alerts.episodes import (
 )
 from detector.alerts.incidents import Entity, Incident, Joiner
 from detector.alerts.severity import DEFAULT_BOUNDS, Bounds
+from detector.core.days import days_between
 from detector.features.aggregates import ACCOUNT, ENTITY_KINDS
 from detector.model import threshold_control
 from detector.model.model import Model
@@ -166,7 +167,7 @@ class EpisodeHistory:
         known = [each for each in began if since <= each < day]
         if not known:
             return {}
-        return {each: began[each] for each in days_between(min(known), day)}
+        return {each: began[each] for each in days_between(min(known), day - timedelta(days=1))}
 
     def last_message(self, standing: EpisodeState) -> Alert | None:
         """The latest that was told of an episode."""
@@ -260,11 +261,6 @@ class EpisodeHistory:
         made = Changes(frozenset(self._rescored_days), standings, tuple(self._new_messages))
         self._rescored_days, self._changed_states, self._new_messages = set(), set(), []
         return made
-
-
-def days_between(first: date, end: date) -> list[date]:
-    """The days from ``first`` to the one before ``end``."""
-    return [first + timedelta(days=n) for n in range((end - first).days)]
 
 
 def _recency_key(standing: EpisodeState) -> tuple[date, bool, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detector.campaigns.ledger_rows import CAMPAIGN_ROWS
 from detector.campaigns.population import Population, utc_hour
+from detector.core.days import days_between
 from detector.ledger.aggregate import MIN_LIST_ROWS
 
 #: Entities behind a campaign, as (kind, name).
@@ -50,8 +51,7 @@ class Scenario:
 
     def workdays(self, first: date, last: date) -> list[date]:
         """Monday to Friday."""
-        days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-        return [day for day in days if day.isoweekday() <= 5]
+        return [day for day in days_between(first, last) if day.isoweekday() <= 5]
 
     def random_address(self) -> str:
         """An address of a network kept for documentation (RFC 5737): nobody's."""

@@ -58,13 +58,15 @@ def score_by_week(
     while left:
         some = [day for day in left if day < left[0] + timedelta(days=DAYS_PER_BATCH)]
         since = left[0] - timedelta(days=LOOKBACK_DAYS)
-        # Whom to fold is asked for each day by itself, where anybody is folded.
-        folding = new_accounts.bounded(judging, ledger, some[0], some[-1])
+        accounts = ledger.accounts(since, some[-1])
+        folding = new_accounts.choose_folding(judging, ledger, some[0], some[-1], accounts)
         if folding and len(some) > 1:
+            # Whom to fold is asked for each day by itself, where anybody is folded.
             some = some[:1]
-            folding = new_accounts.bounded(judging, ledger, some[0])
-        tables = new_accounts.folded(ledger, folding)
-        few = len(tables.accounts(since, some[-1])) <= many
+            accounts = ledger.accounts(since, some[0])
+            folding = new_accounts.choose_folding(judging, ledger, some[0], accounts=accounts)
+        tables = new_accounts.fold_tables(ledger, folding)
+        few = len(folding.fold_accounts(accounts)) <= many
         some = some if few else some[:1]
         if judging.history is not None:
             judging.history.discard_days(some)

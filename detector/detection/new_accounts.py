@@ -7,19 +7,21 @@ is lost, and it can fire.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
+from detector.core.days import days_between
 from detector.core.formatting import quantity
 from detector.detection.pipeline import LedgerTables, Pipeline
 from detector.features.peer_groups import OTHERS
 from detector.ledger.aggregate import (
     HOUR_KEYS,
     TOUCHED_KEYS,
+    MergeFunction,
     merge_hourly_sums,
     merge_touched_values,
 )
@@ -42,50 +44,45 @@ class Folding:
         """Whether ``account`` is one of them."""
         return pl.col("account").is_in(self.names.implode())
 
-    def frames(
+    def fold_frames(
         self, hours: pl.DataFrame, touched: pl.DataFrame
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """HOURS and TOUCHED with OTHERS in their place."""
         if self.names.is_empty():
             return hours, touched
-        return (
-            self._joined(hours, merge_hourly_sums(self._renamed(hours))),
-            self._joined(touched, merge_touched_values(self._renamed(touched))),
-        )
+        return self._fold(hours, merge_hourly_sums), self._fold(touched, merge_touched_values)
 
-    def of(self, accounts: Iterable[str]) -> set[str]:
-        """The ``accounts``, with OTHERS in their place."""
-        found = pl.Series("account", list(accounts), pl.String).to_frame()
-        kept = found.filter(~self.is_folded())["account"]
-        return {*kept, *([OTHERS] if len(kept) < len(found) else [])}
+    def fold_accounts(self, accounts: pl.Series) -> pl.Series:
+        """The ``accounts`` (sorted, unique), with OTHERS in their place."""
+        kept = accounts.filter(~accounts.is_in(self.names.implode()))
+        if len(kept) == len(accounts):
+            return accounts
+        return pl.concat([kept, pl.Series(accounts.name, [OTHERS])]).sort()
 
-    def _joined(self, frame: pl.DataFrame, folded: pl.DataFrame) -> pl.DataFrame:
-        return pl.concat([frame.filter(~self.is_folded()), folded])
+    def fold_names(self, names: Iterable[str]) -> set[str]:
+        """The same of a set of names."""
+        return set(self.fold_accounts(pl.Series("account", list(names), pl.String)))
 
-    def _renamed(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.filter(self.is_folded()).with_columns(account=pl.lit(OTHERS))
+    def _fold(self, frame: pl.DataFrame, merge: MergeFunction) -> pl.DataFrame:
+        theirs = merge(_rename_to_others(frame.filter(self.is_folded())))
+        return pl.concat([frame.filter(~self.is_folded()), theirs])
 
 
 #: Nobody is folded.
-NOBODY: Final = Folding(pl.Series("account", [], pl.String))
+NO_FOLDING: Final = Folding(pl.Series("account", [], pl.String))
 
 
 @dataclass(frozen=True, slots=True)
 class FoldedTables:
-    """``tables`` as they are where some accounts are one (see ``judging.Tables``)."""
+    """``tables`` as they are where some accounts are one (see ``pipeline.LedgerTables``)."""
 
     tables: LedgerTables
     folding: Folding
 
     def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
         """See ``Ledger.hours``."""
-        rest = self.tables.hours(since, until, self._rest(accounts))
-        parts = [rest]
-        if _is_of_others(accounts):
-            for day in _days(since, until):
-                theirs = self.tables.hours(day, day, self.folding.is_folded())
-                parts.append(merge_hourly_sums(theirs.with_columns(account=pl.lit(OTHERS))))
-        return pl.concat(parts).sort(HOUR_KEYS)
+        read = self.tables.hours
+        return self._read(read, merge_hourly_sums, HOUR_KEYS, (since, until), accounts)
 
     def touched(
         self,
@@ -95,34 +92,47 @@ class FoldedTables:
         accounts: pl.Expr | None = None,
     ) -> pl.DataFrame:
         """See ``Ledger.touched``."""
-        rest = self.tables.touched(since, until, dimensions, self._rest(accounts))
-        parts = [rest]
-        if _is_of_others(accounts):
-            for day in _days(since, until):
-                theirs = self.tables.touched(day, day, dimensions, self.folding.is_folded())
-                parts.append(merge_touched_values(theirs.with_columns(account=pl.lit(OTHERS))))
-        return pl.concat(parts).sort(TOUCHED_KEYS)
+
+        def read(since: date, until: date, accounts: pl.Expr | None) -> pl.DataFrame:
+            return self.tables.touched(since, until, dimensions, accounts)
+
+        return self._read(read, merge_touched_values, TOUCHED_KEYS, (since, until), accounts)
 
     def accounts(self, since: date, until: date) -> pl.Series:
         """See ``Ledger.accounts``."""
-        found = self.tables.accounts(since, until)
-        names = self.folding.of(found)
-        return pl.Series(found.name, sorted(names), pl.String)
+        return self.folding.fold_accounts(self.tables.accounts(since, until))
 
-    def _rest(self, accounts: pl.Expr | None) -> pl.Expr:
+    def _read(
+        self,
+        read: Callable[[date, date, pl.Expr | None], pl.DataFrame],
+        merge: MergeFunction,
+        keys: Sequence[str],
+        span: tuple[date, date],
+        accounts: pl.Expr | None,
+    ) -> pl.DataFrame:
+        """The rows of others as they are, and a day after the other those of OTHERS."""
         rest = ~self.folding.is_folded()
-        return rest if accounts is None else accounts & rest
+        parts = [read(*span, rest if accounts is None else accounts & rest)]
+        if _includes_others(accounts):
+            theirs = (read(day, day, self.folding.is_folded()) for day in days_between(*span))
+            parts += [merge(_rename_to_others(day)) for day in theirs]
+        return pl.concat(parts).sort(keys)
 
 
-def folded(tables: LedgerTables, folding: Folding) -> LedgerTables:
+def fold_tables(tables: LedgerTables, folding: Folding) -> LedgerTables:
     """``tables`` with some accounts as one; as they are where nobody is folded."""
     return FoldedTables(tables, folding) if folding else tables
 
 
-def bounded(
-    judging: Pipeline, tables: LedgerTables, day: date, until: date | None = None
+def choose_folding(
+    judging: Pipeline,
+    tables: LedgerTables,
+    day: date,
+    until: date | None = None,
+    accounts: pl.Series | None = None,
 ) -> Folding:
-    """Whom to fold where the days from ``day`` to ``until`` are scored.
+    """Whom to fold where the days from ``day`` to ``until`` are scored. ``accounts`` are those of
+    the ``tables`` from as far back as scores look, where the caller has read them already.
 
     Of the accounts that neither the model nor the directory knows, so many as the settings say are
     judged one by one of those seen before the last of the days, and as many of those that are not:
@@ -132,10 +142,12 @@ def bounded(
     until = until or day
     since = day - timedelta(days=LOOKBACK_DAYS)
     most = int(judging.settings.health_limit("new_accounts_judged"))
-    unknown = _unknown(judging, tables.accounts(since, until))
+    unknown = _unknown_accounts(
+        judging, tables.accounts(since, until) if accounts is None else accounts
+    )
     if len(unknown) <= most:
-        return NOBODY
-    sums = _sums(tables, since, until, Folding(unknown))
+        return NO_FOLDING
+    sums = _total_reads(tables, since, until, Folding(unknown))
     quiet = [
         # The more telling of two ranks; who has nothing of either is last in both.
         some.with_columns(
@@ -149,11 +161,11 @@ def bounded(
     ]
     names = pl.concat(quiet)
     if names.is_empty():
-        return NOBODY
+        return NO_FOLDING
     return Folding(pl.concat([names, pl.Series("account", [OTHERS])]).unique().sort())
 
 
-def words(folded: int, day: date | None = None) -> str:
+def warning_text(folded: int, day: date | None = None) -> str:
     """What to say where so many names are one account; "" where there are none."""
     if not folded:
         return ""
@@ -166,7 +178,7 @@ def words(folded: int, day: date | None = None) -> str:
     )
 
 
-def _unknown(judging: Pipeline, names: pl.Series) -> pl.Series:
+def _unknown_accounts(judging: Pipeline, names: pl.Series) -> pl.Series:
     known = [judging.model.baselines.groups["account"]]
     if judging.directory is not None:
         known.append(judging.directory["account"])
@@ -174,12 +186,12 @@ def _unknown(judging: Pipeline, names: pl.Series) -> pl.Series:
     return rest.filter(rest != OTHERS)
 
 
-def _sums(tables: LedgerTables, since: date, until: date, unknown: Folding) -> pl.DataFrame:
+def _total_reads(tables: LedgerTables, since: date, until: date, unknown: Folding) -> pl.DataFrame:
     """account, rows, unknown_rows, and the first day of each, read a day after the other."""
     found = pl.DataFrame(
         schema={"account": pl.String, "rows": pl.Int64, "unknown_rows": pl.Int64, "first": pl.Date}
     )
-    for day in _days(since, until):
+    for day in days_between(since, until):
         hours = tables.hours(day, day, unknown.is_folded())
         fresh = hours.group_by("account").agg(pl.col("rows", "unknown_rows").sum())
         fresh = fresh.with_columns(first=pl.lit(day)).select(found.columns)
@@ -191,11 +203,11 @@ def _sums(tables: LedgerTables, since: date, until: date, unknown: Folding) -> p
     return found.sort("account")
 
 
-def _is_of_others(accounts: pl.Expr | None) -> bool:
+def _includes_others(accounts: pl.Expr | None) -> bool:
     """Whether an expression over ``account`` is true of OTHERS."""
     asked = pl.DataFrame({"account": [OTHERS]})
     return accounts is None or bool(asked.filter(accounts).height)
 
 
-def _days(since: date, until: date) -> Iterator[date]:
-    return (since + timedelta(days=nth) for nth in range((until - since).days + 1))
+def _rename_to_others(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(account=pl.lit(OTHERS))

@@ -11,6 +11,7 @@ import polars as pl
 from detector.campaigns import ledger_rows
 from detector.campaigns.patterns import Campaign
 from detector.campaigns.population import Population, build_population
+from detector.core.days import days_between
 from detector.core.errors import NotEnoughHistory
 from detector.core.formatting import quantity
 from detector.core.settings import Settings
@@ -39,7 +40,7 @@ class DrillWindow:
     @property
     def days(self) -> list[date]:
         """All days of the stage, also those without data."""
-        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+        return days_between(self.first, self.last)
 
     def peer_groups(self, model: Model) -> pl.DataFrame:
         """account, group: the groups in which the model sees them."""

@@ -7,7 +7,8 @@ never shows:
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -30,6 +31,8 @@ MIN_LIST_ROWS: Final = 2
 
 HOUR_KEYS: Final = ("hour", "account", "action")
 TOUCHED_KEYS: Final = ("day", "account", "dimension", "value")
+#: From sums of parts to sums of the whole: ``merge_hourly_sums`` or ``merge_touched_values``.
+MergeFunction: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
 
 _HOUR_US: Final = 3_600_000_000
 _MINUTE_US: Final = 60_000_000

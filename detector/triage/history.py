@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import TypeAlias
 
 from detector.alerts.incidents import Entity
+from detector.core.days import days_between
 from detector.triage.records import CONFIRMED, EXPECTED, FollowUp, Record, Verdict
 from detector.triage.suppression import Expectation
 
@@ -50,9 +51,9 @@ class VerdictHistory:
             if each.subject.alert not in held and confirmed.intersection(each.confirmed_alerts)
         ]
         days: set[EntityDay] = {
-            (subject.entity_kind, subject.entity, subject.since + timedelta(days=n))
+            (subject.entity_kind, subject.entity, day)
             for subject, until in spans
-            for n in range(((until or subject.day) - subject.since).days + 1)
+            for day in days_between(subject.since, until or subject.day)
         }
         return sorted(days)
 

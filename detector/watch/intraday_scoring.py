@@ -25,7 +25,7 @@ from detector.detection.day_context import (
     select_firing_columns,
 )
 from detector.detection.day_state import PartialDay
-from detector.detection.new_accounts import NOBODY, Folding
+from detector.detection.new_accounts import NO_FOLDING, Folding
 from detector.detection.pipeline import Pipeline
 from detector.features.aggregates import ACCOUNT
 from detector.features.feature_table import FEATURE_DIMENSIONS
@@ -83,7 +83,7 @@ class IntradayScorer:
     _new_tables: list[DayTables] = field(default_factory=list)
     _touched_accounts: set[str] = field(default_factory=set)
     _last_states: dict[tuple[str, str], EntityState] = field(default_factory=dict)
-    _folding: Folding = NOBODY
+    _folding: Folding = NO_FOLDING
 
     def add_events(self, day: date, tables: DayTables) -> None:
         """Events of a day came in."""
@@ -112,7 +112,7 @@ class IntradayScorer:
         """Of all that was prepared."""
         self.context = self._ledger_tables = self._partial_day = None
         self._last_states.clear()
-        self._folding = NOBODY
+        self._folding = NO_FOLDING
 
     @property
     def folded(self) -> int:
@@ -129,7 +129,7 @@ class IntradayScorer:
         if self.context is None or self.context.today.day != day:
             return []
         running = self._update_partial_day(books.open_days, day)
-        touched, self._touched_accounts = self._folding.of(self._touched_accounts), set()
+        touched, self._touched_accounts = self._folding.fold_names(self._touched_accounts), set()
         return self._firing_alerts(running, touched, books.open_days)
 
     def score_pending(self, books: LedgerView, day: date, held: DayTables) -> list[Alert]:
@@ -137,7 +137,7 @@ class IntradayScorer:
         if self.context is None or self.context.today.day != day:
             return []
         open_days = books.open_days.with_tables(day, held)
-        held = self._folding.frames(*held)
+        held = self._folding.fold_frames(*held)
         running = self._update_partial_day(books.open_days, day).copy_with([held])
         if running is None:
             today = self.context.today
@@ -176,7 +176,7 @@ class IntradayScorer:
         running, fresh = self._partial_day, self._new_tables
         self._new_tables = []
         same = running is not None and running.today is self.context.today
-        fresh = [self._folding.frames(*tables) for tables in fresh] if same else []
+        fresh = [self._folding.fold_frames(*tables) for tables in fresh] if same else []
         if running is not None and same and (not fresh or running.add(fresh)):
             return running
         for each in open_days.parts.get(day, []):
@@ -206,11 +206,11 @@ class IntradayScorer:
             self._preparation = None
             self.context = prepared.ready if prepared else None
             self._ledger_tables = prepared.base if prepared else None
-            self._folding = prepared.folding if prepared else NOBODY
+            self._folding = prepared.folding if prepared else NO_FOLDING
             if self.context is not None:
                 members = self.context.today.members
                 # Who was folded is no stranger either, and is one of those touched.
-                self._unknown_accounts = self._folding.of(self._unknown_accounts) - members
+                self._unknown_accounts = self._folding.fold_names(self._unknown_accounts) - members
                 self._touched_accounts |= members
 
     def _day_tables(self, open_days: OpenDays, day: date, members: Collection[str]) -> DayTables:
@@ -219,7 +219,7 @@ class IntradayScorer:
         theirs = pl.col("account").is_in(list(members))
         sums = open_days.parts.get(day, [])
         return merge_base(
-            self._ledger_tables, sums, FEATURE_DIMENSIONS, theirs, self._folding.frames
+            self._ledger_tables, sums, FEATURE_DIMENSIONS, theirs, self._folding.fold_frames
         )
 
     def _entity_alerts(
@@ -242,7 +242,7 @@ class Prepared:
 
     ready: DayContext
     base: DayTables
-    folding: Folding = NOBODY
+    folding: Folding = NO_FOLDING
 
 
 def prepare(judging: Pipeline, books: LedgerView, day: date) -> Prepared | None:
@@ -250,10 +250,10 @@ def prepare(judging: Pipeline, books: LedgerView, day: date) -> Prepared | None:
 
     Takes seconds: what follows takes less than one. None where there is nobody to score.
     """
-    folding = new_accounts.bounded(judging, books, day)
-    tables = new_accounts.folded(books, folding)
+    folding = new_accounts.choose_folding(judging, books, day)
+    tables = new_accounts.fold_tables(books, folding)
     ready = build_context(judging, tables, gather_past(judging, tables, day, SHARD_ACCOUNTS))
     if ready is None:
         return None
     base = books.ledger.hours(day, day), books.ledger.touched(day, day, FEATURE_DIMENSIONS)
-    return Prepared(ready, folding.frames(*base), folding)
+    return Prepared(ready, folding.fold_frames(*base), folding)

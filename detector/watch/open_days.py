@@ -18,6 +18,7 @@ from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES, empty
 from detector.ledger.aggregate import (
     HOUR_KEYS,
     TOUCHED_KEYS,
+    MergeFunction,
     decode_sums,
     encode_events,
     encoded_hourly_sums,
@@ -32,7 +33,7 @@ from detector.watch.state import DaySums
 #: Sums of one level that are merged into one of the next.
 FAN_IN: Final = 16
 
-MergeFunction: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
+
 #: HOURS and TOUCHED.
 DayTables: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
 #: The same by day.

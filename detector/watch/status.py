@@ -49,7 +49,7 @@ def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
     wrong = watcher.places.wrong(watcher.wall_clock(), most_unknown, behind=late)
     wrong += watcher.doubles.told.values()
     return wrong + [
-        Condition(ALL_LOGS, "folded", new_accounts.words(number, day), str(day))
+        Condition(ALL_LOGS, "folded", new_accounts.warning_text(number, day), str(day))
         for day, number in watcher.folded.items()
     ]
 

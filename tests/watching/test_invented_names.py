@@ -135,8 +135,8 @@ def test_who_is_folded_does_not_depend_on_which_days_are_asked_for(
 def test_whom_model_or_directory_know_is_never_folded(kit: Kit, office_log: pl.DataFrame):
     judging, ledger = taken(kit, office_log, invented(100))
     people = pl.DataFrame({"account": [f"eve{n:06}" for n in range(60)]})
-    assert not new_accounts.bounded(replace(judging, directory=people), ledger, DAY)
-    folding = new_accounts.bounded(replace(judging, directory=people[:40]), ledger, DAY)
+    assert not new_accounts.choose_folding(replace(judging, directory=people), ledger, DAY)
+    folding = new_accounts.choose_folding(replace(judging, directory=people[:40]), ledger, DAY)
     assert len(folding) == 10
     assert not set(people[:40]["account"]) & set(folding.names)
     assert not {"agent00", "agent07"} & set(folding.names)
@@ -144,7 +144,7 @@ def test_whom_model_or_directory_know_is_never_folded(kit: Kit, office_log: pl.D
 
 def test_a_name_that_is_folded_is_one_of_the_others():
     names = pl.Series("account", ["a", OTHERS])
-    assert Folding(names).of(["a", "b"]) == {"b", OTHERS}
-    assert Folding(names).of(["b"]) == {"b"}
+    assert Folding(names).fold_names(["a", "b"]) == {"b", OTHERS}
+    assert Folding(names).fold_names(["b"]) == {"b"}
     assert len(Folding(names)) == 1
-    assert not new_accounts.NOBODY
+    assert not new_accounts.NO_FOLDING

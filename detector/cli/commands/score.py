@@ -110,7 +110,7 @@ def score(
 def _warn(
     book: Ledger, days: Sequence[date], rules: Settings, results: Sequence[DetectionResult]
 ) -> list[str]:
-    folded = new_accounts.words(_folded(results))
+    folded = new_accounts.warning_text(_folded(results))
     return console.warn(*_timezone_warnings(book, days, rules), folded)
 
 
