@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -19,6 +19,8 @@ from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
 from detector.normalize.source import Batch
 
+#: First and last moment; None where there is none.
+Span: TypeAlias = tuple[datetime | None, datetime | None]
 #: So many accounts, and sums of hours, must be alike before that is no chance.
 MIN_ACCOUNTS: Final = 3
 MIN_SUMS: Final = 10
@@ -62,9 +64,7 @@ def find_overlap(
     mine: pl.DataFrame | None = None
     for part in parts:
         shared = [day for day in part.days if day in days]
-        if part.first is None or part.last is None or not shared:
-            continue
-        if part.first > span[1] or part.last < span[0]:
+        if not shared or not spans_meet(span, (part.first, part.last)):
             continue
         if mine is None:
             mine = pl.read_parquet(list(files), hive_partitioning=False)
@@ -79,6 +79,15 @@ def find_overlap(
     best = max(found, key=lambda each: each.share)
     sure = [each.keys for each in found if each.is_sure]
     return Overlap(best.other_file, pl.concat(sure).unique() if sure else best.keys, best.share)
+
+
+def spans_meet(one: Span, other: Span) -> bool:
+    """Whether two spans, both ends included, have a moment in common; an open one has none."""
+    first, last = one
+    begin, end = other
+    if first is None or last is None or begin is None or end is None:
+        return False
+    return begin <= last and first <= end
 
 
 def alike(

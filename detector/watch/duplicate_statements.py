@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -17,7 +16,15 @@ import polars as pl
 from detector.core.formatting import percentage, quantity
 from detector.ledger.aggregate import HOUR_KEYS, merge_hourly_sums
 from detector.ledger.manifest import Part
-from detector.ledger.overlap import MIN_ACCOUNTS, MIN_SUMS, Overlap, alike, within, without
+from detector.ledger.overlap import (
+    MIN_ACCOUNTS,
+    MIN_SUMS,
+    Overlap,
+    alike,
+    spans_meet,
+    within,
+    without,
+)
 from detector.normalize.source import Batch
 from detector.watch.log_conditions import Condition
 from detector.watch.log_position import Log
@@ -99,7 +106,7 @@ class Doubles:
         others = (each for each in chain(self.logs.values(), fresh) if each.id != log.id)
         of_logs = ((each.first, each.last) for each in others)
         of_parts = ((part.first, part.last) for part in self.parts)
-        return any(_meet((first, last), span) for span in chain(of_logs, of_parts))
+        return any(spans_meet((first, last), span) for span in chain(of_logs, of_parts))
 
     def _keys(self, log: Log, mine: TablesByDay, fresh: TablesByDay) -> pl.DataFrame | None:
         """The hours, accounts and actions of ``mine`` that were counted before, or are ``fresh``;
@@ -150,16 +157,6 @@ class Doubles:
 
     def _tell(self, log: Log, words: str, how: str) -> None:
         self.told[log.id] = Condition(log.path, "doubled", words, f"{log.id} {how}")
-
-
-def _meet(
-    one: tuple[datetime | None, datetime | None], other: tuple[datetime | None, datetime | None]
-) -> bool:
-    first, last = one
-    begin, end = other
-    if first is None or last is None or begin is None or end is None:
-        return False
-    return begin <= last and first <= end
 
 
 def _part(found: Overlap) -> str:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from detector.cli import console, options
 from detector.core.formatting import percentage as percent
 from detector.core.formatting import quantity
+from detector.ledger.manifest import encode
 from detector.ledger.store import Ledger
 from detector.ledger.summary import Summary, summarize
 
 #: Inputs shown on screen; ``--json`` has them all.
 MAX_SHOWN = 20
+
+#: What ``--json`` says of each input: of its manifest, what is not for the ledger alone.
+PART_KEYS: Final = (
+    *("id", "file", "source", "size", "events", "rejects", "skipped", "first", "last", "days"),
+)
 
 
 def ledger(
@@ -93,19 +99,5 @@ def _to_dict(summary: Summary) -> dict[str, Any]:
         "unknown_rows": summary.unknown_rows,
         "unknown_share": summary.unknown_share,
         "failures": summary.failures,
-        "parts": [
-            {
-                "id": part.id,
-                "file": part.file,
-                "source": part.source,
-                "size": part.size,
-                "events": part.events,
-                "rejects": part.rejects,
-                "skipped": part.skipped,
-                "first": part.first and part.first.isoformat(),
-                "last": part.last and part.last.isoformat(),
-                "days": [day.isoformat() for day in part.days],
-            }
-            for part in summary.parts
-        ],
+        "parts": [{key: plain[key] for key in PART_KEYS} for plain in map(encode, summary.parts)],
     }
