@@ -11,6 +11,7 @@ from watched import Clock, Kit
 
 from detector.core.settings import Settings
 from detector.model.model import Model
+from detector.watch.watcher import Watcher
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,12 @@ def office_log() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def office_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return trained_once(tmp_path_factory)
+
+
+@pytest.fixture
+def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting alone: days that are over are not scored."""
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 @pytest.fixture

@@ -36,7 +36,6 @@ from detector.normalize.format_detection import detect
 from detector.privacy.subject_hash import hash_subjects
 from detector.readers.compression import chunks
 from detector.sources.exports.preset import Preset
-from detector.watch.watcher import Watcher
 
 DATA = Path(__file__).parents[1] / "data"
 #: Folders of samples whose sources are followed while they grow.
@@ -75,12 +74,6 @@ def exports() -> dict[str, tuple[str, bytes]]:
 
 SAMPLES = samples()
 EXPORTS = exports()
-
-
-@pytest.fixture
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counting alone, so that many examples can be tried."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
 
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:

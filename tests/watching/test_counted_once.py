@@ -7,25 +7,19 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from watched import Clock, Kit, append, as_lines, events_on, model_that_scores_nothing, statements
+from watched import Kit, append, as_lines, counting_kit, events_on, statements
 
 from detector import registry
-from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.watch import duplicate_statements, status
-from detector.watch.watcher import Watcher
 
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)
 
 
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
-    (tmp_path / "logs").mkdir()
-    return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
+    return counting_kit(tmp_path, monkeypatch)
 
 
 def score(kit: Kit, path: Path) -> str:

@@ -16,19 +16,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 from watched import (
-    Clock,
     Kit,
     append,
     as_csv,
     as_lines,
     counted,
+    counting_kit,
     events_on,
-    model_that_scores_nothing,
     statements,
 )
 
 from detector import registry
-from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
@@ -42,11 +40,7 @@ ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv, pl.DataFrame.wr
 
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
-    (tmp_path / "logs").mkdir()
-    return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
+    return counting_kit(tmp_path, monkeypatch)
 
 
 def read_all(watcher: Watcher) -> int:

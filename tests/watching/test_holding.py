@@ -25,16 +25,13 @@ from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
 from detector.watch.ledger_lease import LedgerLease
 from detector.watch.log_position import Log
-from detector.watch.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
 SOME = events_on(datetime(2024, 2, 5, 8, tzinfo=UTC), 300, timedelta(minutes=9))
 PATIENCE = 120
 
 
-@pytest.fixture(autouse=True)
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+pytestmark = pytest.mark.usefixtures("unscored")
 
 
 def score(kit: Kit) -> IngestResult:

@@ -29,7 +29,6 @@ from detector.watch import stdin_input as pipes
 from detector.watch.health import Health
 from detector.watch.service import raise_health_alerts
 from detector.watch.stdin_input import StandardInput
-from detector.watch.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
 SOME = events_on(datetime(2024, 2, 5, 8, tzinfo=UTC), 300, timedelta(seconds=97))
@@ -44,9 +43,7 @@ SAMPLES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+pytestmark = pytest.mark.usefixtures("unscored")
 
 
 @contextmanager

@@ -24,9 +24,7 @@ DATA = Path(__file__).parents[1] / "data" / "postgresql"
 ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv])
 
 
-@pytest.fixture(autouse=True)
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+pytestmark = pytest.mark.usefixtures("unscored")
 
 
 def read_all(watcher: Watcher) -> int:

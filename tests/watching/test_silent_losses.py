@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 from watched import (
     LATER,
-    Clock,
     Kit,
     append,
     as_lines,
     counted,
+    counting_kit,
     events_on,
-    model_that_scores_nothing,
 )
 
-from detector.core.settings import Settings
 from detector.watch import log_conditions, status
 from detector.watch.health import Health
 from detector.watch.log_content import PlainFile
@@ -31,12 +29,7 @@ THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 40, timedelta(seconds=5))
 
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
-    (tmp_path / "logs").mkdir()
-    model = model_that_scores_nothing()
-    return Kit(tmp_path, model, Settings(), Clock())
+    return counting_kit(tmp_path, monkeypatch)
 
 
 @pytest.fixture

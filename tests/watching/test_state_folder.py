@@ -22,9 +22,7 @@ from detector.watch.watcher import Watcher
 SOME = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(minutes=17))
 
 
-@pytest.fixture(autouse=True)
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+pytestmark = pytest.mark.usefixtures("unscored")
 
 
 @pytest.fixture

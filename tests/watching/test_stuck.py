@@ -17,11 +17,10 @@ from watched import (
     append,
     as_lines,
     counted,
+    counting_kit,
     events_on,
-    model_that_scores_nothing,
 )
 
-from detector.core.settings import Settings
 from detector.watch import content_hashing, open_files
 from detector.watch.watcher import Watcher
 
@@ -32,11 +31,7 @@ BOTH = FIRST.height + THEN.height
 
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """Nothing is scored here: no model is trained for it."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
-    (tmp_path / "logs").mkdir()
-    return Kit(tmp_path, model_that_scores_nothing(), Settings(), Clock())
+    return counting_kit(tmp_path, monkeypatch)
 
 
 def read_all(watcher: Watcher) -> int:

@@ -36,9 +36,7 @@ LINES = as_lines(SOME).splitlines()
 PARTITIONS = 4
 
 
-@pytest.fixture(autouse=True)
-def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+pytestmark = pytest.mark.usefixtures("unscored")
 
 
 @pytest.fixture

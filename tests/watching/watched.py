@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
+import pytest
 
 from detector import registry
 from detector.alerts.alert import Alert
@@ -203,8 +204,16 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def model_that_scores_nothing() -> SimpleNamespace:
-    """What a watcher asks of a model beside scores, where a test is about following alone."""
+def counting_kit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
+    """Where a test is about following alone: nothing is scored, and no model is trained."""
+    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
+    (folder / "logs").mkdir()
+    return Kit(folder, _model_that_scores_nothing(), Settings(), Clock())
+
+
+def _model_that_scores_nothing() -> SimpleNamespace:
+    """What a watcher asks of a model beside scores."""
     nobody = pl.DataFrame(schema={"entity_kind": pl.String, "rows_centre": pl.Float64})
     groups = pl.DataFrame(schema={"account": pl.String, "group": pl.String})
     learned = SimpleNamespace(levels=nobody, groups=groups)
