@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from detector.core.files import sync
 from detector.core.schema import REJECTS, check
 from detector.ledger.aggregate import encode_events
-from detector.ledger.overlap import without
+from detector.ledger.overlap import drop_keys
 from detector.ledger.partition_writer import PartitionWriter
 from detector.ledger.store import Ledger
 from detector.normalize.source import Batch, Tail
@@ -99,7 +99,7 @@ class InputWriter:
         """Without what another file had."""
         if self.known_keys is None or batch.events.is_empty():
             return batch
-        fresh = without(batch, self.known_keys)
+        fresh = drop_keys(batch, self.known_keys)
         doubled = batch.events.height - fresh.events.height
         self.duplicate_count += doubled
         self.skipped += doubled

@@ -71,7 +71,7 @@ def find_overlap(
         there = [ledger.data_path("hours", day, part.stem) for day in shared]
         ledger.verify_files(there, [part])
         theirs = pl.read_parquet(there, hive_partitioning=False)
-        one = alike(mine, theirs, part.file, same_log=part.id in kin)
+        one = compare_hours(mine, theirs, part.file, same_log=part.id in kin)
         if one is not None:
             found.append(one)
     if not found:
@@ -90,7 +90,7 @@ def spans_meet(one: Span, other: Span) -> bool:
     return begin <= last and first <= end
 
 
-def alike(
+def compare_hours(
     mine: pl.DataFrame, theirs: pl.DataFrame, name: str, *, same_log: bool = False
 ) -> Overlap | None:
     """Where HOURS are others' too. Of the ``same_log``, which was cut short, few are no chance, and
@@ -101,7 +101,7 @@ def alike(
     same = pl.all_horizontal(
         pl.col(each).eq_missing(pl.col(f"{each}_there")) for each in _COMPARED_COLUMNS
     )
-    keys = both.filter(same | within() if same_log else same).select(HOUR_KEYS)
+    keys = both.filter(same | is_within() if same_log else same).select(HOUR_KEYS)
     # The hours in which a dump begins or ends are not whole in one of the two.
     whole = _drop_edges(common, _edge_hours(mine) | _edge_hours(theirs))
     inner = _drop_edges(keys, _edge_hours(mine) | _edge_hours(theirs))
@@ -114,7 +114,7 @@ def alike(
     return Overlap(name, keys, share) if share >= MIN_WARNING_SHARE else None
 
 
-def within() -> pl.Expr:
+def is_within() -> pl.Expr:
     """Whether sums may be of some of the statements that others' are of."""
     less = [
         pl.col(each).fill_null(0) <= pl.col(f"{each}_there").fill_null(0)
@@ -133,7 +133,7 @@ def _drop_edges(frame: pl.DataFrame, edges: set[object]) -> pl.DataFrame:
     return frame.filter(~pl.col("hour").is_in(list(edges)))
 
 
-def without(batch: Batch, keys: pl.DataFrame) -> Batch:
+def drop_keys(batch: Batch, keys: pl.DataFrame) -> Batch:
     """``batch`` without the events of some hours, accounts and actions, which are skipped."""
     if batch.events.is_empty():
         return batch

@@ -20,23 +20,23 @@ from detector.watch.log_conditions import Condition
 from detector.watch.log_position import STREAMS, Log
 
 #: The fact of the state in which all of it is kept.
-FACT: Final = "places"
+FACT_NAME: Final = "places"
 #: Places that are kept, and days for which one is without data.
-MOST: Final = 2_000
-KEPT: Final = 28 * 24
+MAX_PLACES: Final = 2_000
+MEMORY_HOURS: Final = 28 * 24
 #: Hours between two that are kept of one place, and those that data may be late.
-SPARSE: Final = 6
-MARGIN: Final = 3
-DAY: Final = 24
-WEEK: Final = 7 * DAY
+MIN_HOURS_APART: Final = 6
+GRACE_HOURS: Final = 3
+HOURS_A_DAY: Final = 24
+HOURS_A_WEEK: Final = 7 * HOURS_A_DAY
 #: Days on each of which data came, or weeks on whose same day it did, until its absence is told.
-DAYS: Final = 7
-WEEKS: Final = 3
+MIN_DAYS: Final = 7
+MIN_WEEKS: Final = 3
 #: Events over which a share is taken.
-WINDOW: Final = 500
+WINDOW_EVENTS: Final = 500
 #: Dates, times and long numbers in a path, and names of days and months that stand alone; and what
 #: rotation adds to a name. Shorter numbers are those of hosts.
-_DATED: Final = re.compile(
+_DATE_PATTERN: Final = re.compile(
     r"(?<!\d)\d{4}[-_./]\d{1,2}(?!\d)(?:[-_./]\d{1,2}(?!\d))?(?:[-_.T/ ]?\d{2,6})*"
     r"|(?<!\d)\d{1,2}([-_./])\d{1,2}\1\d{4}(?!\d)|(?<!\d)\d\d([-_])\d\d\2\d\d(?!\d)"
     r"|\d{5,}(?:T\d+Z?)?"
@@ -44,7 +44,7 @@ _DATED: Final = re.compile(
     r"|mon|tue|wed|thu|fri|sat|sun)(?:[-_]?\d{1,4})*(?![A-Za-z])",
     re.IGNORECASE,
 )
-_ROTATED: Final = re.compile(r"(?:\.\d{1,3}|(?<=\w)[-.]\*)(?:\.(?:gz|zst|bz2|xz))?$")
+_ROTATION_PATTERN: Final = re.compile(r"(?:\.\d{1,3}|(?<=\w)[-.]\*)(?:\.(?:gz|zst|bz2|xz))?$")
 
 
 @dataclass(slots=True)
@@ -54,27 +54,28 @@ class Counts:
     events: int = 0
     reads: int = 0
     unsized: int = 0
-    untold: int = 0
+    unclassified: int = 0
 
     @classmethod
-    def of(cls, log: Log) -> Counts:
+    def from_log(cls, log: Log) -> Counts:
         """All of a log."""
         return cls(log.events, log.reads, log.unknown, log.untold)
 
-    def plus(self, other: Counts, sign: int = 1) -> Counts:
+    def add(self, other: Counts, sign: int = 1) -> Counts:
         """The sums, or the differences."""
         return Counts(
             self.events + sign * other.events,
             self.reads + sign * other.reads,
             self.unsized + sign * other.unsized,
-            self.untold + sign * other.untold,
+            self.unclassified + sign * other.unclassified,
         )
 
     def shares(self) -> dict[str, float]:
         """By what they are of, in words."""
         return {
             "reads do not say how many records they gave": self.unsized / max(1, self.reads),
-            "statements could not be told for what they do": self.untold / max(1, self.events),
+            "statements could not be told for what they do": self.unclassified
+            / max(1, self.events),
         }
 
 
@@ -82,63 +83,70 @@ class Counts:
 class Place:
     """``hours`` (since 1970, some of them) in which data came, ``latest`` the last of all.
 
-    ``usual`` are counts of what came before, ``fresh`` those that were not looked at yet; ``risen``
-    says what of them is more than usual.
+    ``baseline`` are counts of what came before, ``pending`` those that are not compared yet;
+    ``warning`` says which share of them rose.
     """
 
     hours: list[int] = field(default_factory=list)
     latest: int = 0
-    usual: Counts = field(default_factory=Counts)
-    fresh: Counts = field(default_factory=Counts)
-    risen: str = ""
+    baseline: Counts = field(default_factory=Counts)
+    pending: Counts = field(default_factory=Counts)
+    warning: str = ""
 
-    def came(self, hour: int) -> bool:
+    def record_arrival(self, hour: int) -> bool:
         """Data came. Whether that was not known of the hour."""
-        if hour in self.hours or self.latest - SPARSE < hour <= self.latest:
+        if hour in self.hours or self.latest - MIN_HOURS_APART < hour <= self.latest:
             return False
-        before = self.hours[bisect_right(self.hours, hour) - 1] if self.hours else -KEPT
-        if not self.hours or hour < self.hours[0] or hour - before >= SPARSE:
+        before = self.hours[bisect_right(self.hours, hour) - 1] if self.hours else -MEMORY_HOURS
+        if not self.hours or hour < self.hours[0] or hour - before >= MIN_HOURS_APART:
             self.hours = sorted({*self.hours, hour})
         self.latest = max(self.latest, hour)
-        self.hours = [each for each in self.hours if each > self.latest - KEPT]
+        self.hours = [each for each in self.hours if each > self.latest - MEMORY_HOURS]
         return True
 
-    def due(self, now: int, is_off: Callable[[int], bool]) -> int | None:
+    def overdue_hour(self, now: int, is_off: Callable[[int], bool]) -> int | None:
         """The hour at which data was due that did not come; None where all did.
 
         It comes on each day, or on the same days of each week but those that are ``is_off``.
         """
         gaps = [later - one for one, later in zip(self.hours, self.hours[1:], strict=False)]
-        late = max((gap - DAY for gap in gaps[-DAYS:] if DAY < gap < DAY * 3 // 2), default=0)
-        first = self.latest + DAY + late
-        if all(self._any(first - DAY * nth) for nth in range(1, DAYS + 1)):
-            return first if now >= first + MARGIN else None
-        for hour in range(first, min(now - MARGIN, first + WEEK) + 1):
-            if all(self._any(hour - WEEK * nth) for nth in range(1, WEEKS + 1)):
+        late = max(
+            (
+                gap - HOURS_A_DAY
+                for gap in gaps[-MIN_DAYS:]
+                if HOURS_A_DAY < gap < HOURS_A_DAY * 3 // 2
+            ),
+            default=0,
+        )
+        first = self.latest + HOURS_A_DAY + late
+        if all(self._has_data_on(first - HOURS_A_DAY * nth) for nth in range(1, MIN_DAYS + 1)):
+            return first if now >= first + GRACE_HOURS else None
+        for hour in range(first, min(now - GRACE_HOURS, first + HOURS_A_WEEK) + 1):
+            if all(self._has_data_on(hour - HOURS_A_WEEK * nth) for nth in range(1, MIN_WEEKS + 1)):
                 return None if is_off(hour) else hour
         return None
 
-    def _any(self, hour: int) -> bool:
+    def _has_data_on(self, hour: int) -> bool:
         """Whether data came within the day that ends with an hour."""
         at = bisect_right(self.hours, hour)
-        return at > 0 and self.hours[at - 1] > hour - DAY
+        return at > 0 and self.hours[at - 1] > hour - HOURS_A_DAY
 
-    def look(self, most: float) -> bool:
-        """Holds what is fresh against what is usual; whether it was enough for that. What is risen
-        does not become usual.
+    def update_baseline(self, most: float) -> bool:
+        """Compares pending counts with the baseline; whether they were enough. Counts with a share
+        that rose do not become the baseline.
         """
-        if self.fresh.events < WINDOW:
+        if self.pending.events < WINDOW_EVENTS:
             return False
-        now, before = self.fresh.shares(), self.usual.shares()
+        now, before = self.pending.shares(), self.baseline.shares()
         words = [
             f"{percentage(now[what])} of its latest {what}, before {percentage(before[what])}"
             for what in now
             if now[what] - before[what] > most
         ]
-        self.risen = "; ".join(words) if self.usual.events >= MIN_BASELINE_RECORDS else ""
-        if not self.risen:
-            self.usual = self.usual.plus(self.fresh)
-        self.fresh = Counts()
+        self.warning = "; ".join(words) if self.baseline.events >= MIN_BASELINE_RECORDS else ""
+        if not self.warning:
+            self.baseline = self.baseline.add(self.pending)
+        self.pending = Counts()
         return True
 
 
@@ -152,47 +160,49 @@ class Places:
     is_holiday: Callable[[date], bool] = lambda _: False
     places: dict[str, Place] = field(default_factory=dict)
     _counts: dict[int, Counts] = field(default_factory=dict)
-    _said: str = "{}"
-    _changed: bool = False
+    _encoded: str = "{}"
+    _is_changed: bool = False
 
     def load(self, facts: Mapping[str, str], logs: Collection[Log]) -> None:
         """What the state kept. What is in ``logs`` was counted then."""
-        self._counts = {log.id: Counts.of(log) for log in logs}
-        self._said = facts.get(FACT, "{}")
-        for name, raw in json.loads(self._said).items():
-            self.places[name] = _decoded(raw)
+        self._counts = {log.id: Counts.from_log(log) for log in logs}
+        self._encoded = facts.get(FACT_NAME, "{}")
+        for name, raw in json.loads(self._encoded).items():
+            self.places[name] = _decode(raw)
 
     def facts(self) -> dict[str, str]:
         """For the state."""
-        if self._changed:
-            self._changed = False
-            kept = sorted(self.places, key=lambda name: self.places[name].latest)[-MOST:]
+        if self._is_changed:
+            self._is_changed = False
+            kept = sorted(self.places, key=lambda name: self.places[name].latest)[-MAX_PLACES:]
             newest = max((place.latest for place in self.places.values()), default=0)
             self.places = {
-                name: self.places[name] for name in kept if self.places[name].latest > newest - KEPT
+                name: self.places[name]
+                for name in kept
+                if self.places[name].latest > newest - MEMORY_HOURS
             }
-            self._said = json.dumps({name: _encoded(each) for name, each in self.places.items()})
-        return {FACT: self._said}
+            self._encoded = json.dumps({name: _encode(each) for name, each in self.places.items()})
+        return {FACT_NAME: self._encoded}
 
     def add(self, log: Log, now: float) -> None:
         """Data of a log came: of one that is new, when its file was written."""
         before = self._counts.get(log.id)
-        counts = self._counts[log.id] = Counts.of(log)
+        counts = self._counts[log.id] = Counts.from_log(log)
         written = log.stamp / 1e9 if before is None and log.stamp else now
-        place = self.places.setdefault(name_of(log), Place())
-        self._changed |= place.came(int(min(written, now)) // 3600)
-        place.fresh = place.fresh.plus(counts.plus(before or Counts(), -1))
+        place = self.places.setdefault(place_name(log), Place())
+        self._is_changed |= place.record_arrival(int(min(written, now)) // 3600)
+        place.pending = place.pending.add(counts.add(before or Counts(), -1))
 
-    def wrong(self, now: float, most: float, *, behind: bool) -> list[Condition]:
+    def conditions(self, now: float, most: float, *, behind: bool) -> list[Condition]:
         """Places whose data did not come (nothing is said while what came was not read yet), and
         those of whose data a larger share than usual says too little.
         """
         found = []
         for name, place in self.places.items():
-            self._changed |= place.look(most)
-            if place.risen:
-                found.append(Condition(name, "unknown", place.risen))
-            due = None if behind else place.due(int(now) // 3600, self._is_off)
+            self._is_changed |= place.update_baseline(most)
+            if place.warning:
+                found.append(Condition(name, "unknown", place.warning))
+            due = None if behind else place.overdue_hour(int(now) // 3600, self._is_day_off)
             if due is not None:
                 last = datetime.fromtimestamp(place.latest * 3600, UTC)
                 words = (
@@ -202,24 +212,24 @@ class Places:
                 found.append(Condition(name, "absent", words, str(place.latest)))
         return found
 
-    def _is_off(self, hour: int) -> bool:
+    def _is_day_off(self, hour: int) -> bool:
         return self.is_holiday(self.day_of(datetime.fromtimestamp(hour * 3600, UTC)))
 
 
-def name_of(log: Log) -> str:
+def place_name(log: Log) -> str:
     """The place that a log is of."""
     path = log.path
     if log.form not in STREAMS:
-        path = _ROTATED.sub("", _DATED.sub("*", path))
+        path = _ROTATION_PATTERN.sub("", _DATE_PATTERN.sub("*", path))
     return f"{log.source} {path_text(path)}"
 
 
-def _encoded(place: Place) -> list[Any]:
-    usual = place.usual
-    counts = [usual.events, usual.reads, usual.unsized, usual.untold]
-    return [place.hours, place.latest, counts, place.risen]
+def _encode(place: Place) -> list[Any]:
+    known = place.baseline
+    counts = [known.events, known.reads, known.unsized, known.unclassified]
+    return [place.hours, place.latest, counts, place.warning]
 
 
-def _decoded(raw: list[Any]) -> Place:
-    hours, latest, usual, risen = raw
-    return Place(hours, latest, Counts(*usual), risen=risen)
+def _decode(raw: list[Any]) -> Place:
+    hours, latest, baseline, warning = raw
+    return Place(hours, latest, Counts(*baseline), warning=warning)

@@ -14,7 +14,7 @@ from detector.core.errors import InputError
 from detector.core.schema import REJECTS
 from detector.ledger.ingest import MAX_TAIL_PARTS
 from detector.ledger.manifest import Part
-from detector.ledger.overlap import without
+from detector.ledger.overlap import drop_keys
 from detector.normalize import containment
 from detector.normalize.source import PIECE_KEYS, Batch, Tail, empty_batch
 from detector.readers import compression
@@ -259,7 +259,7 @@ class MicroBatchReader:
         """Without what is known."""
         if reading.known is None:
             return log, batch
-        kept = without(batch, reading.known)
+        kept = drop_keys(batch, reading.known)
         less = batch.events.height - kept.events.height
         return replace(log, events=log.events - less, skipped=log.skipped + less), kept
 

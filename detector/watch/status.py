@@ -46,8 +46,8 @@ def total_lag(watcher: Watcher) -> int:
 def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
     """What is doubtful of that which was read, and what was to come and did not."""
     late = bool(watcher.batch_reader.backlog)
-    wrong = watcher.places.wrong(watcher.wall_clock(), most_unknown, behind=late)
-    wrong += watcher.doubles.told.values()
+    wrong = watcher.places.conditions(watcher.wall_clock(), most_unknown, behind=late)
+    wrong += watcher.duplicate_filter.conditions.values()
     return wrong + [
         Condition(ALL_LOGS, "folded", new_accounts.warning_text(number, day), str(day))
         for day, number in watcher.folded.items()

@@ -27,7 +27,7 @@ from detector.ledger.store import Ledger
 from detector.watch import commit, state
 from detector.watch.batch_changes import BatchChanges
 from detector.watch.day_schedule import MAX_CLOCK_SKEW, DaySchedule, latest_plausible
-from detector.watch.duplicate_statements import Doubles
+from detector.watch.duplicate_statements import DuplicateFilter
 from detector.watch.intraday_scoring import SHARD_ACCOUNTS, IntradayScorer
 from detector.watch.log_places import Places
 from detector.watch.log_tracker import LogTracker
@@ -98,7 +98,7 @@ class Watcher:
     pending: PendingStatements = field(init=False)
     new_accounts: NewAccounts = field(init=False)
     places: Places = field(init=False)
-    doubles: Doubles = field(init=False)
+    duplicate_filter: DuplicateFilter = field(init=False)
     _changes: BatchChanges = field(default_factory=BatchChanges)
     _has_new_events: bool = True
     _alert_ids: set[str] = field(init=False)
@@ -115,8 +115,8 @@ class Watcher:
         self._reject_count = self.state.rejects().height
         self.schedule = DaySchedule.from_facts(self._facts, self.ledger.timezone)
         parts = self.ledger.parts()
-        self.doubles = Doubles(parts, self.tracker.logs, lambda: self.ledger_view)
-        zone, twice = self.ledger.timezone, self.doubles.of_whole
+        self.duplicate_filter = DuplicateFilter(parts, self.tracker.logs, lambda: self.ledger_view)
+        zone, twice = self.ledger.timezone, self.duplicate_filter.counted_keys
         self.batch_reader = MicroBatchReader(self.tracker, parts, zone, twice)
         self.places = Places(self.schedule.local_day, self._is_holiday)
         self.places.load(self._facts, self.tracker.logs.values())
@@ -178,7 +178,7 @@ class Watcher:
 
     def _add_chunks(self, pieces: Sequence[Chunk]) -> None:
         """Takes the pieces in."""
-        pieces, days = self.doubles.once(pieces)
+        pieces, days = self.duplicate_filter.drop_counted(pieces)
         batches = [batch for piece in pieces for batch in piece.batches]
         sums = [self.open_days.new_sums(day, *tables) for day, tables in sorted(days.items())]
         rejects = [batch.rejects for batch in batches if batch.rejects.height]

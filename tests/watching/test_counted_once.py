@@ -113,7 +113,7 @@ def test_two_dumps_that_come_at_once_count_once(kit: Kit) -> None:
 
 def test_what_cannot_be_told_is_told(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of hours that are read in many pieces, none is whole in one."""
-    monkeypatch.setattr(duplicate_statements, "MANY", 3)
+    monkeypatch.setattr(duplicate_statements, "MIN_UNCLEAR_SUMS", 3)
     monkeypatch.setattr(duplicate_statements, "MIN_SUMS", 3)
     append(kit.logs / "first.ndjson", people(0, 1))
     with kit.watching() as watcher:

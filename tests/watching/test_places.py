@@ -7,7 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from detector.watch.log_places import MIN_BASELINE_RECORDS, WINDOW, Counts, Place, Places, name_of
+from detector.watch.log_places import (
+    MIN_BASELINE_RECORDS,
+    WINDOW_EVENTS,
+    Counts,
+    Place,
+    Places,
+    place_name,
+)
 from detector.watch.log_position import Log
 
 #: A Monday, 02:00.
@@ -26,7 +33,7 @@ def dump(number: int, at: datetime, host: str = "a", **how: int) -> Log:
 
 
 def told(found: Places, at: datetime, **how: bool) -> list[str]:
-    wrong = found.wrong(at.timestamp(), 0.2, **{"behind": False, **how})
+    wrong = found.conditions(at.timestamp(), 0.2, **{"behind": False, **how})
     return [f"{each.name} {each.what}" for each in wrong]
 
 
@@ -92,7 +99,7 @@ def test_what_came_now_and_then_is_not_missed() -> None:
 def test_a_log_that_is_written_all_day_is_kept_in_few_hours() -> None:
     place = Place()
     for hour in range(1000, 1000 + 60 * 24):
-        place.came(hour)
+        place.record_arrival(hour)
     assert len(place.hours) <= 28 * 24 // 6 + 1
 
 
@@ -119,7 +126,7 @@ def test_a_log_that_is_written_all_day_is_kept_in_few_hours() -> None:
     ],
 )
 def test_names_of_days_are_one_place(paths: tuple[str, str], same: bool) -> None:  # noqa: FBT001
-    one, other = (name_of(Log(1, path, 1, 1, "csv", "whole")) for path in paths)
+    one, other = (place_name(Log(1, path, 1, 1, "csv", "whole")) for path in paths)
     assert (one == other) == same
 
 
@@ -134,14 +141,20 @@ def test_a_rise_of_what_says_too_little_is_told_by_place() -> None:
             ),
             at,
         )
-        assert found.wrong(at, 0.2, behind=False) == []
-    bad = replace(dump(5, FIRST), events=WINDOW, reads=WINDOW // 2, unknown=200, untold=WINDOW // 2)
+        assert found.conditions(at, 0.2, behind=False) == []
+    bad = replace(
+        dump(5, FIRST),
+        events=WINDOW_EVENTS,
+        reads=WINDOW_EVENTS // 2,
+        unknown=200,
+        untold=WINDOW_EVENTS // 2,
+    )
     found.add(bad, at)
-    (wrong,) = found.wrong(at, 0.2, behind=False)
+    (wrong,) = found.conditions(at, 0.2, behind=False)
     assert wrong.what == "unknown"
     assert "80.0% of its latest reads do not say how many" in wrong.words
     assert "50.0% of its latest statements could not be told" in wrong.words
-    assert len(found.wrong(at, 0.2, behind=False)) == 1  # while it lasts
-    found.add(replace(dump(6, FIRST), events=WINDOW, reads=WINDOW), at)
-    assert found.wrong(at, 0.2, behind=False) == []
+    assert len(found.conditions(at, 0.2, behind=False)) == 1  # while it lasts
+    found.add(replace(dump(6, FIRST), events=WINDOW_EVENTS, reads=WINDOW_EVENTS), at)
+    assert found.conditions(at, 0.2, behind=False) == []
     assert Counts(1, 1).shares().keys() == Counts().shares().keys()
