@@ -32,13 +32,14 @@ from measure import TAKEN, Outcome, Truth, logs
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.detection.pipeline import Pipeline
+from detector.detection.results import build_result
 from detector.features.baseline_training import train_baselines, train_until
 from detector.features.feature import Family
 from detector.features.feature_table import FEATURE_DIMENSIONS, TrainedBaselines, build_table
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model import isolation_forest, synthetic_positives, training
-from detector.model.scoring import Scorer
 from detector.model.training_data import TrainingData
 from detector.normalize import account_directory
 
@@ -129,11 +130,10 @@ class Ablation:
         ):
             model = training.train(replace(self.data, families=families))
             days = sorted(set(self._days()))
-            scorer = Scorer(model, self.data.directory, self.data.settings, families)
-            scored = scorer.score(self.hours, self.touched, days)
-        alerts = scored.filter("alarming").select(
-            "entity_kind", "entity", time=pl.col("hour").dt.offset_by("1h")
-        )
+            pipeline = Pipeline(model, self.data.directory, self.data.settings, families)
+            scored = pipeline.scorer.score(self.hours, self.touched, days)
+            found = build_result(pipeline, scored, self.hours, self.touched, days)
+        alerts = found.scores.filter(pl.col("alert_id").is_not_null())
         return self.truth.outcome(alerts, days[0], len(days))
 
     def _days(self) -> list[date]:

@@ -161,11 +161,10 @@ class Peer:
         scores = self.score(days, self.learned)
         alarms = _alarms(days, scores, self.held)
         on_stage = alarms.filter(pl.col("day") >= stage.first)
-        ringing = budget.join_episodes(alarms, on_stage, self.threshold).filter(
-            budget.is_firing("alarm", self.threshold)
-        )
+        begun = budget.episode_starts(alarms, on_stage, self.threshold)
         over = midnight(pl.col("day") + timedelta(days=1), stage.settings)
-        return ringing.with_columns(time=over).select(list(exposure.ALERT_TIMES))
+        rings = begun.with_columns(time=over, begins_episode=pl.lit(value=True))
+        return rings.select(list(exposure.ALERT_TIMES))
 
 
 def _alarms(days: pl.DataFrame, scores: Points, levels: Points) -> pl.DataFrame:
@@ -235,7 +234,7 @@ def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]
         else:
             rings = peers[name].rings(honest, stage)
         chance[name] = run.outcomes(staged, rings, stage)
-        benign[name] = len(rings) / len(stage.days)
+        benign[name] = rings.filter("begins_episode").height / len(stage.days)
     for some in rounds:
         robbed = stage.with_campaigns(some)
         days = daily(robbed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NotRequired, TypedDict
 
 import polars as pl
 
@@ -13,14 +13,60 @@ from detector.alerts.evidence import Evidence
 from detector.alerts.impact import days_until_empty, expected_records, pace
 from detector.alerts.reasons import explain
 from detector.alerts.techniques import matching_techniques
+from detector.alerts.top_entities import TopValue
 from detector.core.schema import SCORES
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.feature import Family
-from detector.features.novelty import DIMENSION_NAMES
 from detector.model.model import Model
 
-#: An alert as plain JSON; the keys are described in docs/alerts.md.
-Alert: TypeAlias = dict[str, Any]
+
+class Alert(TypedDict):
+    """A message as plain JSON: an alert, an update of it, or its end (docs/alerts.md).
+
+    Times are ISO 8601 in UTC, ``date`` and ``since`` are days of the organisation's time zone.
+    """
+
+    id: str
+    activity: str
+    alert: str
+    began: str
+    triggers: list[str]
+    incident: str
+    related: list[str]
+    verdicts: list[dict[str, Any]]
+    time: str
+    date: str
+    entity_kind: str
+    entity: str
+    group: str
+    severity: str
+    techniques: list[dict[str, str]]
+    surprise: float
+    threshold: float
+    rows: int | None
+    expected_rows: float
+    group_largest_rows: int | None
+    since: str
+    records_out: int
+    pace: float
+    table_gone_in_days: float | None
+    statements: int | None
+    unknown_rows_statements: int | None
+    top_objects: list[TopValue]
+    top_client_addresses: list[TopValue]
+    top_accounts: list[TopValue]
+    new_client_addresses: list[str] | None
+    new_objects: list[str] | None
+    reasons: list[str]
+    features: dict[str, dict[str, Any]]
+    model: str
+    #: When the watcher raised it, by the wall clock.
+    raised: NotRequired[str]
+    #: Who expected it, where it was suppressed.
+    held: NotRequired[dict[str, Any]]
+    #: By key, how many items or characters it had, where a sink's limits cut it.
+    cut: NotRequired[dict[str, int]]
+
 
 HOUR = timedelta(hours=1)
 #: What a message is of its episode: the alert that opens it, news of it, or its end.
@@ -34,39 +80,10 @@ def alert_id(kind: str, entity: str, day: date) -> str:
 
 def with_episode_keys(alert: Alert) -> Alert:
     """An alert with the keys of its episode, which those of older versions lack, added last."""
-    first = {"activity": CREATE, "alert": alert["id"], "began": alert["time"], "triggers": []}
-    return {**alert, **first, **alert}
-
-
-def alert_rows(scored: pl.DataFrame, which: str = "alarming") -> pl.DataFrame:
-    """The rows of ``Scorer.score`` at which an alert rings, with all new names of the day.
-
-    With ``which`` "held", those at which one would have rung.
-    """
-    keys = ["entity_kind", "entity", "day"]
-    first = scored.filter(which)
-    until = scored.join(first.select(*keys, at="hour"), on=keys).filter(
-        pl.col("hour") <= pl.col("at")
-    )
-    names = [f"new_{what}_names" for what in DIMENSION_NAMES.values()]
-    gathered = until.group_by(keys).agg(
-        pl.col(name).explode(empty_as_null=False).drop_nulls().sort() for name in names
-    )
-    return first.drop(names).join(gathered, on=keys).sort("hour", "entity_kind", "entity")
-
-
-def build_alerts(
-    ringing: pl.DataFrame,
-    model: Model,
-    families: Sequence[Family],
-    context: Evidence | None = None,
-) -> list[Alert]:
-    """Alerts of ``alert_rows``, by time, each an incident of its own (see ``incidents.join``).
-
-    Without ``context``, nothing is said of what the ledger holds beside the scores.
-    """
-    around = context or Evidence()
-    return [build_alert(row, model, families, around) for row in ringing.iter_rows(named=True)]
+    first: Alert = {
+        **alert, "activity": CREATE, "alert": alert["id"], "began": alert["time"], "triggers": [],
+    }  # fmt: skip
+    return {**first, **alert}
 
 
 def build_alert(
@@ -97,7 +114,7 @@ def build_alert(
         "expected_rows": round(expected_records(row), 1),
         "group_largest_rows": _round_to_int(row["rows_group_largest"]),
         "since": out.since.isoformat(),
-        "records_out": _round_to_int(out.records),
+        "records_out": round(out.records),
         "pace": round(pace(row), 1),
         "table_gone_in_days": _round_to_tenth(
             days_until_empty(context.table_size(row), out.records, pace(row))

@@ -45,10 +45,13 @@ class Changes:
 
 @dataclass(slots=True)
 class EpisodeHistory:
-    """``bounds`` say how severe an incident is."""
+    """``bounds`` say how severe an incident is. Where the history ``adapts_threshold``, what fired
+    before moves it, as the budget asks.
+    """
 
     timezone: str = "UTC"
     bounds: Bounds = DEFAULT_BOUNDS
+    adapts_threshold: bool = True
     _states: dict[Entity, dict[tuple[date, str], EpisodeState]] = field(default_factory=dict)
     _messages: dict[str, Message] = field(default_factory=dict)
     _unjoined: dict[str, Alert] = field(default_factory=dict)
@@ -146,6 +149,8 @@ class EpisodeHistory:
 
     def model_for_day(self, model: Model, day: date) -> Model:
         """``model`` with the threshold of ``day``, which follows what fired before it."""
+        if not self.adapts_threshold:
+            return model
         offset = threshold_control.threshold_offset(
             self._episodes_per_day(model.last_day, day), model.alerts_per_day, day
         )
@@ -222,7 +227,9 @@ class EpisodeHistory:
         last = same[-1] if same else self.last_message(root)
         if last is None or not can_send_update(sent, last["severity"]):
             return None
-        made = {**last, "time": own["time"], "date": own["date"], "reasons": last["reasons"][-1:]}
+        made: Alert = {
+            **last, "time": own["time"], "date": own["date"], "reasons": last["reasons"][-1:],
+        }  # fmt: skip
         more = [] if can_send_update(sent + 1, last["severity"]) else [UPDATE_LIMIT_NOTICE]
         return update_message(
             made, root, [f"joined by account {own['entity'][:MAX_NAME_LENGTH]}"], more

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from detector.alerts.alert import with_episode_keys
+from detector.alerts.alert import Alert, with_episode_keys
 from detector.alerts.episode_history import EpisodeHistory, Message
 from detector.alerts.episodes import EpisodeState
 from detector.alerts.severity import Bounds
@@ -27,7 +27,7 @@ def load(ledger: Path, first: date | None, model: Model, settings: Settings) -> 
     try:
         return EpisodeHistory.restore(
             [EpisodeState.from_dict(each.body) for each in standings],
-            [Message(each.day, with_episode_keys(each.body)) for each in messages],
+            [Message(each.day, with_episode_keys(cast("Alert", each.body))) for each in messages],
             settings.timezone,
             Bounds.from_settings(settings, model.baselines.levels),
         )
@@ -44,7 +44,7 @@ def save(ledger: Path, memory: EpisodeHistory) -> None:
         sorted(changes.rescored_days),
         [EpisodeRow(each.alert, each.day, each.to_dict()) for each in changes.states],
         [
-            EpisodeRow(own["id"], each.scoring_day, own, own["alert"], own["activity"])
+            EpisodeRow(own["id"], each.scoring_day, dict(own), own["alert"], own["activity"])
             for each in changes.messages
             for own in [each.alert]
         ],

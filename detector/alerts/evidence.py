@@ -12,7 +12,7 @@ from detector.alerts import impact
 from detector.alerts import top_entities as top
 from detector.alerts.impact import PriorWeek, RecordsOut
 from detector.alerts.severity import DEFAULT_BOUNDS, Bounds, Impact, assess_severity
-from detector.alerts.top_entities import EntityDay, EntityHour
+from detector.alerts.top_entities import EntityDay, EntityHour, TopValue
 from detector.core.formatting import quantity
 from detector.core.settings import Settings
 from detector.features.aggregates import ACCOUNT, OBJECT
@@ -81,7 +81,7 @@ class Evidence:
         """The days before the row's."""
         return self.prior_weeks.get(entity_day(row), PriorWeek())
 
-    def top_values(self, row: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    def top_values(self, row: Mapping[str, Any]) -> dict[str, list[TopValue]]:
         """The largest values by dimension."""
         return self.top_entities.get(_entity_hour(row), {})
 

@@ -140,7 +140,7 @@ class Joiner:
         # The first alert of a long incident may be forgotten; those after it name it.
         first = before[0]["id"] if before else alert["alert"]
         related = [other["id"] for other in before if other["activity"] == CREATE]
-        own = {
+        own: Alert = {
             **alert,
             "incident": self._incident_ids.get(first, first),
             "related": related[-MAX_RELATED:],

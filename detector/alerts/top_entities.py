@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypedDict
 
 import polars as pl
 
@@ -13,8 +13,18 @@ from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 EntityDay: TypeAlias = tuple[str, str, date]
 #: Entity kind, entity, hour: a message's key.
 EntityHour: TypeAlias = tuple[str, str, datetime]
-#: Per dimension, the largest first: name, statements, rows.
-TopEntities: TypeAlias = dict[EntityHour, dict[str, list[dict[str, Any]]]]
+
+
+class TopValue(TypedDict):
+    """One of the tables, addresses or accounts behind most of what was read."""
+
+    name: str
+    statements: int
+    rows: int
+
+
+#: Per dimension, the largest first.
+TopEntities: TypeAlias = dict[EntityHour, dict[str, list[TopValue]]]
 
 ENTITY_DAY_KEYS: Final = ("entity_kind", "entity", "day")
 MAX_VALUES: Final = 5

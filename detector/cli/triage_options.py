@@ -18,7 +18,7 @@ from detector.cli import console
 from detector.core.errors import VerdictError
 from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.detection.results import Suppression
+from detector.detection.pipeline import Suppression
 from detector.features.aggregates import ACCOUNT
 from detector.normalize import pseudonymize
 from detector.triage import allow_list, planned_work, store

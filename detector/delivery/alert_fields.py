@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from detector.alerts.alert import CLOSE, CREATE, UPDATE, Alert
 from detector.alerts.severity import SEVERITY_ORDER
+from detector.alerts.top_entities import TopValue
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 
 PRODUCT: Final = "detector"
@@ -98,25 +99,25 @@ def parse_ip(text: str) -> str | None:
 
 def accounts(alert: Alert) -> list[str]:
     """The account, or those behind the entity, most records first."""
-    return _names(alert, ACCOUNT, "top_accounts")
+    return _names(alert, ACCOUNT, alert["top_accounts"])
 
 
 def addresses(alert: Alert) -> list[str]:
     """The client address, or those the entity came from; the new ones among them first."""
     fresh = alert["new_client_addresses"] or []
-    largest = _names(alert, ADDRESS, "top_client_addresses")
+    largest = _names(alert, ADDRESS, alert["top_client_addresses"])
     return [*(name for name in largest if name in fresh),
             *(name for name in largest if name not in fresh)]  # fmt: skip
 
 
 def objects(alert: Alert) -> list[str]:
     """The table, or those the entity read the most from."""
-    return _names(alert, OBJECT, "top_objects")
+    return _names(alert, OBJECT, alert["top_objects"])
 
 
-def _names(alert: Alert, kind: str, key: str) -> list[str]:
+def _names(alert: Alert, kind: str, top: Sequence[TopValue]) -> list[str]:
     own = [alert["entity"]] if alert["entity_kind"] == kind else []
-    return deduplicate([*own, *(each["name"] for each in alert[key])])
+    return deduplicate([*own, *(each["name"] for each in top)])
 
 
 def deduplicate(names: Iterable[str]) -> list[str]:

@@ -8,10 +8,11 @@ there were. The store has the alert as it was raised.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from detector.alerts.alert import Alert
+from detector.alerts.top_entities import TopValue
 
 #: Bytes of a record that receivers of JSON take whole by default (Wazuh's 64 kB, Elastic's 32,766
 #: of a keyword), of a syslog message (rsyslog's 8 KiB), and of one over UDP (QRadar's 4,096).
@@ -63,8 +64,9 @@ def apply_limits(alert: Alert, level: Limits = LIMIT_STEPS[0]) -> Alert:
     ``cut`` has the key of each that was cut, and how many items or characters it had.
     """
     cut: dict[str, int] = {}
-    told = {key: _limit_value(key, value, alert, level, cut) for key, value in alert.items()}
-    return {**told, "cut": {**alert.get("cut", {}), **cut}} if cut else alert
+    limited = {key: _limit_value(key, value, alert, level, cut) for key, value in alert.items()}
+    # Keys and kinds of values are as they were.
+    return cast("Alert", {**limited, "cut": {**alert.get("cut", {}), **cut}}) if cut else alert
 
 
 def _limit_value(key: str, value: Any, alert: Alert, level: Limits, cut: dict[str, int]) -> Any:
@@ -79,10 +81,8 @@ def _limit_value(key: str, value: Any, alert: Alert, level: Limits, cut: dict[st
 def _select_items(key: str, items: list[Any], alert: Alert, most: int) -> list[Any]:
     if key in _NEWEST_LAST_KEYS:
         return items[len(items) - most :]
-    known = {
-        each["name"]: place
-        for place, each in enumerate(alert.get(_RANKING_KEYS.get(key, "")) or [])
-    }
+    ranking: Sequence[TopValue] = dict(alert).get(_RANKING_KEYS.get(key, "")) or []  # type: ignore[assignment]
+    known = {each["name"]: place for place, each in enumerate(ranking)}
     return (
         sorted(items, key=lambda item: known.get(item, len(known)))[:most]
         if known

@@ -15,14 +15,14 @@ from detector.detection.results import DetectionResult, build_result
 from detector.features.baseline_training import Shard
 from detector.features.feature_table import FEATURE_DIMENSIONS
 from detector.features.history import PastData, gather
-from detector.features.incremental import RunningDay, matrix_span
-from detector.model.scoring import LOOKBACK_DAYS, span_before
+from detector.features.incremental import RunningDay
+from detector.model.scoring import LOOKBACK_DAYS
 from detector.model.threshold import EPISODE_DAYS
 
-#: Handfuls of accounts of which the week before is packed each: what rings needs one or two.
+#: Handfuls of accounts of which the week before is packed each: what fires needs one or two.
 PARTITIONS: Final = 32
 ENTITY_KEYS: Final = ["entity_kind", "entity"]
-#: What tells whether an hour rings.
+#: What tells whether an hour fires.
 FIRING_COLUMNS: Final = (*ENTITY_KEYS, "day", "hour", "rows", "unknown", "surprise")
 #: And what tells whether planned work explains it.
 PLANNED_WORK_COLUMNS: Final = (
@@ -75,53 +75,44 @@ def _concat_parts(parts: Sequence[tuple[bytes, bytes]]) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class DayContext:
-    """What lies before ``today.day``: the days that began episodes (``prior_anomalies``, where no
-    history knows them), the ``week`` before, and what the ledger has of the day itself.
-    """
+    """What lies before ``today.day``, and the ``week`` before it."""
 
     today: RunningDay
-    prior_anomalies: pl.DataFrame
     week: PackedWeek
 
     def day_result(
-        self, judging: Pipeline, judged: pl.DataFrame, day: Shard, members: pl.Series | None
+        self, pipeline: Pipeline, judged: pl.DataFrame, day: Shard, members: pl.Series | None
     ) -> DetectionResult:
         """The alerts of entities, ``judged`` in all their hours, from what their ``members`` (None:
         all accounts) did in the week before, and on the ``day``.
         """
-        scored = (
-            judged if judging.history else judging.scorer.add_alarming(judged, self.prior_anomalies)
-        )
         hours, touched = (
             pl.concat(both) for both in zip(self.week.unpack(members), day, strict=True)
         )
-        days, scorer = [self.today.day], judging.scorer
-        return build_result(
-            scorer, scored, hours, touched, days, judging.suppression, judging.history
-        )
+        return build_result(pipeline, judged, hours, touched, [self.today.day])
 
 
-def gather_past(judging: Pipeline, ledger: LedgerTables, day: date, many: int) -> PastData | None:
+def gather_past(pipeline: Pipeline, ledger: LedgerTables, day: date, many: int) -> PastData | None:
     """What of the days up to ``day`` says how it is scored, ``many`` accounts at a time; None where
     there is nobody.
     """
     return gather(
-        shards(ledger, day, many), [matrix_span(day), span_before(day)],
-        day - timedelta(days=EPISODE_DAYS), day, judging.model.baselines, judging.directory,
-        judging.settings,
-    )  # fmt: skip
+        shards(ledger, day, many),
+        day,
+        pipeline.model.baselines,
+        pipeline.directory,
+        pipeline.settings,
+    )
 
 
 def build_context(
-    judging: Pipeline, ledger: LedgerTables, past: PastData | None
+    pipeline: Pipeline, ledger: LedgerTables, past: PastData | None
 ) -> DayContext | None:
     """From what was gathered, which is let go of here where the caller holds it no longer."""
     if past is None:
         return None
     day = past.day
-    # First, since it takes the most room. What was raised tells as much, where that is known.
-    earlier = pl.DataFrame() if judging.history else _prior_anomalies(judging, past)
-    today = RunningDay.from_past(past, judging.families)
+    today = RunningDay.from_past(past, pipeline.families)
     if today is None:
         return None
     del past
@@ -129,7 +120,7 @@ def build_context(
     held = PackedWeek.pack(
         ledger.hours(week, until), ledger.touched(week, until, FEATURE_DIMENSIONS)
     )
-    return DayContext(today, earlier, held)
+    return DayContext(today, held)
 
 
 def shards(ledger: LedgerTables, day: date, many: int) -> Iterator[Shard]:
@@ -141,17 +132,6 @@ def shards(ledger: LedgerTables, day: date, many: int) -> Iterator[Shard]:
         yield ledger.hours(since, day, mine), ledger.touched(since, day, FEATURE_DIMENSIONS, mine)
 
 
-def _prior_anomalies(judging: Pipeline, past: PastData) -> pl.DataFrame:
-    """What of the week before runs and expectations ask for: few columns of few rows."""
-    loud = pl.col("surprise") >= judging.model.threshold
-    parts = [
-        select_firing_columns(scored).filter(loud)
-        for scored in judging.scorer.prior_day_ends_by_day(past)
-        if not scored.is_empty()
-    ]
-    return pl.concat(parts).sort(*ENTITY_KEYS, "hour") if parts else pl.DataFrame()
-
-
 def names_by_kind(entities: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     """Names by kind of entity, of (kind, name)."""
     found: dict[str, set[str]] = {}
@@ -161,7 +141,7 @@ def names_by_kind(entities: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
 
 
 def select_firing_columns(scored: pl.DataFrame) -> pl.DataFrame:
-    """Of a judged table, what tells whether an hour rings."""
+    """Of a scored table, what tells whether an hour fires."""
     return scored.select(
         name
         for name in scored.columns

@@ -125,7 +125,7 @@ def fold_tables(tables: LedgerTables, folding: Folding) -> LedgerTables:
 
 
 def choose_folding(
-    judging: Pipeline,
+    pipeline: Pipeline,
     tables: LedgerTables,
     day: date,
     until: date | None = None,
@@ -141,9 +141,9 @@ def choose_folding(
     """
     until = until or day
     since = day - timedelta(days=LOOKBACK_DAYS)
-    most = int(judging.settings.health_limit("new_accounts_judged"))
+    most = int(pipeline.settings.health_limit("new_accounts_judged"))
     unknown = _unknown_accounts(
-        judging, tables.accounts(since, until) if accounts is None else accounts
+        pipeline, tables.accounts(since, until) if accounts is None else accounts
     )
     if len(unknown) <= most:
         return NO_FOLDING
@@ -178,10 +178,10 @@ def warning_text(folded: int, day: date | None = None) -> str:
     )
 
 
-def _unknown_accounts(judging: Pipeline, names: pl.Series) -> pl.Series:
-    known = [judging.model.baselines.groups["account"]]
-    if judging.directory is not None:
-        known.append(judging.directory["account"])
+def _unknown_accounts(pipeline: Pipeline, names: pl.Series) -> pl.Series:
+    known = [pipeline.model.baselines.groups["account"]]
+    if pipeline.directory is not None:
+        known.append(pipeline.directory["account"])
     rest = names.rename("account").filter(~names.is_in(pl.concat(known).implode()))
     return rest.filter(rest != OTHERS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -14,10 +14,10 @@ from detector.alerts.episode_history import EpisodeHistory
 from detector.alerts.episodes import MAX_UPDATES
 from detector.alerts.incidents import Joiner, sort_by_time
 from detector.core.settings import Settings
-from detector.detection.results import Suppression
+from detector.features.aggregates import local_day
 from detector.features.feature import Family
 from detector.model.model import Model
-from detector.model.scoring import Scorer
+from detector.model.scoring import Scorer, SuppressionRule
 
 
 class LedgerTables(Protocol):
@@ -39,15 +39,66 @@ class LedgerTables(Protocol):
         """See ``Ledger.accounts``."""
 
 
+@dataclass(frozen=True, slots=True)
+class TablesInMemory:
+    """A ledger's tables, whole or in part, as frames."""
+
+    all_hours: pl.DataFrame
+    all_touched: pl.DataFrame
+    settings: Settings
+
+    def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
+        """See ``Ledger.hours``."""
+        days = local_day("hour", self.settings).is_between(since, until)
+        return self.all_hours.filter(days, *_given(accounts))
+
+    def touched(
+        self,
+        since: date,
+        until: date,
+        dimensions: Collection[str],
+        accounts: pl.Expr | None = None,
+    ) -> pl.DataFrame:
+        """See ``Ledger.touched``."""
+        return self.all_touched.filter(
+            pl.col("day").is_between(since, until),
+            pl.col("dimension").is_in(list(dimensions)),
+            *_given(accounts),
+        )
+
+    def accounts(self, since: date, until: date) -> pl.Series:
+        """See ``Ledger.accounts``."""
+        return self.hours(since, until)["account"].unique().sort()
+
+    def days(self) -> list[date]:
+        """The days with data."""
+        return self.all_touched["day"].unique().sort().to_list()
+
+
+def _given(condition: pl.Expr | None) -> list[pl.Expr]:
+    return [] if condition is None else [condition]
+
+
 def copy_alerts(alerts: Sequence[Alert]) -> list[Alert]:
     """Nothing was said of any alert."""
     return list(alerts)
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """What is expected: which scored hours (``covers``), and whether a whole alert is."""
+
+    covers: SuppressionRule
+    is_suppressed: Callable[[Alert], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What days are judged by. ``add_objections`` and ``add_verdicts`` add what people said of
-    alerts before and after they are joined into incidents; ``suppression`` is what is expected.
+    """What days are scored by, in batch, by a watcher and in a drill.
+
+    ``suppression`` is what is expected. ``add_objections`` and ``add_verdicts`` add what people
+    said of alerts before and after they are joined into incidents. ``history`` is told what is
+    found, so that the days after it join its episodes; a new one knows of none.
     """
 
     model: Model
@@ -57,7 +108,7 @@ class Pipeline:
     suppression: Suppression | None = None
     add_objections: Callable[[Sequence[Alert]], list[Alert]] = copy_alerts
     add_verdicts: Callable[[Sequence[Alert]], list[Alert]] = copy_alerts
-    history: EpisodeHistory | None = None
+    history: EpisodeHistory = field(default_factory=EpisodeHistory)
 
     @property
     def scorer(self) -> Scorer:
@@ -67,8 +118,6 @@ class Pipeline:
 
     def scorer_for(self, day: date) -> Scorer:
         """``scorer``, with the threshold of a day."""
-        if self.history is None:
-            return self.scorer
         return replace(self.scorer, model=self.history.model_for_day(self.model, day))
 
     def new_alerts(
@@ -92,13 +141,11 @@ class Pipeline:
                 joiner.add_known(alert)
                 continue
             some = [joiner.add(alert)]
-            if self.history is not None:
-                self.history.record_message(some[0], ())
-                if update := self.history.incident_update(some[0], [*before, *mine]):
-                    some += [joiner.add(update)] if update["id"] not in known else []
-            for each in some[1:]:
-                assert self.history is not None
-                self.history.record_message(each, ())
+            self.history.record_message(some[0], ())
+            update = self.history.incident_update(some[0], [*before, *mine])
+            if update is not None and update["id"] not in known:
+                some.append(joiner.add(update))
+                self.history.record_message(some[1], ())
             mine += some
         return self.add_verdicts([{**alert, "raised": at} for alert in mine])
 

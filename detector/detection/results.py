@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -12,22 +12,21 @@ import polars as pl
 
 from detector.alerts import alert, feature_drift, incidents
 from detector.alerts.alert import Alert
-from detector.alerts.episode_history import EpisodeHistory
 from detector.alerts.episodes import DayMessages, EpisodeDay, Row
 from detector.alerts.evidence import Evidence
 from detector.alerts.top_entities import ENTITY_DAY_KEYS
 from detector.core.schema import SCORES, empty
+from detector.detection.pipeline import Pipeline
 from detector.features.aggregates import ACCOUNT
 from detector.features.novelty import DIMENSION_NAMES
-from detector.model.scoring import Scorer, SuppressionRule
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
-    """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``held`` back.
+    """``scores`` (SCORES) and ``alerts`` of some days, and those that were ``suppressed``.
 
-    ``counts`` (``feature_drift.COUNTS_SCHEMA``) say where features lie against training. ``folded``
-    is how many accounts that nobody knows are one (``newcomers``).
+    ``drift_counts`` (``feature_drift.COUNTS_SCHEMA``) say where features lie against training.
+    ``folded`` is how many accounts that nobody knows are one (``new_accounts``).
     """
 
     days: list[date]
@@ -49,97 +48,62 @@ def unscored_accounts(scores: pl.DataFrame) -> list[str]:
     return lacking["entity"].unique().sort().to_list()
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """What is expected: which scored hours (``covers``), and whether it ``holds`` a whole alert."""
-
-    covers: SuppressionRule
-    is_suppressed: Callable[[Alert], bool]
-
-
 def build_result(
-    scorer: Scorer,
+    pipeline: Pipeline,
     scored: pl.DataFrame,
     hours: pl.DataFrame,
     touched: pl.DataFrame,
     days: list[date],
-    hush: Suppression | None,
-    memory: EpisodeHistory | None = None,
 ) -> DetectionResult:
-    """What ``scored``, which ``scorer`` made of ``hours`` and ``touched``, says of ``days``.
+    """What ``scored``, made of ``hours`` and ``touched``, says of ``days``.
 
-    ``memory`` tells which episodes go on, and is told how they stand; without it, ``scored`` says
-    which hours ring.
+    The pipeline's history tells which episodes go on, and is told how they stand.
     """
     if scored.is_empty():
         return DetectionResult(days, empty(SCORES), [], [])
-    counts = feature_drift.exceedance_counts(scored, scorer.model)
-    if memory is not None:
-        alerts, held = _episode_messages(scorer, scored, hours, touched, hush, memory)
-        return DetectionResult(days, alert.score_table(scored, alerts), alerts, held, counts)
-    raised = pl.concat([alert.alert_rows(scored), alert.alert_rows(scored, "held")])
-    raised = raised.sort("hour", "entity_kind", "entity")
-    context = Evidence.gather(
-        raised, hours, touched, scorer.directory, scorer.model, scorer.settings
-    )
-    made = alert.build_alerts(raised, scorer.model, scorer.families, context)
-    held = [
-        each
-        for each, quiet in zip(made, raised["held"], strict=True)
-        if quiet and hush and hush.is_suppressed(each)
-    ]
-    ids = {each["id"] for each in held}
-    ringing = [each for each in made if each["id"] not in ids]
-    return DetectionResult(days, alert.score_table(scored, ringing), ringing, held, counts)
-
-
-def _episode_messages(
-    scorer: Scorer,
-    scored: pl.DataFrame,
-    hours: pl.DataFrame,
-    touched: pl.DataFrame,
-    hush: Suppression | None,
-    memory: EpisodeHistory,
-) -> tuple[list[Alert], list[Alert]]:
-    """The messages of all days, and those that were held back, by time."""
+    counts = feature_drift.exceedance_counts(scored, pipeline.model)
     alerts: list[Alert] = []
-    held: list[Alert] = []
+    suppressed: list[Alert] = []
     # Day after day: what fires on one moves the threshold of the next.
     for (day,), part in sorted(scored.partition_by("day", as_dict=True).items()):
-        mine = replace(scorer, model=memory.model_for_day(scorer.model, day))
-        marked = mine.add_anomalous(part)
-        loud = marked.filter("anomalous")
-        if loud.is_empty():
-            continue
-        context = Evidence.gather(loud, hours, touched, mine.directory, mine.model, mine.settings)
-        ringing = marked.join(loud.select(ENTITY_DAY_KEYS).unique(), on=ENTITY_DAY_KEYS, how="semi")
-        for said in _day_messages(mine, ringing, context, hush, memory):
-            alerts += said.alerts
-            held += said.suppressed
-    return incidents.sort_by_time(alerts), incidents.sort_by_time(held)
+        for messages in _day_messages(pipeline, day, part, hours, touched):
+            alerts += messages.alerts
+            suppressed += messages.suppressed
+    return DetectionResult(
+        days,
+        alert.score_table(scored, alerts),
+        incidents.sort_by_time(alerts),
+        incidents.sort_by_time(suppressed),
+        counts,
+    )
 
 
 def _day_messages(
-    scorer: Scorer,
-    ringing: pl.DataFrame,
-    context: Evidence,
-    hush: Suppression | None,
-    memory: EpisodeHistory,
+    pipeline: Pipeline, day: date, scored: pl.DataFrame, hours: pl.DataFrame, touched: pl.DataFrame
 ) -> Iterator[DayMessages]:
-    """What each entity's day says, which ``memory`` learns."""
+    """What the day of each entity says, which the history learns."""
+    scorer, history = pipeline.scorer_for(day), pipeline.history
+    marked = scorer.add_anomalous(scored)
+    anomalous = marked.filter("anomalous")
+    if anomalous.is_empty():
+        return
+    context = Evidence.gather(
+        anomalous, hours, touched, scorer.directory, scorer.model, scorer.settings
+    )
 
     def make(row: Row, around: Evidence) -> Alert:
         return alert.build_alert(row, scorer.model, scorer.families, around)
 
-    for rows in _rows_by_entity_day(ringing):
+    is_suppressed = pipeline.suppression.is_suppressed if pipeline.suppression else None
+    whole = marked.join(anomalous.select(ENTITY_DAY_KEYS).unique(), on=ENTITY_DAY_KEYS, how="semi")
+    for rows in _rows_by_entity_day(whole):
         end = rows[-1]
-        before = memory.state_before(end["entity_kind"], end["entity"], end["day"])
-        holds = hush.is_suppressed if hush else None
-        asked = EpisodeDay(context, scorer.model.threshold, make, holds, before)
-        said = asked.messages([row for row in rows if row["anomalous"]], end)
-        if said.state is not None:
-            memory.record_state(said.state, said.alerts)
-        yield said
+        before = history.state_before(end["entity_kind"], end["entity"], day)
+        entity_day = EpisodeDay(context, scorer.model.threshold, make, is_suppressed, before)
+        messages = entity_day.messages([row for row in rows if row["anomalous"]], end)
+        if messages.state is not None:
+            history.record_state(messages.state, messages.alerts)
+        yield messages
 
 
 def _rows_by_entity_day(marked: pl.DataFrame) -> Iterator[list[dict[str, Any]]]:

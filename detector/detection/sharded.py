@@ -20,22 +20,21 @@ from detector.features import feature_table as tables
 from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.baseline_training import Shard
 from detector.features.history import PastData
-from detector.features.incremental import matrix_span
 
 #: Accounts or groups whose hours of the day are judged at a time, for each whose past is held.
 SHARDS_TOGETHER: Final = 2
-#: What SCORES are made of, beside what tells whether an hour rings.
+#: What SCORES are made of, beside what tells whether an hour fires.
 SCORE_COLUMNS: Final = ("hour_rows", "rows_usual", "hours_usual", "others", "others_usual")
 
 
-def score(judging: Pipeline, ledger: LedgerTables, day: date, many: int) -> DetectionResult:
+def score(pipeline: Pipeline, ledger: LedgerTables, day: date, many: int) -> DetectionResult:
     """The final word on ``day``, with the past of ``many`` accounts at a time."""
     nobody = DetectionResult([day], empty(SCORES), [], [])
-    past = day_context.gather_past(judging, ledger, day, many)
+    past = day_context.gather_past(pipeline, ledger, day, many)
     if past is None:
         return nobody
-    scorer, values, size = judging.scorer, _judge_values(judging, past), SHARDS_TOGETHER * many
-    before = day_context.build_context(judging, ledger, past)
+    values, size = _judge_values(pipeline, past), SHARDS_TOGETHER * many
+    before = day_context.build_context(pipeline, ledger, past)
     del past
     if before is None:
         return nobody
@@ -43,22 +42,18 @@ def score(judging: Pipeline, ledger: LedgerTables, day: date, many: int) -> Dete
     running = PartialDay.from_day(before.today, so_far)
     today = running.today
     everyone = {ACCOUNT: today.members, GROUP: today.accounts["group"].unique()}
-    judged = (_judge_names(judging, running, names) for names in _name_batches(everyone, size))
+    judged = (_judge_names(pipeline, running, names) for names in _name_batches(everyone, size))
     brief = _concat_entities([*map(_select_columns, judged), _select_columns(values)])
     if brief.is_empty():
         return nobody
-    counts = feature_drift.exceedance_counts(brief, scorer.model)
-    if judging.history is None:
-        brief = scorer.add_alarming(brief, before.prior_anomalies)
-        rings = brief.filter(pl.col("alarming") | pl.col("held")).select(ENTITY_KEYS).unique()
-    else:
-        loud = judging.scorer_for(day).add_anomalous(brief).filter("anomalous")
-        rings = loud.select(ENTITY_KEYS).unique()
-    if rings.is_empty():
+    counts = feature_drift.exceedance_counts(brief, pipeline.model)
+    loud = pipeline.scorer_for(day).add_anomalous(brief).filter("anomalous")
+    firing = loud.select(ENTITY_KEYS).unique()
+    if firing.is_empty():
         return DetectionResult([day], alert.score_table(brief, []), [], [], counts)
     some = [
-        before.day_result(judging, hours, _member_rows(so_far, members), members)
-        for hours, members in _firing_entities(judging, running, rings, values, size)
+        before.day_result(pipeline, hours, _member_rows(so_far, members), members)
+        for hours, members in _firing_entities(pipeline, running, firing, values, size)
     ]
     found = sorted((one for each in some for one in each.alerts), key=_firing_order)
     held = sorted((one for each in some for one in each.suppressed), key=_firing_order)
@@ -66,18 +61,18 @@ def score(judging: Pipeline, ledger: LedgerTables, day: date, many: int) -> Dete
 
 
 def _firing_entities(
-    judging: Pipeline, running: PartialDay, rings: pl.DataFrame, values: pl.DataFrame, size: int
+    pipeline: Pipeline, running: PartialDay, firing: pl.DataFrame, values: pl.DataFrame, size: int
 ) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
-    """All hours of what ``rings``, judged, and the accounts that tell of it (None: all of them).
+    """All hours of what is ``firing``, scored, and the accounts behind it (None: all of them).
 
-    Some after the others: of a day on which all ring, the whole is more than memory should hold.
+    Some after the others: of a day on which all fire, the whole is more than memory should hold.
     """
-    ringing = names_by_kind(rings.iter_rows())
-    for names in _name_batches(ringing, size):
-        judged = _judge_names(judging, running, names)
-        yield judged.join(rings, on=ENTITY_KEYS, how="semi"), running.today.group_accounts(names)
-    if ringing.keys() - {ACCOUNT, GROUP}:
-        yield values.join(rings, on=ENTITY_KEYS, how="semi"), None
+    by_kind = names_by_kind(firing.iter_rows())
+    for names in _name_batches(by_kind, size):
+        judged = _judge_names(pipeline, running, names)
+        yield judged.join(firing, on=ENTITY_KEYS, how="semi"), running.today.group_accounts(names)
+    if by_kind.keys() - {ACCOUNT, GROUP}:
+        yield values.join(firing, on=ENTITY_KEYS, how="semi"), None
 
 
 def _member_rows(day: Shard, members: pl.Series | None) -> Shard:
@@ -92,12 +87,12 @@ def _firing_order(found: Alert) -> tuple[str, str, str]:
     return found["time"], found["entity_kind"], found["entity"]
 
 
-def _judge_values(judging: Pipeline, past: PastData) -> pl.DataFrame:
+def _judge_values(pipeline: Pipeline, past: PastData) -> pl.DataFrame:
     """The judged addresses and tables of the day: it has but one hour of each."""
-    kinds = past.kind_parts(matrix_span(past.day), (ADDRESS, OBJECT))
-    return judging.scorer.score_table(
+    kinds = past.kind_parts((ADDRESS, OBJECT))
+    return pipeline.scorer.score_table(
         tables.build_from_parts(
-            kinds, [past.day], past.learned, past.settings, judging.families, ends=False
+            kinds, [past.day], past.learned, past.settings, pipeline.families, ends=False
         )
     )
 
@@ -111,11 +106,11 @@ def _name_batches(names: Mapping[str, Iterable[str]], size: int) -> Iterator[dic
 
 
 def _judge_names(
-    judging: Pipeline, running: PartialDay, names: Mapping[str, set[str]]
+    pipeline: Pipeline, running: PartialDay, names: Mapping[str, set[str]]
 ) -> pl.DataFrame:
     """All hours of some accounts and groups."""
     frame = running.today.table(running.hourly, running.new_values, names, ends=False)
-    return judging.scorer.score_table(frame)
+    return pipeline.scorer.score_table(frame)
 
 
 def _select_columns(judged: pl.DataFrame) -> pl.DataFrame:

@@ -24,11 +24,17 @@ SUSPECTS: Schema = {
 }
 #: What was taken for which campaign in the hour that begins at ``hour``.
 RECORDS_TAKEN: Schema = {"campaign": pl.String(), "hour": TIMESTAMP, "rows": pl.Int64()}
-#: ``time`` is when an alert rings: the end of its hour.
-ALERT_TIMES: Schema = {"entity_kind": pl.String(), "entity": pl.String(), "time": TIMESTAMP}
+#: ``time`` is when an alert or an update is raised: the end of its hour. The budget counts those
+#: that begin an episode.
+ALERT_TIMES: Schema = {
+    "entity_kind": pl.String(),
+    "entity": pl.String(),
+    "time": TIMESTAMP,
+    "begins_episode": pl.Boolean(),
+}
 
 
-def measure(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) -> pl.DataFrame:
+def measure(suspects: pl.DataFrame, taken: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     """One row per campaign of TAKEN, by name.
 
     Columns: campaign, first_act, first_alert, found_by, records, days, exposure.
@@ -36,7 +42,7 @@ def measure(suspects: pl.DataFrame, taken: pl.DataFrame, rings: pl.DataFrame) ->
     ``exposure`` is null where an alert came but how much was taken is not known.
     """
     first = (
-        suspects.join(rings, on=["entity_kind", "entity"])
+        suspects.join(messages, on=["entity_kind", "entity"])
         .filter(pl.col("time") > pl.col("since"), pl.col("time") <= pl.col("until"))
         .sort("campaign", "time", "entity_kind", "entity")
         .group_by("campaign", maintain_order=True)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from detector.alerts.alert import CLOSE, CREATE, Alert
+from detector.alerts.episode_history import EpisodeHistory
 from detector.campaigns.patterns import Campaign
 from detector.core.schema import DRILL_RESULTS, check, empty
+from detector.detection.batch import MAX_ACCOUNTS, score_by_week
+from detector.detection.pipeline import Pipeline, TablesInMemory
 from detector.drill import exposure, schedule
 from detector.drill.window import DrillWindow
 from detector.features import feature_table as features
-from detector.features.aggregates import local_day
 from detector.features.baseline_training import train_until
 from detector.features.feature import Family
 from detector.model.lookback import restrict_suspects
 from detector.model.model import Model
-from detector.model.scoring import LOOKBACK_DAYS, Scorer
 from detector.model.threshold import EPISODE_DAYS
 from detector.model.training_data import MIN_DAYS
 
-#: Days scored together. More share the reading of the past, fewer need less memory.
-DAYS_PER_BATCH = 14
 #: An alert so long after a campaign's last act is no longer about it.
 ALERT_GRACE = timedelta(days=EPISODE_DAYS)
 
@@ -65,15 +65,15 @@ def drill(
     parts, benign = [], 0
     for number, some in enumerate(rounds, start=1):
         told = _partial_progress(progress, number / passes, passes)
-        rings = alert_times(stage.with_campaigns(some), some, model, families, told)
-        parts.append(outcomes(some, rings, stage))
-        benign += len(benign_alerts(rings, some, people))
+        messages = alert_times(stage.with_campaigns(some), some, model, families, told)
+        parts.append(outcomes(some, messages, stage))
+        benign += benign_alerts(messages, some, people).height
     a_day = benign / (len(stage.days) * max(1, len(rounds)))
     return DrillResult(
         _concat_outcomes(parts, staged, a_day),
         _concat_outcomes([outcomes(staged, honest, stage)] if staged else [], staged, a_day),
         a_day,
-        len(honest) / len(stage.days),
+        honest.filter("begins_episode").height / len(stage.days),
         len(rounds),
     )
 
@@ -102,23 +102,34 @@ def alert_times(
     families: Sequence[Family],
     progress: Progress = lambda _share, _words: None,
 ) -> pl.DataFrame:
-    """The alerts (RINGS) that the model raises on a stage with the acts of ``staged`` in it."""
+    """The messages (ALERT_TIMES) of a window with the acts of ``staged`` in it: alerts, and the
+    updates that a theft sends which falls into an honest episode.
+    """
     progress(0.0, "learning baselines")
     model = replace(model, baselines=_stage_baselines(robbed, staged, model))
-    scorer = Scorer(model, robbed.directory, robbed.settings, families)
-    found = []
-    for start in range(0, len(robbed.days), DAYS_PER_BATCH):
-        days = robbed.days[start : start + DAYS_PER_BATCH]
-        progress(start / len(robbed.days), f"scoring {days[0]} to {days[-1]}")
-        since = days[0] - timedelta(days=LOOKBACK_DAYS)
-        hours = robbed.hours.filter(local_day("hour", robbed.settings).is_between(since, days[-1]))
-        touched = robbed.touched.filter(pl.col("day").is_between(since, days[-1]))
-        if not touched["day"].is_in(days).any():
-            continue  # a hole in the log
-        scored = scorer.score(hours, touched, days)
-        ringing = scored.filter("alarming").with_columns(time=pl.col("hour") + exposure.HOUR)
-        found.append(ringing.select(list(exposure.ALERT_TIMES)))
-    return pl.concat([empty(exposure.ALERT_TIMES), *found]).sort("time", "entity_kind", "entity")
+    # At the threshold of training: so many thefts at once would move it as no real month does.
+    history = EpisodeHistory(robbed.settings.timezone, adapts_threshold=False)
+    pipeline = Pipeline(model, robbed.directory, robbed.settings, families, history=history)
+    tables = TablesInMemory(robbed.hours, robbed.touched, robbed.settings)
+    days = [day for day in tables.days() if day >= robbed.first]  # the log may have holes
+    found, done = list[Alert](), 0
+    for result in score_by_week(pipeline, tables, days, MAX_ACCOUNTS):
+        done += len(result.days)
+        progress(done / len(days), f"scored {result.days[-1]}")
+        found += [each for each in result.alerts if each["activity"] != CLOSE]
+    return pl.DataFrame(
+        [
+            (
+                each["entity_kind"],
+                each["entity"],
+                datetime.fromisoformat(each["time"]),
+                each["activity"] == CREATE,
+            )
+            for each in found
+        ],
+        schema=dict(exposure.ALERT_TIMES),
+        orient="row",
+    ).sort("time", "entity_kind", "entity")
 
 
 def _stage_baselines(
@@ -140,7 +151,9 @@ def _stage_baselines(
     return restrict_suspects(learned, pl.Series(model.suspects, dtype=pl.String))
 
 
-def outcomes(staged: Sequence[Campaign], rings: pl.DataFrame, stage: DrillWindow) -> pl.DataFrame:
+def outcomes(
+    staged: Sequence[Campaign], messages: pl.DataFrame, stage: DrillWindow
+) -> pl.DataFrame:
     """What became of each campaign, by its acts on the stage: DRILL but for benign alerts."""
     on_stage = [
         replace(each, rows=each.rows.filter(pl.col("day") >= stage.first)) for each in staged
@@ -170,7 +183,7 @@ def outcomes(staged: Sequence[Campaign], rings: pl.DataFrame, stage: DrillWindow
         },
         orient="row",
     )
-    found = facts.join(exposure.measure(who, taken, rings), on="campaign", maintain_order="left")
+    found = facts.join(exposure.measure(who, taken, messages), on="campaign", maintain_order="left")
     return found.select(name for name in DRILL_RESULTS if name != "benign_alerts_a_day")
 
 
@@ -179,7 +192,7 @@ def _last_alert_time(staged: Campaign) -> object:
 
 
 def benign_alerts(
-    rings: pl.DataFrame, staged: Sequence[Campaign], people: pl.DataFrame
+    messages: pl.DataFrame, staged: Sequence[Campaign], people: pl.DataFrame
 ) -> pl.DataFrame:
     """The alerts on entities that no campaign touched: benign, as far as the ledger is honest.
 
@@ -194,4 +207,4 @@ def benign_alerts(
         for kind in ("account", "group", "client_address", "object")
     ]
     touched = pl.concat([pl.DataFrame(targets, schema=kinds, orient="row"), *used])
-    return rings.join(touched, on=["entity_kind", "entity"], how="anti")
+    return messages.filter("begins_episode").join(touched, on=["entity_kind", "entity"], how="anti")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TypeAlias
 
 import polars as pl
 
@@ -23,21 +22,18 @@ from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, SUBJEC
 from detector.features.baseline_training import Shard
 from detector.features.daily_matrix import DailyMatrix
 from detector.features.distinct_subjects import MonthHistory
-from detector.features.feature import Family
-from detector.features.feature_table import EntityKind, TrainedBaselines
+from detector.features.feature_table import LOOKBACK_DAYS, EntityKind, TrainedBaselines
 from detector.features.peer_groups import assign_groups as peer_groups
 
-#: The first and the last day of a panel.
-Span: TypeAlias = tuple[date, date]
 NETWORK_DIMENSIONS = ("client_address", "network")
 
 
 @dataclass(frozen=True, slots=True)
 class PastData:
-    """``accounts`` see ``groups.groups``, ``usual`` see ``departures``. ``hourly`` is HOURLY of
-    accounts from ``kept`` on, and of all days of the other kinds. ``networked`` are the addresses
-    and networks of all days. ``known`` is when each account last touched each value before the
-    ``day``. ``subjects`` is whom they read in the month before it.
+    """``accounts`` see ``assign_groups``, ``usual`` see ``account_levels``. ``matrix`` is the
+    accounts'. ``hourly`` is HOURLY of accounts on the ``day``, and of all days of the other kinds.
+    ``networked`` are the addresses and networks of all days. ``known`` is when each account last
+    touched each value before the ``day``. ``subjects`` is whom they read in the month before it.
     """
 
     day: date
@@ -45,15 +41,15 @@ class PastData:
     settings: Settings
     accounts: pl.DataFrame
     usual: pl.DataFrame
-    panels: dict[Span, DailyMatrix]
+    matrix: DailyMatrix
     hourly: dict[str, pl.DataFrame]
     firsts: pl.DataFrame
     networked: pl.DataFrame
     known: pl.DataFrame
     subjects: MonthHistory | None
 
-    def kind_parts(self, span: Span, names: Sequence[str]) -> Iterator[tables.KindPart]:
-        """Each kind of entity with its panel over one of the spans."""
+    def kind_parts(self, names: Sequence[str]) -> Iterator[tables.KindPart]:
+        """Each kind of entity with its matrix."""
         for name in names:
             mine, hourly = name == ACCOUNT, self.hourly[name]
             every = (
@@ -62,26 +58,19 @@ class PastData:
                 else EntityKind(name, hourly)
             )
             kind = tables.drop_small_groups(every, self.learned)
-            panel = self.panels[span] if mine else kind.matrix(*span, self.settings)
-            if panel.entities:
-                yield kind, panel, self._account_signals(panel) if mine else None
+            matrix = self.matrix if mine else kind.matrix(*matrix_span(self.day), self.settings)
+            if matrix.entities:
+                yield kind, matrix, self._account_signals() if mine else None
 
-    def day_tables(
-        self, span: Span, scored: Sequence[date], families: Sequence[Family]
-    ) -> Iterator[pl.DataFrame]:
-        """``table.build_table`` of the ends of each of ``scored``, days that were kept: a day after
-        the other, since a table of all would be most of what a watcher holds.
-        """
-        kinds = list(self.kind_parts(span, aggregates.ENTITY_KINDS))
-        for day in scored:
-            yield tables.build_from_parts(
-                kinds, [day], self.learned, self.settings, families, ends=True
-            )
-
-    def _account_signals(self, panel: DailyMatrix) -> AccountSignals:
+    def _account_signals(self) -> AccountSignals:
         return signals_from_firsts(
-            panel, self.firsts, self.networked, self.learned, self.accounts, self.settings
+            self.matrix, self.firsts, self.networked, self.learned, self.accounts, self.settings
         )
+
+
+def matrix_span(day: date) -> tuple[date, date]:
+    """The first and the last day of the matrices that say what is expected of a day."""
+    return day - timedelta(days=LOOKBACK_DAYS), day
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +79,7 @@ class _ShardData:
 
     accounts: pl.DataFrame
     usual: pl.DataFrame
-    panels: list[DailyMatrix]
+    matrix: DailyMatrix
     hourly: pl.DataFrame
     firsts: pl.DataFrame
     networked: pl.DataFrame
@@ -100,8 +89,6 @@ class _ShardData:
 
 def gather(
     shards: Iterable[Shard],
-    spans: Sequence[Span],
-    kept: date,
     day: date,
     learned: TrainedBaselines,
     directory: pl.DataFrame | None,
@@ -113,7 +100,7 @@ def gather(
     """
     sums = aggregates.SumAccumulator()
     pieces = [
-        _gather_shard(shard, spans, kept, day, learned, directory, settings, sums)
+        _gather_shard(shard, day, learned, directory, settings, sums)
         for shard in shards
         if shard[0].height
     ]
@@ -130,16 +117,13 @@ def gather(
     hourly = {ACCOUNT: whole["hourly"].with_columns(counts)}
     for name in (GROUP, ADDRESS, OBJECT):
         hourly[name] = tables.drop_small_addresses(name, sums.hourly(name, settings))
-    joined = [
-        panels.concat_entities([each.panels[at] for each in pieces]) for at in range(len(spans))
-    ]
     return PastData(
         day,
         learned,
         settings,
         whole["accounts"].sort("account"),
         whole["usual"],
-        dict(zip(spans, joined, strict=True)),
+        panels.concat_entities([each.matrix for each in pieces]),
         hourly,
         whole["firsts"].sort("account", "hour", "dimension", "value"),
         whole["networked"],
@@ -150,8 +134,6 @@ def gather(
 
 def _gather_shard(
     shard: Shard,
-    spans: Sequence[Span],
-    kept: date,
     day: date,
     learned: TrainedBaselines,
     directory: pl.DataFrame | None,
@@ -171,8 +153,8 @@ def _gather_shard(
     return _ShardData(
         accounts,
         usual,
-        [EntityKind(ACCOUNT, each).matrix(*span, settings) for span in spans],
-        each.filter(pl.col("day") >= kept),
+        EntityKind(ACCOUNT, each).matrix(*matrix_span(day), settings),
+        each.filter(pl.col("day") == day),
         novelty.first_touches(networked, seen),
         networked.filter(pl.col("dimension").is_in(NETWORK_DIMENSIONS)),
         _last_touches(before, seen, day),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
@@ -21,8 +21,8 @@ from detector.features.aggregates import ACCOUNT, GROUP
 from detector.features.distinct_subjects import MonthHistory
 from detector.features.expectation import History
 from detector.features.feature import Family
-from detector.features.feature_table import LOOKBACK_DAYS, EntityKind, TrainedBaselines
-from detector.features.history import PastData, Span
+from detector.features.feature_table import EntityKind, TrainedBaselines
+from detector.features.history import PastData
 from detector.features.population import Population
 from detector.features.robust_stats import Floats
 
@@ -59,7 +59,7 @@ class RunningDay:
         kinds: dict[str, tuple[EntityKind, History]] = {}
         expected: dict[str, dict[str, Floats]] = {}
         signs = population = None
-        for kind, panel, theirs in past.kind_parts(matrix_span(day), (ACCOUNT, GROUP)):
+        for kind, panel, theirs in past.kind_parts((ACCOUNT, GROUP)):
             # Only of the day itself are hours asked for, and they are yet to come.
             bare = replace(kind, hourly=kind.hourly.clear())
             history = tables.kind_history(kind, panel, learned)
@@ -141,8 +141,3 @@ class RunningDay:
         )
         panel = self.kinds[ACCOUNT][1].panel
         return add_places(panel, new, self.settings)
-
-
-def matrix_span(day: date) -> Span:
-    """The days of the panel that ``RunningDay`` needs."""
-    return day - timedelta(days=LOOKBACK_DAYS), day

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TypeAlias
 
 import numpy as np
@@ -13,11 +13,10 @@ import polars as pl
 from detector.core.settings import Settings
 from detector.features import feature_table as features
 from detector.features.feature import Family, available_families
-from detector.features.history import PastData, Span
 from detector.model import threshold
 from detector.model.model import KindModel, Model
 
-#: Ledger days needed before the first scored day: those of the features, and the run that a day
+#: Ledger days needed before the first scored day: those of the features, and the episode that a day
 #: may be part of.
 LOOKBACK_DAYS = features.LOOKBACK_DAYS + threshold.EPISODE_DAYS
 #: Digits kept: the last bits of a library's sum stay out of files.
@@ -28,8 +27,6 @@ EXTREME_DAY_FACTOR = 2.0
 MIN_OTHERS = 3
 #: Of each row of a scored table, whether a person expects what it shows: a boolean Series.
 SuppressionRule: TypeAlias = Callable[[pl.DataFrame], pl.Series]
-#: An entity's day.
-ENTITY_DAY = ("entity_kind", "entity", "day")
 
 
 def is_material(records: int) -> pl.Expr:
@@ -67,7 +64,7 @@ def score_kind(frame: pl.DataFrame, judge: KindModel, families: Sequence[Family]
 class Scorer:
     """What days are scored by, beside the ledger: a model, who people are, and the settings.
 
-    What ``suppression`` says is expected neither rings nor begins a run.
+    ``suppression`` says which scored hours show what is expected.
     """
 
     model: Model
@@ -79,35 +76,17 @@ class Scorer:
     def score(
         self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
     ) -> pl.DataFrame:
-        """The feature table of ``days`` with what the model makes of it.
+        """The feature table of ``days`` with what the model makes of each hour.
 
-        Adds ``<feature>_surprise``, ``surprise`` (calibrated, one scale; null for a kind of entity
-        the model does not judge), ``alarming``: the first hour of a day at which an alert rings,
-        as if the hours that are covered were not there; and ``held``: the hour at which a day
-        would have rung that now does not. ``hours`` and ``touched`` reach LOOKBACK days further
-        back. Without any activity of an entity that can be judged, a frame without columns.
+        Adds ``<feature>_surprise`` and ``surprise`` (calibrated, one scale; null where nobody can
+        say what is normal); entities of a kind that the model does not score are left out.
+        ``hours`` and ``touched`` reach LOOKBACK_DAYS further back. Without any activity that can be
+        scored, a frame without columns.
         """
-        scored = self._score_days(hours, touched, days, ends=False)
-        if scored.is_empty():
-            return scored
-        return self.add_alarming(scored, self.prior_day_ends(hours, touched, days))
-
-    def prior_day_ends(
-        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
-    ) -> pl.DataFrame:
-        """The judged ends of the days before ``days`` that may have begun runs."""
-        return self._score_days(hours, touched, week_before(days), ends=True)
-
-    def prior_day_ends_by_day(self, past: PastData) -> Iterator[pl.DataFrame]:
-        """``earlier`` of the one day that follows ``past``, which keeps the week before, by day."""
-        days = week_before([past.day])
-        return map(self.score_table, past.day_tables(span_before(past.day), days, self.families))
-
-    def score_hours(
-        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date]
-    ) -> pl.DataFrame:
-        """As ``score``, without what tells which hours ring: for whoever knows the episodes."""
-        return self._score_days(hours, touched, days, ends=False)
+        frame = features.build_table(
+            hours, touched, days, self.model.baselines, self.directory, self.settings, self.families
+        )
+        return self.score_table(frame)
 
     def add_anomalous(self, scored: pl.DataFrame) -> pl.DataFrame:
         """``scored``, judged hours, with ``anomalous``, whether an hour passes the threshold and is
@@ -120,51 +99,6 @@ class Scorer:
         if self.suppression is None:
             return marked.with_columns(covered=pl.lit(value=False))
         return marked.with_columns(covered=self.suppression(scored))
-
-    def add_alarming(self, scored: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
-        """``scored``, judged hours, with ``alarming`` and ``held`` (see ``score``)."""
-        worth = is_material(self.settings.minimum_records)
-        ends = [day_ends(part).filter(worth) for part in (earlier, scored) if not part.is_empty()]
-        loud = threshold.is_firing("surprise", self.model.threshold) & worth
-        all_rung = self._first_firing_hours(scored, ends, loud)
-        if self.suppression is None:
-            return all_rung.with_columns(held=pl.lit(value=False))
-        left = [part.filter(~self.suppression(part)) for part in ends]
-        asked = scored.with_columns(covered=self.suppression(scored))
-        return (
-            self._first_firing_hours(asked, left, loud & ~pl.col("covered"))
-            .join(all_rung.select(*ENTITY_DAY, "hour", held="alarming"), on=[*ENTITY_DAY, "hour"],
-                  maintain_order="left")
-            .with_columns(held=pl.col("held") & ~pl.col("alarming").any().over(*ENTITY_DAY))
-            .drop("covered")
-        )  # fmt: skip
-
-    def _first_firing_hours(
-        self, scored: pl.DataFrame, ends: Sequence[pl.DataFrame], loud: pl.Expr
-    ) -> pl.DataFrame:
-        """``scored`` with ``alarming``, the first ``loud`` hour; ``ends`` may begin runs."""
-        past = pl.concat([daily_maxima(part) for part in ends])
-        return (
-            threshold.join_episodes(past, scored, self.model.threshold, self.model.last_day)
-            .with_columns(loud=loud.fill_null(value=False))
-            .sort("entity_kind", "entity", "hour")
-            .with_columns(
-                alarming=pl.col("loud") & (pl.col("loud").cum_sum().over(*ENTITY_DAY) == 1)
-            )
-            .drop("loud", "before")
-        )
-
-    def _score_days(
-        self, hours: pl.DataFrame, touched: pl.DataFrame, days: Sequence[date], *, ends: bool
-    ) -> pl.DataFrame:
-        """The judged feature table of ``days``: of all kinds of entity the model knows."""
-        if not days:
-            return pl.DataFrame()
-        frame = features.build_table(
-            hours, touched, days, self.model.baselines, self.directory, self.settings,
-            self.families, ends=ends,
-        )  # fmt: skip
-        return self.score_table(frame)
 
     def score_table(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A feature table with what the model makes of each row it can judge."""
@@ -197,17 +131,6 @@ class Scorer:
             .then(None)
             .otherwise(surprise)
         )
-
-
-def week_before(days: Sequence[date]) -> list[date]:
-    """The days that may have begun runs which ``days`` are part of."""
-    week = {day - timedelta(days=n) for day in days for n in range(1, threshold.EPISODE_DAYS + 1)}
-    return sorted(week - set(days))
-
-
-def span_before(day: date) -> Span:
-    """The days of the panel by which the week before a day is judged."""
-    return day - timedelta(days=LOOKBACK_DAYS), day - timedelta(days=1)
 
 
 def day_ends(scored: pl.DataFrame) -> pl.DataFrame:

@@ -1,8 +1,8 @@
-"""Which scores become alerts: runs of odd days of one entity are one alert, and the budget's bar.
+"""The threshold that keeps the alert budget on the days of training.
 
-Stateless: whether a day raises an alert is told by that day and the week before it, so it is the
-same in whatever portions days are scored. For drills and for training: where alerts are really
-raised, what was raised tells which run is under way (``alerts.episodes``).
+The budget counts episodes: anomalous days of one entity, at most a week apart. Here the surprise of
+the days tells which belong together; where alerts are raised, their history does
+(``alerts.episodes``).
 """
 
 from __future__ import annotations
@@ -14,59 +14,37 @@ from typing import Final
 
 import polars as pl
 
-#: An entity that alerted so many days ago or fewer is still in the same run.
+#: An entity that alerted so many days ago or fewer is still in the same episode.
 EPISODE_DAYS: Final = 7
-#: Within a run, a day this much more surprising than all before it alerts again: ten times rarer,
-#: and a quarter more surprising. Far out, where addresses, groups and tables stand in a long
+#: Within an episode, a day this much more surprising than was told sends an update: ten times
+#: rarer, and a quarter more surprising. Far out, where addresses, groups and tables stand in a long
 #: theft, surprise is extrapolated: it climbs by several factors of ten a day and says nothing new.
 WORSE_MARGIN: Final = 1.0
 WORSE_SHARE: Final = 0.25
-#: So does the first in a week that is this far above the threshold, thirty times rarer than it
-#: asks. Else a theft that follows an honest alert, and climbs so slowly that no day is much worse
-#: than the week before it, would never ring.
+#: So does the first that is this far above the threshold, thirty times rarer than it asks. Else a
+#: theft that follows an honest alert, and climbs so slowly that no day is much worse than the one
+#: before it, would never be told.
 CRITICAL_MARGIN: Final = 1.5
-#: No bar stands lower, whatever the budget allows: one honest day in ten is no news, and where it
-#: were, all would be in one long run in which nothing rings.
+#: No threshold is lower, whatever the budget allows: one honest day in ten is no news, and where it
+#: were, all would be in one long episode that begins once.
 MIN_THRESHOLD: Final = 1.0
 
 KEYS: Final = ("entity_kind", "entity")
 
 
-def join_episodes(
-    ends: pl.DataFrame, days: pl.DataFrame, threshold: float, trained_until: date = date.min
-) -> pl.DataFrame:
-    """``days`` (entity_kind, entity, day) with ``before``: the worst of the run each may be part
-    of.
+def episode_starts(ends: pl.DataFrame, days: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Those of ``days`` that begin an episode: what the budget counts. Its other days send updates.
 
     ``ends`` has, of all days that could alert, the surprise at their end: entity_kind, entity, day,
-    alarm. Null where no day of the week before passed the threshold. Days up to ``trained_until``
-    are in no run with later ones: nobody was told of them, so what began then must still ring.
+    alarm. A day begins an episode where none of the week before passed the threshold. ``days`` has
+    the same columns.
     """
-    loud = ends.filter(pl.col("alarm") >= threshold)
-    asked = days.select(*KEYS, "day")
-    pairs = asked.join(loud.rename({"day": "then"}), on=list(KEYS)).filter(
-        (pl.col("day") - pl.col("then")).dt.total_days().is_between(1, EPISODE_DAYS),
-        (pl.col("then") > trained_until) | (pl.col("day") <= trained_until),
+    loud = ends.filter(pl.col("alarm") >= threshold).select(*KEYS, then="day")
+    asked = days.filter(pl.col("alarm") >= threshold)
+    continued = asked.join(loud, on=list(KEYS)).filter(
+        (pl.col("day") - pl.col("then")).dt.total_days().is_between(1, EPISODE_DAYS)
     )
-    worst = pairs.group_by(*KEYS, "day").agg(before=pl.col("alarm").max())
-    return days.join(worst, on=[*KEYS, "day"], how="left", maintain_order="left")
-
-
-def is_firing(surprise: str, threshold: float) -> pl.Expr:
-    """Whether a moment rings: the first of a run, or much worse than the run (``before``), or its
-    first that is grave.
-    """
-    now, before, grave = pl.col(surprise), pl.col("before"), threshold + CRITICAL_MARGIN
-    much = pl.max_horizontal(before + WORSE_MARGIN, before * (1 + WORSE_SHARE))
-    again = (now >= much) | ((now >= grave) & (before < grave))
-    return (now >= threshold) & (before.is_null() | again)
-
-
-def is_episode_start(surprise: str, threshold: float) -> pl.Expr:
-    """Whether a moment is the first of a run: what the budget counts. What rings within one goes on
-    telling of what was raised.
-    """
-    return (pl.col(surprise) >= threshold) & pl.col("before").is_null()
+    return asked.join(continued, on=[*KEYS, "day"], how="anti", maintain_order="left")
 
 
 def is_worse(surprise: float, told: float, threshold: float) -> bool:
@@ -93,8 +71,7 @@ def fit(days: pl.DataFrame, per_day: float, first: date) -> float:
 
     def ringing(place: int) -> int:
         bar = levels[place]
-        loud = counted.filter(pl.col("alarm") >= bar)
-        return len(join_episodes(days, loud, bar).filter(is_episode_start("alarm", bar)))
+        return episode_starts(days, counted, bar).height
 
     if (highest := ringing(0)) > allowed:
         above = levels[0] + math.log10(highest / allowed)

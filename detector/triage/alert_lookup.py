@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
 from detector.alerts.alert import Alert
 from detector.core.errors import VerdictError
@@ -20,10 +20,9 @@ def native_alert(raw: object) -> Alert | None:
     """The native alert in a JSON object: the object itself, or within; null where none is."""
     if not isinstance(raw, dict):
         return None
-    found: list[dict[str, Any]] = [
-        each for each in (raw, *map(raw.get, NATIVE_KEYS)) if isinstance(each, dict)
-    ]
-    return next((each for each in found if "id" in each and "features" in each), None)
+    found = (each for each in (raw, *map(raw.get, NATIVE_KEYS)) if isinstance(each, dict))
+    native = next((each for each in found if "id" in each and "features" in each), None)
+    return cast("Alert | None", native)
 
 
 def read_alerts(path: Path, families: Sequence[Family]) -> list[Alert]:

@@ -37,7 +37,7 @@ def propagate_verdicts(
     known = _alerts_by_day(book)
     noted = {(each.subject.alert, each.confirmed_alerts) for each in book.follow_ups}
     reached: dict[str, set[str]] = {}
-    told, followings = [], []
+    told, followings = list[Alert](), list[FollowUp]()
     for alert in alerts:
         mine = reached[alert["id"]] = _reaching_verdicts(alert, known)
         for other in alert["related"]:

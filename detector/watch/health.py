@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from detector.alerts.alert import CREATE, Alert
 from detector.core.formatting import path_text
@@ -150,12 +150,7 @@ def log_alert(name: str, what: str, words: str, now: float, model: str, once: st
     name = path_text(name)
     told = f"{LOG}\0{name}\0{what}\0{once or f'{moment:%Y-%m-%dT%H:%M}'}"
     own = hashlib.sha256(told.encode()).hexdigest()[:20]
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("rows", "records_out", "statements", "group_largest_rows"), 0
-    )
-    nothing |= {name: [] for name in ("top_objects", "top_client_addresses", "top_accounts")}
     return {
-        **nothing,
         "id": own,
         "activity": CREATE,
         "alert": own,
@@ -174,11 +169,18 @@ def log_alert(name: str, what: str, words: str, now: float, model: str, once: st
         "techniques": [],
         "surprise": 0.0,
         "threshold": 0.0,
+        "rows": 0,
         "expected_rows": 0.0,
+        "group_largest_rows": 0,
         "since": f"{moment:%Y-%m-%d}",
+        "records_out": 0,
         "pace": 0.0,
         "table_gone_in_days": None,
+        "statements": 0,
         "unknown_rows_statements": None,
+        "top_objects": [],
+        "top_client_addresses": [],
+        "top_accounts": [],
         "new_client_addresses": None,
         "new_objects": None,
         "reasons": [words],

@@ -202,8 +202,7 @@ class Watcher:
         """All that changed since the last time, in one transaction."""
         # First: killed after it, the next start raises the same once more. The other way round, it
         # would not know of episodes that were told.
-        if self.pipeline.history is not None:
-            episode_store.save(self.ledger.path, self.pipeline.history)
+        episode_store.save(self.ledger.path, self.pipeline.history)
         facts = {**self.schedule.facts(), **self.places.facts()}
         new = {key: value for key, value in facts.items() if self._facts.get(key) != value}
         logs = [self.tracker.logs[number] for number in sorted(self.tracker.changed_logs)]
@@ -304,7 +303,7 @@ class Watcher:
     def open_episodes(self) -> list[dict[str, Any]]:
         """The episodes that go on, as JSON (``alerts.ongoing``)."""
         memory = self.pipeline.history
-        if memory is None or self.newest_event is None:
+        if self.newest_event is None:
             return []
         standing = memory.open_episodes(self.schedule.local_day(self.newest_event))
         return [ongoing.to_dict(each, memory.last_message(each)) for each in standing]

@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from alerts_made_up import DAY, model, row
 
-from detector.alerts.alert import alert_rows
 from detector.alerts.evidence import Evidence
 from detector.alerts.impact import days_until_empty, pace
 from detector.core import schema
 from detector.core.settings import Settings
+from detector.detection import results
 from detector.features.novelty import DIMENSION_NAMES
 
 HUNDRED = 4.6151  # log1p of 100
@@ -232,12 +232,12 @@ def test_no_alerts_need_no_context():
 def test_what_is_new_in_an_alert_is_what_was_by_its_hour():
     """All of the day so far, each once sorted, and nothing of later."""
     rows = [
-        {"entity_kind": "account", "entity": "eve", "day": DAY, "alarming": at == 10,
+        {"entity_kind": "account", "entity": "eve", "day": DAY,
          "hour": datetime(DAY.year, DAY.month, DAY.day, at, tzinfo=UTC),
          **{f"new_{what}_names": [name] for what in DIMENSION_NAMES.values()}}
         for at, name in ((9, "late"), (10, "early"), (11, "after"))
     ]  # fmt: skip
-    (ringing,) = alert_rows(pl.DataFrame(rows)).to_dicts()
+    ((_, ringing, _),) = results._rows_by_entity_day(pl.DataFrame(rows))
     assert ringing["hour"].hour == 10
     assert all(
         ringing[f"new_{what}_names"] == ["early", "late"] for what in DIMENSION_NAMES.values()

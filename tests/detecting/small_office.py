@@ -19,15 +19,15 @@ import pytest
 from shared import made_once
 
 from detector import registry
-from detector.alerts import alert
 from detector.alerts.alert import Alert
-from detector.alerts.evidence import Evidence
+from detector.alerts.episode_history import EpisodeHistory
 from detector.core import schema
 from detector.core.settings import Settings
+from detector.detection.pipeline import Pipeline, TablesInMemory
+from detector.detection.results import build_result
 from detector.ledger.aggregate import hourly_sums, local_day, touched_values
 from detector.model import store
 from detector.model.model import KindModel, Model
-from detector.model.scoring import Scorer
 from detector.model.training import train
 from detector.model.training_data import TrainingData
 
@@ -98,18 +98,36 @@ class Office:
     def score(
         self, model: Model, some: Sequence[date], directory: pl.DataFrame | None = None
     ) -> pl.DataFrame:
-        scorer = Scorer(model, directory, self.settings, FAMILIES)
-        return scorer.score(self.hours, self.touched, some)
+        """The scored hours, with ``alarming``: whether an alert or an update is raised in it."""
+        pipeline = self.pipeline(model, directory)
+        scored = pipeline.scorer.score(self.hours, self.touched, some)
+        found = build_result(pipeline, scored, self.hours, self.touched, list(some))
+        if scored.is_empty():
+            return scored
+        marks = found.scores.filter(pl.col("alert_id").is_not_null()).select(
+            "entity_kind", "entity", hour=pl.col("time").dt.offset_by("-1h"), alarming=True
+        )
+        keys = ["entity_kind", "entity", "hour"]
+        return scored.join(marks, on=keys, how="left", maintain_order="left").with_columns(
+            pl.col("alarming").fill_null(value=False)
+        )
+
+    def pipeline(self, model: Model, directory: pl.DataFrame | None = None) -> Pipeline:
+        """At the threshold of training, whatever fired before."""
+        history = EpisodeHistory(self.settings.timezone, adapts_threshold=False)
+        return Pipeline(model, directory, self.settings, FAMILIES, history=history)
 
     def alerts(
         self, scored: pl.DataFrame, model: Model, directory: pl.DataFrame | None = None
     ) -> list[Alert]:
-        """The alerts of what ``score`` gave, with what the ledger knows of them."""
-        ringing = alert.alert_rows(scored)
-        context = Evidence.gather(
-            ringing, self.hours, self.touched, directory, model, self.settings
-        )
-        return alert.build_alerts(ringing, model, FAMILIES, context)
+        """The messages of what ``score`` gave, with what the ledger knows of them."""
+        pipeline = self.pipeline(model, directory)
+        days = scored["day"].unique().sort().to_list()
+        return build_result(pipeline, scored, self.hours, self.touched, days).alerts
+
+    def tables(self) -> TablesInMemory:
+        """As a ledger holds them."""
+        return TablesInMemory(self.hours, self.touched, self.settings)
 
 
 def honest_events(

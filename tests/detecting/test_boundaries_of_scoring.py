@@ -44,36 +44,27 @@ def after(days: int) -> date:
 )  # fmt: skip
 def test_what_is_much_worse_within_a_run(threshold, surprise, told, much):
     assert budget.is_worse(surprise, told, threshold) is much
-    asked = pl.DataFrame({"now": [surprise], "before": [told]})
-    assert asked.select(budget.is_firing("now", threshold)).item() is much
-    assert asked.select(budget.is_episode_start("now", threshold)).item() is False
 
 
-@pytest.mark.parametrize(("surprise", "rings"), [(1.0, True), (0.999, False)])
-def test_the_first_of_a_run_rings_at_the_threshold(surprise, rings):
-    asked = pl.DataFrame({"now": [surprise], "before": [None]}, schema_overrides={"before": float})
-    assert (
-        asked.select(budget.is_firing("now", 1.0), b=budget.is_episode_start("now", 1.0)).row(0)
-        == (rings,) * 2
-    )
+def _day(number, alarm=1.0):
+    who = {"entity_kind": ["account"], "entity": ["ann"]}
+    return pl.DataFrame({**who, "day": [after(number)], "alarm": [alarm]})
+
+
+@pytest.mark.parametrize(("surprise", "begins"), [(1.0, True), (0.999, False)])
+def test_the_first_of_an_episode_begins_at_the_threshold(surprise, begins):
+    asked = _day(0, surprise)
+    assert budget.episode_starts(asked, asked, 1.0).height == begins
 
 
 @pytest.mark.parametrize(
-    ("then", "asked", "trained_until", "before"),
-    [
-        (0, 1, None, 1.0), (0, EPISODE_DAYS, None, 1.0), (0, EPISODE_DAYS + 1, None, None),
-        (0, 0, None, None), (1, 0, None, None),
-        # What training saw told nobody: what comes after it begins anew.
-        (0, 1, 0, None), (1, 2, 0, 1.0), (0, 1, 1, 1.0), (0, 2, 1, None),
-    ],
+    ("then", "asked", "begins"),
+    [(0, 1, False), (0, EPISODE_DAYS, False), (0, EPISODE_DAYS + 1, True), (0, 0, True),
+     (1, 0, True)],
 )  # fmt: skip
-def test_which_days_are_of_one_run(then, asked, trained_until, before):
-    kind = {"entity_kind": ["account"], "entity": ["ann"]}
-    ends = pl.DataFrame({**kind, "day": [after(then)], "alarm": [1.0]})
-    days = pl.DataFrame({**kind, "day": [after(asked)]})
-    until = date.min if trained_until is None else after(trained_until)
-    assert budget.join_episodes(ends, days, 1.0, until)["before"].to_list() == [before]
-    assert budget.join_episodes(ends, days, 1.001, until)["before"].to_list() == [None]
+def test_which_days_are_of_one_episode(then, asked, begins):
+    assert budget.episode_starts(_day(then), _day(asked), 1.0).height == begins
+    assert budget.episode_starts(_day(then, 0.999), _day(asked), 1.0).height == 1
 
 
 def test_a_day_moves_the_threshold_by_its_share_of_the_budget_and_never_its_own():

@@ -10,7 +10,8 @@ from small_office import CUT, FAMILIES, Office, agent, directory, joined, multip
 
 from detector.core.errors import VerdictError
 from detector.core.settings import Settings
-from detector.model.scoring import Scorer
+from detector.detection.batch import MAX_ACCOUNTS, score_by_week
+from detector.detection.pipeline import Suppression
 from detector.triage.planned_work import load
 from detector.triage.suppression import Expectations, Observation
 
@@ -162,12 +163,13 @@ def scored(model, read):
         works = read(*window, f"DESCRIPTION:{scope}", settings=Settings())
         expected = Expectations((), 2.0, FAMILIES, works)
         office = Office.of(events)
-        covers = expected.covers if plan else None
-        scorer = Scorer(model, directory(), Settings(), FAMILIES, covers)
-        found = scorer.score(office.hours, office.touched, [DAY])
+        suppression = Suppression(expected.covers, lambda _: True) if plan else None
+        pipeline = replace(office.pipeline(model, directory()), suppression=suppression)
+        (found,) = score_by_week(pipeline, office.tables(), [DAY], MAX_ACCOUNTS)
         return {
-            what: set(found.filter(what)["entity"]) for what in ("alarming", "held")
-        }  # fmt: skip
+            "alarming": {alert["entity"] for alert in found.alerts},
+            "held": {alert["entity"] for alert in found.suppressed},
+        }
 
     return of
 

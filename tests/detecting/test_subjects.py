@@ -29,7 +29,7 @@ from detector.features.aggregates import ACCOUNT
 from detector.features.distinct_subjects import MONTH_DAYS, MonthHistory
 from detector.features.feature import available_families
 from detector.features.history import gather
-from detector.features.incremental import RunningDay, matrix_span
+from detector.features.incremental import RunningDay
 from detector.ledger import distinct_sketch
 from detector.ledger.aggregate import touched_values
 from detector.model import store
@@ -116,7 +116,7 @@ def test_a_day_that_runs_is_counted_as_when_it_is_over(files, trained, day):
         (until.hours.filter(some), until.touched.filter(some))
         for some in (pl.col("account") < "f", pl.col("account") >= "f")
     ]
-    past = gather(halves, [matrix_span(day)], day, day, trained.baselines, None, files.settings)
+    past = gather(halves, day, trained.baselines, None, files.settings)
     today = RunningDay.from_past(past, FAMILIES)
     now = until.since(day)
     each, new = today.hourly(now.hours, now.touched), today.new_values(now.touched)

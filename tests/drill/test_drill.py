@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from detector import registry
+from detector.alerts.episode_history import EpisodeHistory
 from detector.campaigns import kinds
 from detector.core.errors import NotEnoughHistory
 from detector.core.schema import DRILL_RESULTS, check
-from detector.detection.batch import score_days
+from detector.detection.batch import MAX_ACCOUNTS, score_by_week
+from detector.detection.pipeline import Pipeline
 from detector.drill import run, schedule
 from detector.drill.exposure import ALERT_TIMES, HOUR
 from detector.drill.window import DEFAULT_DAYS, MIN_DAYS, day_range
@@ -92,12 +94,19 @@ def test_a_flood_of_pages_is_found_and_what_nobody_touched_is_quiet(stage, model
 def test_the_drill_scores_as_the_batch_does(place, stage, model):
     """With nobody staged, in portions of its own: the alerts that ``detector score`` raises."""
     book = Ledger.open(place / "ledger", model.settings.timezone)
-    rest = (stage.days, model, stage.directory, stage.settings, registry.families())
+    pipeline = Pipeline(
+        model, stage.directory, stage.settings, registry.families(),
+        history=EpisodeHistory(adapts_threshold=False),
+    )  # fmt: skip
     batch = [
-        (alert["entity_kind"], alert["entity"], datetime.fromisoformat(alert["time"]))
-        for some in score_days(book, *rest)
+        (
+            alert["entity_kind"], alert["entity"], datetime.fromisoformat(alert["time"]),
+            alert["activity"] == "create",
+        )
+        for some in score_by_week(pipeline, book, stage.days, MAX_ACCOUNTS)
         for alert in some.alerts
-    ]
+        if alert["activity"] != "close"
+    ]  # fmt: skip
     rings = run.alert_times(stage, [], model, registry.families())
     assert len(batch) > 3
     assert sorted(rings.rows()) == sorted(batch)
@@ -149,7 +158,9 @@ def test_an_alert_counts_on_the_campaign_s_entities_alone(stage, staged):
     late = flood.rows["hour"].min() + 2 * HOUR
 
     def found(*rings):
-        frame = pl.DataFrame(rings, schema=dict(ALERT_TIMES), orient="row")
+        frame = pl.DataFrame(
+            [(*ring, True) for ring in rings], schema=dict(ALERT_TIMES), orient="row"
+        )
         return run.outcomes([flood], frame, stage).row(0, named=True)
 
     assert found(("account", who, late))["found_by"] == "account"
@@ -165,11 +176,12 @@ def test_alerts_on_whom_a_campaign_touched_are_not_called_benign(stage, model, s
     (table,) = crowd.rows["object"].drop_nulls().unique().sort().head(1)
     time = crowd.rows["hour"].max()
     rings = [
-        (kind, address, time),
-        ("account", someone, time),
-        ("group", group, time),
-        ("object", table, time),
-        ("account", "somebody else", time),
+        (kind, address, time, True),
+        ("account", someone, time, True),
+        ("group", group, time, True),
+        ("object", table, time, True),
+        ("account", "somebody else", time, True),
+        ("account", "somebody else", time + HOUR, False),  # an update, no alert of its own
     ]
     frame = pl.DataFrame(rings, schema=dict(ALERT_TIMES), orient="row")
     assert run.benign_alerts(frame, [crowd], people)["entity"].to_list() == ["somebody else"]

@@ -26,7 +26,9 @@ def measured(*rings, suspects=(SUSPECT,), rows=(100, 200, 700)):
         exposure.RECORDS_TAKEN, *(("burst-1", at(5, 9 + n), count) for n, count in enumerate(rows))
     )
     found = exposure.measure(
-        frame(exposure.SUSPECTS, *suspects), taken, frame(exposure.ALERT_TIMES, *rings)
+        frame(exposure.SUSPECTS, *suspects),
+        taken,
+        frame(exposure.ALERT_TIMES, *((*ring, True) for ring in rings)),
     )
     return found.row(0, named=True)
 

@@ -18,7 +18,7 @@ from detector.alerts.alert import Alert
 from detector.alerts.episode_history import EpisodeHistory
 from detector.core.schema import DIMENSIONS
 from detector.core.settings import Settings
-from detector.detection.batch import score_days
+from detector.detection.batch import MAX_ACCOUNTS, score_by_week
 from detector.detection.pipeline import Pipeline
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
@@ -130,8 +130,8 @@ def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
     found, _ = detect(files, registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     memory = EpisodeHistory.restore([], [], kit.settings.timezone)
-    asked = ledger, done.days, kit.model, None, kit.settings, FAMILIES
-    scored = list(score_days(*asked, memory=memory))
+    pipeline = Pipeline(kit.model, None, kit.settings, FAMILIES, history=memory)
+    scored = list(score_by_week(pipeline, ledger, done.days, MAX_ACCOUNTS))
     alerts = memory.join_messages([alert for some in scored for alert in some.alerts], done.days)
     return Outcome(
         *_whole(ledger, ledger.days()),

@@ -163,7 +163,6 @@ def _score_days(
     """What the days say, and its messages, joined with what was raised before."""
     results: list[DetectionResult] = []
     joined: list[Alert] = []
-    assert judging.history is not None
     with console.progress("scoring", len(days), "days") as advance:
         for some in score_by_week(judging, book, days, MAX_ACCOUNTS):
             results.append(some)

@@ -37,7 +37,7 @@ def document(alert: Alert) -> dict[str, Any]:
     """The document as plain JSON; a field of which nothing is known is left out."""
     addresses = alert_fields.addresses(alert)
     known = [each for name in addresses if (each := alert_fields.parse_ip(name))]
-    fields = {
+    fields: dict[str, Any] = {
         "@timestamp": alert["time"],
         "ecs": {"version": VERSION},
         "message": f"{alert_fields.title(alert)}: {alert_fields.reason_text(alert)}",

@@ -147,23 +147,27 @@ def _attack(each: attack.Attack) -> dict[str, Any]:
 def _evidences(alert: Alert) -> list[dict[str, Any]]:
     """The entity with the figures of its day; then what it touched, each with its own."""
     figures = {
-        key: alert[key]
-        for key in ("rows", "expected_rows", "records_out", "statements", "entity_kind", "entity")
+        "rows": alert["rows"],
+        "expected_rows": alert["expected_rows"],
+        "records_out": alert["records_out"],
+        "statements": alert["statements"],
+        "entity_kind": alert["entity_kind"],
+        "entity": alert["entity"],
     }
     who = _entity(alert)
     # Who read it is said beside what was read, so that an evidence can be understood alone.
     actor = _actor(alert["entity"]) if alert["entity_kind"] == ACCOUNT else {}
     tops = (
-        ("top_client_addresses", ADDRESS, _endpoint),
-        ("top_objects", OBJECT, _table),
-        ("top_accounts", ACCOUNT, _actor),
+        (alert["top_client_addresses"], ADDRESS, _endpoint),
+        (alert["top_objects"], OBJECT, _table),
+        (alert["top_accounts"], ACCOUNT, _actor),
     )
     return [
         {**who, "data": figures},
         *(
             {**actor, **part(each["name"]), "data": {"entity_kind": kind, **each}}
-            for key, kind, part in tops
-            for each in alert[key]
+            for values, kind, part in tops
+            for each in values
         ),
     ]
 
