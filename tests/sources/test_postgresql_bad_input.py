@@ -82,6 +82,14 @@ def test_a_record_that_breaks_off_costs_itself_only(cut, tmp_path):
     assert found.rejects["line"].to_list() == [10]
 
 
+def test_a_record_that_lost_its_newline_to_the_next_is_a_reject(tmp_path):
+    """Wherever it stands: what is behind its last column is no part of it, and not nothing."""
+    glued = one(1)[:-1] + one(10**6, session_id="65c0b1a0.2")
+    found = read(log(tmp_path, one(), glued, one(session_id="65c0b1a0.3")))
+    assert found.events["rows"].to_list() == [7, 7]
+    assert found.rejects["line"].to_list() == [2]
+
+
 def test_text_that_looks_like_a_record_is_text(tmp_path):
     inside = one(10**6, session_id="65c0b1a0.5").replace('"', "")
     found = read(log(tmp_path, one(3, f"SELECT '\n{inside}'"), one(4, session_id="65c0b1a0.2")))

@@ -134,16 +134,19 @@ def _parse_fast(data: bytes) -> pl.DataFrame | None:
     if not _MIN_COLUMNS <= width <= _MAX_COLUMNS:
         return None
     try:
-        frame = pl.read_csv(
+        # All columns: of a chosen few, more fields than a record has would be let go unseen, such
+        # as the next record, where a newline was lost.
+        whole = pl.read_csv(
             data,
             has_header=False,
             schema={f"column_{index + 1}": pl.String() for index in range(width)},
-            columns=list(_COLUMN_NAMES),
             infer_schema=False,
         )
     except (pl.exceptions.PolarsError, ValueError):
         return None
-    frame.columns = list(_COLUMN_NAMES.values())
+    frame = whole.select(
+        pl.col(f"column_{index + 1}").alias(name) for index, name in _COLUMN_NAMES.items()
+    )
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     sound = frame.select(
         pl.all_horizontal(
