@@ -1,19 +1,21 @@
-#!/usr/bin/env python3
 """Measures detector beside two yardsticks, and says whether the targets are reached.
 
-    scripts/bench [--quick] [--size MILLIONS] [--work DIR]
-                  [--only parquet,csv,csvlog,memory,sources,score,sinks,watch,drill]
+    python -m benchmarks [--quick] [--size MILLIONS] [--work DIR]
+                         [--only parquet,csv,csvlog,memory,sources,score,sinks,watch,drill]
+    python -m benchmarks sources|watch|start|peers|pseudonyms|large [--help] ...
 
 The floor is polars reading the same columns and summing them; the other is DuckDB computing
 the same two tables by SQL. Every figure is of a process of its own, started anew; with
 ``--repeat N`` the fastest of N. JSON lines go to stdout, Markdown to stderr. Generated logs are
-kept in ``--work``. The section sources (scripts/bench_sources.py) reads a log of each source, beside
-reading its bytes and DuckDB's reader. The section sinks (scripts/bench_sinks.py) has alerts a second for each sink, and
-the cost of the outbox beside writing the same lines to a file. The section watch (scripts/bench_follow.py)
-follows logs, beside parsing the same bytes and beside river's HalfSpaceTrees fed with each event;
-scripts/bench_watch.py measures how soon alerts come. The section drill, which runs only where ``--only`` names it, takes ten minutes:
-it stages thefts for detector and for other ways to detect (scripts/bench_peers.py). Exits with 1 if a target is missed (not with ``--quick``: small runs are
-mostly start-up).
+kept in ``--work``. The section sources reads a log of each source, beside reading its bytes and
+DuckDB's reader. The section sinks has alerts a second for each sink, and the cost of the outbox
+beside writing the same lines to a file. The section watch follows logs, beside parsing the same
+bytes and beside river's HalfSpaceTrees fed with each event. The section drill, which runs only
+where ``--only`` names it, takes ten minutes: it stages thefts for detector and for other ways to
+detect. Exits with 1 if a target is missed (not with ``--quick``: small runs are mostly start-up).
+
+The second form runs one measurement by itself: of sources, of watch (how soon alerts come), of
+its start after a kill, of the peers in a drill, of pseudonyms, and of many accounts.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -28,10 +31,12 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from benchmarks import ROOT
 
 MILLION = 1_000_000
 KINDS = ("parquet", "csv", "csvlog")
+#: What measures something by itself, with options of its own.
+ALONE = ("sources", "watch", "start", "peers", "pseudonyms", "large")
 OTHERS = ("memory", "sources", "score", "sinks", "watch", "drill")
 FLOOR_RATIO = 6.0
 MEMORY_MB = 1500
@@ -50,7 +55,7 @@ def measure(command: list[str]) -> dict[str, object]:
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            sys.exit(f"bench: {' '.join(command)} failed with {child.returncode}")
+            sys.exit(f"benchmarks: {' '.join(command)} failed with {child.returncode}")
         out.seek(0)
         told = out.read()
     return {
@@ -61,19 +66,24 @@ def measure(command: list[str]) -> dict[str, object]:
     }
 
 
-def made(script: str, *arguments: object) -> str:
-    """What another script printed. This process must stay small: the kernel's account of a
+def module(name: str) -> list[str]:
+    """The command of a process of its own."""
+    return [sys.executable, "-m", f"benchmarks.{name}"]
+
+
+def made(name: str, *arguments: object) -> str:
+    """What another module printed. This process must stay small: the kernel's account of a
     child's peak memory begins with what its parent held.
     """
-    command = [sys.executable, str(HERE / script), *(str(argument) for argument in arguments)]
+    command = [*module(name), *(str(argument) for argument in arguments)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"bench: {' '.join(command)} failed with {done.returncode}")
+        sys.exit(f"benchmarks: {' '.join(command)} failed with {done.returncode}")
     return done.stdout.strip()
 
 
 def log_of(kind: str, work: Path, *sizes: int) -> Path:
-    return Path(made("bench_data.py", kind, work, *sizes))
+    return Path(made("events", kind, work, *sizes))
 
 
 def job(name: str, kind: str, log: Path, work: Path, repeat: int = 1) -> dict[str, object]:
@@ -81,7 +91,7 @@ def job(name: str, kind: str, log: Path, work: Path, repeat: int = 1) -> dict[st
     runs = []
     for _ in range(repeat):
         scratch = Path(tempfile.mkdtemp(dir=work))
-        command = [sys.executable, str(HERE / "bench_jobs.py"), name, kind, str(log), str(scratch)]
+        command = [*module("ingest"), name, kind, str(log), str(scratch)]
         runs.append(measure(command))
         shutil.rmtree(scratch)
     best = min(runs, key=lambda run: run["wall_s"])
@@ -146,7 +156,11 @@ def markdown(lines: list[dict[str, object]], targets: list[dict[str, object]]) -
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=(__doc__ or "").splitlines()[0],
+        epilog=f"By itself, with options of its own: {', '.join(ALONE)}",
+    )
     parser.add_argument("--quick", action="store_true", help="a small run, to see that it works")
     parser.add_argument("--size", type=float, default=10.0, help="million events (default 10)")
     parser.add_argument("--repeat", type=int, default=1, help="take the fastest of so many runs")
@@ -160,7 +174,7 @@ def main() -> int:
     wanted = set(chosen.only.split(","))
     if unknown := wanted - {*KINDS, *OTHERS}:
         known = ", ".join((*KINDS, *OTHERS))
-        sys.exit(f"bench: --only knows {known}; not {min(unknown)}")
+        sys.exit(f"benchmarks: --only knows {known}; not {min(unknown)}")
     chosen.work.mkdir(parents=True, exist_ok=True)
     events = 200_000 if chosen.quick else round(chosen.size * MILLION)
     makers = {
@@ -200,11 +214,11 @@ def sources(
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """The sources' table on stderr, and a target of lines a second for each."""
     size = "5" if quick else "200"
-    script = [sys.executable, str(HERE / "bench_sources.py"), "--work", str(work)]
+    script = [*module("sources"), "--work", str(work)]
     command = [*script, "--mb", size, "--repeat", str(repeat)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"bench: bench_sources.py failed with {done.returncode}")
+        sys.exit(f"benchmarks: sources failed with {done.returncode}")
     lines = [tell(json.loads(line)) for line in done.stdout.splitlines()]
     return [], [
         target(
@@ -221,7 +235,7 @@ def score(work: Path, *, quick: bool) -> tuple[list[dict[str, object]], list[dic
     short, long = (30, 60) if quick else (30, 400)
     lines = []
     for days in (short, long):
-        command = json.loads(made("bench_score.py", work, days, 1_000 if quick else 20_000))
+        command = json.loads(made("score", work, days, 1_000 if quick else 20_000))
         lines.append(tell({"what": f"score a day, {days} days of history", **measure(command)}))
     ratio = lines[1]["wall_s"] / lines[0]["wall_s"]
     return lines, [target(f"score: {long} days of history / {short}", ratio, SCORE_GROWTH)]
@@ -233,7 +247,7 @@ def sinks(work: Path, *, quick: bool) -> tuple[list[dict[str, object]], list[dic
     lines = {}
     for name in SINK_JOBS:
         scratch = Path(tempfile.mkdtemp(dir=work))
-        script = [sys.executable, str(HERE / "bench_sinks.py"), name, str(count), str(scratch)]
+        script = [*module("sinks"), name, str(count), str(scratch)]
         line = measure(script)
         line["what"] = f"sinks {name}: {line['alerts_a_second']:,} alerts/s"
         lines[name] = tell(line)
@@ -254,7 +268,7 @@ def watch(
     """Logs followed, beside parsing the same bytes, and river."""
     size = 100_000 if quick else 3 * MILLION
     plain = work / f"watch-{size}.ndjson"
-    made("bench_follow.py", "make", plain, size)
+    made("follow", "make", plain, size)
     csvlog = log_of("csvlog", work, max(1, size // 3), max(1, events))
     lines = {}
     for name, log in (
@@ -262,7 +276,7 @@ def watch(
         *((name, csvlog) for name in ("floor", "watch")),
     ):
         scratch = Path(tempfile.mkdtemp(dir=work))
-        script = [sys.executable, str(HERE / "bench_follow.py"), name, str(log), str(scratch)]
+        script = [*module("follow"), name, str(log), str(scratch)]
         line = measure(script)
         shutil.rmtree(scratch)
         kind = f"{name} {'ndjson' if log is plain else 'csvlog'}"
@@ -282,10 +296,10 @@ def drill(work: Path, *, quick: bool) -> tuple[list[dict[str, object]], list[dic
     """The peers' table on stderr, and the time that the command takes on one of their ledgers."""
     accounts, days, seeds = (300, 120, (11,)) if quick else (3000, 150, (11, 12))
     size = ["--accounts", str(accounts), "--days", str(days), "--work", str(work)]
-    script = [sys.executable, str(HERE / "bench_peers.py"), *size, "--json", "--seeds"]
+    script = [*module("peers"), *size, "--json", "--seeds"]
     done = subprocess.run([*script, *map(str, seeds)], check=False)
     if done.returncode:
-        sys.exit(f"bench: bench_peers.py failed with {done.returncode}")
+        sys.exit(f"benchmarks: peers failed with {done.returncode}")
     place = work / f"peers-{accounts}-{days}-{seeds[0]}"
     command = [sys.executable, "-c", "from detector.cli.app import run; run()", "drill"]
     for option, name in (("ledger",) * 2, ("model",) * 2, ("directory", "directory.csv")):
@@ -296,12 +310,15 @@ def drill(work: Path, *, quick: bool) -> tuple[list[dict[str, object]], list[dic
 
 def in_environment() -> None:
     """Starts again with the project's own Python where this is another one."""
-    python = HERE.parent / ".venv" / "bin" / "python"
+    python = ROOT / ".venv" / "bin" / "python"
     if Path(sys.prefix).resolve() != python.parents[1].resolve():
-        subprocess.run([HERE / "environment"], check=True)
-        os.execv(python, [str(python), *sys.argv])  # noqa: S606
+        subprocess.run([ROOT / "scripts" / "environment"], check=True)
+        os.execv(python, [str(python), "-m", "benchmarks", *sys.argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":
     in_environment()
-    sys.exit(main())
+    if sys.argv[1:2] and sys.argv[1] in ALONE:
+        runpy.run_module(f"benchmarks.{sys.argv.pop(1)}", run_name="__main__", alter_sys=True)
+    else:
+        sys.exit(main())

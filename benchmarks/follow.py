@@ -1,7 +1,7 @@
-"""One job of scripts/bench --only watch: a log followed, its bytes parsed, or river fed with it.
+"""One job of the section watch: a log followed, its bytes parsed, or river fed with it.
 
-    python scripts/bench_follow.py make LOG EVENTS
-    python scripts/bench_follow.py watch|steady|floor|river LOG FOLDER
+    python -m benchmarks.follow make LOG EVENTS
+    python -m benchmarks.follow watch|steady|floor|river LOG FOLDER
 
 *watch* follows a log that is there from its beginning and counts it; nothing is scored.
 *steady* follows one that grows by 100,000 events a second, by staff of the sample agency, and
@@ -91,15 +91,12 @@ def river(log: Path, _: Path) -> int:
 
 
 def watch(log: Path, folder: Path) -> dict[str, Any]:
-    import bench_watch
-
+    from benchmarks import watch
     from detector.watch import watcher
 
     (folder / "logs").mkdir()
     os.link(log, folder / "logs" / log.name)
-    seen = bench_watch.watching(
-        ROOT / "models" / "agency", AGENCY / "directory.csv", folder, time.time
-    )
+    seen = watch.watching(ROOT / "models" / "agency", AGENCY / "directory.csv", folder, time.time)
     watcher.Watcher._score_days = lambda *_, **__: []  # noqa: SLF001 - what is over is batch's to measure
     seen.run_cycle()  # what is imported late is no part of a rate
     events, begun = 0, time.monotonic()
@@ -111,11 +108,11 @@ def watch(log: Path, folder: Path) -> dict[str, Any]:
 
 
 def steady(log: Path, folder: Path) -> dict[str, Any]:
-    import bench_watch
+    from benchmarks import watch
 
     (folder / "logs").mkdir()
     begun = time.time()
-    seen = bench_watch.watching(
+    seen = watch.watching(
         ROOT / "models" / "agency", AGENCY / "directory.csv", folder,
         lambda: DAY.timestamp() + time.time() - begun,
     )  # fmt: skip

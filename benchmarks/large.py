@@ -1,6 +1,6 @@
 """Trains on a hundred thousand accounts and sixty days: how long, and in how much memory.
 
-    python scripts/bench_large.py [--accounts 100000] [--days 60] [--work DIR]
+    python -m benchmarks large [--accounts 100000] [--days 60] [--work DIR]
 
 Makes an agency of 2,500 accounts, takes its log in once for each of so many sites (every account,
 group and address by another name, the tables shared), and runs ``detector train``, and ``detector
@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 from unittest import mock
 
-import make_agency
 import polars as pl
+
+from simulation import make_agency
 
 #: Accounts of one site.
 SITE = 2500
@@ -37,7 +38,7 @@ def measured(name: str, *arguments: object) -> dict[str, object]:
     _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        sys.exit(f"bench_large: {name} failed\n{said}")
+        sys.exit(f"benchmarks large: {name} failed\n{said}")
     print(said, file=sys.stderr)
     return {
         "job": name,

@@ -1,6 +1,6 @@
 """The same drill for detector and for other ways to detect, side by side.
 
-    python scripts/bench_peers.py [--accounts 3000] [--days 150] [--seeds 11 12] [--instances 4]
+    python -m benchmarks peers [--accounts 3000] [--days 150] [--seeds 11 12] [--instances 4]
 
 Makes an agency for each seed (honest, with all that changes in an office), trains detector on all
 but its last 42 days, and stages detector's campaigns there. The peers look at each account at the
@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from measure import TAKEN
 
+from benchmarks import ROOT
 from detector import registry
 from detector.core.settings import Settings
 from detector.drill import exposure, run, schedule
@@ -40,6 +40,7 @@ from detector.model import store
 from detector.model import threshold as budget
 from detector.model.model import Model
 from detector.normalize import account_directory
+from simulation.measure import TAKEN
 
 START = date(2024, 1, 1)
 #: Days of an account's own past for its z, and the fewest of them.
@@ -183,12 +184,11 @@ def agency(work: Path, accounts: int, days: int, seed: int) -> Path:
     folder = work / f"peers-{accounts}-{days}-{seed}"
     if (folder / "model").is_dir():
         return folder
-    here = Path(__file__).resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     _quietly(
-        [sys.executable, here / "make_agency.py", "--out", folder / "logs", "--accounts", accounts,
-         "--days", days, "--seed", seed, "--life", 1, "--thieves", 0, "--doublers", 0,
-         "--start", START, "--level", 1, "--largest", 0]
+        [sys.executable, "-m", "simulation.make_agency", "--out", folder / "logs",
+         "--accounts", accounts, "--days", days, "--seed", seed, "--life", 1,
+         "--thieves", 0, "--doublers", 0, "--start", START, "--level", 1, "--largest", 0]
     )  # fmt: skip
     people = (folder / "logs" / "directory.csv").rename(folder / "directory.csv")
     (folder / "logs" / "incidents.csv").unlink()
@@ -204,9 +204,11 @@ def agency(work: Path, accounts: int, days: int, seed: int) -> Path:
 
 
 def _quietly(command: list[object]) -> None:
-    done = subprocess.run([str(word) for word in command], check=False, capture_output=True)
+    done = subprocess.run(
+        [str(word) for word in command], check=False, capture_output=True, cwd=ROOT
+    )
     if done.returncode:
-        sys.exit(f"bench_peers: {command[:4]} failed: {done.stderr.decode().strip()}")
+        sys.exit(f"benchmarks peers: {command[:4]} failed: {done.stderr.decode().strip()}")
 
 
 def measured(folder: Path, instances: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -285,7 +287,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if used := TAKEN & set(chosen.seeds):
         sys.exit(
-            f"bench_peers: seed {min(used)} was used to choose, or is for judging; take others"
+            f"benchmarks peers: seed {min(used)} was used to choose, or is for judging; take others"
         )
     # A column in which nearly all days are alike makes SciPy doubt its skewness.
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="pyod")

@@ -1,8 +1,8 @@
 """What pseudonyms cost: events a second into a ledger, with names and with pseudonyms.
 
-    .venv/bin/python scripts/bench_pseudonyms.py FOLDER [EVENTS] [ROUNDS]
+    python -m benchmarks pseudonyms FOLDER [EVENTS] [ROUNDS]
 
-The log is that of scripts/bench_data.py (20,000 accounts), made in FOLDER and kept. The fastest of
+The log is that of benchmarks/events.py (20,000 accounts), made in FOLDER and kept. The fastest of
 the rounds counts.
 """
 
@@ -16,8 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import bench_data
-
+from benchmarks import events as seeded
 from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
@@ -45,7 +44,7 @@ def main(folder: Path, events: int = 5_000_000, rounds: int = 3) -> None:
     kinds = {"names": plain, "pseudonyms": replace(plain, pseudonyms=True)}
     print("| log | accounts as | events/s | ledger, MB |\n|---|---|---:|---:|")
     for name in ("parquet", "csv"):
-        log = bench_data.MAKERS[name](folder, events)
+        log = seeded.MAKERS[name](folder, events)
         best = dict.fromkeys(kinds, (float("inf"), 0))
         for _ in range(rounds):
             for kind, settings in kinds.items():

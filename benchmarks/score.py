@@ -1,9 +1,9 @@
-"""Prepares "score one more day" with a short and with a long history, for scripts/bench.
+"""Prepares "score one more day" with a short and with a long history.
 
 The history is ingested and a model is trained on its last 30 days; what is then measured is
 ``detector score`` of one day more, on a fresh copy of that ledger.
 
-    python scripts/bench_score.py FOLDER DAYS EVENTS_A_DAY
+    python -m benchmarks.score FOLDER DAYS EVENTS_A_DAY
 
 Prints the command to measure, as JSON.
 """
@@ -16,8 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bench_data
 import polars as pl
+
+from benchmarks import events
 
 LONGEST = 400
 
@@ -42,7 +43,7 @@ def prepare(work: Path, days: int, per_day: int) -> list[str]:
 
 def _day(path: Path, day: int, per_day: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame: pl.DataFrame = bench_data.block(day * per_day, per_day, per_day)
+    frame: pl.DataFrame = events.block(day * per_day, per_day, per_day)
     frame.write_parquet(path)
 
 

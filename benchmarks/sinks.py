@@ -1,6 +1,6 @@
-"""The jobs of ``scripts/bench --only sinks``, each in a process of its own.
+"""The jobs of the section sinks, each in a process of its own.
 
-    python scripts/bench_sinks.py JOB COUNT SCRATCH
+    python -m benchmarks.sinks JOB COUNT SCRATCH
 
 Jobs: ``plain`` writes the alerts as NDJSON and flushes them to the disk; ``put`` puts them into the
 outbox, all in one transaction; the others, named as in the proof, deliver what was put, in the
@@ -16,7 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-from loopback import free_port
 from proof.receiver import receive
 from proof.run import forked, gone, mock_kafka
 from proof.story import SERVED, Place, alert
@@ -24,6 +23,7 @@ from proof.story import SERVED, Place, alert
 from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from detector.delivery.routing import Route
+from simulation.loopback import free_port
 
 
 def plain(alerts: list[dict[str, object]], scratch: Path) -> float:
@@ -57,7 +57,7 @@ def sent(alerts: list[dict[str, object]], scratch: Path, name: str) -> float:
         for child in children:
             gone(child)
     if report.delivered != len(alerts):
-        sys.exit(f"bench_sinks: {name} delivered {report.delivered}: {report.words}")
+        sys.exit(f"benchmarks sinks: {name} delivered {report.delivered}: {report.words}")
     return took
 
 

@@ -1,13 +1,13 @@
 """Measures how fast each source reads, beside reading the bytes and DuckDB's readers.
 
-    python scripts/bench_sources.py [--mb 100] [--repeat 1] [--work DIR] [--ledger] [SOURCE ...]
+    python -m benchmarks sources [--mb 100] [--repeat 1] [--work DIR] [--ledger] [SOURCE ...]
 
-The logs come from bench_logs.py, bench_exports.py, bench_data.py and bench_follow.py. Every figure
-is of a process of its own, the fastest of ``--repeat``; loading libraries is not timed. ``bytes``
-reads the file and counts its lines; ``duckdb`` parses the same file, as JSON, as CSV or with each
-line as one column, and hashes all of each row. CPU is that of all cores, and changes least with
-what else the machine does. With ``--ledger``, logs are read into a ledger instead, as ``detector
-train`` does, and the peak of its memory is told. JSON lines on stdout, a table on stderr.
+The logs come from samples.py, events.py and follow.py. Every figure is of a process of its own, the
+fastest of ``--repeat``; loading libraries is not timed. ``bytes`` reads the file and counts its
+lines; ``duckdb`` parses the same file, as JSON, as CSV or with each line as one column, and hashes
+all of each row. CPU is that of all cores, and changes least with what else the machine does. With
+``--ledger``, logs are read into a ledger instead, as ``detector train`` does, and the peak of its
+memory is told. JSON lines on stdout, a table on stderr.
 """
 
 from __future__ import annotations
@@ -23,20 +23,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import bench_exports
-import bench_jobs
-import bench_logs
+from benchmarks import ROOT, ingest, samples
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-#: Rows that bench_data.py and bench_follow.py make, by name: the source, the script and what it is
+#: Rows that events.py and follow.py make, by name: the source, the module and what it is
 #: given, with how many events are in a megabyte.
 EVENTS = {
-    "csv": ("csv", "bench_data.py", 7_000),
-    "ndjson": ("ndjson", "bench_follow.py", 6_000),
-    "pgaudit": ("postgresql_csvlog", "bench_data.py", 2_300),
+    "csv": ("csv", "events", 7_000),
+    "ndjson": ("ndjson", "follow", 6_000),
+    "pgaudit": ("postgresql_csvlog", "events", 2_300),
 }
-NAMES = [*EVENTS, *bench_logs.SAMPLES, *bench_exports.NAMES]
+NAMES = [*EVENTS, *samples.LOGS, *samples.EXPORTS]
 TEXT = {"mysql_slow_log", "mariadb_server_audit"}
 CSV = {"csv", "pgaudit", "postgresql_csvlog"}
 #: Lines a second that are demanded: of text logs, and of JSON with an object a line.
@@ -46,11 +42,11 @@ MEMORY_MB = 1500
 
 
 def made(name: str, folder: Path, size: int) -> Path:
-    """The log, made by a script of its own: a process that measures others must stay small, as
+    """The log, made by a module of its own: a process that measures others must stay small, as
     the kernel's account of a child's peak memory begins with what its parent held.
     """
     if name in EVENTS:
-        _, script, per_mb = EVENTS[name]
+        _, module, per_mb = EVENTS[name]
         events = str(size * per_mb)
         if name == "ndjson":
             path = folder / f"{name}-{size}.ndjson"
@@ -59,12 +55,12 @@ def made(name: str, folder: Path, size: int) -> Path:
             kind = "csvlog" if name == "pgaudit" else name
             arguments = [kind, str(folder), events, *([events] if name == "pgaudit" else [])]
     else:
-        script = "bench_logs.py" if name in bench_logs.SAMPLES else "bench_exports.py"
+        module = "samples"
         arguments = [name, str(folder), str(size)]
-    command = [sys.executable, str(HERE / script), *arguments]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"bench_sources: {' '.join(command)} failed with {done.returncode}")
+        sys.exit(f"benchmarks sources: {' '.join(command)} failed with {done.returncode}")
     return path if name == "ndjson" else Path(done.stdout.strip())
 
 
@@ -124,7 +120,7 @@ def ledger(name: str, path: Path) -> Callable[[], int]:
 
     def run() -> int:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            told = bench_jobs.ingest(source_of(name), path, Path(scratch))
+            told = ingest.ingest(source_of(name), path, Path(scratch))
         return told["events"] + told["rejects"]
 
     return run
@@ -149,12 +145,13 @@ def job(name: str, job_name: str, path: Path) -> None:
 
 def measured(name: str, job_name: str, path: Path, repeat: int) -> dict[str, float]:
     """The fastest of some runs of a job, each in a process of its own."""
-    command = [sys.executable, __file__, "--job", job_name, "--work", str(path), name]
+    command = [sys.executable, "-m", "benchmarks.sources", "--job", job_name]
+    command += ["--work", str(path), name]
     runs = []
     for _ in range(repeat):
         done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            sys.exit(f"bench_sources: {job_name} {name} failed with {done.returncode}")
+            sys.exit(f"benchmarks sources: {job_name} {name} failed with {done.returncode}")
         runs.append(json.loads(done.stdout))
     return min(runs, key=lambda run: run["seconds"])
 
@@ -232,7 +229,7 @@ def main() -> int:
         job(options.sources[0], options.job, options.work)
         return 0
     if unknown := set(options.sources) - set(NAMES):
-        sys.exit(f"bench_sources: knows {', '.join(NAMES)}; not {min(unknown)}")
+        sys.exit(f"benchmarks sources: knows {', '.join(NAMES)}; not {min(unknown)}")
     options.work.mkdir(parents=True, exist_ok=True)
     if options.ledger:
         for name in options.sources or NAMES:

@@ -1,11 +1,11 @@
 """Measures how soon detector watch follows again after a kill, with a year of ledger behind it.
 
-    python scripts/bench_start.py FOLDER [--days 365]
+    python -m benchmarks start FOLDER [--days 365]
 
-FOLDER is that of scripts/bench_watch.py, whose ledger is repeated, shifted, until it reaches back
-so many days, a part a day; FOLDER keeps it. `detector watch` is started on it, killed with SIGKILL
-while it reads, and started again, five times; measured is the time from the start of the process
-until it says that it is ready (sd_notify), the wall's and the processor's. Prints one JSON line.
+FOLDER is that of watch.py, whose ledger is repeated, shifted, until it reaches back so many days, a
+part a day; FOLDER keeps it. `detector watch` is started on it, killed with SIGKILL while it reads,
+and started again, five times; measured is the time from the start of the process until it says
+that it is ready (sd_notify), the wall's and the processor's. Prints one JSON line.
 """
 
 from __future__ import annotations

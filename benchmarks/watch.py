@@ -1,6 +1,6 @@
 """Measures detector watch: how many events a second it counts, and how soon it rings.
 
-    python scripts/bench_watch.py FOLDER [--accounts 5000] [--days 60] [--rate 10000] [--seconds 60]
+    python -m benchmarks watch FOLDER [--accounts 5000] [--days 60] [--rate 10000] [--seconds 60]
 
 A model is trained on the log of an agency of so many accounts (once; FOLDER keeps it). Then
 *count*: a log of 3 million events is followed from its beginning, with nothing scored but what is
@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
+from benchmarks import ROOT
+
 #: A working day after what was learned.
 DAY = datetime(2024, 2, 5, 16, tzinfo=UTC)
 #: Hours of the day that lie behind when *ring* begins.
@@ -41,8 +42,9 @@ def prepare(folder: Path, accounts: int, days: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     agency = folder / "agency"
     subprocess.run(
-        [sys.executable, HERE / "make_agency.py", "--out", agency, "--accounts", str(accounts),
-         "--days", str(days), "--seed", "7"], check=True, stdout=sys.stderr,
+        [sys.executable, "-m", "simulation.make_agency", "--out", agency,
+         "--accounts", str(accounts), "--days", str(days), "--seed", "7"],
+        check=True, cwd=ROOT, stdout=sys.stderr,
     )  # fmt: skip
     subprocess.run(
         [sys.executable, "-c", "from detector.cli.app import run; run()", "train", agency,

@@ -1,8 +1,8 @@
 """What each part of the detection adds: the same agency judged without it.
 
-    python scripts/ablation.py [--seed 311] [--accounts 1500] [--budget 3]
+    python -m simulation.ablation [--seed 311] [--accounts 1500] [--budget 3]
 
-Makes an agency with thefts of every kind (scripts/agency/campaigns; none of that code is the
+Makes an agency with thefts of every kind (simulation/agency/campaigns; none of that code is the
 detector's), on a seed that nothing was chosen on, and trains and scores by the detector's own
 code: whole, without each family of features, without the isolation forest, without the trees, and
 with the lessons of whole kinds of campaign held out. The features are computed once. Prints
@@ -25,10 +25,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import make_agency
 import numpy as np
 import polars as pl
-from measure import TAKEN, Outcome, Truth, logs
 
 from detector import registry
 from detector.core.settings import Settings
@@ -41,6 +39,8 @@ from detector.model import isolation_forest, synthetic_positives, training
 from detector.model.scoring import Scorer
 from detector.model.training_data import TrainingData
 from detector.normalize import account_directory
+from simulation import make_agency
+from simulation.measure import TAKEN, Outcome, Truth, logs
 
 #: Those of the drill's table too were reported before.
 REPORTED = {10, 11, 12}

@@ -11,8 +11,9 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import measure
 import polars as pl
+
+from simulation import measure
 
 
 def incidents(sample: Path) -> pl.DataFrame:

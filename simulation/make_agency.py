@@ -1,8 +1,8 @@
 """Makes the log of an invented unemployment agency, with its directory and the truth.
 
-python scripts/make_agency.py --out data/sample/agency
-python scripts/make_agency.py --out /tmp/large --accounts 3000 --days 180 --events-only
-python scripts/make_agency.py --out /tmp/measured --accounts 3000 --days 180 --life 1 --campaigns 2
+python -m simulation.make_agency --out data/sample/agency
+python -m simulation.make_agency --out /tmp/large --accounts 3000 --days 180 --events-only
+python -m simulation.make_agency --out /tmp/measured --accounts 3000 --life 1 --campaigns 2
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from agency import SETTLED, Agency, Life, Plan
+
+from simulation.agency import SETTLED, Agency, Life, Plan
 
 #: A file larger than this is split at the middle of the month, so that each stays easy to carry.
 LARGEST = 2_000_000

@@ -1,9 +1,9 @@
 """Makes data/sample/pgaudit: the csvlog of a real PostgreSQL with pgaudit, with one theft in it.
 
-    python scripts/make_pgaudit_sample.py [--out DIR] [--seed N]
+    python -m simulation.make_pgaudit_sample [--out DIR] [--seed N]
 
-Starts a private server (see scripts/office/server.py; needs postgresql and pgaudit), plays the
-plan of scripts/office/plan.py on it in under a minute, and re-dates what the server logged to
+Starts a private server (see simulation/office/server.py; needs postgresql and pgaudit), plays the
+plan of simulation/office/plan.py on it in under a minute, and re-dates what the server logged to
 the plan's days: a server's clock cannot be moved. Only log_time, session_start_time and the
 start in session_id are changed; all else is as PostgreSQL wrote it.
 """
@@ -21,10 +21,10 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from loopback import UnavailableError
-from office.plan import ROLES, SCHEMA, Session, sessions
-from office.relay import relay
-from office.server import Server, running
+from simulation.loopback import UnavailableError
+from simulation.office.plan import ROLES, SCHEMA, Session, sessions
+from simulation.office.relay import relay
+from simulation.office.server import Server, running
 
 ROOT = Path(__file__).resolve().parent.parent
 STATEMENT = re.compile(r"AUDIT: (?:SESSION|OBJECT),(\d+),")

@@ -1,8 +1,8 @@
 r"""Exposure and false alarms on an invented agency whose truth is known, by the command contract.
 
-    python scripts/make_agency.py --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \
+    python -m simulation.make_agency --out AGENCY --seed 304 --accounts 2000 --days 185 --life 1 \
         --campaigns 2
-    python scripts/measure.py AGENCY --out OUT [--budget 1 3 10]
+    python -m simulation.measure AGENCY --out OUT [--budget 1 3 10]
 
 Trains on all but the agency's last 60 days, scores the rest, and reads scores.parquet, at each
 budget (the logs are taken in once, and the ledger is trained on again). Exposure is

@@ -1,6 +1,6 @@
 """Draws docs/theft.svg: how much was out in the sample's theft, and when its first alert came.
 
-Usage, after a score of the sample: .venv/bin/python scripts/picture.py SAMPLE_FOLDER ALERTS_NDJSON
+Usage, after a score of the sample: python -m simulation.picture SAMPLE_FOLDER ALERTS_NDJSON
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import polars as pl
-from exposure import alert_times, incidents, taken
+
+from simulation.exposure import alert_times, incidents, taken
 
 OUT = Path(__file__).parents[1] / "docs" / "theft.svg"
 

@@ -1,9 +1,9 @@
 """Plays one small office, with one thief in it, on PostgreSQL and on MariaDB.
 
-    python scripts/play_office.py --out DIR [--server postgresql|mariadb|both] [--seed N]
+    python -m simulation.play_office --out DIR [--server postgresql|mariadb|both] [--seed N]
 
-Each server is private and on loopback (scripts/office); the plan of scripts/office/plan.py is the
-same: the same people at the same desks with the same questions, and the same night in which one of
+Each server is private and on loopback (simulation/office); the plan of its plan.py is the same: the
+same people at the same desks with the same questions, and the same night in which one of
 them takes the whole table. Writes, for each server, ``learn`` (all days before that night) and
 ``night`` (the last day): pgaudit's csvlog of PostgreSQL, the slow query log of MariaDB. Then
 
@@ -20,10 +20,10 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import make_pgaudit_sample
-from loopback import UnavailableError
-from office import mariadb, mariadb_plan
-from office.plan import LAST, Session, sessions
+from simulation import make_pgaudit_sample
+from simulation.loopback import UnavailableError
+from simulation.office import mariadb, mariadb_plan
+from simulation.office.plan import LAST, Session, sessions
 
 NIGHT = datetime(LAST.year, LAST.month, LAST.day, tzinfo=UTC)
 SERVERS = ("postgresql", "mariadb")

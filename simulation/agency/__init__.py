@@ -10,8 +10,8 @@ service accounts, ``systems`` roll-outs and outages of the log, ``campaigns`` th
 ``realism`` measures how lifelike it is.
 """
 
-from agency.life import CALM, SETTLED, Life
-from agency.plan import Mix, Plan
-from agency.simulate import Agency, simulate
+from simulation.agency.life import CALM, SETTLED, Life
+from simulation.agency.plan import Mix, Plan
+from simulation.agency.simulate import Agency, simulate
 
 __all__ = ["CALM", "SETTLED", "Agency", "Life", "Mix", "Plan", "simulate"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import workdays
-from agency.people import ADVISER, ANALYST, NIGHT, PARTNER, SERVICE, People
-from agency.plan import Plan
+from simulation.agency import workdays
+from simulation.agency.people import ADVISER, ANALYST, NIGHT, PARTNER, SERVICE, People
+from simulation.agency.plan import Plan
 
 #: A device is swapped once in about 250 days, a hot desk used on 2 days of 100.
 SWAP, HOT_DESK = 1 / 250, 0.02

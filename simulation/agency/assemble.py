@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.reads import Statements, seconds
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.reads import Statements, seconds
 
 
 def events(

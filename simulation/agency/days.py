@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import restless, workdays
-from agency.people import ADVISER, ANALYST, NIGHT, PARTNER, SERVICE, People
-from agency.plan import Plan
+from simulation.agency import restless, workdays
+from simulation.agency.people import ADVISER, ANALYST, NIGHT, PARTNER, SERVICE, People
+from simulation.agency.plan import Plan
 
 #: Weekday factors: Monday and Tuesday are the days people come.
 WEEK = np.array([1.12, 1.1, 0.95, 1.02, 0.85, 0.5, 0.4])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.days import Days
-from agency.people import SERVICE, People
-from agency.plan import Plan
-from agency.reads import Statements, lengths, together
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.days import Days
+from simulation.agency.people import SERVICE, People
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, lengths, together
 
 #: Records of an audit (by their logarithm), its days, statements and tables.
 RECORDS, DAYS, STATEMENTS, TABLES = (100_000, 2_000_000), (2, 6), (30, 150), (3, 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agency.people import NIGHT, People
+from simulation.agency.people import NIGHT, People
 
 #: Share of statements that open a screen: the rest follow one within seconds.
 OPENS_SCREEN = 0.45

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.people import SERVICE, People
-from agency.plan import Plan
-from agency.reads import Statements, together
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.people import SERVICE, People
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, together
 
 HOURLY, NIGHTLY, MONTHLY = range(3)
 #: What each kind of job does, in the order of ``names.JOBS``: timetable, statements in a run,

@@ -7,8 +7,16 @@ from dataclasses import fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency.people import ADVISER, ANALYST, MEDIAN_RATE, NIGHT, RATE_SPREAD, SERVICE, People
-from agency.plan import Plan
+from simulation.agency.people import (
+    ADVISER,
+    ANALYST,
+    MEDIAN_RATE,
+    NIGHT,
+    RATE_SPREAD,
+    SERVICE,
+    People,
+)
+from simulation.agency.plan import Plan
 
 #: Share of the agency's own movers who change their role too.
 NEW_ROLE = 0.3

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from agency.addresses import SPARE, Addresses
-from agency.people import ADVISER, ANALYST, PARTNER, SERVICE, People
-from agency.plan import Plan
+from simulation.agency.addresses import SPARE, Addresses
+from simulation.agency.people import ADVISER, ANALYST, PARTNER, SERVICE, People
+from simulation.agency.plan import Plan
 
 #: On a day of snow or strikes: share of groups that stay at home, and of their staff.
 GROUPS_AT_HOME, STAFF_AT_HOME = 0.7, 0.85

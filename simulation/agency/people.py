@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agency.names import JOBS, SURNAMES, TOWNS, numbered
-from agency.plan import Plan
+from simulation.agency.names import JOBS, SURNAMES, TOWNS, numbered
+from simulation.agency.plan import Plan
 
 ADVISER, PARTNER, ANALYST, NIGHT, SERVICE = range(5)
 ROLES = ("adviser", "partner adviser", "analyst", "on-call", "service")

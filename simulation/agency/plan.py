@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from agency.life import SETTLED, Life
+from simulation.agency.life import SETTLED, Life
 
 
 @dataclass(frozen=True, slots=True)

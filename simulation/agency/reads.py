@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue, hours
-from agency.addresses import Addresses
-from agency.days import Days
-from agency.people import ANALYST, SERVICE, People
-from agency.plan import Plan
+from simulation.agency import catalogue, hours
+from simulation.agency.addresses import Addresses
+from simulation.agency.days import Days
+from simulation.agency.people import ANALYST, SERVICE, People
+from simulation.agency.plan import Plan
 
 #: Each person's own mix of statements, as a table of so many equally likely slots.
 SLOTS = 512

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agency.people import SERVICE, People
-from agency.plan import Plan
+from simulation.agency.people import SERVICE, People
+from simulation.agency.plan import Plan
 
 #: All sigmas are of the logarithm. How much more or less restless people are than each other.
 TEMPER = 0.25

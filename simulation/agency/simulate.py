@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agency import addresses as origins
-from agency import assemble, jobs, moves, networks, people, systems, workdays
-from agency import days as calendar
-from agency.addresses import Addresses
-from agency.campaigns import campaign, kinds, sample
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import World
-from agency.days import Days
-from agency.extracts import extracts
-from agency.people import People
-from agency.plan import Plan
-from agency.reads import Statements, habits, read, select, together
+from simulation.agency import addresses as origins
+from simulation.agency import assemble, jobs, moves, networks, people, systems, workdays
+from simulation.agency import days as calendar
+from simulation.agency.addresses import Addresses
+from simulation.agency.campaigns import campaign, kinds, sample
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import World
+from simulation.agency.days import Days
+from simulation.agency.extracts import extracts
+from simulation.agency.people import People
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, habits, read, select, together
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.plan import Plan
-from agency.reads import Statements, select
+from simulation.agency import catalogue
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, select
 
 #: An outage begins between these hours and lasts between these hours.
 BEGINS, LASTS = (5.0, 15.0), (3.0, 8.0)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from agency.plan import Plan
+from simulation.agency.plan import Plan
 
 PARIS = ZoneInfo("Europe/Paris")
 #: The eleven holidays: those of fixed date (month, day), and days after Easter Sunday.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from loopback import PATIENCE, UnavailableError, free_port, started, unprivileged
+from simulation.loopback import PATIENCE, UnavailableError, free_port, started, unprivileged
 
 CONFIG = """<yandex>
 <logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>

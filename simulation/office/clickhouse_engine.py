@@ -1,6 +1,6 @@
 """Writes the query_log of ClickHouse's engine as the package chdb has it, without a server.
 
-    PYTHON scripts/office/clickhouse_engine.py OUT.ndjson
+    PYTHON simulation/office/clickhouse_engine.py OUT.ndjson
 
 PYTHON is one that has chdb; all is done by the one account that it knows. What is exported is what
 docs/sources/clickhouse.md says.

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loopback import UnavailableError, free_port, started, unprivileged
-
-from office.mysql_family import MySQLServer
+from simulation.loopback import UnavailableError, free_port, started, unprivileged
+from simulation.office.mysql_family import MySQLServer
 
 SETTINGS = {
     "slow_query_log": "1",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 
-from office.mariadb import MariaDB
-from office.plan import EMPLOYERS, PERSONS, READERS, Session
-from office.relay import relay
+from simulation.office.mariadb import MariaDB
+from simulation.office.plan import EMPLOYERS, PERSONS, READERS, Session
+from simulation.office.relay import relay
 
 SCHEMA = f"""
 CREATE TABLE employer (id int PRIMARY KEY, name text, city text);

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loopback import UnavailableError, free_port, said, started, unprivileged
-
-from office.mysql_family import MySQLServer
+from simulation.loopback import UnavailableError, free_port, said, started, unprivileged
+from simulation.office.mysql_family import MySQLServer
 
 HOME = Path("/opt/mysql")
 SETTINGS = {

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopback import UnavailableError, free_port, unprivileged
+from simulation.loopback import UnavailableError, free_port, unprivileged
 
 SETTINGS = {
     "shared_preload_libraries": "pgaudit",

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from agency import Agency, Plan
 
 from detector.cli.app import run
 from detector.core import schema
+from simulation.agency import Agency, Plan
 
 CUT = datetime(2024, 2, 4, 23, tzinfo=UTC)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from agency import Agency, Plan
-from agency.realism import local
+
+from simulation.agency import Agency, Plan
+from simulation.agency.realism import local
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""scripts/ablation.py stands in for parts of training, by name: it must not lag behind them."""
+"""simulation/ablation.py stands in for parts of training, by name: it must not lag behind them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROW = re.compile(
 def test_a_small_agency_is_judged_with_all_parts_and_without_some() -> None:
     asked = ("--seed", "353", "--accounts", "200", "--only", "group), and")
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "ablation.py", *asked],
-        check=False, capture_output=True, text=True, timeout=600,
+        [sys.executable, "-m", "simulation.ablation", *asked],
+        cwd=ROOT, check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = [(row["left_out"], float(row["exposure"])) for row in ROW.finditer(done.stdout)]

@@ -8,11 +8,12 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from agency import Agency, Plan, catalogue
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.kinds import KINDS
-from agency.people import SERVICE
-from agency.realism import local, restlessness, unlike_real_people
+
+from simulation.agency import Agency, Plan, catalogue
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.kinds import KINDS
+from simulation.agency.people import SERVICE
+from simulation.agency.realism import local, restlessness, unlike_real_people
 
 PLAN = Plan(
     seed=3, accounts=600, days=150, theft_days=60, thieves=0, doublers=0, campaigns=1, rate=0.5

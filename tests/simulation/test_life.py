@@ -8,10 +8,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from agency import CALM, Agency, Life, Plan, catalogue, jobs, workdays
-from agency.people import SERVICE
-from agency.realism import local
 from polars.testing import assert_frame_equal
+
+from simulation.agency import CALM, Agency, Life, Plan, catalogue, jobs, workdays
+from simulation.agency.people import SERVICE
+from simulation.agency.realism import local
 
 PLAN = Plan(seed=8, accounts=150, days=120, theft_days=0, thieves=0, doublers=0, rate=0.4)
 

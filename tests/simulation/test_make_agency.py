@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import make_agency
 import polars as pl
 import pytest
-from agency import Agency
 from polars.testing import assert_frame_equal
 
 from detector.readers.discovery import expand
+from simulation import make_agency
+from simulation.agency import Agency
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "agency"
 SMALL = ["--accounts", "30", "--days", "45", "--theft-days", "5", "--stolen", "50000"]

@@ -7,8 +7,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from agency import CALM, Agency, Life, Mix, Plan, workdays
-from agency.realism import local, measure, restlessness, unlike_real_people
+
+from simulation.agency import CALM, Agency, Life, Mix, Plan, workdays
+from simulation.agency.realism import local, measure, restlessness, unlike_real_people
 
 
 def humans(agency: Agency) -> list[str]:

@@ -5,11 +5,11 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from agency import Agency, Plan, simulate
-from agency.realism import local
 from polars.testing import assert_frame_equal
 
 from detector.core.schema import ACTIONS, DIRECTORY, EVENTS
+from simulation.agency import Agency, Plan, simulate
+from simulation.agency.realism import local
 
 SMALL = Plan(seed=5, accounts=40, days=28, theft_days=10, stolen=200_000)
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import polars as pl
-from agency import Agency
+
+from simulation.agency import Agency
 
 LATE = pl.col("day") >= date(2024, 2, 5)
 

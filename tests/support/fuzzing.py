@@ -1,6 +1,6 @@
 """Mutates real lines of every format, and holds what is read of them against what must hold.
 
-    python tests/hostile/fuzzing.py --lines 1000000 --seed 7 [--only mysql_slow_log]
+    python tests/support/fuzzing.py --lines 1000000 --seed 7 [--only mysql_slow_log]
 
 Nothing may raise but what refuses a file in one line, not even within the containment, which would
 hide it. A format of a line an entry counts each line once: as event, reject or skipped; that is

@@ -2,7 +2,7 @@
 
 To write the files anew after a change that is meant (and look at the difference before it is kept):
 
-    python tests/sources/golden_events.py
+    python tests/support/golden_events.py
 """
 
 from __future__ import annotations

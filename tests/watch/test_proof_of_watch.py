@@ -1,4 +1,4 @@
-"""A short run of scripts/prove_watch, and that its judge would see what is wrong."""
+"""A short run of tests/support/prove_watch, and that its judge would see what is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from watching import replay, soak
 from watching.database import HISTORY
 from watching.run import judge, judge_database
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prove_watch"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "support" / "prove_watch"
 
 
 @pytest.mark.slow
@@ -43,7 +44,7 @@ def test_a_day_that_does_not_let_up_loses_nothing_and_leaves_no_file_open() -> N
 
 @pytest.mark.slow
 def test_a_month_of_the_sample_agency_replayed_ends_as_one_score_of_it() -> None:
-    log = SCRIPT.parents[1] / "data" / "sample" / "agency" / "2024-03.parquet"
+    log = ROOT / "data" / "sample" / "agency" / "2024-03.parquet"
     done = subprocess.run(
         [sys.executable, SCRIPT, "--replay", "--logs", log],
         capture_output=True, text=True, check=False, timeout=900,

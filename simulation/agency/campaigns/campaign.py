@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.people import People
-from agency.reads import Statements, seconds
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.people import People
+from simulation.agency.reads import Statements, seconds
 
 INSTANT = pl.Datetime("us", "UTC")
 INCIDENTS = {

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.campaigns import shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, moved
-from agency.people import ADVISER, PARTNER
+from simulation.agency import catalogue
+from simulation.agency.campaigns import shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, moved
+from simulation.agency.people import ADVISER, PARTNER
 
 #: Accounts of a crowd; in a small agency at most a tenth of all.
 CROWD, LARGEST_SHARE = (40, 61), 10

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue, workdays
-from agency.campaigns import shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, moved
-from agency.people import ADVISER, NIGHT, SERVICE
+from simulation.agency import catalogue, workdays
+from simulation.agency.campaigns import shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, moved
+from simulation.agency.people import ADVISER, NIGHT, SERVICE
 
 #: Most of these last some three weeks.
 WEEKS = (14, 28)

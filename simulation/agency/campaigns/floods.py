@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from agency import catalogue
-from agency.campaigns import pages, shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, moved
-from agency.people import ADVISER, PARTNER
-from agency.reads import Statements
+from simulation.agency import catalogue
+from simulation.agency.campaigns import pages, shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, moved
+from simulation.agency.people import ADVISER, PARTNER
+from simulation.agency.reads import Statements
 
 #: Records of a smash: between these, by their logarithm.
 SMASH = (200_000, 2_000_000)

@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.campaigns import pages, shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene
-from agency.reads import read
+from simulation.agency import catalogue
+from simulation.agency.campaigns import pages, shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene
+from simulation.agency.reads import read
 
 WEEK = 7
 #: The last day of a ramp, in times the usual, and how long it takes.

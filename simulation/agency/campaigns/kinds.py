@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agency.campaigns import crowds, disguises, floods, folds, lasting, strangers
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, World
+from simulation.agency.campaigns import crowds, disguises, floods, folds, lasting, strangers
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, World
 
 #: Every kind. Those that few accounts suit come first, to find these still free.
 KINDS: dict[str, Callable[[Scene], Campaign]] = {

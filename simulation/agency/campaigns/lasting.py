@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency.campaigns import folds, pages, shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, moved
-from agency.people import SERVICE
+from simulation.agency.campaigns import folds, pages, shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, moved
+from simulation.agency.people import SERVICE
 
 #: Days that a theft under way is older than the days of the thefts.
 BEGAN = (30, 60)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.reads import Statements, together
+from simulation.agency import catalogue
+from simulation.agency.reads import Statements, together
 
 #: Rows of a page: median, sigma of the logarithm, at most.
 ROWS, SPREAD, MOST = 290, 0.3, 1000

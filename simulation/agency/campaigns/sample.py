@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.campaigns import pages
-from agency.campaigns.campaign import Campaign
-from agency.days import Days, spend
-from agency.people import ADVISER, PARTNER, People
-from agency.plan import Plan
-from agency.reads import Statements, read, select
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.campaigns import pages
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.days import Days, spend
+from simulation.agency.people import ADVISER, PARTNER, People
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, read, select
 
 
 def thieves(plan: Plan, people: People, days: Days) -> NDArray[np.int64]:

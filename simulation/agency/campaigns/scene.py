@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agency import catalogue
-from agency.addresses import Addresses
-from agency.campaigns.campaign import Campaign
-from agency.days import Days
-from agency.names import SURNAMES
-from agency.people import SERVICE, People
-from agency.plan import Plan
-from agency.reads import Statements, lengths, logins, read, select, together
+from simulation.agency import catalogue
+from simulation.agency.addresses import Addresses
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.days import Days
+from simulation.agency.names import SURNAMES
+from simulation.agency.people import SERVICE, People
+from simulation.agency.plan import Plan
+from simulation.agency.reads import Statements, lengths, logins, read, select, together
 
 #: An account whose password is worth stealing was at work on so large a share of the days
 #: before (of eight weeks) and during the theft: leave and part-time are allowed for.

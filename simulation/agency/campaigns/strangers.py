@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from agency.campaigns import pages, shapes
-from agency.campaigns.campaign import Campaign
-from agency.campaigns.scene import Scene, moved
-from agency.people import ADVISER
+from simulation.agency.campaigns import pages, shapes
+from simulation.agency.campaigns.campaign import Campaign
+from simulation.agency.campaigns.scene import Scene, moved
+from simulation.agency.people import ADVISER
 
 #: Records in all, and days.
 RECORDS, DAYS = (20_000, 5_000_000), (1, 12)

@@ -18,7 +18,7 @@ import pytest
 from detector.cli.app import run
 from detector.delivery.sinks.syslog import frame_by_octets
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 AGENCY = TOP / "data" / "sample" / "agency"
 
 #: LEEF has no parser in any registry: this says what IBM's page says, to the parser of rsyslog.

@@ -14,7 +14,7 @@ from detector import registry
 from detector.delivery import elastic_index
 from detector.delivery.formats import ecs
 
-FIELDS = Path(__file__).parents[1] / "data" / "ecs" / "fields.tsv"
+FIELDS = Path(__file__).parents[2] / "data" / "ecs" / "fields.tsv"
 with FIELDS.open(encoding="utf-8", newline="") as file:
     PUBLISHED = {row["field"]: row for row in csv.DictReader(file, delimiter="\t")}
 

@@ -13,7 +13,7 @@ from detector import registry
 from detector.delivery import alert_fields, syslog_header
 from detector.delivery.formats import cef, leef, rfc5424
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 AGENCY = TOP / "data" / "sample" / "agency"
 FORMATS = sorted(registry.formats())
 #: How each format names the incident and the alerts before.

@@ -6,7 +6,6 @@ import json
 import os
 
 import pytest
-from loopback import UnavailableError
 from receivers.daemons import rsyslog, syslog_ng
 from receivers.elastic import Cluster
 from receivers.web import receiving
@@ -17,6 +16,7 @@ from detector.delivery.formats import ecs
 from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from detector.delivery.routing import build_routes
+from simulation.loopback import UnavailableError
 
 FORMATS = sorted(registry.formats())
 SERVERS = {"rsyslog": rsyslog, "syslog-ng": syslog_ng}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 
 
 def test_the_alert_in_the_readme_is_one_of_the_sample_model(real):

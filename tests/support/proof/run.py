@@ -1,4 +1,4 @@
-"""Rounds of misfortune, and then the count: see scripts/prove_delivery."""
+"""Rounds of misfortune, and then the count: see tests/support/prove_delivery."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from loopback import free_port
-
 from detector import registry
 from detector.delivery.outbox import backoff
 from detector.delivery.outbox.scheduler import DeliveryTimeout, deliver
 from detector.delivery.outbox.store import Outbox
 from proof.receiver import receive
 from proof.story import SERVED, Place, alert, in_file, noted
+from simulation.loopback import free_port
 
 #: Seconds of a round, and after which the last delivery is given up.
 SHORTEST, LONGEST = 0.2, 1.6

@@ -1,1 +1,1 @@
-"""Receivers of alerts for tests and for scripts/prove_delivery, on loopback."""
+"""Receivers of alerts for tests and for tests/support/prove_delivery, on loopback."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopback import UnavailableError, free_port
+from simulation.loopback import UnavailableError, free_port
 
 SYSLOG_NG = Path("/opt/syslog-ng")
 VERSION = "3.38"

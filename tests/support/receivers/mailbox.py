@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from loopback import free_port
+from simulation.loopback import free_port
 
 ACCEPTED = "250 OK"
 

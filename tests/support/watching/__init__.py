@@ -1,1 +1,1 @@
-"""What scripts/prove_watch is made of."""
+"""What tests/support/prove_watch is made of."""

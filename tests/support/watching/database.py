@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from office.server import Server, running
+from simulation.office.server import Server, running
 
 #: Kilobytes after which PostgreSQL begins another file, and pgbench's rounds a second.
 ROTATED = "512"

@@ -1,4 +1,4 @@
-"""Kills, and then the count: see scripts/prove_watch."""
+"""Kills, and then the count: see tests/support/prove_watch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from loopback import UnavailableError
-
 from detector.cli import app as command
+from simulation.loopback import UnavailableError
 from watching import replay, soak
 from watching.database import HISTORY, Load, loaded
 from watching.subject import AGENCY, Subject

@@ -18,7 +18,7 @@ from watching.subject import Subject
 
 #: From the morning of a working day after what was learned, so that midnight lies within.
 DAY = datetime(2024, 3, 12, 10, tzinfo=UTC)
-#: The same of what scripts/bench_watch.py prepares, whose ledger lies behind it.
+#: The same of what benchmarks/watch.py prepares, whose ledger lies behind it.
 AFTER = datetime(2024, 2, 5, 10, tzinfo=UTC)
 #: Bytes after which the log is rotated, rotated logs that are left, and how far the writer may be
 #: ahead: it waits rather than delete what was not read.
@@ -178,13 +178,13 @@ def judge(
 
 
 def _watcher(place: Path, prepared: Path | None, clock: Any) -> Any:
-    import bench_watch
+    from benchmarks import watch
 
     subject = Subject.sample() if prepared is None else Subject.prepared(prepared)
     if prepared is not None:
         shutil.copytree(prepared / "ledger", place / "ledger")
-    return bench_watch.watching(subject.model, subject.directory, place, clock, settle=60.0)
+    return watch.watching(subject.model, subject.directory, place, clock, settle=60.0)
 
 
 if __name__ == "__main__":
-    sys.exit("see scripts/prove_watch")
+    sys.exit("see tests/support/prove_watch")

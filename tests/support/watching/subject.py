@@ -1,11 +1,11 @@
-"""Whose logs are followed: the sample agency's, or those that scripts/bench_watch.py prepared."""
+"""Whose logs are followed: the sample agency's, or those that benchmarks/watch.py prepared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 AGENCY = ROOT / "data" / "sample" / "agency"
 
 
@@ -28,7 +28,7 @@ class Subject:
 
     @classmethod
     def prepared(cls, folder: Path) -> Subject:
-        """The agency in a folder of scripts/bench_watch.py."""
+        """The agency in a folder of benchmarks/watch.py."""
         agency = folder / "agency"
         return cls(folder / "model", agency / "directory.csv", None, [agency / "2024-02a.parquet"])
 

@@ -1,6 +1,6 @@
-"""The jobs that scripts/bench measures, each in a process of its own.
+"""Taking a log in, and its yardsticks, each in a process of its own; what pseudonyms cost.
 
-    python scripts/bench_jobs.py ingest|floor|duckdb parquet|csv|csvlog LOG SCRATCH
+    python -m benchmarks.ingest ingest|floor|duckdb parquet|csv|csvlog LOG SCRATCH
 
 *ingest* takes the name of any source in place of parquet, csv and csvlog.
 Prints one JSON object with what was computed, so that the jobs can be compared.
