@@ -11,6 +11,9 @@ from hypothesis import settings
 
 from detector.cli.app import run
 
+# The small office, which tests of many packages look at: made once in a process.
+pytest_plugins = ["office_fixtures"]
+
 # One profile for all properties. No deadline: a loaded machine is no defect. The same examples each
 # time, so that a test that turns red tells of a change; DETECTOR_FRESH_SEEDS=1 draws others.
 FRESH = os.environ.get("DETECTOR_FRESH_SEEDS") == "1"

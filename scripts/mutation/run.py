@@ -19,7 +19,7 @@ from mutation.mutants import Mutant, sampled
 
 TOP = Path(__file__).resolve().parents[2]
 #: Tests that would kill for another reason, or ask a server: they are no tests near the code.
-LEFT_OUT = ("tests/project", "tests/servers", "tests/commands/test_sample_model.py", "test_proof_")
+LEFT_OUT = ("tests/project", "tests/servers", "tests/cli/test_sample_model.py", "test_proof_")
 #: Seconds that the tests of a mutant may take: one that does not end is noticed too.
 PATIENCE = 900
 GOAL = 0.85

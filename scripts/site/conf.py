@@ -45,7 +45,18 @@ html_title = f"{project} {release}"
 extensions = ["myst_parser"]
 root_doc = "README"
 include_patterns = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**.md"]
-exclude_patterns = [".*", "build", "data", "detector", "models", "scripts", "site", "tests"]
+exclude_patterns = [
+    ".*",
+    "benchmarks",
+    "build",
+    "data",
+    "detector",
+    "models",
+    "scripts",
+    "simulation",
+    "site",
+    "tests",
+]
 # Anchors are those that forges give to headings, so that a link holds there and here.
 myst_heading_anchors = 6
 html_theme = "furo"

@@ -1,4 +1,4 @@
-"""A short run of scripts/prove_delivery, and that its judge would see what is wrong."""
+"""A short run of tests/support/prove_delivery, and that its judge would see what is wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proof.story import SERVED, alert, noted
 
 from detector import registry
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prove_delivery"
+SCRIPT = Path(__file__).parents[1] / "support" / "prove_delivery"
 
 
 @pytest.mark.slow

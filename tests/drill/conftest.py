@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from agency import Agency, Plan
 from shared import made_once
 
 from detector import registry
@@ -17,6 +16,7 @@ from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model.model import Model
 from detector.normalize import account_directory
+from simulation.agency import Agency, Plan
 
 START = date(2024, 1, 1)
 DAYS = 105

@@ -316,7 +316,7 @@ def child(folder: Path, log: Path) -> subprocess.Popen:
         [sys.executable, "-c", textwrap.dedent(CHILD), folder, log],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"

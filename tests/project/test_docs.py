@@ -27,8 +27,10 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 #: Files and folders of the project; those with a * are globs, and looked at by the shell.
 PATHS = re.compile(
-    r"(?<![\w/.-])((?:scripts|\.ci|docs|data|models|detector|requirements)/[\w./-]*+)(?!\*)"
+    r"(?<![\w/.-])((?:scripts|simulation|benchmarks|tests|\.ci|docs|data|models|detector|requirements)/[\w./-]*+)(?!\*)"
 )
+#: Modules that are run: all of a name, and for ``python -m benchmarks watch`` what is behind it.
+RUN = re.compile(r"python -m (simulation\.\w+|benchmarks(?: [a-z]+)?)")
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
 
@@ -103,6 +105,10 @@ def test_scripts_that_the_docs_name_are_there() -> None:
     for path in [README, *DOCS]:
         for name in PATHS.findall(read(path)):
             assert (ROOT / name).exists(), f"{path.name} names {name}"
+        for name in RUN.findall(read(path)):
+            module = name.replace(" ", ".").replace(".", "/")
+            there = (ROOT / f"{module}.py", ROOT / module / "__main__.py")
+            assert any(each.exists() for each in there), f"{path.name} names {name}"
 
 
 @pytest.mark.parametrize("path", [README, *DOCS], ids=lambda path: path.name)
@@ -125,7 +131,7 @@ def test_the_example_settings_are_accepted(tmp_path: Path) -> None:
     for path in (README, *DOCS):
         for text in blocks(read(path), "toml"):
             if text.startswith("[[expected]]"):
-                continue  # an allow-list, for tests/verdicts/test_allow_list.py
+                continue  # an allow-list, for tests/triage/test_allow_list.py
             file = tmp_path / "detector.toml"
             file.write_text(text, encoding="utf-8")
             assert load(file) != Settings()

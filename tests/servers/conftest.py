@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from loopback import UnavailableError
-from office import clickhouse as office_clickhouse
-from office import mariadb as office_mariadb
-from office import mysql as office_mysql
-from office.clickhouse import ClickHouse
-from office.mariadb import MariaDB
-from office.mysql import MySQL
-from office.server import Server, running
+
+from simulation.loopback import UnavailableError
+from simulation.office import clickhouse as office_clickhouse
+from simulation.office import mariadb as office_mariadb
+from simulation.office import mysql as office_mysql
+from simulation.office.clickhouse import ClickHouse
+from simulation.office.mariadb import MariaDB
+from simulation.office.mysql import MySQL
+from simulation.office.server import Server, running
 
 Started = TypeVar("Started")
 

@@ -88,7 +88,7 @@ def test_the_client_is_the_application_of_those_that_use_it(exported):
 def test_the_engine_of_a_current_version_says_which_tables_were_read(tmp_path):
     if importlib.util.find_spec("chdb") is None:
         pytest.skip("the package chdb is not installed")
-    script = Path(__file__).parents[2] / "scripts/office/clickhouse_engine.py"
+    script = Path(__file__).parents[2] / "simulation/office/clickhouse_engine.py"
     path = tmp_path / "query_log.ndjson"
     subprocess.run([sys.executable, str(script), str(path)], check=True, timeout=120)
     events, rejects = read(path)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-from office.plan import PERSONS, THIEF, sessions
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "play_office.py"
-
-
-@pytest.fixture(scope="module")
-def office():
-    spec = importlib.util.spec_from_file_location("play_office", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from simulation import play_office
+from simulation.office.plan import PERSONS, THIEF, sessions
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
-def test_score_finds_the_thief(name, office, request, tmp_path, detector):
+def test_score_finds_the_thief(name, request, tmp_path, detector):
     request.getfixturevalue(name)  # skips, or fails, where the server is not there
-    before, night = getattr(office, f"on_{name}")(sessions(20240205))
+    before, night = getattr(play_office, f"on_{name}")(sessions(20240205))
     (tmp_path / "learn.log").write_text(before, newline="", encoding="utf-8")
     (tmp_path / "night.log").write_text(night, newline="", encoding="utf-8")
     places = ("--ledger", tmp_path / "ledger", "--model", tmp_path / "model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,13 +128,12 @@ def test_a_forged_audit_message_is_a_reject_in_both_formats(read):
 @pytest.mark.slow
 @pytest.mark.usefixtures("postgresql")
 def test_the_sample_can_be_made_again(tmp_path):
-    script = Path(__file__).parents[2] / "scripts" / "make_pgaudit_sample.py"
     made = subprocess.run(
-        [sys.executable, script, "--out", tmp_path],
+        [sys.executable, "-m", "simulation.make_pgaudit_sample", "--out", tmp_path],
         check=False,
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(script.parent)},
+        cwd=Path(__file__).parents[2],
     )
     assert made.returncode == 0, made.stderr
     events, rejects = _read(csvlog, tmp_path / "postgresql-2024-02-05.csv")

@@ -15,7 +15,6 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
-from loopback import free_port
 
 from detector import registry
 from detector.core.errors import InputError
@@ -23,6 +22,7 @@ from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
 from detector.readers import object_store
 from detector.readers.discovery import expand
+from simulation.loopback import free_port
 
 HEAD = "timestamp,account,rows\n"
 DATA = Path(__file__).parents[1] / "data"

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 
 import pytest
 import trustme
-from loopback import UnavailableError
 from receivers.daemons import Pem, rsyslog, syslog_ng
 
 from detector import registry
@@ -22,6 +21,7 @@ from detector.delivery.outbox.store import Outbox
 from detector.delivery.routing import build_routes
 from detector.delivery.sink import Delivery, Item, Unreachable, repeat_outcome
 from detector.delivery.test_alert import build_test_alert
+from simulation.loopback import UnavailableError
 
 RESTARTS = 5
 BATCH = 5

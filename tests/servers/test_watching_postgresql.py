@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from office.server import Server
 from small_office import trained_once
 from watched import Clock, Kit, counted
 
@@ -19,6 +18,7 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
 from detector.watch.watcher import Watcher
+from simulation.office.server import Server
 
 SECONDS = 8
 

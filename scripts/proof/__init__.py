@@ -1,1 +1,0 @@
-"""The proof that alerts arrive whatever happens: see scripts/prove_delivery."""

@@ -1,1 +1,0 @@
-"""Receivers of alerts for tests and for scripts/prove_delivery, on loopback."""

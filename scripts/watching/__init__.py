@@ -1,1 +1,0 @@
-"""What scripts/prove_watch is made of."""

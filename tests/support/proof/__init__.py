@@ -1,0 +1,1 @@
+"""The proof that alerts arrive whatever happens: see tests/support/prove_delivery."""

@@ -1,0 +1,1 @@
+"""Receivers of alerts for tests and for tests/support/prove_delivery, on loopback."""

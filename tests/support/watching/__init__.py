@@ -1,0 +1,1 @@
+"""What tests/support/prove_watch is made of."""
