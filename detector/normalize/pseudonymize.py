@@ -24,6 +24,7 @@ from detector.privacy import pseudonyms
 from detector.privacy.pseudonyms import Pseudonyms
 from detector.readers.column_names import ALIASES
 from detector.readers.csv_dialect import DELIMITERS
+from detector.readers.log_input import LogInput
 
 #: Words that errors quote without having them from a file.
 _OWN_WORDS: Final = frozenset(
@@ -47,11 +48,11 @@ def wrap_source(source: Source, found: Pseudonyms | None) -> Source:
     if found is None:
         return source
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
         # Sessions are named by the log: what they are called is kept, as a tail, like names are.
         opened = {found.reveal(session) or session: last for session, last in tail.items()}
         try:
-            for batch in source.read(path, settings, opened):
+            for batch in source.read(log, settings, opened):
                 account = found.encrypt_column(batch.events["account"])
                 yield replace(
                     batch,
@@ -89,9 +90,9 @@ def _wrap_follow_reader(growing: FollowReader, found: Pseudonyms) -> FollowReade
             for key, text in tail.items()
         }
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
         try:
-            for batch in growing.read(path, settings, opened(tail)):
+            for batch in growing.read(log, settings, opened(tail)):
                 yield replace(hidden(batch), rejects=_redact_rejects(batch.rejects, settings))
         except InputError as error:
             raise redact_error(error, settings) from None

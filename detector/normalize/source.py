@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Final, TypeAlias
 
 import polars as pl
 
 from detector.core.schema import EVENTS, REJECTS, empty
 from detector.core.settings import Settings
+from detector.readers.log_input import LogInput
 
 #: What a file leaves open for the next one of the same log, as plain JSON: for pgaudit, the
 #: last statement of each session, so that a statement whose lines straddle a rotation counts
@@ -19,14 +19,14 @@ from detector.core.settings import Settings
 Tail: TypeAlias = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """The beginning of a log, for guessing its format.
+    """The beginning of a log, for guessing its format, as one look at it showed.
 
     ``head`` is at most 64 KiB, decompressed; for Parquet it is the raw beginning.
     """
 
-    path: Path
+    log: LogInput
     head: bytes
 
 
@@ -93,7 +93,7 @@ class FollowReader:
     """
 
     cut: Callable[[bytes], int]
-    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
+    read: Callable[[LogInput, Settings, Tail], Iterator[Batch]]
     close: Callable[[Settings, Tail], Batch] | None = None
     can_follow: Callable[[bytes], bool] = _accept_any
 
@@ -103,7 +103,7 @@ class Source:
     """One log format.
 
     ``title`` is one line for people. ``accepts`` says whether a sample is of this format.
-    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError where
+    ``read(log, settings, tail)`` yields the file's batches in order and raises InputError where
     the file as a whole is unusable; ``tail`` is what earlier files left open. ``mapping`` tells
     people how the columns of this file become canonical ones, canonical name to a phrase (shown by
     ``detector check``). A ``is_general`` format (any CSV) stands back where another accepts the
@@ -114,8 +114,8 @@ class Source:
     name: str
     title: str
     accepts: Callable[[Sample, Settings], bool]
-    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
-    mapping: Callable[[Path, Settings], dict[str, str]]
+    read: Callable[[LogInput, Settings, Tail], Iterator[Batch]]
+    mapping: Callable[[LogInput, Settings], dict[str, str]]
     is_general: bool = False
     follow_reader: FollowReader | None = None
 

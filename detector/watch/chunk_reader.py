@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -16,6 +15,7 @@ from detector.core.settings import Settings
 from detector.normalize import containment, rejects
 from detector.normalize.source import Batch, FollowReader, Source, Tail, empty_batch
 from detector.readers.compression import MIB
+from detector.readers.log_input import HeldBytes
 from detector.watch import content_matching, torn_writes
 from detector.watch import log_position as logs
 from detector.watch.log_content import LogContent
@@ -118,7 +118,7 @@ def _skip_torn(
     found = torn_writes.skip_torn(content, data, log.position, ended=ended)
     if found is None:
         return None
-    bad = rejects.frame(Path(), found.rejects)
+    bad = rejects.frame(log.path, found.rejects)
     tail = log.tail if log.position else {**told, **log.tail}
     batch = replace(empty_batch(tail), rejects=_with_location(bad, log))
     position = log.position + found.size
@@ -153,8 +153,9 @@ def _read_batches(
     data: bytes, growing: FollowReader, settings: Settings, tail: Tail, log: Log
 ) -> Iterator[Batch]:
     """The batches of a piece, with the log's name and lines in its rejects."""
+    piece = HeldBytes(data, log.path)
     try:
-        for batch in containment.read_piece(data, growing, settings, tail):
+        for batch in containment.read_piece(piece, growing, settings, tail):
             yield replace(batch, rejects=_with_location(batch.rejects, log))
     except InputError as error:
         raise InputError(error.what, where=log.path, hint=error.hint) from None
@@ -163,7 +164,7 @@ def _read_batches(
 def chunk_tail(data: bytes, growing: FollowReader, settings: Settings) -> Tail:
     """What the beginning of a log tells the pieces after it. Raises InputError."""
     tail: Tail = {}
-    for batch in containment.read_piece(data, growing, settings, {}):
+    for batch in containment.read_piece(HeldBytes(data), growing, settings, {}):
         tail = batch.tail
     return tail
 

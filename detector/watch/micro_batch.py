@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -19,10 +19,11 @@ from detector.normalize import containment
 from detector.normalize.source import PIECE_KEYS, Batch, Tail, empty_batch
 from detector.readers import compression
 from detector.readers.compression import MIB
+from detector.readers.log_input import LocalFile
 from detector.watch import chunk_reader
 from detector.watch.content_hashing import BYTES_PER_STEP, HashQueue
 from detector.watch.kafka_input import Partition
-from detector.watch.log_content import CompressedFile, LogContent, PlainFile
+from detector.watch.log_content import CompressedFile, LogContent, MissingContent, PlainFile
 from detector.watch.log_position import STREAMS, Log
 from detector.watch.log_tracker import LogTracker
 from detector.watch.open_days import TablesByDay, aggregate_batches, merge_days
@@ -59,24 +60,6 @@ MISSING_REASON: Final = (
     "its file was gone when the watcher started, and none holds the rest of it: what was written "
     "to it since the last stop is lost, if anything was"
 )
-
-
-class _MissingContent:
-    """The content of a file that is gone."""
-
-    end_reason = ""
-
-    def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
-        return b""
-
-    def position_fields(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
-        return {}
-
-    def unread_bytes(self, position: int) -> int:  # noqa: ARG002 - the protocol's
-        return 0
-
-    def close(self) -> None:
-        return None
 
 
 @dataclass(slots=True)
@@ -181,7 +164,7 @@ class MicroBatchReader:
         ended = self._has_ended(log, now, finish=finish)
         if not ended and self.tracker.closed_files.is_idle(log):
             return None, False
-        content = self.tracker.content(log, now) or _MissingContent()
+        content = self.tracker.content(log, now) or MissingContent()
         seen = (log.position, *_file_stamp(content), ended)
         if self._idle_stamps.get(log.id) == seen:
             return None, False
@@ -252,8 +235,12 @@ class MicroBatchReader:
         """The file from its beginning, of which some is ``known``."""
         path, told, source = Path(log.path), self._earlier_tail(log), self.tracker.source_for(log)
         stamp = CompressedFile(path).stamp
-        batches = containment.read_batches(source, path, self.tracker.search.settings, told)
-        return _WholeFile(log, batches, compression.ContentHasher(path), stamp, known=known)
+        batches = containment.read_batches(
+            source, LocalFile(path), self.tracker.search.settings, told
+        )
+        return _WholeFile(
+            log, batches, compression.ContentHasher(LocalFile(path)), stamp, known=known
+        )
 
     def _once(self, reading: _WholeFile, log: Log, batch: Batch) -> tuple[Log, Batch]:
         """Without what is known."""
@@ -269,12 +256,14 @@ class MicroBatchReader:
         settings, source = self.tracker.search.settings, self.tracker.source_for(log)
         stamp = CompressedFile(path).stamp
         try:
-            batches = containment.read_piecewise(source, path, settings, told, broken)
+            batches = containment.read_piecewise(source, LocalFile(path), settings, told, broken)
         except InputError:
             del self._whole_files[log.id]
             raise
         known = self._whole_files[log.id].known
-        return _WholeFile(log, batches, compression.ContentHasher(path), stamp, known=known)
+        return _WholeFile(
+            log, batches, compression.ContentHasher(LocalFile(path)), stamp, known=known
+        )
 
     def _earlier_tail(self, log: Log) -> Tail:
         """What earlier logs of the same format left open; the latest word wins."""

@@ -9,10 +9,10 @@ from typing import Final
 
 from detector.core.errors import DetectorError, InputError
 from detector.core.settings import Settings
-from detector.normalize.containment import memory_file
 from detector.normalize.format_detection import detect
 from detector.normalize.source import HEADER, Source, Tail
 from detector.readers.compression import MIB, NO_LIMIT, ContentHasher, ContentIdentity
+from detector.readers.log_input import HeldBytes, LocalFile
 from detector.watch import torn_writes
 from detector.watch.deduplication import LedgerContents
 from detector.watch.log_content import CompressedFile, LogContent
@@ -60,7 +60,7 @@ class UnknownFiles:
         if content.read(0, 1) == b"\0" and not torn_writes.count_nuls(content, 0)[1]:
             return None  # room that was made beforehand
         try:
-            files, _ = detect([path], looks.sources, looks.settings, looks.source)
+            files, _ = detect([LocalFile(path)], looks.sources, looks.settings, looks.source)
             source = files[0][1]
         except InputError as error:
             before = _find_header_log(path, content, looks, known)
@@ -99,7 +99,7 @@ class UnknownFiles:
         self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
     ) -> ContentIdentity | None:
         """What a file contains; None where that is known only at a later look."""
-        reading = self.hashers.setdefault(place, ContentHasher(path, sizes))
+        reading = self.hashers.setdefault(place, ContentHasher(LocalFile(path), sizes))
         try:
             found = reading.step(NO_LIMIT if finish else BYTES_PER_LOOK)
         except InputError:
@@ -124,9 +124,9 @@ def _find_header_log(
     growing = looks.sources[before.source].follow_reader
     if growing is None:
         return None
-    with memory_file(data[: growing.cut(data)]) as piece:
-        try:
-            read = growing.read(piece, looks.settings, {HEADER: before.tail[HEADER]})
-            return before if any(batch.events.height for batch in read) else None
-        except DetectorError:
-            return None
+    piece = HeldBytes(data[: growing.cut(data)], str(path))
+    try:
+        read = growing.read(piece, looks.settings, {HEADER: before.tail[HEADER]})
+        return before if any(batch.events.height for batch in read) else None
+    except DetectorError:
+        return None

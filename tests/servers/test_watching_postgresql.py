@@ -18,6 +18,7 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch.watcher import Watcher
 
 SECONDS = 8
@@ -60,7 +61,7 @@ def test_all_that_pgbench_did_counts_as_in_batch(
     files = sorted(rotating.csvlog.parent.glob("*.csv"))
     assert len(files) > 3
     ledger = Ledger.open(tmp_path / "batch", "UTC")
-    known, _ = detect(files, registry.sources(), kit.settings)
+    known, _ = detect(list(map(LocalFile, files)), registry.sources(), kit.settings)
     done = ingest(known, ledger, kit.settings, lambda *_: None)
     assert found == done.events > 1000
     assert hours.equals(ledger.hours())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.readers.log_input import LocalFile
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def read(name, path, data=None, tail=None, **settings):
     """A log read by the source ``name``; ``data`` is written to ``path`` first."""
     if data is not None:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    batches = list(registry.sources()[name].read(path, Settings(**settings), tail or {}))
+    batches = list(registry.sources()[name].read(LocalFile(path), Settings(**settings), tail or {}))
     return Read(
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),

@@ -12,6 +12,7 @@ from detector.core.schema import EVENTS, REJECTS, check
 from detector.core.settings import Settings
 from detector.normalize.source import Sample, Source
 from detector.readers.compression import head
+from detector.readers.log_input import LocalFile
 from detector.sources.postgresql import csvlog, jsonlog
 
 DATA = Path(__file__).parent.parent / "data" / "postgresql"
@@ -34,7 +35,7 @@ class Read:
 
 
 def accepting(path: Path) -> list[str]:
-    sample = Sample(path, head(path))
+    sample = Sample(LocalFile(path), head(LocalFile(path)))
     return [source.name for source in SOURCES if source.accepts(sample, Settings())]
 
 
@@ -45,7 +46,7 @@ def read(
     source: Source = SOURCES[0],
 ) -> Read:
     settings = settings or Settings()
-    batches = list(source.read(path, settings, tail or {}))
+    batches = list(source.read(LocalFile(path), settings, tail or {}))
     for batch in batches:
         check(batch.events, EVENTS, "events")
         check(batch.rejects, REJECTS, "rejects")

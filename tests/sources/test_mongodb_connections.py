@@ -11,6 +11,7 @@ import pytest
 
 from detector.core.settings import Settings
 from detector.normalize.source import PENDING
+from detector.readers.log_input import LocalFile
 from detector.sources.mongodb import log
 
 START = datetime(2024, 2, 6, 10, tzinfo=UTC)
@@ -44,7 +45,7 @@ def ended(second: int, connection: int) -> str:
 def told(path: Path, lines: list[str], tail: dict[str, str]) -> tuple[list[str], int, dict]:
     """(accounts of the reads, rejects, the tail) of a file that continues others."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    batches = list(log.read(path, Settings(), tail))
+    batches = list(log.read(LocalFile(path), Settings(), tail))
     events = pl.concat([batch.events for batch in batches])
     reads = events.filter(pl.col("action") == "read").sort("timestamp")["account"].to_list()
     return reads, sum(batch.rejects.height for batch in batches), batches[-1].tail
@@ -90,5 +91,5 @@ def test_a_log_that_is_followed_knows_who_ended_too(tmp_path):
     for number, line in enumerate([login(0, 1, "alice"), ended(1, 1), login(2, 2, "bob")]):
         path = tmp_path / f"{number}.log"
         path.write_text(line + "\n", encoding="utf-8")
-        tail = list(log.follow(path, Settings(), tail))[-1].tail
+        tail = list(log.follow(LocalFile(path), Settings(), tail))[-1].tail
     assert json.loads(tail[PENDING])["users"] == {"conn2": "bob"}

@@ -14,6 +14,7 @@ from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
+from detector.readers.log_input import LocalFile
 
 READ = ("SESSION", 1, 1, "READ", "SELECT", "TABLE", "public.person")
 FAST = settings(
@@ -150,7 +151,7 @@ def test_half_a_gzip_gives_its_first_half_and_one_reject(tmp_path):
 def test_a_missing_file_is_one_clear_line(tmp_path):
     for source in SOURCES:
         with pytest.raises(InputError, match="no such file"):
-            list(source.read(tmp_path / "gone.csv", Settings(), {}))
+            list(source.read(LocalFile(tmp_path / "gone.csv"), Settings(), {}))
 
 
 @pytest.mark.parametrize(

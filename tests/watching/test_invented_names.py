@@ -20,6 +20,7 @@ from detector.features.peer_groups import OTHERS
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
+from detector.readers.log_input import LocalFile
 from detector.watch.health import Health
 from detector.watch.service import raise_health_alerts
 
@@ -113,7 +114,7 @@ def taken(kit: Kit, office_log: pl.DataFrame, *more: pl.DataFrame) -> tuple[Pipe
     path = kit.logs / "audit.ndjson"
     append(path, as_lines(log(office_log, *more)))
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
-    ingest([(path, registry.sources()["ndjson"])], ledger, RULES, lambda *_: None)
+    ingest([(LocalFile(path), registry.sources()["ndjson"])], ledger, RULES, lambda *_: None)
     return Pipeline(kit.model, None, RULES, FAMILIES), ledger
 
 

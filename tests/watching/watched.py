@@ -24,6 +24,7 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch.deduplication import LedgerContents
 from detector.watch.log_tracker import LogTracker
 from detector.watch.new_files import FileSearch, UnknownFiles
@@ -127,7 +128,7 @@ def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
     """One ``score`` over the files."""
     folder = kit.folder / "batch"
     ledger = Ledger.open(folder, kit.settings.timezone)
-    found, _ = detect(files, registry.sources(), kit.settings)
+    found, _ = detect(list(map(LocalFile, files)), registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     memory = EpisodeHistory.restore([], [], kit.settings.timezone)
     asked = ledger, done.days, kit.model, None, kit.settings, FAMILIES

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
@@ -29,6 +28,7 @@ from detector.normalize.source import (
 )
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
+from detector.readers.log_input import LogInput
 from detector.sources.mongodb import operations
 from detector.sources.mongodb.operations import OPERATIONS, Cursors, parse_instant, parse_number
 
@@ -60,23 +60,23 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return any({"t", "s", "c", "id", "ctx", "msg"} <= set(each) for each in found)
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del settings  # all of it is in the log
     reader = _Reader.decode(tail)
     done = 0
-    for found in json_objects.read_objects(path, _SCHEMA):
+    for found in json_objects.read_objects(log, _SCHEMA):
         done = found.raw_bytes
-        yield reader.batch(found, path)
+        yield reader.batch(found, log)
     yield reader.final_batch(done)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     del settings
     reader = _Reader.decode(tail)
-    for found in json_objects.read_objects(path, _SCHEMA):
-        yield reader.batch(found, path)
+    for found in json_objects.read_objects(log, _SCHEMA):
+        yield reader.batch(found, log)
     yield empty_batch({PENDING: reader.encode()})
 
 
@@ -110,7 +110,7 @@ class _Reader:
         events, skipped = self.cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
         return Batch(events, empty(REJECTS), skipped, done, self.connection_tail())
 
-    def batch(self, found: ObjectBatch, path: Path) -> Batch:
+    def batch(self, found: ObjectBatch, log: LogInput) -> Batch:
         frame = found.frame.with_columns(
             parse_instant(pl.col("t")).alias("timestamp"), pl.col("attr").struct.unnest()
         ).drop("attr")
@@ -137,7 +137,7 @@ class _Reader:
         logins = _login_events(frame.filter(sound & (pl.col("sort") == "login")))
         skipped += frame.select((sound & (pl.col("sort") == "")).sum()).item()
         everything = pl.concat([logins, events])
-        return Batch(everything, rejects.frame(path, bad), skipped, found.raw_bytes)
+        return Batch(everything, rejects.frame(log.name, bad), skipped, found.raw_bytes)
 
     def _add_account(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Adds ``account``: the user that last logged in on the connection."""
@@ -195,9 +195,9 @@ def _login_events(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return operations.column_origins(
         attributes="attr.",
         size="reslen",
