@@ -162,7 +162,7 @@ class MicroBatchReader:
         if log.form == "whole":
             return self._next_file_batch(log, finish=finish), log.id in self._whole_files
         ended = self._has_ended(log, now, finish=finish)
-        if not ended and self.tracker.closed_files.is_idle(log):
+        if not ended and self.tracker.contents.is_idle(log):
             return None, False
         content = self.tracker.content(log, now) or MissingContent()
         seen = (log.position, *_file_stamp(content), ended)
@@ -179,7 +179,7 @@ class MicroBatchReader:
             # Files are stamped by a clock that ticks: what was written just now may not show.
             if (
                 isinstance(content, PlainFile)
-                and abs(self.tracker.wall_time - seen[2] / 1e9) > CLOCK_TICK
+                and abs(self.tracker.times.wall - seen[2] / 1e9) > CLOCK_TICK
             ):
                 self._idle_stamps[log.id] = seen
             return None, False
@@ -329,11 +329,11 @@ class MicroBatchReader:
             content = self.tracker.contents.get(log.id)
             if not isinstance(content, PlainFile):
                 return True
-            age = self.tracker.wall_time - content.status.st_mtime
+            age = self.tracker.times.wall - content.status.st_mtime
             return age >= self.tracker.search.settle_seconds or age < 0
         if not quiet:
             return False
-        if log.renamed or not self.tracker.is_live(log):
+        if log.renamed or not self.tracker.contents.is_live(log):
             return True
         content = self.tracker.contents.get(log.id)
         if content is not None and content.read(log.position, 1):
@@ -358,7 +358,7 @@ class MicroBatchReader:
     def _leave_out(self, log: Log, error: InputError, *, finish: bool) -> None:
         """A log that cannot be read is left out; one that has but begun may yet show columns."""
         content = self.tracker.contents.get(log.id)
-        fresh = log.position == 0 and not finish and self.tracker.is_live(log)
+        fresh = log.position == 0 and not finish and self.tracker.contents.is_live(log)
         if fresh and content is not None and len(content.read(0, HEADER_BYTES)) < HEADER_BYTES:
             return
         self.tracker.update_log(replace(log, stage="left out", reason=error.reason))

@@ -19,7 +19,7 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
 from detector.readers.log_input import LocalFile
-from detector.watch.watcher import Watcher
+from detector.watch.day_scoring import DayScorer
 
 SECONDS = 8
 
@@ -31,8 +31,8 @@ def test_all_that_pgbench_did_counts_as_in_batch(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_running", lambda *_: [])
     kit = Kit(tmp_path, trained_once(tmp_path_factory), Settings(), Clock(time.time()))
     logs = [str(rotating.csvlog.parent / "*.csv")]
     bench, environment = rotating.bin / "pgbench", rotating.environment("postgres")

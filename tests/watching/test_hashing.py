@@ -20,6 +20,7 @@ from detector.readers import compression
 from detector.readers.log_input import LocalFile
 from detector.watch import content_hashing, micro_batch, new_files
 from detector.watch.content_hashing import HashQueue
+from detector.watch.day_scoring import DayScorer
 from detector.watch.log_position import Log
 from detector.watch.watcher import Watcher
 
@@ -30,7 +31,7 @@ SMALL = 1 << 14
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
     monkeypatch.setattr(compression, "MIB", SMALL)
     for module in (content_hashing, micro_batch):
         monkeypatch.setattr(module, "BYTES_PER_STEP", SMALL)

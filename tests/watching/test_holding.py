@@ -100,7 +100,7 @@ def test_a_log_that_is_not_at_its_end_keeps_others_out_when_its_days_are_in(kit:
         holding = LedgerLease(watcher.ledger, watcher.state)
         while not watcher.run_cycle().is_idle:
             pass
-        watcher._commit_to_ledger(sorted(watcher.open_days.parts))
+        watcher.commits.commit(sorted(watcher.open_days.parts))
         assert not watcher.open_days.parts
         holding.release()
     assert "has logs that it read and that the ledger does not know yet" in refusal(kit)

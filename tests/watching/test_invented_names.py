@@ -77,7 +77,7 @@ def test_batch_and_watch_fold_alike_and_what_they_read_fires(kit: Kit, office_lo
     health = Health(0, "m")
     with kit.watching() as watcher:
         watcher.finish()
-        assert watcher.folded == {DAY: NAMES + 1 - JUDGED}
+        assert watcher.scorer.folded == {DAY: NAMES + 1 - JUDGED}
         (told,) = [
             a for a in raise_health_alerts(watcher, health, 0.0) if "judged as one" in str(a)
         ]
@@ -98,11 +98,11 @@ def test_the_day_that_runs_folds_too(kit: Kit, office_log: pl.DataFrame):
     with today.watching() as watcher:
         while not watcher.run_cycle().is_idle:
             pass
-        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
-        ready = watcher.intraday.context
+        watcher.scorer.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        ready = watcher.scorer.intraday.context
         assert ready is not None
         assert OTHERS in ready.today.members
-        assert watcher.intraday.folded == 2_000 - JUDGED
+        assert watcher.scorer.intraday.folded == 2_000 - JUDGED
         assert sum(name.startswith("eve") for name in ready.today.members) == JUDGED
         later = pl.lit(noon + timedelta(minutes=1))
         append(path, as_lines(invented(2_000, 60).with_columns(timestamp=later)))

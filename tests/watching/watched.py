@@ -25,6 +25,7 @@ from detector.ledger.store import Ledger
 from detector.model.model import Model
 from detector.normalize.format_detection import detect
 from detector.readers.log_input import LocalFile
+from detector.watch.day_scoring import DayScorer
 from detector.watch.deduplication import LedgerContents
 from detector.watch.log_tracker import LogTracker
 from detector.watch.new_files import FileSearch, UnknownFiles
@@ -207,8 +208,8 @@ def append(path: Path, data: bytes) -> None:
 
 def counting_kit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Where a test is about following alone: nothing is scored, and no model is trained."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_running", lambda *_: [])
     (folder / "logs").mkdir()
     return Kit(folder, _model_that_scores_nothing(), Settings(), Clock())
 
