@@ -23,7 +23,8 @@ from detector.ledger.overlap import Overlap, find_overlap
 from detector.ledger.store import Ledger
 from detector.normalize import containment, pseudonymize
 from detector.normalize import shared_accounts as persons
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.privacy import pseudonyms
 from detector.readers.compression import ContentIdentity, content_identity, head
 from detector.readers.log_input import LogInput, base_name
@@ -314,11 +315,11 @@ def _like(found: ContentIdentity, known: dict[str, Part], old: list[Part]) -> _L
     return _Like(tuple(kin), (numbers[0], numbers[1]))
 
 
-def _open_tail(source: Source, others: list[Part]) -> Tail:
+def _open_tail(source: Source, others: list[Part]) -> ReaderState:
     """What the latest parts of the same log left open; the latest word wins."""
     dated = [part for part in others if part.source == source.name and part.last is not None]
     recent = sorted(dated, key=lambda part: (part.last, part.id))[-MAX_TAIL_PARTS:]
-    return {name: value for part in recent for name, value in part.tail.items()}
+    return ReaderState({name: value for part in recent for name, value in part.tail.items()})
 
 
 def _new_part(
@@ -343,7 +344,7 @@ def _new_part(
         first=writer.first,
         last=writer.last,
         days=tuple(writer.days),
-        tail=dict(writer.tail),
+        tail=dict(writer.tail.sessions),
         replaced_ids=tuple(sorted(stands_for)),
         head_digest=found.prefixes.get(manifest.HEAD_BYTES, found.sha256),
         beginnings={

@@ -17,7 +17,8 @@ from detector.core.errors import DetectorError, InputError
 from detector.core.schema import REJECTS
 from detector.core.settings import Settings
 from detector.normalize import rejects
-from detector.normalize.source import PIECE_KEYS, Batch, FollowReader, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Source, empty_batch
 from detector.readers import blocks, compression
 from detector.readers.compression import MIB
 from detector.readers.log_input import HeldBytes, LogInput
@@ -49,7 +50,9 @@ def failure_reason(error: BaseException) -> str:
     return f"holds a value that cannot be read ({type(error).__name__})"
 
 
-def read_batches(source: Source, log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read_batches(
+    source: Source, log: LogInput, settings: Settings, tail: ReaderState
+) -> Iterator[Batch]:
     """``source.read``. Raises Broken where that raises what it may not, and InputError."""
     try:
         yield from source.read(log, settings, tail)
@@ -63,7 +66,7 @@ def read_contained(
     source: Source,
     log: LogInput,
     settings: Settings,
-    tail: Tail,
+    tail: ReaderState,
     take: Callable[[Iterator[Batch]], Result],
 ) -> Result:
     """What ``take`` makes of the batches of a file: where reading raises, of the same file anew,
@@ -76,7 +79,7 @@ def read_contained(
 
 
 def read_piecewise(
-    source: Source, log: LogInput, settings: Settings, tail: Tail, broken: SourceFailure
+    source: Source, log: LogInput, settings: Settings, tail: ReaderState, broken: SourceFailure
 ) -> Iterator[Batch]:
     """The file piece by piece, as it is read while it grows, entries that raise as rejects.
 
@@ -91,7 +94,7 @@ def read_piecewise(
     return _PiecewiseReader(source.follow_reader, settings, log).batches(tail)
 
 
-def close_contained(growing: FollowReader, settings: Settings, tail: Tail) -> Batch:
+def close_contained(growing: FollowReader, settings: Settings, tail: ReaderState) -> Batch:
     """``Growing.close``; where that raises, what was held back is a reject."""
     if growing.close is None:
         return empty_batch(tail)
@@ -105,7 +108,7 @@ def close_contained(growing: FollowReader, settings: Settings, tail: Tail) -> Ba
 
 
 def read_piece(
-    piece: HeldBytes, growing: FollowReader, settings: Settings, tail: Tail
+    piece: HeldBytes, growing: FollowReader, settings: Settings, tail: ReaderState
 ) -> list[Batch]:
     """The batches of whole entries; those that raise are rejects, whose lines count from 1.
 
@@ -157,7 +160,9 @@ class _Bisection:
     name: str
     tries: int = 0
 
-    def bisect(self, data: bytes, tail: Tail, line: int, error: BaseException) -> list[Batch]:
+    def bisect(
+        self, data: bytes, tail: ReaderState, line: int, error: BaseException
+    ) -> list[Batch]:
         """The batches of ``data``, which raised ``error`` and has ``line`` lines before it."""
         middle = self._middle_cut(data)
         if not middle:
@@ -169,7 +174,7 @@ class _Bisection:
         line += blocks.count_byte(data[:middle], b"\n")
         return first + self._read_part(data[middle:], left, line)
 
-    def _read_part(self, data: bytes, tail: Tail, line: int) -> list[Batch]:
+    def _read_part(self, data: bytes, tail: ReaderState, line: int) -> list[Batch]:
         self.tries += 1
         try:
             found = list(self.growing.read(HeldBytes(data, self.name), self.settings, tail))
@@ -195,7 +200,7 @@ class _Bisection:
         end = self.growing.cut(data[:-1])
         return end if end < len(data) else 0
 
-    def _reject_all(self, data: bytes, line: int, tail: Tail) -> Batch:
+    def _reject_all(self, data: bytes, line: int, tail: ReaderState) -> Batch:
         """Every entry a reject, told apart some at a time, from behind."""
         end, starts = len(data), []
         while end > 0:
@@ -213,11 +218,11 @@ class _Bisection:
             bad.append((line + 1, _TOO_MANY_REASON))
         return replace(empty_batch(tail), rejects=rejects.frame(self.name, bad))
 
-    def _reject(self, before: int, why: str, tail: Tail) -> Batch:
+    def _reject(self, before: int, why: str, tail: ReaderState) -> Batch:
         return _reject_batch(self.name, before + 1, why, tail)
 
 
-def _reject_batch(name: str, line: int, why: str, tail: Tail) -> Batch:
+def _reject_batch(name: str, line: int, why: str, tail: ReaderState) -> Batch:
     return replace(empty_batch(tail), rejects=rejects.frame(name, [(line, why)]))
 
 
@@ -234,7 +239,7 @@ class _PiecewiseReader:
     settings: Settings
     log: LogInput
 
-    def batches(self, tail: Tail) -> Iterator[Batch]:
+    def batches(self, tail: ReaderState) -> Iterator[Batch]:
         """All of the file's, with what is open at its end."""
         held, line, raw, broken, first = b"", 0, 0, "", True
         chunks = compression.chunks(self.log, _PIECE_BYTES)
@@ -255,7 +260,7 @@ class _PiecewiseReader:
                 for batch in read_piece(piece, self.growing, self.settings, tail):
                     tail = batch.tail
                     yield self._with_file(
-                        replace(shift_lines(batch, line), bytes_read=raw, tail={})
+                        replace(shift_lines(batch, line), bytes_read=raw, tail=ReaderState())
                     )
                 line += blocks.count_byte(held[:end], b"\n")
                 held = held[end:]
@@ -264,7 +269,7 @@ class _PiecewiseReader:
         closing = self._with_file(
             shift_lines(close_contained(self.growing, self.settings, tail), line)
         )
-        kept = {name: value for name, value in closing.tail.items() if name not in PIECE_KEYS}
+        kept = closing.tail.for_next_file()
         yield replace(closing, bytes_read=raw, tail=kept)
         if broken:
             cut = _reject_batch(self.log.name, line + 1, f"file ends early: {broken}", kept)

@@ -16,7 +16,8 @@ from detector.core.formatting import percentage
 from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
 from detector.normalize import containment, notes, pseudonymize, shared_accounts
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.privacy import pseudonyms
 from detector.readers.log_input import LogInput
 
@@ -116,7 +117,7 @@ class _Sums:
     actions: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
     skipped: int = 0
-    tails: dict[str, Tail] = field(default_factory=dict)
+    tails: dict[str, ReaderState] = field(default_factory=dict)
     active_accounts: Counter[datetime] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -182,7 +183,7 @@ def build_report(
         try:
             told = partial(_advance_from, advance, done)
             behind = pseudonymize.wrap_source(shared_accounts.wrap_source(source, settings), found)
-            tail = sums.tails.get(source.name, {})
+            tail = sums.tails.get(source.name, ReaderState())
             add = partial(_add_batches, sums, source.name, told)
             trial, rejected = containment.read_contained(behind, log, settings, tail, add)
             one = _file_summary(log, behind, settings, sums, trial, rejected)

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.readers.log_input import LogInput
 
 
@@ -25,7 +26,7 @@ def sentences(notes: Mapping[str, int]) -> list[str]:
 def with_note_counts(source: Source, told: Counter[str]) -> Source:
     """``source``, whose notes are added to ``told`` as its files are read."""
 
-    def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         for batch in source.read(log, settings, tail):
             told.update(batch.notes)
             yield batch

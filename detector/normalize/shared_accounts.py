@@ -22,8 +22,9 @@ from typing import Any, Final
 import polars as pl
 
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.session_state import carry_forward, remember
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.source import Batch, Source
 from detector.readers.log_input import LogInput
 
 #: Sessions whose person is remembered; the oldest are forgotten first.
@@ -52,7 +53,7 @@ def wrap_source(source: Source, settings: Settings) -> Source:
         chosen = pl.when(told).then(person).otherwise(account).cast(kept)
         return replace(batch, events=batch.events.with_columns(chosen.alias("account")))
 
-    def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         yield from map(named, source.read(log, settings, tail))
 
     growing = source.follow_reader
@@ -60,7 +61,7 @@ def wrap_source(source: Source, settings: Settings) -> Source:
         return replace(source, read=read)
     inner, close = growing.read, growing.close
 
-    def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         yield from map(named, inner(log, settings, tail))
 
     if close is None:

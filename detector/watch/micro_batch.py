@@ -16,7 +16,8 @@ from detector.ledger.ingest import MAX_TAIL_PARTS
 from detector.ledger.manifest import Part
 from detector.ledger.overlap import drop_keys
 from detector.normalize import containment
-from detector.normalize.source import PIECE_KEYS, Batch, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, empty_batch
 from detector.readers import compression
 from detector.readers.compression import MIB
 from detector.readers.log_input import LocalFile
@@ -265,10 +266,10 @@ class MicroBatchReader:
             log, batches, compression.ContentHasher(LocalFile(path)), stamp, known=known
         )
 
-    def _earlier_tail(self, log: Log) -> Tail:
+    def _earlier_tail(self, log: Log) -> ReaderState:
         """What earlier logs of the same format left open; the latest word wins."""
         ended = [
-            (other.last, str(other.id), other.tail)
+            (other.last, str(other.id), other.tail.sessions)
             for other in self.tracker.logs.values()
             if other.stage == "ended" and other.source == log.source and other.last is not None
         ]
@@ -278,8 +279,7 @@ class MicroBatchReader:
             if part.source == log.source and part.last is not None
         ]
         recent = sorted([*ended, *parts], key=lambda each: (each[0], each[1]))[-MAX_TAIL_PARTS:]
-        values = {name: value for _, _, tail in recent for name, value in tail.items()}
-        return {name: value for name, value in values.items() if name not in PIECE_KEYS}
+        return ReaderState({name: value for _, _, left in recent for name, value in left.items()})
 
     def _predecessors(self, log: Log) -> list[Log]:
         """Begun logs whose end says how ``log`` is to be read: its source tells from file to file,

@@ -13,6 +13,7 @@ import pytest
 from detector import registry
 from detector.core.settings import Settings
 from detector.normalize import containment, sql_parse
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.sql_normalize import MYSQL, POSTGRESQL
 from detector.readers.log_input import LocalFile
 
@@ -124,7 +125,7 @@ def test_a_log(tmp_path: Path, log):
         began = time.process_time()
         with contextlib.suppress(containment.PROPAGATED_ERRORS):
             containment.read_contained(
-                registry.sources()[name], LocalFile(path), Settings(), {}, list
+                registry.sources()[name], LocalFile(path), Settings(), ReaderState(), list
             )
         return time.process_time() - began
 

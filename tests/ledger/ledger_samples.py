@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from detector.core.errors import InputError
 from detector.core.schema import ACTIONS, EVENTS, REJECTS, empty
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.readers.compression import chunks
 from detector.readers.log_input import LogInput, base_name
 
@@ -104,7 +105,7 @@ def source(
     *,
     size: int = 2,
     breaks_after: int | None = None,
-    seen: list[Tail] | None = None,
+    seen: list[dict[str, str]] | None = None,
     pause: Callable[[], None] = lambda: None,
 ) -> Source:
     """A log format of JSON lines, read ``size`` lines a batch.
@@ -114,9 +115,9 @@ def source(
     its file's name. ``pause`` is called after each batch.
     """
 
-    def read(log: LogInput, _settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, _settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         if seen is not None:
-            seen.append(dict(tail))
+            seen.append(dict(tail.sessions))
         text = b"".join(data for data, _ in chunks(log)).decode()
         lines = text.splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
@@ -141,5 +142,5 @@ def _batch(log: LogInput, lines: list[str], start: int) -> Batch:
         rejects=pl.DataFrame(bad, schema=dict(REJECTS)),
         skipped=1,
         bytes_read=log.size(),
-        tail={"last": base_name(log), base_name(log): "open"},
+        tail=ReaderState({"last": base_name(log), base_name(log): "open"}),
     )

@@ -10,6 +10,7 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers.discovery import expand_existing
 from detector.readers.log_input import HeldBytes, LocalFile, OpenFile, base_name
 
@@ -29,7 +30,7 @@ def samples(folder):
 
 
 def contents(source, log):
-    batches = list(source.read(log, Settings(), {}))
+    batches = list(source.read(log, Settings(), ReaderState()))
     assert batches
     events = pl.concat([each.events.cast({pl.Categorical: pl.String}) for each in batches])
     rejects = [row for each in batches for row in each.rejects.rows()]
@@ -81,7 +82,7 @@ def test_what_is_wrong_is_told_by_the_name_of_what_is_in_memory(data):
     log = HeldBytes(data, "the pipe")
     source = registry.sources()["parquet" if data.startswith(b"PAR1") else "csv"]
     with pytest.raises(InputError) as error:
-        list(source.read(log, Settings(), {}))
+        list(source.read(log, Settings(), ReaderState()))
     assert str(error.value).startswith("the pipe: ")
 
 

@@ -9,6 +9,7 @@ from detector import registry
 from detector.core.errors import InputError, SettingsError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers.discovery import expand
 from detector.readers.log_input import LocalFile
 
@@ -174,7 +175,7 @@ def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(b"timestamp,account\n2024-02-06T10:00:00Z,b\0b\n2024-02-06T10:00:00Z,eve\n")
     [(_, source)], _ = detect([LocalFile(path)], registry.sources(), Settings())
-    batches = list(source.read(LocalFile(path), Settings(), {}))
+    batches = list(source.read(LocalFile(path), Settings(), ReaderState()))
     assert sum(len(batch.events) for batch in batches) == 1
     assert [row for batch in batches for row in batch.rejects["line"]] == [2]
 

@@ -12,6 +12,7 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.log_input import LocalFile
 
@@ -60,7 +61,9 @@ def exported(clickhouse, tmp_path_factory):
 
 
 def read(path):
-    batches = list(registry.sources()["clickhouse"].read(LocalFile(path), Settings(), {}))
+    batches = list(
+        registry.sources()["clickhouse"].read(LocalFile(path), Settings(), ReaderState())
+    )
     frames = [batch.events for batch in batches]
     rejects = [batch.rejects for batch in batches]
     return pl.concat(frames, how="vertical_relaxed"), pl.concat(rejects, how="vertical_relaxed")

@@ -12,6 +12,7 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.log_input import LocalFile
 
@@ -70,7 +71,9 @@ def played(mariadb):
 
 def read(name, path: Path):
     batches = list(
-        registry.sources()[name].read(LocalFile(path), Settings(log_timezone=_zone()), {})
+        registry.sources()[name].read(
+            LocalFile(path), Settings(log_timezone=_zone()), ReaderState()
+        )
     )
     return (
         pl.concat([batch.events for batch in batches]),

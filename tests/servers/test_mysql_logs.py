@@ -9,6 +9,7 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.log_input import LocalFile
 
@@ -84,7 +85,7 @@ def play(mysql, kind):
 
 def read(path):
     source = registry.sources()["mysql_slow_log"]
-    batches = list(source.read(LocalFile(path), Settings(), {}))
+    batches = list(source.read(LocalFile(path), Settings(), ReaderState()))
     return (
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),

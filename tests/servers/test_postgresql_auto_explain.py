@@ -7,6 +7,7 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.readers.log_input import LocalFile
 
 SETUP = """
@@ -42,7 +43,7 @@ def read(explaining):
     for name, path in (
         ("postgresql_csvlog", explaining.csvlog), ("postgresql_jsonlog", explaining.jsonlog),
     ):  # fmt: skip
-        batches = list(registry.sources()[name].read(LocalFile(path), Settings(), {}))
+        batches = list(registry.sources()[name].read(LocalFile(path), Settings(), ReaderState()))
         events = pl.concat([batch.events for batch in batches])
         found[name] = events.filter(pl.col("application") == "office")
     return found

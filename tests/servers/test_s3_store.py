@@ -21,6 +21,7 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers import object_store
 from detector.readers.discovery import expand
 
@@ -89,7 +90,9 @@ def urls(*arguments: str) -> list[str]:
 def events(*arguments: str) -> pl.DataFrame:
     files, unused = detect(expand(list(arguments)), registry.sources(), Settings())
     assert unused == []
-    batches = [batch for log, source in files for batch in source.read(log, Settings(), {})]
+    batches = [
+        batch for log, source in files for batch in source.read(log, Settings(), ReaderState())
+    ]
     return pl.concat(
         [b.events.with_columns(pl.col(pl.Categorical).cast(pl.String)) for b in batches]
     )
@@ -161,7 +164,7 @@ def test_an_object_that_is_gone_when_it_is_read_is_told(bucket):
     bucket(there=csv("bob"))
     source = registry.sources()["csv"]
     with pytest.raises(InputError, match="no such file"):
-        list(source.read(object_store.StoredObject("s3://logs/gone", 1), Settings(), {}))
+        list(source.read(object_store.StoredObject("s3://logs/gone", 1), Settings(), ReaderState()))
 
 
 def test_the_command_scores_nothing_but_checks_a_bucket(bucket, endpoint):

@@ -17,6 +17,7 @@ from detector.core import schema
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize import format_detection
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.compression import chunks
 from detector.readers.log_input import HeldBytes, LocalFile
@@ -138,7 +139,7 @@ def test_every_source_reads_its_sample_into_the_schema(tmp_path, name):
 def test_every_source_counts_the_bytes_it_read(tmp_path, name):
     path = tmp_path / "log"
     path.write_bytes(SAMPLES[key(name)])
-    *_, last = SOURCES[name].read(LocalFile(path), Settings(), {})
+    *_, last = SOURCES[name].read(LocalFile(path), Settings(), ReaderState())
     assert last.bytes_read == path.stat().st_size
 
 

@@ -29,6 +29,7 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize import format_detection
 from detector.normalize.log_report import build_report
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.log_input import LocalFile
 
@@ -301,7 +302,7 @@ def test_a_log_of_records_opened_counts_each_line_as_one(tmp_path):
     assert [s.name for s in format_detection.accepting_sources(sample_, SOURCES, chosen)] == [
         "access_log"
     ]
-    batches = list(SOURCES["access_log"].read(LocalFile(path), chosen, {}))
+    batches = list(SOURCES["access_log"].read(LocalFile(path), chosen, ReaderState()))
     assert sum(batch.events["rows"].sum() for batch in batches) == 5
 
 

@@ -15,6 +15,7 @@ from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers import blocks, json_lines, json_shape
 from detector.readers.log_input import LocalFile
@@ -242,7 +243,7 @@ def test_a_key_in_another_case_in_the_first_line_of_ndjson_costs_no_other_line_i
 
 def test_the_pieces_of_a_growing_ndjson_agree_on_the_commonest_key(tmp_path):
     odd, line = b'{"ts": 1707213600, "User": "eve"}\n', b'{"ts": 1707213600, "user": "bob"}\n'
-    tail = {}
+    tail = ReaderState()
     for piece, expected in ((odd, ["eve"]), (line, ["bob"]), (line * 2, ["bob", "bob"])):
         path = write(tmp_path / "a", piece)
         batches = list(ndjson.SOURCE.follow_reader.read(LocalFile(path), Settings(), tail))

@@ -16,6 +16,7 @@ from properties import examples
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.readers.compression import chunks
 from detector.readers.log_input import LocalFile
 from detector.watch.chunk_reader import read_chunk
@@ -96,7 +97,7 @@ def told(batches: list) -> Found:
 
 
 def at_once(name: str, path: Path) -> Found:
-    return told(list(SOURCES[name].read(LocalFile(path), Settings(), {})))
+    return told(list(SOURCES[name].read(LocalFile(path), Settings(), ReaderState())))
 
 
 def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
@@ -107,7 +108,9 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
         content.data += data[one:other]
         ended, more = other == len(data), True
         while more and log.stage == "open":
-            taken = read_chunk(log, content, SOURCES[name], Settings(), most, {}, ended=ended)
+            taken = read_chunk(
+                log, content, SOURCES[name], Settings(), most, ReaderState(), ended=ended
+            )
             if taken is None:
                 break
             log, more = taken.log, taken.has_more

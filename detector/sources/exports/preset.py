@@ -20,17 +20,8 @@ from detector.core.settings import Settings
 from detector.normalize import containment, format_probe, rejects
 from detector.normalize.events import ColumnTypeError, Normalization, normalize
 from detector.normalize.format_probe import Probe
-from detector.normalize.source import (
-    PENDING,
-    SAMPLE_SIZE,
-    SHAPE,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.sql_normalize import POSTGRESQL, Dialect
 from detector.normalize.statement_merge import StatementMerger
 from detector.normalize.time_formats import TimeFormat
@@ -113,7 +104,7 @@ class Preset:
             if not there and seen.find_name(name) is None
         ]
 
-    def read(self, log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(self, log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         """A batch per block. Raises InputError where the file has not the vendor's columns."""
         del tail  # a file stands alone
         seen = self.require_probe(log, settings)
@@ -124,28 +115,29 @@ class Preset:
             yield reader.batch(piece)
         yield replace(_final_batch(reader.merger), bytes_read=log.size())
 
-    def follow(self, log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def follow(self, log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         """Batches of one piece of a file of lines. The tail is what its beginning showed, how much
         of that was seen, and the entries of statements that may go on. Raises InputError.
         """
-        at = int(tail.get(SAMPLE_SIZE, "0"))
-        seen = format_probe.decode(tail[SHAPE]) if SHAPE in tail else Probe("lines")
+        at = tail.sample_size
+        seen = format_probe.decode(tail.shape) if tail.shape else Probe("lines")
         if at < format_probe.PROBE_BYTES:
             seen = format_probe.merge(
                 seen, format_probe.probe_file(log, format_probe.PROBE_BYTES - at)
             )
             at += log.size()
-        folding = StatementMerger.decode(tail.get(PENDING, ""))
+        folding = StatementMerger.decode(tail.pending)
         reader = _Reader(self, log, settings, self.locate_columns(seen, settings), folding)
         for piece in records.read(log, seen, reader.locations):
             yield reader.batch(piece)
-        held = {} if self.merge_key is None else {PENDING: folding.encode()}
-        yield empty_batch({SAMPLE_SIZE: str(at), SHAPE: format_probe.encode(seen), **held})
+        held = "" if self.merge_key is None else folding.encode()
+        shape = format_probe.encode(seen)
+        yield empty_batch(ReaderState(pending=held, shape=shape, sample_size=at))
 
-    def close(self, settings: Settings, tail: Tail) -> Batch:
+    def close(self, settings: Settings, tail: ReaderState) -> Batch:
         """Statements that were open when a file ended."""
         del settings  # they were conformed by them
-        return _final_batch(StatementMerger.decode(tail.get(PENDING, "")))
+        return _final_batch(StatementMerger.decode(tail.pending))
 
     def mapping(self, log: LogInput, settings: Settings) -> dict[str, str]:
         """Which column is which, for people. Raises InputError."""

@@ -13,7 +13,8 @@ from detector.core.schema import EVENTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects
 from detector.normalize.events import normalize
-from detector.normalize.source import HEADER, Batch, FollowReader, Sample, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.time_formats import TimeFormat
 from detector.readers import blocks, column_names, csv_dialect, plain_text
 from detector.readers.blocks import Block, csv_blocks
@@ -31,7 +32,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     )
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """A batch per block of some 16 MiB. Raises InputError."""
     del tail  # a CSV record stands alone
     reader = yield from _read_blocks(log, settings, None)
@@ -39,12 +40,12 @@ def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
         raise InputError("holds no CSV header", where=log.name, hint="is it empty, or cut off?")
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file; the tail is the header. Raises InputError."""
-    kept = tail.get(HEADER)
-    known = None if kept is None else _Reader.from_header(kept.encode(), log, settings)
+    kept = tail.header
+    known = _Reader.from_header(kept.encode(), log, settings) if kept else None
     reader = yield from _read_blocks(log, settings, known)
-    yield empty_batch({} if reader is None else {HEADER: reader.header_text})
+    yield empty_batch(ReaderState(header=reader.header_text if reader is not None else ""))
 
 
 def _read_blocks(

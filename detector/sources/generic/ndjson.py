@@ -10,16 +10,8 @@ from detector.core.prefetch import read_ahead
 from detector.core.settings import Settings
 from detector.normalize import rejects
 from detector.normalize.events import normalize
-from detector.normalize.source import (
-    SAMPLE_SIZE,
-    SHAPE,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.time_formats import TimeFormat
 from detector.readers import blocks as records
 from detector.readers import column_names, json_lines, json_shape, plain_text
@@ -44,18 +36,18 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return column_names.is_complete(column_names.find(names, settings))
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """A batch per block of some 32 MiB. Raises InputError."""
     del tail  # a line stands alone
     yield from _read_blocks(log, settings, *_probe_columns(log, settings))
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. The tail is the shape of the file's beginning, and how much
     of that was seen. Raises InputError.
     """
-    at = int(tail.get(SAMPLE_SIZE, "0"))
-    seen = json_shape.decode(tail[SHAPE]) if SHAPE in tail else json_lines.Shape({}, {}, {})
+    at = tail.sample_size
+    seen = json_shape.decode(tail.shape) if tail.shape else json_lines.Shape({}, {}, {})
     if at < PROBE_BYTES:
         head = plain_text.head(log, PROBE_BYTES - at)
         at += len(head)
@@ -63,7 +55,7 @@ def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     yield from _read_blocks(
         log, settings, seen, column_names.require(seen.names, settings, log.name)
     )
-    yield empty_batch({SAMPLE_SIZE: str(at), SHAPE: json_shape.encode(seen)})
+    yield empty_batch(ReaderState(shape=json_shape.encode(seen), sample_size=at))
 
 
 def _read_blocks(

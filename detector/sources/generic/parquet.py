@@ -13,7 +13,8 @@ from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import containment, rejects
 from detector.normalize.events import ColumnTypeError, normalize
-from detector.normalize.source import Batch, Sample, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Sample, Source, empty_batch
 from detector.readers import column_names
 from detector.readers.log_input import LogInput
 from detector.readers.parquet import (
@@ -36,7 +37,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return sample.head.startswith(b"PAR1")
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of ``BATCH_ROWS`` rows at most. Raises InputError."""
     del tail  # a Parquet row stands alone
     with open_file(log) as plain:

@@ -13,15 +13,8 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
 from detector.readers.log_input import LogInput
@@ -55,7 +48,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return any(set(each) >= _REQUIRED_KEYS for each in found)
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del settings, tail  # a document names all but the rest of its cursor
     cursors = Cursors()
@@ -67,19 +60,19 @@ def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     yield Batch(events, empty(REJECTS), skipped, done)
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     del settings
-    cursors = Cursors.decode(tail.get(PENDING, ""))
+    cursors = Cursors.decode(tail.pending)
     for found in json_objects.read_objects(log, _SCHEMA):
         yield _batch(found, cursors, log)
-    yield empty_batch({PENDING: cursors.encode()})
+    yield empty_batch(ReaderState(pending=cursors.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Cursors that were open when a file ended."""
     del settings
-    cursors = Cursors.decode(tail.get(PENDING, ""))
+    cursors = Cursors.decode(tail.pending)
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
     return Batch(events, empty(REJECTS), skipped)
 

@@ -16,16 +16,9 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
 from detector.readers.log_input import LogInput
@@ -66,7 +59,7 @@ def _is_event(found: dict[str, object]) -> bool:
     return {"timestamp", "id", "class"} <= set(found) and isinstance(found["class"], str)
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # tables stand next to their statement
     statements = Statements(SessionPersons(settings.identity))
@@ -78,17 +71,17 @@ def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     yield Batch(events, empty(REJECTS), skipped, done)
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    statements = Statements.decode(tail.get(PENDING, ""), settings.identity)
+    statements = Statements.decode(tail.pending, settings.identity)
     for found in json_objects.read_objects(log, _SCHEMA):
         yield _batch(found, statements, log)
-    yield empty_batch({PENDING: statements.encode()})
+    yield empty_batch(ReaderState(pending=statements.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Statements that were open when a file ended."""
-    events, skipped, _ = Statements.decode(tail.get(PENDING, ""), settings.identity).finish()
+    events, skipped, _ = Statements.decode(tail.pending, settings.identity).finish()
     return Batch(events, empty(REJECTS), skipped)
 
 

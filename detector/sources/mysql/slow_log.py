@@ -14,16 +14,9 @@ import polars as pl
 from detector.core.schema import EVENTS
 from detector.core.settings import Settings
 from detector.normalize import rejects, sql_parse, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.sql_normalize import MYSQL, statement_shapes
 from detector.readers import plain_text, text_entries
 from detector.readers.blocks import Reject
@@ -56,7 +49,7 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return re.search(_ENTRY_HEAD, sample.head.replace(b"\r\n", b"\n")) is not None
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # an entry stands alone
     reader = _Reader(log, settings)
@@ -67,22 +60,22 @@ def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
     yield reader.final_batch(done)
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     reader = _Reader(log, settings)
-    if PENDING in tail:
-        reader.restore(tail[PENDING])
+    if tail.pending:
+        reader.restore(tail.pending)
     for found in text_entries.read_entries(log, slow_log_entries.entry_starts):
         yield reader.batch(found)
     lines = sum(data.count(b"\n") for data, _ in plain_text.chunks(log))
-    yield empty_batch({PENDING: reader.encode(lines)})
+    yield empty_batch(ReaderState(pending=reader.encode(lines)))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Entries whose literals were open when a file ended."""
     reader = _Reader(HeldBytes(b""), settings)
-    if PENDING in tail:
-        reader.restore(tail[PENDING])
+    if tail.pending:
+        reader.restore(tail.pending)
     return reader.final_batch(0)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source
 from detector.readers.log_input import LogInput
 from detector.sources.postgresql import csv_records, log_reader
 
@@ -21,12 +22,12 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
     return csv_records.has_entry(sample.head)
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     return log_reader.read_batches(csv_records.read_pieces(log), log, settings, tail)
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     return log_reader.follow(csv_records.read_pieces(log), log, settings, tail)
 

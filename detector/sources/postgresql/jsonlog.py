@@ -13,7 +13,8 @@ from typing import Any, Final
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source
 from detector.readers.blocks import Block, Reject, last_line_end, line_blocks
 from detector.readers.compression import MIB
 from detector.readers.log_input import LogInput
@@ -53,14 +54,14 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
     return False
 
 
-def read(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     return log_reader.read_batches(
         map(_parse_piece, line_blocks(log, _BLOCK_BYTES)), log, settings, tail
     )
 
 
-def follow(log: LogInput, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     return log_reader.follow(map(_parse_piece, line_blocks(log, _BLOCK_BYTES)), log, settings, tail)
 

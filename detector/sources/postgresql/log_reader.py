@@ -14,8 +14,9 @@ from detector.core.prefetch import read_ahead
 from detector.core.schema import EVENTS, REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import zoned_timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import PENDING, Batch, Tail, empty_batch
+from detector.normalize.source import Batch, empty_batch
 from detector.readers.blocks import Reject
 from detector.readers.log_input import LogInput
 from detector.sources.postgresql import auto_explain, failures, pgaudit
@@ -68,7 +69,7 @@ class Piece:
 
 
 def read_batches(
-    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: Tail
+    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: ReaderState
 ) -> Iterator[Batch]:
     """The file's batches; the last one has what was held back, and the tail.
 
@@ -84,24 +85,24 @@ def read_batches(
 
 
 def follow(
-    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: Tail
+    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: ReaderState
 ) -> Iterator[Batch]:
     """The batches of one piece of a file: what is held back goes into the tail."""
     reader = _open_reader(settings, tail)
     for piece in pieces:
         yield _batch(piece, reader, log, settings)
-    yield empty_batch({PENDING: reader.encode()})
+    yield empty_batch(ReaderState(pending=reader.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """What was held back, once the file has ended."""
     return _final_batch(_open_reader(settings, tail), 0)
 
 
-def _open_reader(settings: Settings, tail: Tail) -> _Reader:
-    if PENDING in tail:
-        return _Reader.decode(tail[PENDING], settings)
-    return _Reader(Statements(dict(tail)), Evidence(), SessionPersons(settings.identity))
+def _open_reader(settings: Settings, tail: ReaderState) -> _Reader:
+    if tail.pending:
+        return _Reader.decode(tail.pending, settings)
+    return _Reader(Statements(dict(tail.sessions)), Evidence(), SessionPersons(settings.identity))
 
 
 def _final_batch(reader: _Reader, done: int) -> Batch:
@@ -111,7 +112,7 @@ def _final_batch(reader: _Reader, done: int) -> Batch:
     audited, folded = reader.statements.add(lines)
     events, further, left = reader.statements.finish()
     everything = pl.concat([told, audited, events])
-    return Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
+    return Batch(everything, empty(REJECTS), skipped + folded + further, done, ReaderState(left))
 
 
 @dataclass(slots=True)
