@@ -24,11 +24,13 @@ def ingest(kind: str, log: Path, scratch: Path) -> dict[str, int]:
     from detector.core.settings import Settings
     from detector.ledger.ingest import ingest as run
     from detector.ledger.store import Ledger
+    from detector.readers.log_input import LocalFile
 
     found = {name.replace("-", "_"): source for name, source in registry.sources().items()}
     source = found[SOURCES.get(kind, kind)]
     ledger = Ledger.open(scratch / "ledger", "UTC")
-    report = run([(log, source)], ledger, Settings(), lambda _done, _words: None).files[0]
+    files = [(LocalFile(log), source)]
+    report = run(files, ledger, Settings(), lambda _done, _words: None).files[0]
     return {
         "events": report.events,
         "rejects": report.rejects,

@@ -22,6 +22,7 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.privacy.pseudonyms import key_check_for
+from detector.readers.log_input import LocalFile
 
 VARIABLE = "BENCH_PSEUDONYM_KEY"
 
@@ -32,7 +33,7 @@ def seconds(log: Path, settings: Settings) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger.open(Path(folder, "l"), "UTC", pseudonyms=key_check_for(settings))
         began = time.perf_counter()
-        ingest([(log, source)], ledger, settings, lambda *_: None)
+        ingest([(LocalFile(log), source)], ledger, settings, lambda *_: None)
         took = time.perf_counter() - began
         size = sum(file.stat().st_size for file in Path(folder).rglob("*.parquet"))
     return took, size

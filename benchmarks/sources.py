@@ -73,11 +73,13 @@ def detector(name: str, path: Path) -> Callable[[], int]:
     """Records that our source accounts for: events, rejects, and what is skipped."""
     from detector import registry
     from detector.core.settings import Settings
+    from detector.normalize.reader_state import ReaderState
+    from detector.readers.log_input import LocalFile
 
     source = registry.sources()[source_of(name)]
 
     def run() -> int:
-        batches = source.read(path, Settings(), {})
+        batches = source.read(LocalFile(path), Settings(), ReaderState())
         return sum(len(each.events) + len(each.rejects) + each.skipped for each in batches)
 
     return run

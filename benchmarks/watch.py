@@ -180,7 +180,7 @@ def ring(folder: Path, rate: int, seconds: int) -> dict[str, Any]:
     found: dict[str, float] = {}
     at, events, behind, used = 0, 0, 0, 0.0
     with Sender(work / "state", ways, lambda said: print(said, file=sys.stderr)) as sending:
-        while seen.intraday.context is None:
+        while seen.scorer.intraday.context is None:
             seen.run_cycle()
             time.sleep(0.05)
         stop = multiprocessing.get_context("spawn").Event()

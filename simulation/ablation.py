@@ -40,6 +40,7 @@ from detector.ledger.store import Ledger
 from detector.model import isolation_forest, synthetic_positives, training
 from detector.model.training_data import TrainingData
 from detector.normalize import account_directory
+from detector.readers.log_input import LocalFile
 from simulation import make_agency
 from simulation.measure import TAKEN, Outcome, Truth, logs
 
@@ -170,7 +171,9 @@ def opened(folder: Path, budget: float) -> Ablation:
     files, until = logs(folder)
     ledger = Ledger.open(folder / "ledger", settings.timezone)
     source = registry.sources()["parquet"]
-    ingest([(path, source) for path in files], ledger, settings, lambda _done, _words: None)
+    ingest(
+        [(LocalFile(path), source) for path in files], ledger, settings, lambda _done, _words: None
+    )
     days = ledger.days()
     hours, touched = ledger.hours(), ledger.touched(days[0], days[-1], FEATURE_DIMENSIONS)
     people = account_directory.load(folder / "directory.csv")

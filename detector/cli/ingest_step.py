@@ -46,16 +46,15 @@ def ingest_logs(
 
     ``kept`` says where a person finds the rejects.
     """
-    paths = expand(logs)
-    files, unused = detect(paths, registry.sources(), settings, source)
+    files, unused = detect(expand(logs), registry.sources(), settings, source)
     _print_unused(unused)
     formats = Counter(found.name for _, found in files)
     words = ", ".join(f"{name} ({quantity(n, 'file')})" for name, n in sorted(formats.items()))
     console.say(f"{'format' if source else 'format guessed'}: {words}")
     ledger = Ledger.open(folder, settings.timezone, pseudonyms=key_check_for(settings))
-    total = sum(path.stat().st_size for path, _ in files)
+    total = sum(log.size() for log, _ in files)
     noted: Counter[str] = Counter()
-    heard = [(path, notes.with_note_counts(found, noted)) for path, found in files]
+    heard = [(log, notes.with_note_counts(found, noted)) for log, found in files]
     with console.progress("reading", total) as advance:
         done = ingest(heard, ledger, settings, advance)
     states = Counter(report.state for report in done.files)
@@ -74,12 +73,12 @@ def ingest_logs(
     doubtful = quality_warnings(ledger, done, settings)
     console.say(*(f"WARNING: {words}" for words in doubtful))
     left_out = [
-        {"file": path_text(path), "line": 0, "reason": reason}
-        for path, reason in (*unused, *done.unused)
+        {"file": path_text(name), "line": 0, "reason": reason}
+        for name, reason in (*unused, *done.unused)
     ]
     return IngestStep(done, pl.DataFrame(left_out, schema=dict(REJECTS)), tuple(doubtful))
 
 
-def _print_unused(unused: Sequence[tuple[Path, str]]) -> None:
-    for path, reason in unused:
-        console.say(f"left out {path}: {reason}")
+def _print_unused(unused: Sequence[tuple[str, str]]) -> None:
+    for name, reason in unused:
+        console.say(f"left out {name}: {reason}")

@@ -63,7 +63,7 @@ def reject_rise_warning(now: Counts, before: Counts, most: float) -> str:
 
 def quality_warnings(ledger: Ledger, done: IngestResult, settings: Settings) -> list[str]:
     """What is doubtful of a run's logs, in words. Raises LedgerError."""
-    said = [f"{file.path}: {file.warning}" for file in done.files if file.warning]
+    said = [f"{file.file}: {file.warning}" for file in done.files if file.warning]
     said += _reject_warnings(ledger, done, settings.health_limit("most_rejects"))
     if not done.days:
         return said
@@ -98,7 +98,7 @@ def _reject_warnings(ledger: Ledger, done: IngestResult, most: float) -> list[st
             said.append(f"{source}: {words}")
             continue
         each = [(f, reject_rise_warning(Counts(f.events, f.rejects), usual, most)) for f in files]
-        said += [f"{file.path}: {words}" for file, words in each if words]
+        said += [f"{file.file}: {words}" for file, words in each if words]
     return said
 
 

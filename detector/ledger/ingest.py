@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import polars as pl
@@ -24,9 +23,11 @@ from detector.ledger.overlap import Overlap, find_overlap
 from detector.ledger.store import Ledger
 from detector.normalize import containment, pseudonymize
 from detector.normalize import shared_accounts as persons
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.privacy import pseudonyms
 from detector.readers.compression import ContentIdentity, content_identity, head
+from detector.readers.log_input import LogInput, base_name
 
 #: What a log leaves open is picked up by the next file or two of it; that many more are asked.
 MAX_TAIL_PARTS: Final = 20
@@ -43,7 +44,7 @@ class FileReport:
     people must know of it.
     """
 
-    path: Path
+    file: str
     source: str
     part_id: str
     state: FileState
@@ -59,7 +60,7 @@ class IngestResult:
     """What became of all files of a run. ``unused`` are those left out, and why."""
 
     files: tuple[FileReport, ...]
-    unused: tuple[tuple[Path, str], ...] = ()
+    unused: tuple[tuple[str, str], ...] = ()
 
     @property
     def events(self) -> int:
@@ -83,7 +84,7 @@ class IngestResult:
 
 
 def ingest(
-    files: Sequence[tuple[Path, Source]],
+    files: Sequence[tuple[LogInput, Source]],
     ledger: Ledger,
     settings: Settings,
     advance: Callable[[int, str], None],
@@ -97,25 +98,25 @@ def ingest(
     moment stay ingested.
     """
     reports = []
-    unused: list[tuple[Path, str]] = []
+    unused: list[tuple[str, str]] = []
     first: InputError | None = None
     done = 0
     found = pseudonyms.load_if_enabled(settings)
     ledger.check_pseudonyms(found.key_check if found is not None else "")
     with ledger.write_lock():
         known = {part.id: part for part in ledger.parts()}
-        for path, source in files:
-            advance(done, path_text(path.name))
-            size = path.stat().st_size
+        for log, source in files:
+            advance(done, path_text(base_name(log)))
+            size = log.size()
             shifted = partial(_advance_from, advance, done)
             try:
                 behind = pseudonymize.wrap_source(persons.wrap_source(source, settings), found)
-                reports.append(_ingest_file(path, behind, ledger, settings, known, shifted))
+                reports.append(_ingest_file(log, behind, ledger, settings, known, shifted))
             except InputError as error:
                 first = first or error
-                unused.append((path, error.reason))
+                unused.append((log.name, error.reason))
             done += size
-            advance(done, path_text(path.name))
+            advance(done, path_text(base_name(log)))
     if first is not None and not reports:
         raise first
     return IngestResult(tuple(reports), tuple(unused))
@@ -126,7 +127,7 @@ def _advance_from(advance: Callable[[int, str], None], before: int, done: int, w
 
 
 def _ingest_file(
-    path: Path,
+    log: LogInput,
     source: Source,
     ledger: Ledger,
     settings: Settings,
@@ -135,7 +136,7 @@ def _ingest_file(
 ) -> FileReport:
     """Ingests one file unless ``known`` has it, and brings ``known`` up to date."""
     # Reading is given at least the bytes that are hashed, even if the file is growing.
-    until = path.stat().st_size
+    until = log.size()
     sizes = {manifest.HEAD_BYTES, *manifest.BEGINNINGS, *(part.size for part in known.values())}
     sizes |= {size for part in known.values() for size, _, _ in part.watched.values()}
     reading = manifest.settings_fingerprint(source.name, settings)
@@ -143,8 +144,8 @@ def _ingest_file(
     old: list[Part] = []
     like = _Like()
     with ThreadPoolExecutor(1) as pool:
-        hashed = pool.submit(content_identity, path, sizes, until)
-        if not _is_new_content(path, known.values()):
+        hashed = pool.submit(content_identity, log, sizes, until)
+        if not _is_new_content(log, known.values()):
             found = hashed.result()
             same = _part_with_content(found.sha256, known)
             # Of a log that has grown since, this may be a shorter, older copy: reading it with
@@ -152,28 +153,26 @@ def _ingest_file(
             if same is not None and (
                 same.settings_fingerprint == reading or same.id != found.sha256
             ):
-                return _file_report(path, same, "known")
+                return _file_report(log, same, "known")
             old = [same] if same is not None else _grown_parts(found, known)
             like = _like(found, known, old)
 
         # Only the name of the first file on disk waits for the hash.
         stem = partial(_file_stem, hashed, reading)
         others = [part for part in known.values() if part not in old]
-        writer, said = _write_input(
-            path, source, ledger, settings, others, old, stem, advance, like
-        )
-    part = _new_part(path, source, reading, hashed.result(), old, writer)
+        writer, said = _write_input(log, source, ledger, settings, others, old, stem, advance, like)
+    part = _new_part(log, source, reading, hashed.result(), old, writer)
     part = ledger.commit(part)
     for other in old:
         known.pop(other.id)
     known[part.id] = part
     return replace(
-        _file_report(path, part, "grown" if old and same is None else "new"), warning=said
+        _file_report(log, part, "grown" if old and same is None else "new"), warning=said
     )
 
 
 def _write_input(
-    path: Path,
+    log: LogInput,
     source: Source,
     ledger: Ledger,
     settings: Settings,
@@ -190,12 +189,12 @@ def _write_input(
         with InputWriter(ledger, stem, known, like.counted) as writer:
             for batch in read_ahead(batches, READ_AHEAD_BATCHES):
                 writer.add(batch)
-                advance(batch.bytes_read, path.name)
+                advance(batch.bytes_read, base_name(log))
             writer.finish()
         return writer
 
-    writer = containment.read_contained(source, path, settings, tail, take)
-    _check_no_loss(path, source, old, writer)
+    writer = containment.read_contained(source, log, settings, tail, take)
+    _check_no_loss(log, source, old, writer)
     if any(like.counted):
         words = "detector watch read its beginning: {} of it count once"
         return writer, words.format(quantity(writer.duplicate_count, "statement"))
@@ -204,7 +203,7 @@ def _write_input(
         return writer, ""
     if twice.is_sure:
         once = containment.read_contained(
-            source, path, settings, tail, partial(take, known=twice.keys)
+            source, log, settings, tail, partial(take, known=twice.keys)
         )
         for day in set(writer.days) - set(once.days):
             for table in ("hours", "touched"):
@@ -241,7 +240,7 @@ def _overlap_warning(found: Overlap, doubled: int) -> str:
     )
 
 
-def _check_no_loss(path: Path, source: Source, old: list[Part], writer: InputWriter) -> None:
+def _check_no_loss(log: LogInput, source: Source, old: list[Part], writer: InputWriter) -> None:
     """Raises InputError where a log that the ledger knows would lose its events: read by another
     source, say. What it has of the log stays as it is.
     """
@@ -252,14 +251,14 @@ def _check_no_loss(path: Path, source: Source, old: list[Part], writer: InputWri
     raise InputError(
         f"gives {quantity(writer.events, 'event')} as {source.name}, and the ledger has {had:,} of "
         f"it as {names}: nothing was changed",
-        where=path,
+        where=log.name,
         hint=f"was --source meant to be {names}? detector check says how it is understood",
     )
 
 
-def _is_new_content(path: Path, known: Collection[Part]) -> bool:
-    """Whether, by its beginning, no known content can be that of ``path`` or the first of it."""
-    first = head(path, manifest.HEAD_BYTES)
+def _is_new_content(log: LogInput, known: Collection[Part]) -> bool:
+    """Whether, by its beginning, no known content can be that of ``log`` or the first of it."""
+    first = head(log, manifest.HEAD_BYTES)
     sizes = {min(part.size, manifest.HEAD_BYTES) for part in known if part.size}
     alike = {"", *(hashlib.sha256(first[:size]).hexdigest() for size in sizes)}
     return len(first) == manifest.HEAD_BYTES and not any(
@@ -316,15 +315,15 @@ def _like(found: ContentIdentity, known: dict[str, Part], old: list[Part]) -> _L
     return _Like(tuple(kin), (numbers[0], numbers[1]))
 
 
-def _open_tail(source: Source, others: list[Part]) -> Tail:
+def _open_tail(source: Source, others: list[Part]) -> ReaderState:
     """What the latest parts of the same log left open; the latest word wins."""
     dated = [part for part in others if part.source == source.name and part.last is not None]
     recent = sorted(dated, key=lambda part: (part.last, part.id))[-MAX_TAIL_PARTS:]
-    return {name: value for part in recent for name, value in part.tail.items()}
+    return ReaderState({name: value for part in recent for name, value in part.tail.items()})
 
 
 def _new_part(
-    path: Path,
+    log: LogInput,
     source: Source,
     reading: str,
     found: ContentIdentity,
@@ -336,7 +335,7 @@ def _new_part(
     return Part(
         id=found.sha256,
         settings_fingerprint=reading,
-        file=path_text(path.name),
+        file=path_text(base_name(log)),
         source=source.name,
         size=found.size,
         events=writer.events,
@@ -345,7 +344,7 @@ def _new_part(
         first=writer.first,
         last=writer.last,
         days=tuple(writer.days),
-        tail=dict(writer.tail),
+        tail=dict(writer.tail.sessions),
         replaced_ids=tuple(sorted(stands_for)),
         head_digest=found.prefixes.get(manifest.HEAD_BYTES, found.sha256),
         beginnings={
@@ -356,9 +355,9 @@ def _new_part(
     )
 
 
-def _file_report(path: Path, part: Part, state: FileState) -> FileReport:
+def _file_report(log: LogInput, part: Part, state: FileState) -> FileReport:
     return FileReport(
-        path,
+        log.name,
         part.source,
         part.id,
         state,

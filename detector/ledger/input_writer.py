@@ -19,7 +19,8 @@ from detector.ledger.aggregate import encode_events
 from detector.ledger.overlap import drop_keys
 from detector.ledger.partition_writer import PartitionWriter
 from detector.ledger.store import Ledger
-from detector.normalize.source import Batch, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class InputWriter:
     skipped: int = 0
     first: datetime | None = None
     last: datetime | None = None
-    tail: Tail = field(default_factory=dict)
+    tail: ReaderState = field(default_factory=ReaderState)
     days: list[date] = field(default_factory=list)
     _seen: tuple[int, int] = (0, 0)
     _partitions: PartitionWriter = field(init=False)

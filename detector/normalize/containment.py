@@ -7,11 +7,8 @@ entry stands alone; that costs nothing where nothing raises.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, TypeVar
 
 import polars as pl
@@ -20,9 +17,11 @@ from detector.core.errors import DetectorError, InputError
 from detector.core.schema import REJECTS
 from detector.core.settings import Settings
 from detector.normalize import rejects
-from detector.normalize.source import PIECE_KEYS, Batch, FollowReader, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Source, empty_batch
 from detector.readers import blocks, compression
 from detector.readers.compression import MIB
+from detector.readers.log_input import HeldBytes, LogInput
 
 #: What parsing can raise; a panic of polars is no Exception.
 CONTAINED_ERRORS: Final = (Exception, pl.exceptions.PanicException)
@@ -51,10 +50,12 @@ def failure_reason(error: BaseException) -> str:
     return f"holds a value that cannot be read ({type(error).__name__})"
 
 
-def read_batches(source: Source, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read_batches(
+    source: Source, log: LogInput, settings: Settings, tail: ReaderState
+) -> Iterator[Batch]:
     """``source.read``. Raises Broken where that raises what it may not, and InputError."""
     try:
-        yield from source.read(path, settings, tail)
+        yield from source.read(log, settings, tail)
     except PROPAGATED_ERRORS:
         raise
     except CONTAINED_ERRORS as error:
@@ -63,35 +64,37 @@ def read_batches(source: Source, path: Path, settings: Settings, tail: Tail) -> 
 
 def read_contained(
     source: Source,
-    path: Path,
+    log: LogInput,
     settings: Settings,
-    tail: Tail,
+    tail: ReaderState,
     take: Callable[[Iterator[Batch]], Result],
 ) -> Result:
     """What ``take`` makes of the batches of a file: where reading raises, of the same file anew,
     read with care. ``take`` begins from nothing each time. Raises InputError.
     """
     try:
-        return take(read_batches(source, path, settings, tail))
+        return take(read_batches(source, log, settings, tail))
     except SourceFailure as broken:
-        return take(read_piecewise(source, path, settings, tail, broken))
+        return take(read_piecewise(source, log, settings, tail, broken))
 
 
 def read_piecewise(
-    source: Source, path: Path, settings: Settings, tail: Tail, broken: SourceFailure
+    source: Source, log: LogInput, settings: Settings, tail: ReaderState, broken: SourceFailure
 ) -> Iterator[Batch]:
     """The file piece by piece, as it is read while it grows, entries that raise as rejects.
 
     Raises InputError where its format cannot be read in pieces.
     """
-    if not source.can_follow(compression.head(path)):
+    if not source.can_follow(compression.head(log)):
         what = f"cannot be read: it {broken}"
-        raise InputError(what, where=path, hint="export it with an entry a line, and report this")
+        raise InputError(
+            what, where=log.name, hint="export it with an entry a line, and report this"
+        )
     assert source.follow_reader is not None
-    return _PiecewiseReader(source.follow_reader, settings, path).batches(tail)
+    return _PiecewiseReader(source.follow_reader, settings, log).batches(tail)
 
 
-def close_contained(growing: FollowReader, settings: Settings, tail: Tail) -> Batch:
+def close_contained(growing: FollowReader, settings: Settings, tail: ReaderState) -> Batch:
     """``Growing.close``; where that raises, what was held back is a reject."""
     if growing.close is None:
         return empty_batch(tail)
@@ -104,17 +107,19 @@ def close_contained(growing: FollowReader, settings: Settings, tail: Tail) -> Ba
         return replace(empty_batch(), rejects=lost)
 
 
-def read_piece(data: bytes, growing: FollowReader, settings: Settings, tail: Tail) -> list[Batch]:
+def read_piece(
+    piece: HeldBytes, growing: FollowReader, settings: Settings, tail: ReaderState
+) -> list[Batch]:
     """The batches of whole entries; those that raise are rejects, whose lines count from 1.
 
     Raises InputError where nothing in it can be read.
     """
     try:
-        return _read_bytes(data, growing, settings, tail)
+        return list(growing.read(piece, settings, tail))
     except PROPAGATED_ERRORS:
         raise
     except CONTAINED_ERRORS as error:
-        return _Bisection(growing, settings).bisect(data, tail, 0, error)
+        return _Bisection(growing, settings, piece.name).bisect(piece.data, tail, 0, error)
 
 
 def map_rows(
@@ -146,37 +151,22 @@ def map_rows(
     return found
 
 
-@contextmanager
-def memory_file(data: bytes) -> Iterator[Path]:
-    """A file that is nowhere on disk: sources read paths."""
-    handle = os.memfd_create("piece", os.MFD_CLOEXEC)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
-        yield Path(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
-
-
-def _read_bytes(data: bytes, growing: FollowReader, settings: Settings, tail: Tail) -> list[Batch]:
-    with memory_file(data) as path:
-        return list(growing.read(path, settings, tail))
-
-
 @dataclass(slots=True)
 class _Bisection:
     """Finds the entries at fault in one piece of a log."""
 
     growing: FollowReader
     settings: Settings
+    name: str
     tries: int = 0
 
-    def bisect(self, data: bytes, tail: Tail, line: int, error: BaseException) -> list[Batch]:
+    def bisect(
+        self, data: bytes, tail: ReaderState, line: int, error: BaseException
+    ) -> list[Batch]:
         """The batches of ``data``, which raised ``error`` and has ``line`` lines before it."""
         middle = self._middle_cut(data)
         if not middle:
-            return [_reject_batch(line + 1, failure_reason(error), tail)]
+            return [self._reject(line, failure_reason(error), tail)]
         if self.tries >= _MAX_TRIES:
             return [self._reject_all(data, line, tail)]
         first = self._read_part(data[:middle], tail, line)
@@ -184,17 +174,17 @@ class _Bisection:
         line += blocks.count_byte(data[:middle], b"\n")
         return first + self._read_part(data[middle:], left, line)
 
-    def _read_part(self, data: bytes, tail: Tail, line: int) -> list[Batch]:
+    def _read_part(self, data: bytes, tail: ReaderState, line: int) -> list[Batch]:
         self.tries += 1
         try:
-            found = _read_bytes(data, self.growing, self.settings, tail)
+            found = list(self.growing.read(HeldBytes(data, self.name), self.settings, tail))
         except (OSError, MemoryError):
             raise
         except InputError as error:
             # By itself, an entry at fault may lack what makes the log one of this format.
             if self._middle_cut(data):
                 return self.bisect(data, tail, line, error)
-            return [_reject_batch(line + 1, error.what, tail)]
+            return [self._reject(line, error.what, tail)]
         except CONTAINED_ERRORS as error:
             return self.bisect(data, tail, line, error)
         return [shift_lines(batch, line) for batch in found]
@@ -210,7 +200,7 @@ class _Bisection:
         end = self.growing.cut(data[:-1])
         return end if end < len(data) else 0
 
-    def _reject_all(self, data: bytes, line: int, tail: Tail) -> Batch:
+    def _reject_all(self, data: bytes, line: int, tail: ReaderState) -> Batch:
         """Every entry a reject, told apart some at a time, from behind."""
         end, starts = len(data), []
         while end > 0:
@@ -226,11 +216,14 @@ class _Bisection:
             line += blocks.count_byte(data[before:start], b"\n")
             before = start
             bad.append((line + 1, _TOO_MANY_REASON))
-        return replace(empty_batch(tail), rejects=rejects.frame(Path(), bad))
+        return replace(empty_batch(tail), rejects=rejects.frame(self.name, bad))
+
+    def _reject(self, before: int, why: str, tail: ReaderState) -> Batch:
+        return _reject_batch(self.name, before + 1, why, tail)
 
 
-def _reject_batch(line: int, why: str, tail: Tail) -> Batch:
-    return replace(empty_batch(tail), rejects=rejects.frame(Path(), [(line, why)]))
+def _reject_batch(name: str, line: int, why: str, tail: ReaderState) -> Batch:
+    return replace(empty_batch(tail), rejects=rejects.frame(name, [(line, why)]))
 
 
 def shift_lines(batch: Batch, line: int) -> Batch:
@@ -244,29 +237,30 @@ def shift_lines(batch: Batch, line: int) -> Batch:
 class _PiecewiseReader:
     growing: FollowReader
     settings: Settings
-    path: Path
+    log: LogInput
 
-    def batches(self, tail: Tail) -> Iterator[Batch]:
+    def batches(self, tail: ReaderState) -> Iterator[Batch]:
         """All of the file's, with what is open at its end."""
         held, line, raw, broken, first = b"", 0, 0, "", True
-        chunks = compression.chunks(self.path, _PIECE_BYTES)
+        chunks = compression.chunks(self.log, _PIECE_BYTES)
         while True:
             try:
                 data, raw = next(chunks, (b"", raw))
             except compression.TruncatedError as error:
                 data, broken = b"", error.reason
             if first and data:
-                data, first = blocks.strip_bom(data, self.path), False
+                data, first = blocks.strip_bom(data, self.log.name), False
             last = not data
             held += data
             end = self.growing.cut(held)
             if (last and not broken) or (not end and len(held) > _MAX_ENTRY_BYTES):
                 end = len(held)
             if end:
-                for batch in read_piece(held[:end], self.growing, self.settings, tail):
+                piece = HeldBytes(held[:end], self.log.name)
+                for batch in read_piece(piece, self.growing, self.settings, tail):
                     tail = batch.tail
                     yield self._with_file(
-                        replace(shift_lines(batch, line), bytes_read=raw, tail={})
+                        replace(shift_lines(batch, line), bytes_read=raw, tail=ReaderState())
                     )
                 line += blocks.count_byte(held[:end], b"\n")
                 held = held[end:]
@@ -275,13 +269,13 @@ class _PiecewiseReader:
         closing = self._with_file(
             shift_lines(close_contained(self.growing, self.settings, tail), line)
         )
-        kept = {name: value for name, value in closing.tail.items() if name not in PIECE_KEYS}
+        kept = closing.tail.for_next_file()
         yield replace(closing, bytes_read=raw, tail=kept)
         if broken:
-            cut = _reject_batch(line + 1, f"file ends early: {broken}", kept)
+            cut = _reject_batch(self.log.name, line + 1, f"file ends early: {broken}", kept)
             yield self._with_file(replace(cut, bytes_read=raw))
 
     def _with_file(self, batch: Batch) -> Batch:
         if batch.rejects.is_empty():
             return batch
-        return replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(str(self.path))))
+        return replace(batch, rejects=batch.rejects.with_columns(file=pl.lit(self.log.name)))

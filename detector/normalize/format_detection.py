@@ -6,7 +6,6 @@ import csv
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from detector.core.errors import InputError, SettingsError
@@ -14,17 +13,18 @@ from detector.core.settings import Settings
 from detector.normalize import containment, pseudonymize, unsupported_formats
 from detector.normalize.source import Sample, Source
 from detector.readers import blocks, column_names, csv_dialect, json_lines, plain_text
+from detector.readers.log_input import LogInput
 
 _COPY_HINT: Final = "it may be empty or cut off; copy it again"
 
 #: Files with their sources, in order.
-SourceFiles: TypeAlias = list[tuple[Path, Source]]
-#: Files left out, and why: they are counted and told, as rejects are.
-UnusedFiles: TypeAlias = list[tuple[Path, str]]
+SourceFiles: TypeAlias = list[tuple[LogInput, Source]]
+#: Names of files left out, and why: they are counted and told, as rejects are.
+UnusedFiles: TypeAlias = list[tuple[str, str]]
 
 
 def detect(
-    paths: Sequence[Path],
+    logs: Sequence[LogInput],
     sources: Mapping[str, Source],
     settings: Settings,
     name: str | None = None,
@@ -38,29 +38,38 @@ def detect(
     files: SourceFiles = []
     unused: UnusedFiles = []
     first: InputError | None = None
-    for path in paths:
+    for log in logs:
         try:
-            sample = _read_sample(path)
+            sample = _read_sample(log)
             source = chosen or _detect_source(sample, sources, settings)
         except InputError as error:
             said = pseudonymize.redact_error(error, settings)
             first = first or said
-            unused.append((path, said.reason))
+            unused.append((log.name, said.reason))
         else:
-            files.append((path, source))
+            files.append((log, source))
     if not files:
         raise first or InputError("no logs were given")
     return files, unused
 
 
-def _read_sample(path: Path) -> Sample:
-    data = plain_text.head(path)
+def _read_sample(log: LogInput) -> Sample:
+    data = plain_text.head(log)
     data = data.lstrip(b"\0") or data  # a crash leaves them
     if not data.strip():
-        if not data and path.is_file() and path.stat().st_size:
-            raise InputError("holds nothing that can be decompressed", where=path, hint=_COPY_HINT)
-        raise InputError("is empty", where=path)
-    return Sample(path, data)
+        if not data and _size(log):
+            raise InputError(
+                "holds nothing that can be decompressed", where=log.name, hint=_COPY_HINT
+            )
+        raise InputError("is empty", where=log.name)
+    return Sample(log, data)
+
+
+def _size(log: LogInput) -> int:
+    try:
+        return log.size()
+    except OSError:  # it is gone by now
+        return 0
 
 
 def _source_by_name(name: str, sources: Mapping[str, Source]) -> Source:
@@ -102,7 +111,7 @@ def _detect_source(sample: Sample, sources: Mapping[str, Source], settings: Sett
     except InputError:
         rest = sample.head.partition(b"\n")[2]
         found = (
-            accepting_sources(Sample(sample.path, rest), sources, settings) if rest.strip() else []
+            accepting_sources(Sample(sample.log, rest), sources, settings) if rest.strip() else []
         )
         lines = [source for source in found if source.can_follow(rest)]
         # The first line of a table is not half a line: it is the header, or there is none.
@@ -118,11 +127,11 @@ def _single_source(sample: Sample, sources: Mapping[str, Source], settings: Sett
     if found:
         names = " and ".join(source.name for source in found)
         raise InputError(
-            f"could be {names}", where=sample.path, hint="say which with --source NAME"
+            f"could be {names}", where=sample.log.name, hint="say which with --source NAME"
         )
     raise InputError(
         "is of no known format" + _mismatch_reason(sample, settings),
-        where=sample.path,
+        where=sample.log.name,
         hint=f"known are {', '.join(sources)}",
     )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import pyarrow as pa
@@ -28,6 +26,7 @@ from detector.readers import (
     plain_text,
 )
 from detector.readers.json_lines import KeyPath
+from detector.readers.log_input import LogInput
 
 FileForm: TypeAlias = Literal["lines", "document", "csv", "parquet", "none"]
 
@@ -75,37 +74,28 @@ class Probe:
         return None
 
 
-def probe_sample(sample: Sample) -> Probe:
-    """What a sample shows; for Parquet its file is opened, as its columns stand at the end."""
-    try:
-        status = sample.path.stat()
-        stamp = (status.st_size, status.st_mtime_ns)
-    except (OSError, ValueError):
-        stamp = (0, 0)
-    return _probe_cached(sample.path, sample.head, stamp)
-
-
-def probe_file(path: Path, most: int = PROBE_BYTES) -> Probe:
-    """What the beginning of a file shows. Raises InputError where it cannot be read."""
-    head = plain_text.head(path, most)
-    if head.startswith(b"PAR1"):
-        with parquet.open_file(path) as file:
-            return _probe_parquet(file)
-    return _probe_text(head)
-
-
 @lru_cache(maxsize=4)
-def _probe_cached(path: Path, head: bytes, stamp: tuple[int, int]) -> Probe:
-    """As ``probe_sample``: every source asks of the same sample. ``stamp`` tells versions apart."""
-    if not head.startswith(b"PAR1"):
-        return _probe_text(head)
+def probe_sample(sample: Sample) -> Probe:
+    """What a sample shows; for Parquet its log is opened, as its columns stand at the end.
+
+    Every source asks it of the same sample.
+    """
+    if not sample.head.startswith(b"PAR1"):
+        return _probe_text(sample.head)
     try:
-        if stamp == (0, 0):
-            return _probe_parquet(pq.ParquetFile(io.BytesIO(head)))
-        with parquet.open_file(path) as file:
+        with parquet.open_file(sample.log) as file:
             return _probe_parquet(file)
     except (InputError, pa.ArrowException, OSError, ValueError):
         return Probe("none")
+
+
+def probe_file(log: LogInput, most: int = PROBE_BYTES) -> Probe:
+    """What the beginning of a file shows. Raises InputError where it cannot be read."""
+    head = plain_text.head(log, most)
+    if head.startswith(b"PAR1"):
+        with parquet.open_file(log) as file:
+            return _probe_parquet(file)
+    return _probe_text(head)
 
 
 def has_line_entries(head: bytes) -> bool:

@@ -8,7 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
@@ -17,8 +16,10 @@ from detector.core.formatting import percentage
 from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
 from detector.normalize import containment, notes, pseudonymize, shared_accounts
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.privacy import pseudonyms
+from detector.readers.log_input import LogInput
 
 #: Above these shares, a person is told.
 MAX_UNKNOWN_SHARE = 0.2
@@ -30,7 +31,7 @@ MAX_REJECT_SHARE = 0.01
 class FileSummary:
     """One file: how it was read and what it gave."""
 
-    path: Path
+    file: str
     source: str
     mapping: dict[str, str]
     events: int
@@ -46,7 +47,7 @@ class LogReport:
     """
 
     files: list[FileSummary]
-    unused: list[tuple[Path, str]]
+    unused: list[tuple[str, str]]
     events: int
     reads: int
     unknown_rows: int
@@ -67,7 +68,7 @@ class LogReport:
 
     def warnings(self) -> list[str]:
         """What makes this log a poor one to learn from."""
-        said = [f"{path} is not used: {reason}" for path, reason in self.unused]
+        said = [f"{file} is not used: {reason}" for file, reason in self.unused]
         rejected = sum(count for count, _ in self.rejects.values())
         if not self.events:
             said.append("no event could be read: there is nothing to learn from")
@@ -116,7 +117,7 @@ class _Sums:
     actions: Counter[str] = field(default_factory=Counter)
     rejects: dict[str, tuple[int, str]] = field(default_factory=dict)
     skipped: int = 0
-    tails: dict[str, Tail] = field(default_factory=dict)
+    tails: dict[str, ReaderState] = field(default_factory=dict)
     active_accounts: Counter[datetime] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -161,10 +162,10 @@ class _Sums:
 
 
 def build_report(
-    files: Sequence[tuple[Path, Source]],
+    files: Sequence[tuple[LogInput, Source]],
     settings: Settings,
     advance: Callable[[int], object] = lambda _: None,
-    unused: Sequence[tuple[Path, str]] = (),
+    unused: Sequence[tuple[str, str]] = (),
 ) -> LogReport:
     """Reads all of ``files``, batch by batch. ``advance`` is told the bytes done so far.
 
@@ -177,18 +178,18 @@ def build_report(
     left_out = list(unused)
     first: InputError | None = None
     done = 0
-    for path, source in files:
-        size = path.stat().st_size
+    for log, source in files:
+        size = log.size()
         try:
             told = partial(_advance_from, advance, done)
             behind = pseudonymize.wrap_source(shared_accounts.wrap_source(source, settings), found)
-            tail = sums.tails.get(source.name, {})
+            tail = sums.tails.get(source.name, ReaderState())
             add = partial(_add_batches, sums, source.name, told)
-            trial, rejected = containment.read_contained(behind, path, settings, tail, add)
-            one = _file_summary(path, behind, settings, sums, trial, rejected)
+            trial, rejected = containment.read_contained(behind, log, settings, tail, add)
+            one = _file_summary(log, behind, settings, sums, trial, rejected)
         except InputError as error:
             first = first or error
-            left_out.append((path, error.reason))
+            left_out.append((log.name, error.reason))
         else:
             sums = trial
             seen.append(one)
@@ -212,13 +213,13 @@ def _add_batches(
 
 
 def _file_summary(
-    path: Path, source: Source, settings: Settings, before: _Sums, after: _Sums, rejected: int
+    log: LogInput, source: Source, settings: Settings, before: _Sums, after: _Sums, rejected: int
 ) -> FileSummary:
     """What one file added. Raises InputError."""
     return FileSummary(
-        path,
+        log.name,
         source.name,
-        source.mapping(path, settings),
+        source.mapping(log, settings),
         after.events - before.events,
         rejected,
         after.skipped - before.skipped,
@@ -230,7 +231,7 @@ def _advance_from(advance: Callable[[int], object], before: int, done: int) -> N
 
 
 def _total_report(
-    sums: _Sums, seen: list[FileSummary], unused: Sequence[tuple[Path, str]]
+    sums: _Sums, seen: list[FileSummary], unused: Sequence[tuple[str, str]]
 ) -> LogReport:
     ordered = sums.accounts.sort(["rows", "statements", "account"], descending=[True, True, False])
     busiest = sums.accounts.sort(["statements", "account"], descending=[True, False]).head(1)

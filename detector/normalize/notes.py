@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from detector.core.formatting import quantity
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
+from detector.readers.log_input import LogInput
 
 
 def unreadable_note(column: str) -> str:
@@ -25,8 +26,8 @@ def sentences(notes: Mapping[str, int]) -> list[str]:
 def with_note_counts(source: Source, told: Counter[str]) -> Source:
     """``source``, whose notes are added to ``told`` as its files are read."""
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        for batch in source.read(path, settings, tail):
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
+        for batch in source.read(log, settings, tail):
             told.update(batch.notes)
             yield batch
 

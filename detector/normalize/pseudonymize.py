@@ -19,11 +19,13 @@ from detector.core.schema import DIRECTORY, EVENTS, INCIDENTS
 from detector.core.settings import Settings
 from detector.normalize import account_directory as directories
 from detector.normalize import known_incidents as known
-from detector.normalize.source import PENDING, PIECE_KEYS, Batch, FollowReader, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Source
 from detector.privacy import pseudonyms
 from detector.privacy.pseudonyms import Pseudonyms
 from detector.readers.column_names import ALIASES
 from detector.readers.csv_dialect import DELIMITERS
+from detector.readers.log_input import LogInput
 
 #: Words that errors quote without having them from a file.
 _OWN_WORDS: Final = frozenset(
@@ -47,17 +49,15 @@ def wrap_source(source: Source, found: Pseudonyms | None) -> Source:
     if found is None:
         return source
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        # Sessions are named by the log: what they are called is kept, as a tail, like names are.
-        opened = {found.reveal(session) or session: last for session, last in tail.items()}
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         try:
-            for batch in source.read(path, settings, opened):
+            for batch in source.read(log, settings, _revealed(tail, found)):
                 account = found.encrypt_column(batch.events["account"])
                 yield replace(
                     batch,
                     events=batch.events.with_columns(account),
                     rejects=_redact_rejects(batch.rejects, settings),
-                    tail={found.encrypt(session): last for session, last in batch.tail.items()},
+                    tail=_encrypted(batch.tail, found),
                 )
         except InputError as error:
             raise redact_error(error, settings) from None
@@ -72,26 +72,13 @@ def _wrap_follow_reader(growing: FollowReader, found: Pseudonyms) -> FollowReade
     """``growing`` likewise. What pieces hold back of accounts is kept encrypted."""
 
     def hidden(batch: Batch) -> Batch:
-        tail = {
-            key if key in PIECE_KEYS else found.encrypt(key): found.encrypt_uncached(text)
-            if key == PENDING
-            else text
-            for key, text in batch.tail.items()
-        }
         account = found.encrypt_column(batch.events["account"])
+        tail = _encrypted(batch.tail, found)
         return replace(batch, events=batch.events.with_columns(account), tail=tail)
 
-    def opened(tail: Tail) -> dict[str, str]:
-        return {
-            key if key in PIECE_KEYS else found.reveal(key) or key: (found.reveal(text) or text)
-            if key == PENDING
-            else text
-            for key, text in tail.items()
-        }
-
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         try:
-            for batch in growing.read(path, settings, opened(tail)):
+            for batch in growing.read(log, settings, _revealed(tail, found)):
                 yield replace(hidden(batch), rejects=_redact_rejects(batch.rejects, settings))
         except InputError as error:
             raise redact_error(error, settings) from None
@@ -99,9 +86,25 @@ def _wrap_follow_reader(growing: FollowReader, found: Pseudonyms) -> FollowReade
     inner = growing.close
     if inner is None:
         return replace(growing, read=read)
-    return replace(
-        growing, read=read, close=lambda settings, tail: hidden(inner(settings, opened(tail)))
-    )
+
+    def close(settings: Settings, tail: ReaderState) -> Batch:
+        return hidden(inner(settings, _revealed(tail, found)))
+
+    return replace(growing, read=read, close=close)
+
+
+def _encrypted(state: ReaderState, found: Pseudonyms) -> ReaderState:
+    """What is kept of a reader's state: sessions, and what is pending, hold names of the log."""
+    return state.map_names(found.encrypt, found.encrypt_uncached)
+
+
+def _revealed(state: ReaderState, found: Pseudonyms) -> ReaderState:
+    """What the reader made; what was kept before there were pseudonyms is as it was."""
+
+    def plain(kept: str) -> str:
+        return found.reveal(kept) or kept
+
+    return state.map_names(plain, plain)
 
 
 def load_directory(path: Path | None, settings: Settings) -> pl.DataFrame | None:

@@ -17,14 +17,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.session_state import carry_forward, remember
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.source import Batch, Source
+from detector.readers.log_input import LogInput
 
 #: Sessions whose person is remembered; the oldest are forgotten first.
 _MAX_SESSIONS: Final = 200_000
@@ -52,16 +53,16 @@ def wrap_source(source: Source, settings: Settings) -> Source:
         chosen = pl.when(told).then(person).otherwise(account).cast(kept)
         return replace(batch, events=batch.events.with_columns(chosen.alias("account")))
 
-    def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        yield from map(named, source.read(path, settings, tail))
+    def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
+        yield from map(named, source.read(log, settings, tail))
 
     growing = source.follow_reader
     if growing is None:
         return replace(source, read=read)
     inner, close = growing.read, growing.close
 
-    def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
-        yield from map(named, inner(path, settings, tail))
+    def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
+        yield from map(named, inner(log, settings, tail))
 
     if close is None:
         return replace(source, read=read, follow_reader=replace(growing, read=follow))

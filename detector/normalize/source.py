@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Final, TypeAlias
 
 import polars as pl
 
 from detector.core.schema import EVENTS, REJECTS, empty
 from detector.core.settings import Settings
-
-#: What a file leaves open for the next one of the same log, as plain JSON: for pgaudit, the
-#: last statement of each session, so that a statement whose lines straddle a rotation counts
-#: once whether the two files are read in one run or on two days.
-Tail: TypeAlias = Mapping[str, str]
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LogInput
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """The beginning of a log, for guessing its format.
+    """The beginning of a log, for guessing its format, as one look at it showed.
 
     ``head`` is at most 64 KiB, decompressed; for Parquet it is the raw beginning.
     """
 
-    path: Path
+    log: LogInput
     head: bytes
 
 
@@ -46,7 +41,7 @@ class Batch:
     rejects: pl.DataFrame
     skipped: int = 0
     bytes_read: int = 0
-    tail: Tail = field(default_factory=dict)
+    tail: ReaderState = field(default_factory=ReaderState)
     notes: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -58,20 +53,9 @@ class Batch:
         return first, last
 
 
-#: What the tail of a piece calls what is held back of accounts: text that is for no eye where
-#: names are pseudonyms.
-PENDING: Final = "held"
-#: What it calls the shape of a file's beginning, how much of that was seen, and a header.
-SHAPE: Final = "shape"
-SAMPLE_SIZE: Final = "seen"
-HEADER: Final = "header"
-#: All that pieces of one file tell each other; other keys are for the files after it.
-PIECE_KEYS: Final = frozenset({PENDING, HEADER, SHAPE, SAMPLE_SIZE})
-
-
-def empty_batch(tail: Tail | None = None) -> Batch:
+def empty_batch(tail: ReaderState | None = None) -> Batch:
     """A batch without events."""
-    return Batch(empty(EVENTS), empty(REJECTS), tail=tail or {})
+    return Batch(empty(EVENTS), empty(REJECTS), tail=tail or ReaderState())
 
 
 def _accept_any(head: bytes) -> bool:
@@ -93,8 +77,8 @@ class FollowReader:
     """
 
     cut: Callable[[bytes], int]
-    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
-    close: Callable[[Settings, Tail], Batch] | None = None
+    read: Callable[[LogInput, Settings, ReaderState], Iterator[Batch]]
+    close: Callable[[Settings, ReaderState], Batch] | None = None
     can_follow: Callable[[bytes], bool] = _accept_any
 
 
@@ -103,7 +87,7 @@ class Source:
     """One log format.
 
     ``title`` is one line for people. ``accepts`` says whether a sample is of this format.
-    ``read(path, settings, tail)`` yields the file's batches in order and raises InputError where
+    ``read(log, settings, tail)`` yields the file's batches in order and raises InputError where
     the file as a whole is unusable; ``tail`` is what earlier files left open. ``mapping`` tells
     people how the columns of this file become canonical ones, canonical name to a phrase (shown by
     ``detector check``). A ``is_general`` format (any CSV) stands back where another accepts the
@@ -114,8 +98,8 @@ class Source:
     name: str
     title: str
     accepts: Callable[[Sample, Settings], bool]
-    read: Callable[[Path, Settings, Tail], Iterator[Batch]]
-    mapping: Callable[[Path, Settings], dict[str, str]]
+    read: Callable[[LogInput, Settings, ReaderState], Iterator[Batch]]
+    mapping: Callable[[LogInput, Settings], dict[str, str]]
     is_general: bool = False
     follow_reader: FollowReader | None = None
 

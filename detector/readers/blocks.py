@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +13,7 @@ from detector.core.errors import InputError
 from detector.readers import compression, encodings, plain_text
 from detector.readers.compression import MIB
 from detector.readers.encodings import RECODED_NOTE, REPLACED
+from detector.readers.log_input import LogInput
 
 BOM: Final = b"\xef\xbb\xbf"
 #: Bytes that are counted at once, few enough for the processor's cache.
@@ -63,28 +63,28 @@ class Block:
         return {words: number for words, number in found.items() if number}
 
 
-def csv_blocks(path: Path, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
+def csv_blocks(log: LogInput, block: int = 16 * MIB, limit: int = 64 * MIB) -> Iterator[Block]:
     """Blocks cut at a newline outside quotes.
 
     A record longer than ``limit`` bytes, or whose quote is never closed, becomes a reject and
     reading goes on at the line after its first. ``block`` is at most half of ``limit``.
     Raises InputError where the file is unreadable or binary.
     """
-    return _Cutter(quoted=True, limit=limit).blocks(path, min(block, limit // 2))
+    return _Cutter(quoted=True, limit=limit).blocks(log, min(block, limit // 2))
 
 
 def line_blocks(
-    path: Path,
+    log: LogInput,
     block: int = 32 * MIB,
     limit: int = 64 * MIB,
     chunks: Chunks | None = None,
 ) -> Iterator[Block]:
     """Blocks cut at any newline; a line longer than ``limit`` bytes becomes a reject.
 
-    ``chunks`` are what is cut, if not the content of ``path`` as it is. Raises InputError where
+    ``chunks`` are what is cut, if not the content of ``log`` as it is. Raises InputError where
     the file is unreadable or binary.
     """
-    return _Cutter(quoted=False, limit=limit).blocks(path, min(block, limit // 2), chunks)
+    return _Cutter(quoted=False, limit=limit).blocks(log, min(block, limit // 2), chunks)
 
 
 @dataclass(slots=True)
@@ -95,18 +95,18 @@ class _Cutter:
     in_long_line: bool = False  # inside the rest of a line that was too long
     rejects: list[Reject] = field(default_factory=list)
 
-    def blocks(self, path: Path, block: int, given: Chunks | None = None) -> Iterator[Block]:
+    def blocks(self, log: LogInput, block: int, given: Chunks | None = None) -> Iterator[Block]:
         held = b""
         raw = 0
         first = True
-        chunks = given or plain_text.chunks(path, min(block, 8 * MIB))
+        chunks = given or plain_text.chunks(log, min(block, 8 * MIB))
         broken = ""
         while True:
             try:
                 pieces, length = [held], len(held)
                 for data, raw in chunks:  # noqa: B007 - used below
                     if first:
-                        data, first = strip_bom(data, path), False  # noqa: PLW2901
+                        data, first = strip_bom(data, log.name), False  # noqa: PLW2901
                     pieces.append(data)
                     length += len(data)
                     if length >= block:
@@ -230,11 +230,11 @@ def is_binary(data: bytes) -> bool:
     return data.startswith(UTF_16_BOMS) or (bool(even) and zeros * 2 > len(even) > 4)
 
 
-def strip_bom(data: bytes, path: Path) -> bytes:
+def strip_bom(data: bytes, where: str) -> bytes:
     """The first chunk without its byte order mark. Raises InputError where it is no text."""
     if is_binary(data):
         hint = "a log is text in UTF-8, UTF-16 or Windows-1252"
-        raise InputError("is binary data, not text", where=path, hint=hint)
+        raise InputError("is binary data, not text", where=where, hint=hint)
     return data.removeprefix(BOM)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from detector.core.errors import InputError
@@ -125,7 +124,7 @@ def is_complete(columns: Columns) -> bool:
     return all(name in columns for name in REQUIRED)
 
 
-def require(names: Sequence[str], settings: Settings, where: Path) -> Columns:
+def require(names: Sequence[str], settings: Settings, where: str) -> Columns:
     """As ``find``; raises InputError where a required or a chosen column is missing."""
     columns = find(names, settings)
     for canonical, wanted in settings.columns.items():

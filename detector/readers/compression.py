@@ -9,12 +9,12 @@ import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import zstandard
 
 from detector.core.errors import InputError
+from detector.readers.log_input import LogInput
 
 MIB: Final = 1 << 20
 NO_LIMIT: Final = sys.maxsize
@@ -75,7 +75,9 @@ class _BoundedFile:
         return data
 
 
-def chunks(path: Path, size: int = 8 * MIB, until: int = NO_LIMIT) -> Iterator[tuple[bytes, int]]:
+def chunks(
+    log: LogInput, size: int = 8 * MIB, until: int = NO_LIMIT
+) -> Iterator[tuple[bytes, int]]:
     """Decompressed bytes, about ``size`` at a time, with the raw bytes consumed on disk so far.
 
     What stands in the file after ``until`` raw bytes is left alone. Raises InputError where the
@@ -83,7 +85,7 @@ def chunks(path: Path, size: int = 8 * MIB, until: int = NO_LIMIT) -> Iterator[t
     compressed data breaks off.
     """
     try:
-        with path.open("rb") as whole:
+        with log.open() as whole:
             magic = detect_magic(whole.read(10))
             whole.seek(0)
             file = _BoundedFile(whole, until)
@@ -95,9 +97,9 @@ def chunks(path: Path, size: int = 8 * MIB, until: int = NO_LIMIT) -> Iterator[t
                     done += len(data)
                     yield data, done
     except FileNotFoundError:
-        raise InputError("no such file", where=path) from None
+        raise InputError("no such file", where=log.name) from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", where=path) from error
+        raise InputError(f"cannot be read: {error.strerror or error}", where=log.name) from error
 
 
 def detect_magic(beginning: bytes) -> bytes:
@@ -107,9 +109,9 @@ def detect_magic(beginning: bytes) -> bytes:
     return next((magic for magic in (GZIP, ZSTD) if beginning.startswith(magic)), b"")
 
 
-def head(path: Path, size: int = 1 << 16) -> bytes:
+def head(log: LogInput, size: int = 1 << 16) -> bytes:
     """The first ``size`` decompressed bytes, fewer where there are no more. Raises InputError."""
-    return first_bytes(chunks(path, size), size)
+    return first_bytes(chunks(log, size), size)
 
 
 def first_bytes(pieces: Iterable[tuple[bytes, int]], size: int) -> bytes:
@@ -126,16 +128,16 @@ def first_bytes(pieces: Iterable[tuple[bytes, int]], size: int) -> bytes:
 
 
 class ContentHasher:
-    """The identity of the content of ``path`` (its first ``until`` raw bytes), some of it at a
+    """The identity of the content of ``log`` (its first ``until`` raw bytes), some of it at a
     time. ``sizes`` are the prefixes asked for; ``size`` is how much was read.
 
     A file that breaks off has the identity of what can be read: once it is whole, that is a
     prefix of it.
     """
 
-    def __init__(self, path: Path, sizes: Collection[int] = (), until: int = NO_LIMIT) -> None:
+    def __init__(self, log: LogInput, sizes: Collection[int] = (), until: int = NO_LIMIT) -> None:
         # Small enough for the processor's cache.
-        self._chunks = chunks(path, MIB, until)
+        self._chunks = chunks(log, MIB, until)
         self._digest = hashlib.sha256()
         self._wanted = sorted({size for size in sizes if size >= 0})
         self._prefixes: dict[int, str] = {}
@@ -166,10 +168,10 @@ class ContentHasher:
 
 
 def content_identity(
-    path: Path, sizes: Collection[int] = (), until: int = NO_LIMIT
+    log: LogInput, sizes: Collection[int] = (), until: int = NO_LIMIT
 ) -> ContentIdentity:
     """As ``ContentHasher``, all at once. Raises InputError."""
-    reading = ContentHasher(path, sizes, until)
+    reading = ContentHasher(log, sizes, until)
     while (found := reading.step(NO_LIMIT)) is None:
         pass
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from detector.core.errors import InputError
@@ -55,7 +54,7 @@ def sniff(data: bytes, settings: Settings) -> Header | None:
 
 
 def require_header(
-    data: bytes, settings: Settings, where: Path
+    data: bytes, settings: Settings, where: str
 ) -> tuple[Header, column_names.Columns]:
     """The header and its columns. Raises InputError where they cannot be made out."""
     header = sniff(data, settings)

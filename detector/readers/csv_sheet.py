@@ -12,6 +12,7 @@ from pathlib import Path
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.readers import blocks, compression, csv_dialect
+from detector.readers.log_input import LocalFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Sheet:
         Raises InputError where it is empty, cut off or not UTF-8.
         """
         try:
-            data = b"".join(data for data, _ in compression.chunks(path))
+            data = b"".join(data for data, _ in compression.chunks(LocalFile(path)))
             text = data.removeprefix(blocks.BOM).decode()
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1

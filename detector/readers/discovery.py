@@ -11,6 +11,8 @@ from typing import Final
 
 from detector.core.errors import InputError
 from detector.readers import object_store
+from detector.readers.log_input import LocalFile, LogInput, base_name
+from detector.readers.object_store import StoredObject
 
 #: What lies beside logs in a folder and is none.
 _NOT_LOGS: Final = re.compile(
@@ -20,54 +22,56 @@ _NOT_LOGS: Final = re.compile(
 )
 
 
-def expand(arguments: Sequence[str]) -> list[Path]:
-    """The files that ``arguments`` (files, folders, globs, also in stores) name, each once.
+def expand(arguments: Sequence[str]) -> list[LogInput]:
+    """The logs that ``arguments`` (files, folders, globs, also in stores) name, each once.
 
     Arguments keep their order; what a folder or glob holds comes in natural order (log.2 before
     log.10). Hidden files and what is no log by its name are left out, unless named themselves.
     Raises InputError where an argument names nothing.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str | Path, LogInput] = {}
     for argument in arguments:
-        files = _matching_files(argument)
-        if not files:
-            there = not object_store.is_store_url(argument) and Path(argument).is_dir()
+        stored = object_store.is_store_url(argument)
+        logs = _matching_objects(argument) if stored else _local_files(argument)
+        if not logs:
+            there = not stored and Path(argument).is_dir()
             raise InputError(
                 "holds no logs" if there else "no such file, folder or glob",
                 where=argument,
                 hint="give a log, a folder of logs, or a glob in quotes such as 'logs/*.csv.gz'",
             )
-        for path in files:
-            found.setdefault(path.resolve(), path)
+        for log in logs:
+            place = log.local_path
+            found.setdefault(log.name if place is None else place.resolve(), log)
     return list(found.values())
 
 
-def is_local(path: Path) -> bool:
-    """Whether ``path`` is a file of this machine."""
-    return not isinstance(path, object_store.ObjectPath)
-
-
 def expand_existing(arguments: Sequence[str]) -> list[Path]:
-    """As ``expand``, of what is there now: nothing where an argument names nothing."""
+    """The files of this machine that ``arguments`` name now, as ``expand`` finds them: none where
+    an argument names nothing. Raises InputError for one in a store.
+    """
     found: dict[Path, Path] = {}
     for argument in arguments:
+        if object_store.is_store_url(argument):
+            hint = "read it with detector score, or follow the files it is made of"
+            raise InputError(
+                "is in an object store, which cannot be followed", where=argument, hint=hint
+            )
         for path in _matching_files(argument):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def natural_sort_key(path: Path) -> list[tuple[int, int, str]]:
+def natural_sort_key(name: str | Path) -> list[tuple[int, int, str]]:
     """A key that sorts numbers in names by their size."""
     return [
         (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
-        for part in re.split(r"([0-9]+)", str(path))
+        for part in re.split(r"([0-9]+)", str(name))
         if part
     ]
 
 
 def _matching_files(argument: str) -> list[Path]:
-    if object_store.is_store_url(argument):
-        return _matching_objects(argument)
     try:
         path = Path(argument)
         if path.is_dir():
@@ -88,19 +92,23 @@ def _matching_files(argument: str) -> list[Path]:
     return sorted(set(logs), key=natural_sort_key)
 
 
-def _matching_objects(url: str) -> list[Path]:
+def _local_files(argument: str) -> list[LocalFile]:
+    return [LocalFile(path) for path in _matching_files(argument)]
+
+
+def _matching_objects(url: str) -> list[StoredObject]:
     """The logs that a URL names in a store; one that is named itself is taken as it is."""
     found = object_store.list_objects(url)
-    if [path.url for path in found] == [url]:
-        return list(found)
+    if [log.name for log in found] == [url]:
+        return found
     head = len(url.partition("://")[2].partition("/")[0])
     logs = [
-        path
-        for path in found
-        if not _NOT_LOGS.match(path.name)
-        and not any(part.startswith(".") for part in path.url[head:].split("/"))
+        log
+        for log in found
+        if not _NOT_LOGS.match(base_name(log))
+        and not any(part.startswith(".") for part in log.name[head:].split("/"))
     ]
-    return sorted(logs, key=natural_sort_key)
+    return sorted(logs, key=lambda log: natural_sort_key(log.name))
 
 
 def _folder_logs(top: Path) -> Iterator[Path]:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +21,7 @@ import polars as pl
 from detector.core.prefetch import read_ahead
 from detector.readers.blocks import BOM, Reject
 from detector.readers.compression import MIB
+from detector.readers.log_input import LogInput
 from detector.readers.text_entries import EntryBatch, Offsets, last_entry_start, read_entries
 
 _IS_SEPARATOR: Final = np.isin(np.arange(256), np.frombuffer(b" \t\r[,", np.uint8))
@@ -45,17 +45,17 @@ class ObjectBatch:
     raw_bytes: int
 
 
-def read_objects(path: Path, schema: Mapping[str, pl.DataType]) -> Iterator[ObjectBatch]:
-    """The objects of ``path``, some thousands at a time, as ``schema`` (text, and structs of it).
+def read_objects(log: LogInput, schema: Mapping[str, pl.DataType]) -> Iterator[ObjectBatch]:
+    """The objects of ``log``, some thousands at a time, as ``schema`` (text, and structs of it).
 
     A value of another type is given as the JSON it is, an absent one as null. Raises InputError
     where the file is unreadable or UTF-16.
     """
-    return read_ahead(_read_batches(path, schema))
+    return read_ahead(_read_batches(log, schema))
 
 
-def _read_batches(path: Path, schema: Mapping[str, pl.DataType]) -> Iterator[ObjectBatch]:
-    for found in read_entries(path, object_starts, _BLOCK_BYTES):
+def _read_batches(log: LogInput, schema: Mapping[str, pl.DataType]) -> Iterator[ObjectBatch]:
+    for found in read_entries(log, object_starts, _BLOCK_BYTES):
         rejects = list(found.rejects)
         if found.preamble.strip(" \t\r\n[],"):
             rejects.append(Reject(1, BROKEN_OBJECT_REASON))

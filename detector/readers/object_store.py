@@ -1,4 +1,4 @@
-"""Logs in object stores: ``s3://``, ``gs://`` and ``az://``, as paths like any other.
+"""Logs in object stores: ``s3://``, ``gs://`` and ``az://``, as inputs like any other.
 
 Apache Arrow reads all three (https://arrow.apache.org/docs/python/filesystems.html), and is there
 anyway. Who one is comes from the place's usual variables and files; an object is read in pieces,
@@ -11,11 +11,10 @@ import fnmatch
 import io
 import os
 import re
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, BinaryIO, Final
 
 from detector.core.errors import InputError
 
@@ -26,67 +25,25 @@ _READ_AHEAD_BYTES: Final = 8 << 20
 _URL: Final = re.compile(r"(?P<scheme>[a-z0-9]+)://(?P<place>[^/]*)/?(?P<key>.*)", re.DOTALL)
 
 
-class ObjectPath(type(Path())):  # type: ignore[misc]
-    """An object of a store. What it cannot do (be written to, or linked) fails as for any path."""
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object of a store: a ``LogInput`` under its URL."""
 
-    __slots__ = ("_size", "url")
-    _size: int | None
-    url: str
+    name: str
+    byte_count: int
 
-    def __new__(cls, url: str, size: int | None = None) -> Self:
-        """``size`` in bytes, where it is known from a listing."""
-        self: Self = super().__new__(cls, url)
-        self.url = url
-        self._size = size
-        return self
+    @property
+    def local_path(self) -> None:
+        """Nothing of it is on this machine."""
 
-    def __init__(self, url: str, size: int | None = None) -> None:
-        del size
-        if sys.version_info >= (3, 12):
-            super().__init__(url)
-
-    def __str__(self) -> str:
-        return self.url
-
-    def __fspath__(self) -> str:
-        return self.url
-
-    def resolve(self, strict: bool = False) -> Self:
-        """Itself: a store has no links."""
-        del strict
-        return self
-
-    def is_file(self) -> bool:
-        """Whether there is such an object."""
-        return _object_kind(self.url) == "file"
-
-    def is_dir(self) -> bool:
-        """Whether objects have this name before a slash."""
-        return _object_kind(self.url) == "folder"
-
-    def exists(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether there is such an object, or objects below it."""
-        del follow_symlinks
-        return _object_kind(self.url) != "none"
-
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Its size; all else is 0. Raises FileNotFoundError and OSError."""
-        del follow_symlinks
-        if self._size is None:
-            system, key = _file_system(self.url)
-            info = system.get_file_info(key)
-            if not info.is_file:
-                raise FileNotFoundError(self.url)
-            self._size = int(info.size)
-        size: int = self._size
-        return os.stat_result((0, 0, 0, 0, 0, 0, size, 0, 0, 0))
-
-    def open(self, mode: str = "r", *_: Any, **__: Any) -> IO[Any]:
+    def open(self) -> BinaryIO:
         """Its bytes. Raises FileNotFoundError and OSError."""
-        if mode != "rb":
-            raise io.UnsupportedOperation(f"{self.url} is only read, as bytes")
-        system, key = _file_system(self.url)
+        system, key = _file_system(self.name)
         return io.BufferedReader(_RangeReader(system.open_input_file(key)), _READ_AHEAD_BYTES)
+
+    def size(self) -> int:
+        """How many bytes it had when it was found."""
+        return self.byte_count
 
 
 class _RangeReader(io.RawIOBase):
@@ -135,19 +92,21 @@ def is_store_url(argument: str) -> bool:
     return True
 
 
-def list_objects(argument: str) -> list[ObjectPath]:
+def list_objects(argument: str) -> list[StoredObject]:
     """The objects that a URL names: one, all below it, or those a glob fits. Raises InputError."""
     match = _URL.fullmatch(argument)
     assert match is not None
     try:
-        if _object_kind(argument) == "file":  # whatever letters its name has
-            return [ObjectPath(argument)]
+        system, key = _file_system(argument)
+        info = system.get_file_info(key)
+        if info.is_file:  # whatever letters its name has
+            return [StoredObject(argument, int(info.size))]
         if any(letter in match["key"] for letter in "*?["):
             fits = re.compile(_glob_pattern(match["key"]))
             before = re.split(r"[*?\[]", match["key"], maxsplit=1)[0].rpartition("/")[0]
             top = f"{match['scheme']}://{match['place']}/{before}"
             head = len(f"{match['scheme']}://{match['place']}/")
-            return [path for path in _list_below(top) if fits.fullmatch(path.url[head:])]
+            return [log for log in _list_below(top) if fits.fullmatch(log.name[head:])]
         return list(_list_below(argument))
     except (OSError, ValueError) as error:  # Arrow's own errors are both
         first = next(iter(str(error).splitlines()), "")[:300]
@@ -165,7 +124,7 @@ def _glob_pattern(glob: str) -> str:
     return "(?s:" + "".join(parts) + ")"
 
 
-def _list_below(url: str) -> Iterator[ObjectPath]:
+def _list_below(url: str) -> Iterator[StoredObject]:
     from pyarrow import fs
 
     system, key = _file_system(url)
@@ -173,15 +132,7 @@ def _list_below(url: str) -> Iterator[ObjectPath]:
     chosen = fs.FileSelector(key.rstrip("/"), recursive=True, allow_not_found=True)
     for info in system.get_file_info(chosen):
         if info.is_file:
-            yield ObjectPath(f"{scheme}://{info.path}", int(info.size))
-
-
-def _object_kind(url: str) -> str:
-    from pyarrow import fs
-
-    system, key = _file_system(url)
-    kind = system.get_file_info(key.rstrip("/")).type
-    return {fs.FileType.File: "file", fs.FileType.Directory: "folder"}.get(kind, "none")
+            yield StoredObject(f"{scheme}://{info.path}", int(info.size))
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,40 +11,40 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detector.core.errors import InputError
-from detector.readers.discovery import is_local
+from detector.readers.log_input import LogInput
 
 
-def open_file(path: Path, text: list[str] | None = None) -> pq.ParquetFile:
+def open_file(log: LogInput, text: list[str] | None = None) -> pq.ParquetFile:
     """The file, columns ``text`` dictionary-encoded. Raises InputError."""
     try:
         # Pre-buffered, all of the file that was read would stay in memory until it is closed.
-        place = path if is_local(path) else path.open("rb")
+        place = log.open() if log.local_path is None else log.local_path
         file = pq.ParquetFile(place, read_dictionary=text, pre_buffer=False)
     except FileNotFoundError:
-        raise InputError("no such file", where=path) from None
+        raise InputError("no such file", where=log.name) from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damage_error(path, error) from None
+        raise damage_error(log, error) from None
     twice = [name for name, count in Counter(leaf_names(file.schema_arrow)).items() if count > 1]
     if twice:
         file.close()
         what = f"has several columns named {twice[0][:200]!r}"
-        raise InputError(what, where=path, hint="export it with one column of a name")
+        raise InputError(what, where=log.name, hint="export it with one column of a name")
     return file
 
 
-def next_batch(batches: Iterator[pa.RecordBatch], path: Path) -> pa.RecordBatch | None:
+def next_batch(batches: Iterator[pa.RecordBatch], log: LogInput) -> pa.RecordBatch | None:
     """The next batch, None after the last. Raises InputError."""
     try:
         return next(batches, None)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise damage_error(path, error) from None
+        raise damage_error(log, error) from None
 
 
-def damage_error(path: Path, error: BaseException) -> InputError:
+def damage_error(log: LogInput, error: BaseException) -> InputError:
     """The error of a file that is no readable Parquet."""
     first = next(iter(str(error).splitlines()), "")[:200]
     return InputError(
-        f"is no readable Parquet: {first}", where=path, hint="it may be cut off; copy it again"
+        f"is no readable Parquet: {first}", where=log.name, hint="it may be cut off; copy it again"
     )
 
 
@@ -79,7 +78,7 @@ def nested_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     raise TypeError(f"column {name} was read but is not there")
 
 
-def drop_garbled(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | None]:
+def drop_garbled(table: pa.Table, log: LogInput) -> tuple[pa.Table, pl.Series | None]:
     """``table`` without rows whose text is not UTF-8 (Parquet does not check), and which.
 
     Raises InputError where a column is damaged in another way: Arrow reads what points nowhere.
@@ -91,7 +90,7 @@ def drop_garbled(table: pa.Table, path: Path) -> tuple[pa.Table, pl.Series | Non
         except pa.ArrowException as error:
             values = _raw_values(column)
             if values is None:
-                raise damage_error(path, error) from None
+                raise damage_error(log, error) from None
             mask = pl.Series([not _is_utf8(value) for value in values], dtype=pl.Boolean)
             garbled = mask if garbled is None else garbled | mask
     if garbled is None:

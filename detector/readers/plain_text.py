@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from detector.readers import compression, encodings, envelopes
+from detector.readers.log_input import LogInput
 
 Chunk: TypeAlias = tuple[bytes, int]
 #: What logs begin with of which more must be seen: JSON, and text that is not UTF-8.
@@ -21,9 +21,9 @@ _BLANK_BYTES: Final = b"\xef\xbb\xbf \t\r\n"
 PROBE_BYTES: Final = compression.MIB
 
 
-def chunks(path: Path, size: int = 8 * compression.MIB) -> Iterator[Chunk]:
+def chunks(log: LogInput, size: int = 8 * compression.MIB) -> Iterator[Chunk]:
     """As ``opening.chunks``, but text. Raises InputError and opening.Truncated as it does."""
-    first, content = _peek(compression.chunks(path, size))
+    first, content = _peek(compression.chunks(log, size))
     if codec := encodings.utf_16_codec(first):
         first, content = _peek(encodings.transcode_utf_16(content, codec))
     envelope = envelopes.detect(first)
@@ -53,9 +53,9 @@ def _raise_later(error: compression.TruncatedError) -> Iterator[Chunk]:
     yield
 
 
-def head(path: Path, size: int = 1 << 16) -> bytes:
+def head(log: LogInput, size: int = 1 << 16) -> bytes:
     """The first ``size`` bytes of ``chunks``, fewer where there are no more. Raises InputError."""
-    return compression.first_bytes(chunks(path, size), size)
+    return compression.first_bytes(chunks(log, size), size)
 
 
 def unwrap_head(beginning: bytes) -> bytes:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ import pyarrow as pa
 from detector.readers import blocks, compression, encodings, plain_text
 from detector.readers.blocks import Reject
 from detector.readers.compression import MIB
+from detector.readers.log_input import LogInput
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
 
@@ -59,22 +59,24 @@ class _NulRun(NamedTuple):
 StartFinder: TypeAlias = Callable[[npt.NDArray[np.uint8], Offsets], Offsets]
 
 
-def read_entries(path: Path, starts: StartFinder, block: int | None = None) -> Iterator[EntryBatch]:
-    """The entries of ``path``, those in about ``block`` bytes at a time.
+def read_entries(
+    log: LogInput, starts: StartFinder, block: int | None = None
+) -> Iterator[EntryBatch]:
+    """The entries of ``log``, those in about ``block`` bytes at a time.
 
     Bytes that are no UTF-8 become the replacement character: a literal may hold any. Raises
     InputError where the file is unreadable or UTF-16.
     """
     held, line, raw, first = b"", 1, 0, True
     broken: str | None = None
-    chunks = _limit_lines(plain_text.chunks(path, block or _BLOCK_BYTES))
+    chunks = _limit_lines(plain_text.chunks(log, block or _BLOCK_BYTES))
     while True:
         try:
             data, raw = next(chunks, (b"", raw))
         except compression.TruncatedError as error:
             data, broken = b"", error.reason
         if first and data:
-            data = blocks.strip_bom(data, path)
+            data = blocks.strip_bom(data, log.name)
         last = not data
         held += data
         found, used = _cut_entries(held, line, starts, raw, first=first, last=last)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -14,8 +13,10 @@ from detector.core.formatting import path_text
 from detector.core.schema import READ_ACTIONS, REJECTS
 from detector.core.settings import Settings
 from detector.normalize import containment, rejects
-from detector.normalize.source import Batch, FollowReader, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Source, empty_batch
 from detector.readers.compression import MIB
+from detector.readers.log_input import HeldBytes
 from detector.watch import content_matching, torn_writes
 from detector.watch import log_position as logs
 from detector.watch.log_content import LogContent
@@ -44,7 +45,7 @@ def read_chunk(
     source: Source,
     settings: Settings,
     most: int,
-    told: Tail,
+    told: ReaderState,
     *,
     ended: bool,
 ) -> ChunkResult | None:
@@ -63,7 +64,7 @@ def read_chunk(
         end = len(data)
     if not end and not (ended and not more):
         return None
-    tail = log.tail if log.position else {**told, **log.tail}
+    tail = log.tail if log.position else log.tail.after(told)
     batches = list(_read_batches(data[:end], growing, settings, tail, log)) if end else []
     tail = batches[-1].tail if batches else tail
     line = log.line + data.count(b"\n", 0, end)
@@ -112,14 +113,14 @@ def _position_fields(log: Log, content: LogContent, data: bytes) -> dict[str, An
 
 
 def _skip_torn(
-    log: Log, content: LogContent, data: bytes, told: Tail, *, ended: bool
+    log: Log, content: LogContent, data: bytes, told: ReaderState, *, ended: bool
 ) -> ChunkResult | None:
     """The log behind bytes that hold no entry, each a reject; None where they are to wait."""
     found = torn_writes.skip_torn(content, data, log.position, ended=ended)
     if found is None:
         return None
-    bad = rejects.frame(Path(), found.rejects)
-    tail = log.tail if log.position else {**told, **log.tail}
+    bad = rejects.frame(log.path, found.rejects)
+    tail = log.tail if log.position else log.tail.after(told)
     batch = replace(empty_batch(tail), rejects=_with_location(bad, log))
     position = log.position + found.size
     after = replace(
@@ -150,20 +151,21 @@ def next_file_batch(log: Log, batches: Iterator[Batch]) -> tuple[Log, Batch] | N
 
 
 def _read_batches(
-    data: bytes, growing: FollowReader, settings: Settings, tail: Tail, log: Log
+    data: bytes, growing: FollowReader, settings: Settings, tail: ReaderState, log: Log
 ) -> Iterator[Batch]:
     """The batches of a piece, with the log's name and lines in its rejects."""
+    piece = HeldBytes(data, log.path)
     try:
-        for batch in containment.read_piece(data, growing, settings, tail):
+        for batch in containment.read_piece(piece, growing, settings, tail):
             yield replace(batch, rejects=_with_location(batch.rejects, log))
     except InputError as error:
         raise InputError(error.what, where=log.path, hint=error.hint) from None
 
 
-def chunk_tail(data: bytes, growing: FollowReader, settings: Settings) -> Tail:
+def chunk_tail(data: bytes, growing: FollowReader, settings: Settings) -> ReaderState:
     """What the beginning of a log tells the pieces after it. Raises InputError."""
-    tail: Tail = {}
-    for batch in containment.read_piece(data, growing, settings, {}):
+    tail = ReaderState()
+    for batch in containment.read_piece(HeldBytes(data), growing, settings, ReaderState()):
         tail = batch.tail
     return tail
 
@@ -175,7 +177,7 @@ def _with_location(rejects: pl.DataFrame, log: Log) -> pl.DataFrame:
 
 
 def _last_batch(
-    growing: FollowReader, settings: Settings, tail: Tail, log: Log, line: int, broken: str
+    growing: FollowReader, settings: Settings, tail: ReaderState, log: Log, line: int, broken: str
 ) -> Batch:
     last = containment.close_contained(growing, settings, tail)
     last = replace(last, rejects=_with_location(last.rejects, replace(log, line=line)))

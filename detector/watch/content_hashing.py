@@ -10,6 +10,7 @@ from typing import Final
 
 from detector.core.errors import InputError
 from detector.readers.compression import MIB, NO_LIMIT, ContentHasher
+from detector.readers.log_input import LocalFile, OpenFile
 from detector.watch import log_position as logs
 from detector.watch.log_content import CompressedFile, LogContent, PlainFile
 from detector.watch.log_position import Log
@@ -45,10 +46,10 @@ class HashQueue:
             self._queue[log.id] = log
             return True
         if isinstance(content, CompressedFile):
-            job = _Job(log, ContentHasher(content.path), None)
+            job = _Job(log, ContentHasher(LocalFile(content.path)), None)
         elif isinstance(content, PlainFile):
             handle = os.dup(content.handle)
-            own = Path(f"/proc/self/fd/{handle}")
+            own = OpenFile(handle, log.path)
             job = _Job(log, ContentHasher(own, until=log.position), handle)
         else:
             return False

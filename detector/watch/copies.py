@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from detector.normalize.source import PENDING
 from detector.watch import content_matching
 from detector.watch import log_position as logs
 from detector.watch.log_content import LogContent, PlainFile
@@ -93,7 +92,7 @@ def find_edited(
 
 def continue_log(log: Log, content: LogContent, position: int, path: Path, words: str) -> Log:
     """A new log in ``path`` whose content up to ``position`` was counted as that of ``log``."""
-    tail = {name: value for name, value in log.tail.items() if name != PENDING}
+    tail = log.tail.without_pending()
     own = Log(0, str(path), 0, 0, log.source, "growing", reason=words, tail=tail, skipped=1,
               last=log.last)  # fmt: skip
     return replace(own, **content_matching.identity_fields(own, content.read, position))

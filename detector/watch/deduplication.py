@@ -11,7 +11,8 @@ from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.ledger import manifest
 from detector.ledger.manifest import Part
-from detector.normalize.source import PENDING, Source
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Source
 from detector.readers.compression import MIB, ContentIdentity
 from detector.watch import log_position as logs
 from detector.watch.chunk_reader import chunk_tail
@@ -86,8 +87,7 @@ def _continue_part(
     try:
         tail = chunk_tail(beginning[: growing.cut(beginning)], growing, settings)
     except InputError:
-        tail = {}
-    kept = {name: value for name, value in tail.items() if name != PENDING}
+        tail = ReaderState()
     lines = 0
     for start in range(0, at, 8 * MIB):
         lines += content.read(start, min(8 * MIB, at - start)).count(b"\n")
@@ -95,7 +95,7 @@ def _continue_part(
         log,
         position=at,
         line=lines,
-        tail={**part.tail, **kept},
+        tail=tail.without_pending().after(ReaderState(part.tail)),
         skipped=1,
         first=part.first,
         last=part.last,

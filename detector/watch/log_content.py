@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from detector.readers import compression
 from detector.readers.compression import MIB, TruncatedError
+from detector.readers.log_input import LocalFile
 from detector.watch import log_position as logs
 
 
@@ -113,7 +114,7 @@ class CompressedFile:
         if offset >= 0 and offset + length <= len(self._head):
             return self._head[offset : offset + length]
         if self._chunks is None or offset < self._buffer_start:
-            self._chunks, self._buffer_start = compression.chunks(self.path, MIB), 0
+            self._chunks, self._buffer_start = compression.chunks(LocalFile(self.path), MIB), 0
             self._buffer.clear()
         while self._buffer_start + len(self._buffer) < offset + length:
             data = self._next_block()
@@ -149,6 +150,27 @@ class CompressedFile:
         """Lets the file go."""
         self._chunks = None
         self._buffer.clear()
+
+
+class MissingContent:
+    """The content of a file that is gone."""
+
+    end_reason = ""
+
+    def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
+        """Nothing."""
+        return b""
+
+    def position_fields(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
+        """Nothing."""
+        return {}
+
+    def unread_bytes(self, position: int) -> int:  # noqa: ARG002 - the protocol's
+        """None."""
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 def is_compressed(beginning: bytes) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from detector.normalize.source import Tail
+from detector.normalize.reader_state import ReaderState
 
 #: Bytes at the beginning, and before the position, by which a log is known again under another
 #: name, as a copy, or compressed.
@@ -56,7 +56,7 @@ class Log:
     renamed: bool = False
     position: int = 0
     line: int = 0
-    tail: Tail = field(default_factory=dict)
+    tail: ReaderState = field(default_factory=ReaderState)
     head_size: int = 0
     head: str = ""
     anchor_size: int = 0
@@ -103,6 +103,7 @@ def decode(text: str) -> Log:
     raw = json.loads(text)
     for name in ("first", "last"):
         raw[name] = None if raw[name] is None else datetime.fromisoformat(raw[name])
+    raw["tail"] = ReaderState.from_dict(raw.get("tail", {}))
     # What is missing was not known yet when it was written.
     return Log(**{item.name: raw[item.name] for item in fields(Log) if item.name in raw})
 

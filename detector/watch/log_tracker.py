@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeAlias
 
 from detector.normalize.source import Source
 from detector.readers import discovery
 from detector.watch import copies
 from detector.watch import log_position as logs
+from detector.watch.file_times import FileTimes, Place
 from detector.watch.log_content import CompressedFile, LogContent, PlainFile, is_compressed
 from detector.watch.log_position import STREAMS, Log, LogForm
 from detector.watch.new_files import FileSearch, UnknownFiles
-from detector.watch.open_files import ClosedFiles
+from detector.watch.open_contents import OpenContents
 from detector.watch.stream_inputs import SourceChooser, Streams
-
-#: Seconds between two looks at a file that could not be used yet.
-RETRY_SECONDS: Final = 5.0
-#: Device and inode.
-Place: TypeAlias = tuple[int, int]
 
 
 @dataclass(slots=True)
 class LogTracker:
-    """All logs that were ever followed, by id, and the open ones' ``contents``.
+    """All logs that were ever followed, by id, and the open ones' ``contents``; ``times`` say when
+    other files are looked at.
 
     ``changed_logs`` are logs whose record is to be kept with the next transaction; ``missing_logs``
     those whose file was gone at the start; ``denied_files`` files that cannot be read. What comes
@@ -36,18 +33,19 @@ class LogTracker:
     logs: dict[int, Log]
     unknown_files: UnknownFiles
     streams: Streams = field(default_factory=Streams)
-    contents: dict[int, LogContent] = field(default_factory=dict)
+    contents: OpenContents = field(init=False)
+    times: FileTimes = field(init=False)
     changed_logs: set[int] = field(default_factory=set)
     lost_times: dict[int, float] = field(default_factory=dict)
     missing_logs: set[int] = field(default_factory=set)
     denied_files: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    wall_time: float = 0.0
-    closed_files: ClosedFiles = field(default_factory=ClosedFiles)
     _reused_ids: dict[Place, int] = field(default_factory=dict)
-    _future_files: dict[tuple[int, int, int, int], float] = field(default_factory=dict)
     _truncated_logs: dict[Place, int] = field(default_factory=dict)
-    _retry_times: dict[tuple[int, int, int], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contents = OpenContents(self.logs)
+        self.times = FileTimes(self.search.settle_seconds)
 
     def update_log(self, log: Log) -> None:
         """Takes a log in, or what became of it, which is on disk by then."""
@@ -56,50 +54,44 @@ class LogTracker:
             self.streams.by_log_id[log.id].discard_before(log.position)
         self.changed_logs.add(log.id)
         if log.stage != "open":
-            self._release(log.id)
+            self.contents.release(log.id)
 
     def open_logs(self) -> list[Log]:
         """Those that may still give something, in the order they were found."""
         return [log for log in self.logs.values() if log.stage == "open"]
+
+    def unread_bytes(self) -> int:
+        """Bytes of all logs that were not read yet."""
+        return sum(self.contents.unread_bytes(log) for log in self.open_logs())
 
     @property
     def is_over(self) -> bool:
         """Whether all that was asked for came in by itself, and has come."""
         return not self.search.arguments and self.streams.is_over
 
+    def use_sources(self, sources: Mapping[str, Source]) -> None:
+        """How logs are read, from now on."""
+        self.search = replace(self.search, sources=sources)
+
+    def take_notices(self) -> list[str]:
+        """What there is to tell people, once."""
+        found, self.notices = self.notices, []
+        return found
+
     def source_for(self, log: Log) -> Source:
         """Of a log."""
         return self.search.sources[log.source]
 
-    def is_live(self, log: Log) -> bool:
-        """Whether its file stands under its name."""
-        content = self.contents.get(log.id)
-        if log.form in STREAMS:
-            return content is not None
-        if log.id in self.closed_files:
-            return self.closed_files.current_stamp(log) is not None
-        if isinstance(content, CompressedFile):
-            return content.path.exists()
-        try:
-            found = Path(log.path).stat()
-        except OSError:
-            return False
-        return content is not None and (found.st_dev, found.st_ino) == (log.device, log.inode)
-
     def scan(self, now: float, wall: float, *, finish: bool = False) -> None:
-        """Finds what is new, and what became of what is known. ``now`` counts seconds and is never
-        set back, as the clock on the ``wall`` is, by which files are stamped.
+        """Finds what is new, and what became of what is known, at a time of ``times``.
 
-        With ``finish``, at files too that could not be used a moment ago. Raises InputError for
-        streams that cannot be used.
+        Raises InputError for streams that cannot be used.
         """
-        self.wall_time = wall
-        if finish:
-            self._retry_times.clear()
+        self.times.begin(now, wall, finish=finish)
         self._check_open(now)
         choose = SourceChooser(self.search.sources, self.search.settings, self.search.source)
         for found, stream in self.streams.scan(self.logs, choose, now, finish=finish):
-            self.contents[found.id] = stream
+            self.contents.put(found.id, stream)
             self.update_log(found)
             if found.stage == "left out":
                 self.notices.append(f"left out {found.path}: {found.reason}")
@@ -120,30 +112,21 @@ class LogTracker:
             log = at.get(place)
             if log is not None and self._is_same_file(log, path, status):
                 continue
-            mark = (*place, status.st_size)
-            due = self._retry_times.get(mark, 0.0) <= now or place in self.unknown_files.hashers
+            due = self.times.is_due(status) or place in self.unknown_files.hashers
             if due and status.st_size:
-                self._retry_times[mark] = now + RETRY_SECONDS
-                self._add_file(path, status, now, finish=finish)
-        self._retry_times = {mark: when for mark, when in self._retry_times.items() if when > now}
+                self.times.mark_seen(status)
+                self._add_file(path, status, finish=finish)
 
     def close(self) -> None:
         """Lets all files go."""
-        for number in list(self.contents):
-            self._release(number)
+        self.contents.close()
         self.streams.close()
-
-    def _release(self, number: int) -> None:
-        self.closed_files.discard(number)
-        content = self.contents.pop(number, None)
-        if content is not None:
-            content.close()
 
     def _check_open(self, now: float) -> None:
         """Of files that were cut short, or overwritten, what was read is all there will be."""
         for log in self.open_logs():
             content = self.contents.get(log.id)
-            if log.form in STREAMS or self.closed_files.is_idle(log):
+            if log.form in STREAMS or self.contents.is_idle(log):
                 continue
             if content is None:
                 self._reopen(log, now)
@@ -158,19 +141,20 @@ class LogTracker:
         """A compressed file that broke off, and was written on."""
         if content.end_reason and content.stamp != content.current_stamp():
             content.close()
-            fresh = self.contents[log.id] = CompressedFile(content.path)
+            fresh = CompressedFile(content.path)
+            self.contents.put(log.id, fresh)
             self.update_log(replace(log, size=fresh.stamp[0], stamp=fresh.stamp[1]))
 
     def _reopen(self, log: Log, now: float) -> None:
         """After a start: the file under the log's name, if it is still the same one."""
         if log.id in self.lost_times:
             return
-        content = self._open_file(Path(log.path), log)
+        content = self.contents.open_file(Path(log.path), log)
         if content is None:
             self.lost_times.setdefault(log.id, now)
             self.missing_logs.add(log.id)
         elif log.form == "whole" or not log.position or logs.has_log_prefix(log, content.read):
-            self.contents[log.id] = content
+            self.contents.put(log.id, content)
         else:
             content.close()
             self.mark_lost(log, now)
@@ -178,7 +162,7 @@ class LogTracker:
 
     def mark_lost(self, log: Log, now: float) -> None:
         """The file is another's now. What was not read of it may turn up in a copy."""
-        self._release(log.id)
+        self.contents.release(log.id)
         self.lost_times[log.id] = now
         self._detach_file(log)
 
@@ -193,8 +177,8 @@ class LogTracker:
         """Whether the file of a known inode is the log's; keeps its new name, and its growth."""
         if log.stage == "open":
             content = self.contents.get(log.id)
-            if content is None and not self.closed_files.is_idle(log):
-                content = self._open_file(path, log)
+            if content is None and not self.contents.is_idle(log):
+                content = self.contents.open_file(path, log)
                 if content is None or (
                     log.form != "whole"
                     and log.position
@@ -202,7 +186,7 @@ class LogTracker:
                 ):
                     self._detach_file(log)
                     return False
-                self.contents[log.id] = content
+                self.contents.put(log.id, content)
                 self.lost_times.pop(log.id, None)
                 self.missing_logs.discard(log.id)
         elif _is_resumable(log) and log.form == "growing" and status.st_size != log.position:
@@ -219,24 +203,23 @@ class LogTracker:
 
     def _handle_change(self, log: Log, path: Path, size: int) -> bool:
         """An ended log whose file changed: has it grown, or is it another's now?"""
-        content = self._open_file(path, log)
+        content = self.contents.open_file(path, log)
         if content is None:
             return True
         if size > log.position and (not log.position or logs.has_log_prefix(log, content.read)):
             grown = replace(log, path=str(path), stage="open", content="", listed=False)
             self.update_log(grown)
-            self.contents[log.id] = content
+            self.contents.put(log.id, content)
             return True
         content.close()
         self._detach_file(log)
         return False
 
-    def _add_file(self, path: Path, status: os.stat_result, now: float, *, finish: bool) -> None:
+    def _add_file(self, path: Path, status: os.stat_result, *, finish: bool) -> None:
         """A file of an unknown inode."""
-        settled = self._is_settled(status, now, finish=finish)
-        self.closed_files.make_room(self.contents, self.logs)
+        settled = self.times.is_settled(status)
         try:
-            plain = PlainFile.open(path)
+            plain = self.contents.open_plain(path)
         except OSError as error:
             self._record_denied(path, error)
             return
@@ -254,7 +237,7 @@ class LogTracker:
         except FileNotFoundError:
             # Rotated away this very moment: the next look finds it by its new name.
             content.close()
-            self._retry_times.pop((*place, status.st_size), None)
+            self.times.forget(status)
 
     def _record_denied(self, path: Path, error: OSError) -> None:
         """Keeps, and says once, that a file cannot be read."""
@@ -262,14 +245,6 @@ class LogTracker:
         if self.denied_files.get(str(path)) != why:
             self.notices.append(f"{path}: cannot be read ({why})")
         self.denied_files[str(path)] = why
-
-    def _is_settled(self, status: os.stat_result, now: float, *, finish: bool) -> bool:
-        """Whether a file rests. One whose time lies in the future is held against what was seen."""
-        if self.wall_time >= status.st_mtime:
-            return self.wall_time - status.st_mtime >= self.search.settle_seconds
-        mark = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        since = self._future_files.setdefault(mark, now)
-        return finish or now - since >= self.search.settle_seconds
 
     def _match_known(self, path: Path, place: Place, content: LogContent) -> bool:
         """Whether the content is a known log's, in whole or in part; takes it as that."""
@@ -280,7 +255,7 @@ class LogTracker:
             self._handle_copy(log, path, place, content)
             return True
         if cut is None:
-            log = copies.find_partial_copy(self.logs, self.contents, content)
+            log = copies.find_partial_copy(self.logs, self.contents.by_log, content)
         if log is not None:
             self._record_copy(log, path, place, content)
             return True
@@ -305,28 +280,28 @@ class LogTracker:
         own = copies.continue_log(log, content, position, path, words)
         own = replace(own, id=self._log_id(place), device=place[0], inode=place[1])
         self.update_log(own)
-        self.contents[own.id] = content
+        self.contents.put(own.id, content)
 
     def _handle_copy(self, log: Log, path: Path, place: Place, content: LogContent) -> None:
         form: LogForm = "packed" if isinstance(content, CompressedFile) else "growing"
         if not content.read(log.position, 1):
             self.missing_logs.discard(log.id)  # all there was of it
             self._record_copy(log, path, place, content)
-        elif log.stage == "open" and self.is_live(log):
+        elif log.stage == "open" and self.contents.is_live(log):
             if copies.has_own_content(log, self.contents.get(log.id), content):
                 words = f"begins with all of {log.path}: what both hold counts once"
                 self._continue_as_new(log, path, place, content, log.position, words)
             else:
                 content.close()  # a copy of what is still written: wait until one of them ends
         else:
-            self._release(log.id)
+            self.contents.release(log.id)
             self.lost_times.pop(log.id, None)
             self.missing_logs.discard(log.id)
             status = path.stat()
             self.update_log(replace(log, path=str(path), device=place[0], inode=place[1], form=form,
                              stage="open", content="", listed=False, size=status.st_size,
                              stamp=status.st_mtime_ns))  # fmt: skip
-            self.contents[log.id] = content
+            self.contents.put(log.id, content)
 
     def _record_copy(self, log: Log, path: Path, place: Place, content: LogContent) -> None:
         form: LogForm = "packed" if isinstance(content, CompressedFile) else "growing"
@@ -350,27 +325,13 @@ class LogTracker:
         if log is not None:
             self.update_log(log)
             if log.stage == "open":
-                self.contents[log.id] = content
+                self.contents.put(log.id, content)
 
     def content(self, log: Log, now: float) -> LogContent | None:
         """What the log holds; opened anew where its file was let go of to make room."""
-        if log.id in self.closed_files:
+        if self.contents.is_closed(log):
             self._reopen(log, now)
-        found = self.contents.pop(log.id, None)
-        if found is not None:
-            self.contents[log.id] = found  # the last of them was used last
-        return found
-
-    def _open_file(self, path: Path, log: Log) -> LogContent | None:
-        """The file of a log as its form wants it; None where there is none that can be read."""
-        self.closed_files.discard(log.id)
-        self.closed_files.make_room(self.contents, self.logs)
-        if log.form == "packed":
-            return CompressedFile(path) if path.is_file() else None
-        try:
-            return PlainFile.open(path)
-        except OSError:
-            return None
+        return self.contents.use(log.id)
 
     def _new_log(self, path: Path, place: Place, source: str, form: LogForm) -> Log:
         status = path.stat()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -16,13 +16,15 @@ from detector.ledger.ingest import MAX_TAIL_PARTS
 from detector.ledger.manifest import Part
 from detector.ledger.overlap import drop_keys
 from detector.normalize import containment
-from detector.normalize.source import PIECE_KEYS, Batch, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, empty_batch
 from detector.readers import compression
 from detector.readers.compression import MIB
+from detector.readers.log_input import LocalFile
 from detector.watch import chunk_reader
 from detector.watch.content_hashing import BYTES_PER_STEP, HashQueue
 from detector.watch.kafka_input import Partition
-from detector.watch.log_content import CompressedFile, LogContent, PlainFile
+from detector.watch.log_content import CompressedFile, LogContent, MissingContent, PlainFile
 from detector.watch.log_position import STREAMS, Log
 from detector.watch.log_tracker import LogTracker
 from detector.watch.open_days import TablesByDay, aggregate_batches, merge_days
@@ -59,24 +61,6 @@ MISSING_REASON: Final = (
     "its file was gone when the watcher started, and none holds the rest of it: what was written "
     "to it since the last stop is lost, if anything was"
 )
-
-
-class _MissingContent:
-    """The content of a file that is gone."""
-
-    end_reason = ""
-
-    def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's
-        return b""
-
-    def position_fields(self, position: int) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
-        return {}
-
-    def unread_bytes(self, position: int) -> int:  # noqa: ARG002 - the protocol's
-        return 0
-
-    def close(self) -> None:
-        return None
 
 
 @dataclass(slots=True)
@@ -179,9 +163,9 @@ class MicroBatchReader:
         if log.form == "whole":
             return self._next_file_batch(log, finish=finish), log.id in self._whole_files
         ended = self._has_ended(log, now, finish=finish)
-        if not ended and self.tracker.closed_files.is_idle(log):
+        if not ended and self.tracker.contents.is_idle(log):
             return None, False
-        content = self.tracker.content(log, now) or _MissingContent()
+        content = self.tracker.content(log, now) or MissingContent()
         seen = (log.position, *_file_stamp(content), ended)
         if self._idle_stamps.get(log.id) == seen:
             return None, False
@@ -196,7 +180,7 @@ class MicroBatchReader:
             # Files are stamped by a clock that ticks: what was written just now may not show.
             if (
                 isinstance(content, PlainFile)
-                and abs(self.tracker.wall_time - seen[2] / 1e9) > CLOCK_TICK
+                and abs(self.tracker.times.wall - seen[2] / 1e9) > CLOCK_TICK
             ):
                 self._idle_stamps[log.id] = seen
             return None, False
@@ -252,8 +236,12 @@ class MicroBatchReader:
         """The file from its beginning, of which some is ``known``."""
         path, told, source = Path(log.path), self._earlier_tail(log), self.tracker.source_for(log)
         stamp = CompressedFile(path).stamp
-        batches = containment.read_batches(source, path, self.tracker.search.settings, told)
-        return _WholeFile(log, batches, compression.ContentHasher(path), stamp, known=known)
+        batches = containment.read_batches(
+            source, LocalFile(path), self.tracker.search.settings, told
+        )
+        return _WholeFile(
+            log, batches, compression.ContentHasher(LocalFile(path)), stamp, known=known
+        )
 
     def _once(self, reading: _WholeFile, log: Log, batch: Batch) -> tuple[Log, Batch]:
         """Without what is known."""
@@ -269,17 +257,19 @@ class MicroBatchReader:
         settings, source = self.tracker.search.settings, self.tracker.source_for(log)
         stamp = CompressedFile(path).stamp
         try:
-            batches = containment.read_piecewise(source, path, settings, told, broken)
+            batches = containment.read_piecewise(source, LocalFile(path), settings, told, broken)
         except InputError:
             del self._whole_files[log.id]
             raise
         known = self._whole_files[log.id].known
-        return _WholeFile(log, batches, compression.ContentHasher(path), stamp, known=known)
+        return _WholeFile(
+            log, batches, compression.ContentHasher(LocalFile(path)), stamp, known=known
+        )
 
-    def _earlier_tail(self, log: Log) -> Tail:
+    def _earlier_tail(self, log: Log) -> ReaderState:
         """What earlier logs of the same format left open; the latest word wins."""
         ended = [
-            (other.last, str(other.id), other.tail)
+            (other.last, str(other.id), other.tail.sessions)
             for other in self.tracker.logs.values()
             if other.stage == "ended" and other.source == log.source and other.last is not None
         ]
@@ -289,8 +279,7 @@ class MicroBatchReader:
             if part.source == log.source and part.last is not None
         ]
         recent = sorted([*ended, *parts], key=lambda each: (each[0], each[1]))[-MAX_TAIL_PARTS:]
-        values = {name: value for _, _, tail in recent for name, value in tail.items()}
-        return {name: value for name, value in values.items() if name not in PIECE_KEYS}
+        return ReaderState({name: value for _, _, left in recent for name, value in left.items()})
 
     def _predecessors(self, log: Log) -> list[Log]:
         """Begun logs whose end says how ``log`` is to be read: its source tells from file to file,
@@ -340,11 +329,11 @@ class MicroBatchReader:
             content = self.tracker.contents.get(log.id)
             if not isinstance(content, PlainFile):
                 return True
-            age = self.tracker.wall_time - content.status.st_mtime
+            age = self.tracker.times.wall - content.status.st_mtime
             return age >= self.tracker.search.settle_seconds or age < 0
         if not quiet:
             return False
-        if log.renamed or not self.tracker.is_live(log):
+        if log.renamed or not self.tracker.contents.is_live(log):
             return True
         content = self.tracker.contents.get(log.id)
         if content is not None and content.read(log.position, 1):
@@ -369,7 +358,7 @@ class MicroBatchReader:
     def _leave_out(self, log: Log, error: InputError, *, finish: bool) -> None:
         """A log that cannot be read is left out; one that has but begun may yet show columns."""
         content = self.tracker.contents.get(log.id)
-        fresh = log.position == 0 and not finish and self.tracker.is_live(log)
+        fresh = log.position == 0 and not finish and self.tracker.contents.is_live(log)
         if fresh and content is not None and len(content.read(0, HEADER_BYTES)) < HEADER_BYTES:
             return
         self.tracker.update_log(replace(log, stage="left out", reason=error.reason))

@@ -9,10 +9,11 @@ from typing import Final
 
 from detector.core.errors import DetectorError, InputError
 from detector.core.settings import Settings
-from detector.normalize.containment import memory_file
 from detector.normalize.format_detection import detect
-from detector.normalize.source import HEADER, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Source
 from detector.readers.compression import MIB, NO_LIMIT, ContentHasher, ContentIdentity
+from detector.readers.log_input import HeldBytes, LocalFile
 from detector.watch import torn_writes
 from detector.watch.deduplication import LedgerContents
 from detector.watch.log_content import CompressedFile, LogContent
@@ -56,11 +57,11 @@ class UnknownFiles:
     ) -> Log | None:
         """What is in the file of a ``fresh`` log; None where that is known only at a later look."""
         path = Path(fresh.path)
-        tail: Tail = {}
+        tail = ReaderState()
         if content.read(0, 1) == b"\0" and not torn_writes.count_nuls(content, 0)[1]:
             return None  # room that was made beforehand
         try:
-            files, _ = detect([path], looks.sources, looks.settings, looks.source)
+            files, _ = detect([LocalFile(path)], looks.sources, looks.settings, looks.source)
             source = files[0][1]
         except InputError as error:
             before = _find_header_log(path, content, looks, known)
@@ -69,7 +70,7 @@ class UnknownFiles:
                 if not settled and size < ENOUGH_BYTES:
                     return None
                 return replace(fresh, stage="left out", reason=error.reason, position=size)
-            source, tail = looks.sources[before.source], {HEADER: before.tail[HEADER]}
+            source, tail = looks.sources[before.source], ReaderState(header=before.tail.header)
         form: LogForm = "packed" if isinstance(content, CompressedFile) else "growing"
         if not source.can_follow(content.read(0, HEAD_BYTES)):
             form = "whole"
@@ -99,7 +100,7 @@ class UnknownFiles:
         self, path: Path, place: tuple[int, int], sizes: Collection[int], *, finish: bool
     ) -> ContentIdentity | None:
         """What a file contains; None where that is known only at a later look."""
-        reading = self.hashers.setdefault(place, ContentHasher(path, sizes))
+        reading = self.hashers.setdefault(place, ContentHasher(LocalFile(path), sizes))
         try:
             found = reading.step(NO_LIMIT if finish else BYTES_PER_LOOK)
         except InputError:
@@ -116,7 +117,7 @@ def _find_header_log(
     """The log that stood under the same name, whose header the file goes on with: one that was
     copied and cut short has its header in the copy alone.
     """
-    alike = [log for log in known.values() if log.path == str(path) and HEADER in log.tail]
+    alike = [log for log in known.values() if log.path == str(path) and log.tail.header]
     data = content.read(0, HEAD_BYTES)
     if not alike or b"\n" not in data:
         return None
@@ -124,9 +125,9 @@ def _find_header_log(
     growing = looks.sources[before.source].follow_reader
     if growing is None:
         return None
-    with memory_file(data[: growing.cut(data)]) as piece:
-        try:
-            read = growing.read(piece, looks.settings, {HEADER: before.tail[HEADER]})
-            return before if any(batch.events.height for batch in read) else None
-        except DetectorError:
-            return None
+    piece = HeldBytes(data[: growing.cut(data)], str(path))
+    try:
+        read = growing.read(piece, looks.settings, ReaderState(header=before.tail.header))
+        return before if any(batch.events.height for batch in read) else None
+    except DetectorError:
+        return None

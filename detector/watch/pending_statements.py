@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from detector.normalize.source import PENDING
 from detector.watch.log_position import Log
 from detector.watch.log_tracker import LogTracker
 from detector.watch.open_days import DayTables, TablesByDay, aggregate_batches, merge_tables
@@ -38,7 +37,7 @@ class PendingStatements:
         if now < self._next_look:
             return None
         self._next_look = now + LOOK_SECONDS
-        logs = {log.id: log for log in self.tracker.open_logs() if PENDING in log.tail}
+        logs = {log.id: log for log in self.tracker.open_logs() if log.tail.pending}
         for gone in self._sums.keys() - logs.keys():
             del self._sums[gone]
         for log in logs.values():

@@ -73,7 +73,7 @@ class Service:
         self._status_time = time.monotonic()
         with _handle_signals(self.stop, self.reload_event):
             notify("READY=1", "STATUS=following")
-            while not self.stop.is_set() and not self.watcher.tracker.is_over:
+            while not self.stop.is_set() and not self.watcher.is_over:
                 done = self.watcher.run_cycle()
                 self._after_cycle(done)
                 if done.is_idle and not done.alerts:
@@ -85,9 +85,7 @@ class Service:
 
     def _finish(self) -> str:
         """The last of what cannot be read again; how it ended, in words."""
-        shelf = self.watcher.tracker
-        shelf.streams.stop()
-        while any(log.form == "pipe" for log in shelf.open_logs()):
+        while self.watcher.stop_streams():
             self._after_cycle(self.watcher.run_cycle())
         if self.stop.is_set():
             return "stopped; what was read is kept"
@@ -98,9 +96,8 @@ class Service:
     def _after_cycle(self, done: Cycle) -> None:
         self._events += done.events
         self._emit_alerts(done.alerts)
-        for words in self.watcher.tracker.notices:
+        for words in self.watcher.take_notices():
             self.report("log", words, {})
-        self.watcher.tracker.notices.clear()
         now = time.monotonic()
         if now - self._status_time >= STATUS_SECONDS:
             self._write_status(now)
@@ -133,12 +130,12 @@ class Service:
 
     def _check_features(self) -> None:
         """Once for each day that was scored: which features are not as in training."""
-        newest = max(self.watcher.drift_counts, default=None)
+        newest = max(self.watcher.scorer.drift_counts, default=None)
         if newest == self._drift_day:
             return
         self._drift_day = newest
-        judging = self.watcher.pipeline
-        counts = list(self.watcher.drift_counts.values())
+        judging = self.watcher.scorer.pipeline
+        counts = list(self.watcher.scorer.drift_counts.values())
         moves = feature_drift.find_shifts(counts, judging.model, judging.families)
         moved = [each.to_dict() for each in moves]
         names = {(each.entity_kind, each.feature) for each in moves}
@@ -159,7 +156,7 @@ class Service:
             return
         self.reload_event.clear()
         self._model_stamp = stamp
-        kept = self.watcher.pipeline.model.id
+        kept = self.watcher.scorer.pipeline.model.id
         try:
             new = self.reload()
         except DetectorError as error:
@@ -167,7 +164,7 @@ class Service:
             self.report("model", words, {"model": kept})
             return
         new.apply()
-        self.watcher.use_pipeline(new.pipeline)
+        self.watcher.scorer.use_pipeline(new.pipeline)
         own = self.health.model = new.pipeline.model.id
         words = f"model {own} goes on" if own == kept else f"model {own} in place of {kept}"
         self.report("model", f"{words}; {new.description}", {"model": own})
@@ -184,14 +181,14 @@ class Service:
 def raise_health_alerts(watcher: Watcher, health: Health, now: float) -> list[Alert]:
     """The alerts of what is newly wrong with logs, kept for the sinks."""
     known = {alert["id"] for alert in watcher.alerts}
-    logs = watcher.tracker.logs.values()
+    logs = watcher.logs
     found = health.check(logs, now)
     found += [
         log_alert(each.name, each.what, each.words, now, health.model, each.once)
         for each in health.conditions.new_conditions(
             logs,
             health.silent_after,
-            status.total_lag(watcher),
+            watcher.tracker.unread_bytes(),
             watcher.tracker.denied_files,
             status.doubts(watcher, health.most_unknown),
         )

@@ -15,32 +15,12 @@ from detector.alerts.alert_rate import Rate
 from detector.core.errors import StateError
 from detector.detection import new_accounts
 from detector.features import timezone_check
-from detector.watch.kafka_input import Partition
 from detector.watch.log_conditions import ALL_LOGS, Condition
 from detector.watch.watcher import Watcher
 
 FILE: Final = "status.json"
 #: Days over which the rate of alerts is held against the budget.
 RATE_DAYS: Final = timedelta(days=14)
-
-
-def lag_bytes(watcher: Watcher, number: int) -> int:
-    """Bytes of a log that were not read yet; of one that is not read by bytes, 0."""
-    content = watcher.tracker.contents.get(number)
-    log = watcher.tracker.logs[number]
-    stamp = (
-        watcher.tracker.closed_files.current_stamp(log)
-        if number in watcher.tracker.closed_files
-        else None
-    )
-    if stamp is not None:
-        return max(0, stamp[0] - log.position)
-    return 0 if content is None or log.form == "whole" else content.unread_bytes(log.position)
-
-
-def total_lag(watcher: Watcher) -> int:
-    """Bytes of all logs that were not read yet."""
-    return sum(lag_bytes(watcher, log.id) for log in watcher.tracker.open_logs())
 
 
 def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
@@ -50,21 +30,15 @@ def doubts(watcher: Watcher, most_unknown: float) -> list[Condition]:
     wrong += watcher.duplicate_filter.conditions.values()
     return wrong + [
         Condition(ALL_LOGS, "folded", new_accounts.warning_text(number, day), str(day))
-        for day, number in watcher.folded.items()
+        for day, number in watcher.scorer.folded.items()
     ]
-
-
-def _unread_messages(watcher: Watcher, number: int) -> int | None:
-    """Messages of a topic's partition that were not taken in yet; None for other logs."""
-    content = watcher.tracker.contents.get(number)
-    return content.unread_messages if isinstance(content, Partition) else None
 
 
 def recent_rate(watcher: Watcher) -> Rate:
     """Of the latest scored days, as far as they are after the training."""
     scored = watcher.schedule.scored_days
     since = max(scored, default=date.max) - RATE_DAYS
-    model = watcher.pipeline.model
+    model = watcher.scorer.pipeline.model
     days = [day for day in scored if day > since]
     return Rate.from_alerts(watcher.alerts, days, model.last_day, model.alerts_per_day)
 
@@ -85,7 +59,7 @@ class TimeZoneCheck:
         activity = watcher.ledger_view.activity(
             day - timedelta(days=timezone_check.LOOKBACK_DAYS), day
         )
-        settings = watcher.pipeline.settings
+        settings = watcher.scorer.pipeline.settings
         words = timezone_check.activity_warning(activity, settings.timezone, settings.log_timezone)
         before, self.doubt = self.doubt, words
         return words if words != before else ""
@@ -95,6 +69,7 @@ def snapshot(
     watcher: Watcher, pace: float, now: float, wrong: Sequence[Condition] = ()
 ) -> dict[str, Any]:
     """As plain JSON: what is followed, how far, and how fast, and what is ``wrong``."""
+    contents = watcher.tracker.contents
     logs = [
         {
             "path": log.path,
@@ -102,8 +77,8 @@ def snapshot(
             "events": log.events,
             "rejects": log.rejects,
             "last_event": log.last.isoformat() if log.last else None,
-            "lag_bytes": lag_bytes(watcher, log.id),
-            "lag_messages": _unread_messages(watcher, log.id),
+            "lag_bytes": contents.unread_bytes(log),
+            "lag_messages": contents.unread_messages(log),
         }
         for log in watcher.tracker.open_logs()
     ]
@@ -125,9 +100,9 @@ def snapshot(
         "alerts": sum(alert["activity"] == CREATE for alert in watcher.alerts),
         "updates": sum(alert["activity"] != CREATE for alert in watcher.alerts),
         "going_on": watcher.open_episodes,
-        "not_judged": watcher.unscored_accounts,
-        "model": watcher.pipeline.model.id,
-        "model_last_day": watcher.pipeline.model.last_day.isoformat(),
+        "not_judged": watcher.scorer.unscored_accounts,
+        "model": watcher.scorer.pipeline.model.id,
+        "model_last_day": watcher.scorer.pipeline.model.last_day.isoformat(),
         **recent_rate(watcher).to_dict(),
     }
 

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
-from detector.normalize.containment import memory_file
 from detector.normalize.format_detection import detect
 from detector.normalize.source import Source
+from detector.readers.log_input import HeldBytes
 from detector.watch.log_content import LogContent, is_compressed
 from detector.watch.log_position import HEAD_BYTES, Log, LogForm
 
@@ -124,11 +124,8 @@ class SourceChooser:
         if is_compressed(head):
             hint = "pipe it through zcat, or name the file"
             raise InputError("is compressed", where=stream.name, hint=hint)
-        with memory_file(head) as path:
-            try:
-                files, _ = detect([path], self.sources, self.settings, self.source_name)
-            except InputError as error:
-                raise InputError(error.what, where=stream.name, hint=error.hint) from None
+        beginning = HeldBytes(head, stream.name)
+        files, _ = detect([beginning], self.sources, self.settings, self.source_name)
         source = files[0][1]
         if not source.can_follow(head):
             what, hint = f"is {source.name}, read once complete", "write it to a file and name that"

@@ -17,6 +17,7 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.readers.compression import chunks
+from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 SECRET = "S3CRET"
@@ -46,7 +47,7 @@ LITERAL = re.compile(rb"(?<![\w'\\])'([\w. ]{1,30})'(?![\w'])|(id ?<=? ?)\d+|(LI
 
 def planted(path, folder):
     """The log with a secret in each literal; numbers become one that is a secret too."""
-    data = b"".join(data for data, _ in chunks(path))
+    data = b"".join(data for data, _ in chunks(LocalFile(path)))
     found = LITERAL.sub(_secret, data)
     assert SECRET.encode() in found or b"987654321" in found
     copy = folder / "log"
@@ -84,7 +85,7 @@ def said(folder):
 def test_no_literal_reaches_the_ledger_or_the_screen(tmp_path, detector, name, path):
     log = planted(path, tmp_path)
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
-    done = ingest([(log, registry.sources()[name])], ledger, Settings(), lambda *_: None)
+    done = ingest([(LocalFile(log), registry.sources()[name])], ledger, Settings(), lambda *_: None)
     assert done.events > 0
     everything = said(tmp_path / "ledger")
     assert len(everything) > 1000

@@ -13,6 +13,7 @@ from detector.core.settings import Settings, from_mapping
 from detector.ledger.data_quality import Counts, quality_warnings, reject_rise_warning
 from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
+from detector.readers.log_input import LocalFile
 from detector.watch.health import Health
 from detector.watch.log_position import Log
 from detector.watch.new_accounts import NewAccounts
@@ -56,7 +57,7 @@ class Office:
     def take(self, day: date, accounts: int, **how) -> IngestResult:
         path = self.folder / f"{day}.csv"
         path.write_text(log(day, accounts, **how), encoding="utf-8")
-        files = [(path, registry.sources()["csv"])]
+        files = [(LocalFile(path), registry.sources()["csv"])]
         return ingest(files, self.ledger, SETTINGS, lambda *_: None)
 
     def said(self, nth: int, accounts: int = 30, **how) -> list[str]:

@@ -22,6 +22,7 @@ from detector.ledger.aggregate import HOUR_KEYS, TOUCHED_KEYS, hourly_sums, touc
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.readers import compression
+from detector.readers.log_input import LocalFile
 
 LOG = [
     {"at": 0, "account": "ann", "rows": 5, "database": "hr", "object": "p", "other_objects": ["q"]},
@@ -46,7 +47,7 @@ def take(
 ) -> ingesting.IngestResult:
     settings = settings or Settings()
     ledger = Ledger.open(folder, settings.timezone)
-    return ingest([(path, source(**how)) for path in files], ledger, settings, silent)
+    return ingest([(LocalFile(path), source(**how)) for path in files], ledger, settings, silent)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -254,7 +255,7 @@ def test_progress_reaches_the_size_of_all_files(tmp_path):
     logs = [write_log(tmp_path / f"{number}.log", LOG[number]) for number in (0, 1)]
     told: list[int] = []
     ingest(
-        [(path, source()) for path in logs],
+        [(LocalFile(path), source()) for path in logs],
         Ledger.open(tmp_path / "ledger", "UTC"),
         Settings(),
         lambda done, _words: told.append(done),
@@ -284,6 +285,7 @@ CHILD = """
     from detector.ledger import ingest as ingesting, input_writer, manifest, partition_writer
     from detector.ledger.store import Ledger
     from detector.core.settings import Settings
+    from detector.readers.log_input import LocalFile
 
     manifest.HEAD_BYTES = 16
     spill = partition_writer.PartitionWriter
@@ -306,7 +308,7 @@ CHILD = """
             time.sleep(60)
 
     ledger = Ledger.open(folder, "UTC")
-    ingesting.ingest([(log, source(pause=pause))], ledger, Settings(), lambda *_: None)
+    ingesting.ingest([(LocalFile(log), source(pause=pause))], ledger, Settings(), lambda *_: None)
 """
 
 
@@ -358,9 +360,11 @@ def test_a_file_that_turns_out_unusable_costs_that_file_only(tmp_path):
     bad = write_log(tmp_path / "bad.log", *LOG, *LOG)
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
     broken, fine = source(breaks_after=1), source()
-    done = ingest([(bad, broken), (good, fine)], ledger, Settings(), lambda *_: None)
-    assert [report.path for report in done.files] == [good]
-    assert done.unused == ((bad, "broke"),)
+    done = ingest(
+        [(LocalFile(bad), broken), (LocalFile(good), fine)], ledger, Settings(), lambda *_: None
+    )
+    assert [report.file for report in done.files] == [str(good)]
+    assert done.unused == ((str(bad), "broke"),)
     assert_holds(tmp_path / "ledger", *LOG)
 
 

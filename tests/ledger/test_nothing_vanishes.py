@@ -13,13 +13,14 @@ from detector.delivery.outbox import scheduler
 from detector.ledger import episodes
 from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
+from detector.readers.log_input import LocalFile
 from detector.watch.state import State
 
 HEADER = "timestamp,account,rows\n"
 
 
 def take(folder: Path, path: Path, source: str = "csv") -> IngestResult:
-    files = [(path, registry.sources()[source])]
+    files = [(LocalFile(path), registry.sources()[source])]
     return ingest(files, Ledger.open(folder, "UTC"), Settings(), lambda *_: None)
 
 

@@ -11,6 +11,7 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.ledger.ingest import FileReport, ingest
 from detector.ledger.store import Ledger
+from detector.readers.log_input import LocalFile
 
 SETTINGS = Settings()
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)
@@ -31,7 +32,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def take(ledger: Ledger, path: Path, text: str) -> FileReport:
     path.write_text(text, encoding="utf-8")
-    files = [(path, registry.sources()["csv"])]
+    files = [(LocalFile(path), registry.sources()["csv"])]
     return ingest(files, ledger, SETTINGS, lambda *_: None).files[0]
 
 

@@ -16,6 +16,7 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import TOTAL_COLUMNS, Ledger
 from detector.ledger.summary import gaps
+from detector.readers.log_input import LocalFile
 
 LINES = [{"at": hours, "rows": 10, "account": f"a{hours}"} for hours in (0, 24, 96)]
 
@@ -23,7 +24,7 @@ LINES = [{"at": hours, "rows": 10, "account": f"a{hours}"} for hours in (0, 24, 
 def filled(tmp_path: Path, *more: dict) -> Ledger:
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
     log = write_log(tmp_path / "a.log", *LINES, *more)
-    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    ingest([(LocalFile(log), source())], ledger, Settings(), lambda *_: None)
     return ledger
 
 
@@ -58,7 +59,7 @@ def test_accounts_and_totals_are_those_of_the_merged_hours(tmp_path):
     ledger = filled(tmp_path)
     log = write_log(tmp_path / "b.log", {"at": 0, "rows": None, "account": "a0"},
                     {"at": 1, "rows": 5, "account": "b", "action": "export"})  # fmt: skip
-    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    ingest([(LocalFile(log), source())], ledger, Settings(), lambda *_: None)
     span = (date(2024, 2, 6), date(2024, 2, 7))
     hours = ledger.hours(*span)
     wanted = hours.group_by("action").agg(pl.col(TOTAL_COLUMNS).sum()).sort("action")
@@ -80,7 +81,7 @@ def test_dimensions_can_be_chosen_whether_or_not_a_day_has_several_parts(tmp_pat
     there = {"object": "person", "client_address": "10.0.0.1", "application": "psql"}
     ledger = filled(tmp_path, {"at": 48, **there})
     log = write_log(tmp_path / "b.log", {"at": 1, "rows": 5, "account": "a0", **there})
-    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    ingest([(LocalFile(log), source())], ledger, Settings(), lambda *_: None)
     whole = ledger.touched()
     chosen = ledger.touched(dimensions=["object", "client_address"])
     assert chosen.equals(whole.filter(pl.col("dimension").is_in(["object", "client_address"])))
@@ -195,7 +196,7 @@ def test_whole_files_that_changed_places_are_refused_in_one_line(tmp_path, table
     ledger = filled(tmp_path, {"at": 2, "account": "c", "rows": 1, "object": "person"})
     log = write_log(tmp_path / "b.log", {"at": 0, "rows": 9, "account": "b", "object": "car"},
                     {"at": 24, "rows": 9, "account": "b"})  # fmt: skip
-    ingest([(log, source())], ledger, Settings(), lambda *_: None)
+    ingest([(LocalFile(log), source())], ledger, Settings(), lambda *_: None)
     folder = tmp_path / "ledger" / table
     if table == "rejects":
         whole = pl.DataFrame({"file": ["a"], "line": [1], "reason": ["none"]})

@@ -20,6 +20,7 @@ from detector.model import sampling
 from detector.model.lookback import restrict_suspects
 from detector.model.sampling import sample_accounts
 from detector.model.training import train
+from detector.readers.log_input import LocalFile
 from detector.registry import sources
 from detector.triage import training_data
 from detector.triage.training_data import TrainingHistory
@@ -87,7 +88,12 @@ def past(honest_log: pl.DataFrame, honest: Office, tmp_path_factory) -> Training
     log = folder / "log.parquet"
     honest_log.drop("other_objects").write_parquet(log)
     ledger = Ledger.open(folder / "ledger", honest.settings.timezone)
-    ingest([(log, sources()["parquet"])], ledger, honest.settings, lambda _done, _words: None)
+    ingest(
+        [(LocalFile(log), sources()["parquet"])],
+        ledger,
+        honest.settings,
+        lambda _done, _words: None,
+    )
     day = CUT.replace(day=CUT.day - 1)
     return TrainingHistory(ledger, START, day, (), None, honest.settings)
 

@@ -17,19 +17,21 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize import containment, rejects
 from detector.normalize.log_report import build_report
-from detector.normalize.source import Batch, FollowReader, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Source
 from detector.readers import compression
 from detector.readers.blocks import last_line_end
+from detector.readers.log_input import LocalFile, LogInput
 
 SETTINGS = Settings()
 EVENT = {"timestamp": "2024-02-06T08:00:00Z", "account": "ann", "rows": 1}
 
 
-def numbered(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def numbered(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """One event a line. ``boom`` raises, and what the tail counts is where the piece before was."""
     del settings
-    lines = b"".join(data for data, _ in compression.chunks(path)).splitlines()
-    at = int(tail.get("held", "0"))
+    lines = b"".join(data for data, _ in compression.chunks(log)).splitlines()
+    at = int(tail.pending or "0")
     if any(b"boom" in line for line in lines):
         raise ZeroDivisionError("boom")
     if any(b"memory" in line for line in lines):
@@ -40,7 +42,9 @@ def numbered(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
         made.get(name, pl.lit(None)).cast(kind).alias(name) for name, kind in EVENTS.items()
     )
     odd = [(at, "odd") for at, line in enumerate(lines, 1) if line == b"odd"]
-    yield Batch(events, rejects.frame(path, odd), tail={"held": str(at + len(lines))})
+    yield Batch(
+        events, rejects.frame(log.name, odd), tail=ReaderState(pending=str(at + len(lines)))
+    )
 
 
 SOURCE = Source(
@@ -55,7 +59,7 @@ SOURCE = Source(
 
 def read(path: Path, source: Source = SOURCE) -> tuple[list[int], list[tuple[int, str]]]:
     """(the rows of its events, line and reason of its rejects)."""
-    found = containment.read_contained(source, path, SETTINGS, {}, list)
+    found = containment.read_contained(source, LocalFile(path), SETTINGS, ReaderState(), list)
     rows = [row for batch in found for row in batch.events["rows"]]
     return rows, [each for batch in found for each in batch.rejects.select("line", "reason").rows()]
 
@@ -115,10 +119,10 @@ def test_ledger_and_survey_count_what_was_read_once(tmp_path):
     path = tmp_path / "a.log"
     path.write_text("x\n" * 10 + "boom\n" + "x\n" * 10, encoding="utf-8")
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
-    done = ingest([(path, SOURCE)], ledger, SETTINGS, lambda *_: None)
+    done = ingest([(LocalFile(path), SOURCE)], ledger, SETTINGS, lambda *_: None)
     assert (done.events, done.rejects) == (20, 1)
     assert ledger.hours()["statements"].sum() == 20
-    told = build_report([(path, SOURCE)], SETTINGS)
+    told = build_report([(LocalFile(path), SOURCE)], SETTINGS)
     assert (told.events, sum(count for count, _ in told.rejects.values())) == (20, 1)
 
 
@@ -135,7 +139,7 @@ def test_a_year_that_python_does_not_know_is_a_reject(tmp_path, form, year):
         text = "".join(f'{{"timestamp":"{when}","account":"{who}"}}\n' for when, who in rows)
     path = tmp_path / f"a.{form}"
     path.write_text(text, encoding="utf-8")
-    batches = list(registry.sources()[form].read(path, SETTINGS, {}))
+    batches = list(registry.sources()[form].read(LocalFile(path), SETTINGS, ReaderState()))
     assert sorted(who for batch in batches for who in batch.events["account"]) == ["ann", "bob"]
     assert sum(batch.rejects.height for batch in batches) == 1
 
@@ -150,7 +154,7 @@ def test_a_parquet_file_with_extreme_values_gives_rejects(tmp_path):
         }
     )
     frame.with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC"))).write_parquet(path)
-    batches = list(registry.sources()["parquet"].read(path, SETTINGS, {}))
+    batches = list(registry.sources()["parquet"].read(LocalFile(path), SETTINGS, ReaderState()))
     assert [who for batch in batches for who in batch.events["account"]] == ["c"]
     assert sum(batch.rejects.height for batch in batches) == 3
 
@@ -163,7 +167,7 @@ def test_parquet_with_a_name_twice_is_refused_by_name(tmp_path):
     columns = [pa.array(["2024-02-06T08:00:00Z"]), pa.array(["ann"]), pa.array(["eve"])]
     pq.write_table(pa.Table.from_arrays(columns, ["timestamp", "account", "account"]), path)
     with pytest.raises(InputError, match="several columns named 'account'"):
-        list(registry.sources()["parquet"].read(path, SETTINGS, {}))
+        list(registry.sources()["parquet"].read(LocalFile(path), SETTINGS, ReaderState()))
 
 
 PLAN = (
@@ -185,7 +189,9 @@ def test_a_forged_plan_is_a_reject(tmp_path, text, rows):
     path.write_text(
         honest + PLAN.replace("TEXT", text).replace("ROWS", rows) + honest, encoding="utf-8"
     )
-    batches = list(registry.sources()["postgresql_csvlog"].read(path, SETTINGS, {}))
+    batches = list(
+        registry.sources()["postgresql_csvlog"].read(LocalFile(path), SETTINGS, ReaderState())
+    )
     assert [row for batch in batches for row in batch.events["rows"]] == [7, 7]
     assert sum(batch.rejects.height for batch in batches) == 1
 
@@ -197,6 +203,8 @@ def test_a_timestamp_that_a_session_sets_does_not_end_the_slow_log(tmp_path, sta
     path.write_text(
         honest + f"{HEAD}SET timestamp={stamp};\nselect 1;\n" + honest, encoding="utf-8"
     )
-    batches = list(registry.sources()["mysql_slow_log"].read(path, SETTINGS, {}))
+    batches = list(
+        registry.sources()["mysql_slow_log"].read(LocalFile(path), SETTINGS, ReaderState())
+    )
     assert sum(batch.events.height + batch.rejects.height for batch in batches) == 3
     assert sum(batch.rejects.height for batch in batches) == 1

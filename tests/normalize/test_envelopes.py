@@ -9,7 +9,9 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers import plain_text
+from detector.readers.log_input import LocalFile
 
 TRAIL = {
     "eventVersion": "1.10",
@@ -118,8 +120,8 @@ def read(tmp_path, lines, data=None):
     path.write_bytes(
         data if data is not None else "".join(json.dumps(line) + "\n" for line in lines).encode()
     )
-    ((_, source),), _ = detect([path], registry.sources(), Settings())
-    batches = list(source.read(path, Settings(), {}))
+    ((_, source),), _ = detect([LocalFile(path)], registry.sources(), Settings())
+    batches = list(source.read(LocalFile(path), Settings(), ReaderState()))
     events = [row for batch in batches for row in batch.events.iter_rows(named=True)]
     rejects = [row for batch in batches for row in batch.rejects.select("line", "reason").rows()]
     return source.name, events, rejects, sum(batch.skipped for batch in batches)
@@ -240,8 +242,8 @@ def test_no_envelope_raises(tmp_path, hostile):
     line = json.dumps({"message": AUDITED}).encode() + b"\n"
     for data in (hostile, line * 30 + hostile):
         path.write_bytes(data)
-        plain_text.head(path)
-        list(plain_text.chunks(path))
+        plain_text.head(LocalFile(path))
+        list(plain_text.chunks(LocalFile(path)))
 
 
 def test_a_packed_one_in_utf_16_is_read_too(tmp_path):
@@ -257,7 +259,7 @@ def test_a_growing_one_is_followed_as_it_is_read(tmp_path, shipper):
     assert source.follow_reader.cut(line * 2 + line[:20]) == 2 * len(line)
     path = tmp_path / "piece"
     path.write_bytes(line * 2)
-    batches = list(source.follow_reader.read(path, Settings(), {}))
+    batches = list(source.follow_reader.read(LocalFile(path), Settings(), ReaderState()))
     assert sum(batch.events.height for batch in batches) == 2
 
 

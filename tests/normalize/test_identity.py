@@ -13,6 +13,8 @@ from detector.core.settings import Settings, from_mapping
 from detector.ledger.manifest import settings_fingerprint
 from detector.normalize import shared_accounts
 from detector.normalize.log_report import build_report
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 POOL = ["app_rw"]
@@ -28,7 +30,7 @@ def people(path, log, **rules):
     path.write_text(log, encoding="utf-8")
     settings = from_mapping({"identity": {"accounts": POOL, **rules}})
     source = shared_accounts.wrap_source(registry.sources()["mysql_slow_log"], settings)
-    batches = list(source.read(path, settings, {}))
+    batches = list(source.read(LocalFile(path), settings, ReaderState()))
     return pl.concat([batch.events for batch in batches])["account"].to_list()
 
 
@@ -87,8 +89,11 @@ def test_an_application_s_name_can_hold_the_person_in_every_format(tmp_path):
     )
     settings = from_mapping({"identity": {"accounts": POOL, "application": r"^casefile/(\w+)$"}})
     source = shared_accounts.wrap_source(registry.sources()["csv"], settings)
+    log = LocalFile(path)
     for read in (source.read, source.follow_reader.read):
-        accounts = [batch.events["account"].cast(pl.String) for batch in read(path, settings, {})]
+        accounts = [
+            batch.events["account"].cast(pl.String) for batch in read(log, settings, ReaderState())
+        ]
         assert pl.concat(accounts).to_list() == ["eve", "app_rw", "bob"]
 
 
@@ -100,7 +105,9 @@ def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
     ):
         settings = from_mapping({"identity": {"accounts": ["analyst"], **rules}})
         source = shared_accounts.wrap_source(registry.sources()["postgresql_csvlog"], settings)
-        batches = source.read(DATA / "postgresql" / f"{path}.csv.gz", settings, {})
+        batches = source.read(
+            LocalFile(DATA / "postgresql" / f"{path}.csv.gz"), settings, ReaderState()
+        )
         events = pl.concat([batch.events for batch in batches])
         lines.append(wanted in events["account"].to_list())
     assert lines == [True, True]
@@ -112,7 +119,9 @@ def test_postgresql_tells_people_by_set_and_by_comments(tmp_path):
     path = tmp_path / "log.json"
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     settings = from_mapping({"identity": {"accounts": ["analyst"], "comment": r"user=(\w+)"}})
-    batches = registry.sources()["postgresql_jsonlog"].read(path, settings, {})
+    batches = registry.sources()["postgresql_jsonlog"].read(
+        LocalFile(path), settings, ReaderState()
+    )
     events = pl.concat([batch.events for batch in batches])
     assert events.filter(pl.col("account") == "eve")["rows"].sum() > 10_000
 
@@ -151,6 +160,6 @@ def test_check_says_what_to_do_about_a_pool(tmp_path):
     path = tmp_path / "log"
     path.write_text(slow(*["SELECT 1"] * 9) + slow("SELECT 2", user="bob"), encoding="utf-8")
     source = registry.sources()["mysql_slow_log"]
-    warned = build_report([(path, source)], Settings()).warnings()
+    warned = build_report([(LocalFile(path), source)], Settings()).warnings()
     assert any("'app_rw' makes most of the statements" in said for said in warned)
     assert any("[identity]" in said for said in warned)

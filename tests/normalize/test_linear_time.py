@@ -13,7 +13,9 @@ import pytest
 from detector import registry
 from detector.core.settings import Settings
 from detector.normalize import containment, sql_parse
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.sql_normalize import MYSQL, POSTGRESQL
+from detector.readers.log_input import LocalFile
 
 #: Characters of the smaller text, how many times as many the larger one has, and how much the cost
 #: may grow: what is linear grows by 4, what is quadratic by 16. Below so many seconds, nothing can
@@ -122,7 +124,9 @@ def test_a_log(tmp_path: Path, log):
         path.write_text(repeated(tuple(parts), size), encoding="utf-8")
         began = time.process_time()
         with contextlib.suppress(containment.PROPAGATED_ERRORS):
-            containment.read_contained(registry.sources()[name], path, Settings(), {}, list)
+            containment.read_contained(
+                registry.sources()[name], LocalFile(path), Settings(), ReaderState(), list
+            )
         return time.process_time() - began
 
     assert grown(cost) < GROWTH

@@ -11,6 +11,7 @@ from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
 from detector.readers import column_names, compression
+from detector.readers.log_input import LocalFile
 
 MONGOD = (
     '2024-02-06T08:00:01.000+0100 I  COMMAND  [conn7] command hr.person appName: "app" command: '
@@ -51,7 +52,7 @@ def test_what_is_known_is_refused_by_name(tmp_path, data, says, packed):
     raw = data if isinstance(data, bytes) else (data * 3).encode()
     path.write_bytes(gzip.compress(raw) if packed else raw)
     with pytest.raises(InputError) as error:
-        detect([path], registry.sources(), Settings())
+        detect([LocalFile(path)], registry.sources(), Settings())
     assert says in str(error.value)
 
 
@@ -86,17 +87,17 @@ def test_a_slip_of_the_pen_is_named(tmp_path, name, wanted):
 def test_members_behind_any_padding_are_read(tmp_path, pad, pack):
     path = tmp_path / "log"
     path.write_bytes(pack(b"one\n") + b"\0" * pad + pack(b"two\n") + b"\0" * pad)
-    assert b"".join(data for data, _ in compression.chunks(path)) == b"one\ntwo\n"
+    assert b"".join(data for data, _ in compression.chunks(LocalFile(path))) == b"one\ntwo\n"
 
 
 def test_bzip2_that_breaks_off_is_told(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(bz2.compress(b"one\n" * 100_000)[:-20])
     with pytest.raises(compression.TruncatedError, match="breaks off"):
-        list(compression.chunks(path))
+        list(compression.chunks(LocalFile(path)))
 
 
 def test_a_text_that_begins_like_bzip2_is_text(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"BZhours,account\n1,2\n")
-    assert b"".join(data for data, _ in compression.chunks(path)) == path.read_bytes()
+    assert b"".join(data for data, _ in compression.chunks(LocalFile(path))) == path.read_bytes()

@@ -10,6 +10,7 @@ from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
 from detector.normalize.log_report import build_report
+from detector.readers.log_input import LocalFile
 
 HEAD = "timestamp,account,action,rows\n"
 
@@ -21,7 +22,7 @@ def log(tmp_path, name, *lines):
 
 
 def surveyed(*paths):
-    files, unused = detect(paths, registry.sources(), Settings())
+    files, unused = detect(list(map(LocalFile, paths)), registry.sources(), Settings())
     told = []
     return build_report(files, Settings(), told.append, unused), told
 
@@ -132,6 +133,6 @@ def test_a_file_that_breaks_while_it_is_read_leaves_no_trace_in_the_figures(tmp_
         alone.top_accounts,
         alone.rejects,
     )
-    assert [path for path, _ in found.unused] == [broken]
+    assert [name for name, _ in found.unused] == [str(broken)]
     with pytest.raises(InputError, match="no readable Parquet"):
         surveyed(broken)

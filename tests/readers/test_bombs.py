@@ -17,12 +17,15 @@ MANY, MORE = 128 << 20, 300
 CHILD = """
 import json, resource, sys
 from pathlib import Path
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 from detector import registry
 from detector.normalize import containment
 from detector.core.settings import Settings
 source = registry.sources()[sys.argv[1]]
 rows = 0
-for batch in containment.read_batches(source, Path(sys.argv[2]), Settings(), {}):
+log = LocalFile(Path(sys.argv[2]))
+for batch in containment.read_batches(source, log, Settings(), ReaderState()):
     rows += len(batch.events)
 print(json.dumps([rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
 """

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from detector.readers import compression, json_array
+from detector.readers.log_input import LocalFile
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text('ab"\\{}[], :\n\u00e9', max_size=8),
@@ -89,7 +90,7 @@ def test_compressed_text_that_breaks_off_gives_what_came_before(tmp_path):
     data = json.dumps([{"a": i, "b": "x" * 50} for i in range(40_000)]).encode()
     path.write_bytes(gzip.compress(data, mtime=0)[:-2000])
     lines = json_array.flatten_entries(
-        compression.chunks(path, 1 << 16), json_array.entry_splitter([{"a": 0}])
+        compression.chunks(LocalFile(path), 1 << 16), json_array.entry_splitter([{"a": 0}])
     )
     seen: list[bytes] = []
     with pytest.raises(compression.TruncatedError):

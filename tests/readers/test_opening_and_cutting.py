@@ -10,6 +10,7 @@ from properties import examples
 from detector.core.errors import InputError
 from detector.readers import blocks as records
 from detector.readers import compression, encodings
+from detector.readers.log_input import LocalFile
 
 DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 
@@ -17,7 +18,7 @@ DATA = b"".join(b"line %d\n" % i for i in range(50_000))
 def whole(path):
     found, broken = b"", ""
     try:
-        for data, _ in compression.chunks(path, 1000):
+        for data, _ in compression.chunks(LocalFile(path), 1000):
             found += data
     except compression.TruncatedError as error:
         broken = error.reason
@@ -72,8 +73,8 @@ def test_the_identity_is_of_the_content_not_of_the_packing(tmp_path):
     plain.write_bytes(DATA)
     packed.write_bytes(gzip.compress(DATA))
     sizes = [0, 1, 1000, len(DATA), len(DATA) + 1]
-    one = compression.content_identity(plain, sizes)
-    assert one == compression.content_identity(packed, sizes)
+    one = compression.content_identity(LocalFile(plain), sizes)
+    assert one == compression.content_identity(LocalFile(packed), sizes)
     assert one.sha256 == hashlib.sha256(DATA).hexdigest()
     assert one.prefixes == {n: hashlib.sha256(DATA[:n]).hexdigest() for n in sizes[:-1]}
 
@@ -86,21 +87,21 @@ def test_the_identity_of_the_beginning_is_that_of_the_file_before_it_grew(tmp_pa
         grown.write_bytes(whole + more)
         for until in (len(whole), len(whole) + len(more) // 2):
             before.write_bytes((whole + more)[:until])
-            assert compression.content_identity(grown, [7], until) == compression.content_identity(
-                before, [7]
-            )
+            assert compression.content_identity(
+                LocalFile(grown), [7], until
+            ) == compression.content_identity(LocalFile(before), [7])
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        compression.head(tmp_path / "none")
+        compression.head(LocalFile(tmp_path / "none"))
     with pytest.raises(InputError, match="cannot be read"):
-        compression.head(tmp_path)
+        compression.head(LocalFile(tmp_path))
 
 
 def cut(path, block, limit=1 << 20, quoted=True):
     blocks = records.csv_blocks if quoted else records.line_blocks
-    found = list(blocks(path, block, limit))
+    found = list(blocks(LocalFile(path), block, limit))
     return b"".join(b.data for b in found), [tuple(r) for b in found for r in b.rejects], found
 
 
@@ -159,7 +160,7 @@ def test_a_record_beyond_the_limit_is_rejected_and_the_next_line_is_read(tmp_pat
 def test_a_field_of_50_mb_is_one_record(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b'a,b\n1,"' + b"x\n" * (25 << 20) + b'"\n2,y\n')
-    found = list(records.csv_blocks(path))
+    found = list(records.csv_blocks(LocalFile(path)))
     assert sum(len(b.data) for b in found) == path.stat().st_size
     assert not any(b.rejects for b in found)
     assert all(b.data.endswith(b"\n") for b in found)
@@ -169,7 +170,7 @@ def test_a_field_of_50_mb_is_one_record(tmp_path):
 def test_utf_16_is_read_with_and_without_its_mark(tmp_path, encoding):
     path = tmp_path / "log"
     path.write_bytes("timestamp,account\n2024-02-06,Zoé\n".encode(encoding))
-    blocks = list(records.line_blocks(path))
+    blocks = list(records.line_blocks(LocalFile(path)))
     assert (
         b"".join(block.data for block in blocks).decode() == "timestamp,account\n2024-02-06,Zoé\n"
     )
@@ -180,14 +181,14 @@ def test_utf_16_may_be_cut_within_a_character(tmp_path, block):
     path = tmp_path / "log"
     text = "timestamp,account\n" + "2024-02-06,Zoé 😀\n" * 50
     path.write_bytes(text.encode("utf-16"))
-    assert b"".join(b.data for b in records.line_blocks(path, block)).decode() == text
+    assert b"".join(b.data for b in records.line_blocks(LocalFile(path), block)).decode() == text
 
 
 def test_binary_data_is_refused(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b"\0\1\0\0" * 100)
     with pytest.raises(InputError, match="binary"):
-        list(records.line_blocks(path))
+        list(records.line_blocks(LocalFile(path)))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_binary_data_is_refused(tmp_path):
 def test_a_record_in_windows_1252_is_read(tmp_path, raw, text):
     path = tmp_path / "log"
     path.write_bytes(b"a,b\n" + raw.encode("cp1252") + b",1\n" + "ä,2\n".encode())
-    (block,) = records.line_blocks(path)
+    (block,) = records.line_blocks(LocalFile(path))
     assert block.data.decode() == f"a,b\n{text},1\nä,2\n"
     assert not block.rejects
 
@@ -210,7 +211,7 @@ def test_a_record_in_windows_1252_is_read(tmp_path, raw, text):
 def test_a_record_that_is_damaged_is_no_windows_1252(tmp_path, raw):
     path = tmp_path / "log"
     path.write_bytes(b"a,b\n" + raw + b",1\n")
-    (block,) = records.line_blocks(path)
+    (block,) = records.line_blocks(LocalFile(path))
     assert block.rejects == [records.Reject(2, "is not valid UTF-8")]
 
 
@@ -223,7 +224,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
 def test_a_json_object_that_is_damaged_is_read_with_replacement_characters(tmp_path):
     path = tmp_path / "log"
     path.write_bytes(b'{"a": "\xc3\xa9"}\n {"a": "\xc3\xa9\xff", "b": 1}\n\xff\xfe\n')
-    (block,) = records.line_blocks(path)
+    (block,) = records.line_blocks(LocalFile(path))
     assert block.data.decode().splitlines()[1] == ' {"a": "\u00e9\ufffd", "b": 1}'
     assert block.rejects == [records.Reject(3, "is not valid UTF-8")]
     assert block.notes == {encodings.REPLACED: 1}

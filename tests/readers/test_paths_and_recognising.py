@@ -9,7 +9,9 @@ from detector import registry
 from detector.core.errors import InputError, SettingsError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers.discovery import expand
+from detector.readers.log_input import LocalFile
 
 EVENTS = "timestamp,account\n2024-02-06T10:00:00Z,bob\n"
 
@@ -22,7 +24,7 @@ def fill(folder, *names, text=EVENTS):
 
 
 def names(paths, folder):
-    return [path.relative_to(folder).as_posix() for path in paths]
+    return [log.local_path.relative_to(folder).as_posix() for log in paths]
 
 
 def test_a_folder_gives_its_logs_in_natural_order_without_what_is_none(tmp_path):
@@ -74,7 +76,7 @@ def test_the_source_is_told_by_content_and_the_rest_is_noted(tmp_path):
     fill(tmp_path, "other.csv", text="just words\n")
     sources, unused = known(expand([str(tmp_path)]))
     assert sources == ["csv"]
-    assert [path.name for path, _ in unused] == ["empty.csv", "other.csv"]
+    assert [name.rpartition("/")[2] for name, _ in unused] == ["empty.csv", "other.csv"]
     assert unused[0][1] == "is empty"
     assert "no known format" in unused[1][1]
 
@@ -92,21 +94,21 @@ def test_the_source_is_told_by_content_and_the_rest_is_noted(tmp_path):
 def test_where_no_file_can_be_used_the_reason_is_the_error(tmp_path, text, says):
     fill(tmp_path, "agents.log", text=text)
     with pytest.raises(InputError, match=says) as error:
-        known([tmp_path / "agents.log"])
+        known([LocalFile(tmp_path / "agents.log")])
     assert "agents.log" in str(error.value)
 
 
 def test_a_named_source_is_taken_at_its_word_and_a_misspelt_one_is_told(tmp_path):
     fill(tmp_path, "a.csv", text="timestamp,usr\n")
-    assert known([tmp_path / "a.csv"], "csv")[0] == ["csv"]
+    assert known([LocalFile(tmp_path / "a.csv")], "csv")[0] == ["csv"]
     with pytest.raises(SettingsError, match="did you mean 'parquet'"):
-        known([tmp_path / "a.csv"], "parket")
+        known([LocalFile(tmp_path / "a.csv")], "parket")
 
 
 def test_names_in_the_settings_make_a_log_recognisable(tmp_path):
     fill(tmp_path, "a.csv", text="quand,qui\n2024-02-06T10:00:00Z,bob\n")
     columns = {"timestamp": "quand", "account": "qui"}
-    assert known([tmp_path / "a.csv"], columns=columns)[0] == ["csv"]
+    assert known([LocalFile(tmp_path / "a.csv")], columns=columns)[0] == ["csv"]
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
@@ -121,8 +123,8 @@ def test_linked_folders_are_followed_once_and_broken_links_are_told(tmp_path):
     (tmp_path / "logs" / "loop").symlink_to(tmp_path / "logs")
     (tmp_path / "logs" / "3.csv").symlink_to(tmp_path / "gone.csv")
     files, unused = detect(expand([str(tmp_path / "logs")]), registry.sources(), Settings())
-    assert sorted(path.name for path, _ in files) == ["1.csv", "2.csv"]
-    assert unused == [(tmp_path / "logs" / "3.csv", "no such file")]
+    assert sorted(log.local_path.name for log, _ in files) == ["1.csv", "2.csv"]
+    assert unused == [(str(tmp_path / "logs" / "3.csv"), "no such file")]
 
 
 def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path, monkeypatch):
@@ -155,7 +157,7 @@ def test_a_log_of_no_known_format_is_told_how_to_mend_it(tmp_path, content, word
     path = tmp_path / "log"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        detect([path], registry.sources(), Settings())
+        detect([LocalFile(path)], registry.sources(), Settings())
     assert words in str(caught.value)
 
 
@@ -165,15 +167,15 @@ def test_a_banner_with_a_comma_is_not_called_csv(tmp_path):
         "mariadbd, Version: 10.11.19-MariaDB. started with:\nTcp port: 0\n", encoding="utf-8"
     )
     with pytest.raises(InputError) as caught:
-        detect([path], registry.sources(), Settings())
+        detect([LocalFile(path)], registry.sources(), Settings())
     assert "CSV without" not in str(caught.value)
 
 
 def test_a_nul_byte_in_one_early_record_costs_that_record_only(tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(b"timestamp,account\n2024-02-06T10:00:00Z,b\0b\n2024-02-06T10:00:00Z,eve\n")
-    [(_, source)], _ = detect([path], registry.sources(), Settings())
-    batches = list(source.read(path, Settings(), {}))
+    [(_, source)], _ = detect([LocalFile(path)], registry.sources(), Settings())
+    batches = list(source.read(LocalFile(path), Settings(), ReaderState()))
     assert sum(len(batch.events) for batch in batches) == 1
     assert [row for batch in batches for row in batch.rejects["line"]] == [2]
 
@@ -182,7 +184,7 @@ def test_a_column_that_the_settings_name_wrongly_is_said_to_be_theirs(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(EVENTS, encoding="utf-8")
     with pytest.raises(InputError, match=r"without column 'agent', which \[columns\] in detector"):
-        detect([path], registry.sources(), Settings(columns={"account": "agent"}))
+        detect([LocalFile(path)], registry.sources(), Settings(columns={"account": "agent"}))
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='ab,;"\r\n\t0', max_size=60).map(str.encode))
@@ -191,4 +193,4 @@ def test_whatever_a_file_holds_it_is_recognised_or_told(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "log"
     path.write_bytes(data)
     with contextlib.suppress(InputError):
-        detect([path], registry.sources(), Settings())
+        detect([LocalFile(path)], registry.sources(), Settings())

@@ -12,7 +12,9 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
+from detector.readers.log_input import LocalFile
 
 SETUP = (
     "CREATE TABLE person (id UInt32, name String) ENGINE = MergeTree ORDER BY id",
@@ -59,14 +61,16 @@ def exported(clickhouse, tmp_path_factory):
 
 
 def read(path):
-    batches = list(registry.sources()["clickhouse"].read(path, Settings(), {}))
+    batches = list(
+        registry.sources()["clickhouse"].read(LocalFile(path), Settings(), ReaderState())
+    )
     frames = [batch.events for batch in batches]
     rejects = [batch.rejects for batch in batches]
     return pl.concat(frames, how="vertical_relaxed"), pl.concat(rejects, how="vertical_relaxed")
 
 
 def accepting(path):
-    sample = Sample(path, path.read_bytes()[: 1 << 16])
+    sample = Sample(LocalFile(path), path.read_bytes()[: 1 << 16])
     return [each.name for each in registry.sources().values() if each.accepts(sample, Settings())]
 
 

@@ -18,6 +18,8 @@ from evasions import MARIADB, POSTGRESQL, RECORDS, composed, received
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 SECONDS = float(os.environ.get("DETECTOR_EVASION_SECONDS", "0"))
 SEED = int(os.environ.get("DETECTOR_EVASION_SEED", "1"))
@@ -32,7 +34,9 @@ FORMATS = ("postgresql_csvlog", "postgresql_jsonlog")
 
 def read(name: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     zone = os.environ.get("TZ") or "UTC"
-    batches = list(registry.sources()[name].read(path, Settings(log_timezone=zone), {}))
+    batches = list(
+        registry.sources()[name].read(LocalFile(path), Settings(log_timezone=zone), ReaderState())
+    )
     events = pl.concat([batch.events for batch in batches])
     return events, pl.concat([batch.rejects for batch in batches])
 

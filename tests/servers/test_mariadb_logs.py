@@ -12,7 +12,9 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
+from detector.readers.log_input import LocalFile
 
 SETUP = """
 CREATE TABLE person (id int PRIMARY KEY, name text);
@@ -68,7 +70,11 @@ def played(mariadb):
 
 
 def read(name, path: Path):
-    batches = list(registry.sources()[name].read(path, Settings(log_timezone=_zone()), {}))
+    batches = list(
+        registry.sources()[name].read(
+            LocalFile(path), Settings(log_timezone=_zone()), ReaderState()
+        )
+    )
     return (
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),
@@ -125,6 +131,6 @@ def test_each_log_is_recognised(played):
     for name, path in (
         ("mysql_slow_log", played.slow_log), ("mariadb_server_audit", played.audit_log),
     ):  # fmt: skip
-        sample = Sample(path, path.read_bytes()[: 1 << 16])
+        sample = Sample(LocalFile(path), path.read_bytes()[: 1 << 16])
         sources = registry.sources().values()
         assert [each.name for each in sources if each.accepts(sample, Settings())] == [name]

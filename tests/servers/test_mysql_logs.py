@@ -9,7 +9,9 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
+from detector.readers.log_input import LocalFile
 
 SETUP = """
 CREATE TABLE person (id int PRIMARY KEY, name text);
@@ -83,7 +85,7 @@ def play(mysql, kind):
 
 def read(path):
     source = registry.sources()["mysql_slow_log"]
-    batches = list(source.read(path, Settings(), {}))
+    batches = list(source.read(LocalFile(path), Settings(), ReaderState()))
     return (
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),
@@ -135,6 +137,6 @@ def test_a_clock_set_back_by_the_session_is_not_believed(log):
 
 def test_the_log_is_recognised(log):
     _, path = log
-    sample = Sample(path, path.read_bytes()[: 1 << 16])
+    sample = Sample(LocalFile(path), path.read_bytes()[: 1 << 16])
     sources = registry.sources().values()
     assert [each.name for each in sources if each.accepts(sample, Settings())] == ["mysql_slow_log"]

@@ -7,6 +7,8 @@ import pytest
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 SETUP = """
 CREATE ROLE audited LOGIN; CREATE ROLE plain LOGIN; CREATE ROLE written LOGIN;
@@ -41,7 +43,7 @@ def read(explaining):
     for name, path in (
         ("postgresql_csvlog", explaining.csvlog), ("postgresql_jsonlog", explaining.jsonlog),
     ):  # fmt: skip
-        batches = list(registry.sources()[name].read(path, Settings(), {}))
+        batches = list(registry.sources()[name].read(LocalFile(path), Settings(), ReaderState()))
         events = pl.concat([batch.events for batch in batches])
         found[name] = events.filter(pl.col("application") == "office")
     return found

@@ -11,6 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 from detector.sources.postgresql import csvlog, jsonlog
 
 SETUP = """
@@ -80,7 +82,7 @@ def read(postgresql):
 
 
 def _read(module, path: Path):
-    batches = list(module.SOURCE.read(path, Settings(), {}))
+    batches = list(module.SOURCE.read(LocalFile(path), Settings(), ReaderState()))
     return (
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),

@@ -20,6 +20,7 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize.format_detection import detect
+from detector.normalize.reader_state import ReaderState
 from detector.readers import object_store
 from detector.readers.discovery import expand
 from simulation.loopback import free_port
@@ -83,13 +84,15 @@ def csv(*accounts: str) -> bytes:
 
 
 def urls(*arguments: str) -> list[str]:
-    return [str(path) for path in expand(list(arguments))]
+    return [log.name for log in expand(list(arguments))]
 
 
 def events(*arguments: str) -> pl.DataFrame:
     files, unused = detect(expand(list(arguments)), registry.sources(), Settings())
     assert unused == []
-    batches = [batch for path, source in files for batch in source.read(path, Settings(), {})]
+    batches = [
+        batch for log, source in files for batch in source.read(log, Settings(), ReaderState())
+    ]
     return pl.concat(
         [b.events.with_columns(pl.col(pl.Categorical).cast(pl.String)) for b in batches]
     )
@@ -136,7 +139,7 @@ def test_a_cloudtrail_file_in_its_bucket_is_read(bucket):
 
 def test_an_object_larger_than_one_request_is_read_whole(bucket):
     bucket(big=csv(*[f"agent{i}" for i in range(400_000)]))
-    assert expand(["s3://logs/big"])[0].stat().st_size > object_store._READ_AHEAD_BYTES
+    assert expand(["s3://logs/big"])[0].size() > object_store._READ_AHEAD_BYTES
     assert events("s3://logs/big")["account"].n_unique() == 400_000
 
 
@@ -161,7 +164,7 @@ def test_an_object_that_is_gone_when_it_is_read_is_told(bucket):
     bucket(there=csv("bob"))
     source = registry.sources()["csv"]
     with pytest.raises(InputError, match="no such file"):
-        list(source.read(object_store.ObjectPath("s3://logs/gone"), Settings(), {}))
+        list(source.read(object_store.StoredObject("s3://logs/gone", 1), Settings(), ReaderState()))
 
 
 def test_the_command_scores_nothing_but_checks_a_bucket(bucket, endpoint):

@@ -17,7 +17,8 @@ from detector.core.settings import Settings
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
-from detector.watch.watcher import Watcher
+from detector.readers.log_input import LocalFile
+from detector.watch.day_scoring import DayScorer
 from simulation.office.server import Server
 
 SECONDS = 8
@@ -30,8 +31,8 @@ def test_all_that_pgbench_did_counts_as_in_batch(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_running", lambda *_: [])
     kit = Kit(tmp_path, trained_once(tmp_path_factory), Settings(), Clock(time.time()))
     logs = [str(rotating.csvlog.parent / "*.csv")]
     bench, environment = rotating.bin / "pgbench", rotating.environment("postgres")
@@ -60,7 +61,7 @@ def test_all_that_pgbench_did_counts_as_in_batch(
     files = sorted(rotating.csvlog.parent.glob("*.csv"))
     assert len(files) > 3
     ledger = Ledger.open(tmp_path / "batch", "UTC")
-    known, _ = detect(files, registry.sources(), kit.settings)
+    known, _ = detect(list(map(LocalFile, files)), registry.sources(), kit.settings)
     done = ingest(known, ledger, kit.settings, lambda *_: None)
     assert found == done.events > 1000
     assert hours.equals(ledger.hours())

@@ -52,7 +52,7 @@ def test_the_truth_of_campaigns_lies_where_no_folder_of_logs_is_read(tmp_path: P
     logs = {path.name for path in tmp_path.glob("*.parquet")}
     assert logs == {"2023-12.parquet", "2024-01.parquet"}
     for asked in (tmp_path, tmp_path / "**" / "*"):
-        assert {path.name for path in expand([str(asked)])} == logs
+        assert {log.local_path.name for log in expand([str(asked)])} == logs
 
 
 def test_large_months_are_split_and_old_files_replaced(tmp_path: Path) -> None:

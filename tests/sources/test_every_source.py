@@ -17,8 +17,10 @@ from detector.core import schema
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize import format_detection
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers.compression import chunks
+from detector.readers.log_input import HeldBytes, LocalFile
 
 SOURCES = registry.sources()
 DATA = Path(__file__).parent.parent / "data"
@@ -62,7 +64,7 @@ def located():
     for name in SOURCES:
         paths = [path for path in sorted((DATA / name).glob("*.*")) if path.suffix != ".md"]
         if paths:
-            found[key(name)] = b"".join(data for data, _ in chunks(paths[0]))
+            found[key(name)] = b"".join(data for data, _ in chunks(LocalFile(paths[0])))
     return found
 
 
@@ -95,7 +97,7 @@ FOREIGN = {
 
 
 def accepting(data):
-    sample = Sample(Path("log"), data[: 1 << 16])
+    sample = Sample(HeldBytes(data), data[: 1 << 16])
     return [
         source.name for source in format_detection.accepting_sources(sample, SOURCES, Settings())
     ]
@@ -137,7 +139,7 @@ def test_every_source_reads_its_sample_into_the_schema(tmp_path, name):
 def test_every_source_counts_the_bytes_it_read(tmp_path, name):
     path = tmp_path / "log"
     path.write_bytes(SAMPLES[key(name)])
-    *_, last = SOURCES[name].read(path, Settings(), {})
+    *_, last = SOURCES[name].read(LocalFile(path), Settings(), ReaderState())
     assert last.bytes_read == path.stat().st_size
 
 
@@ -145,7 +147,7 @@ def test_every_source_counts_the_bytes_it_read(tmp_path, name):
 def test_every_source_tells_people_its_mapping(tmp_path, name):
     path = tmp_path / "log"
     path.write_bytes(SAMPLES[key(name)])
-    mapping = SOURCES[name].mapping(path, Settings())
+    mapping = SOURCES[name].mapping(LocalFile(path), Settings())
     assert {"timestamp", "account"} <= set(mapping) <= set(schema.EVENTS)
     assert all(mapping.values())
     assert SOURCES[name].title

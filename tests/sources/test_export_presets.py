@@ -29,7 +29,9 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize import format_detection
 from detector.normalize.log_report import build_report
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
+from detector.readers.log_input import LocalFile
 
 #: Sources whose columns are those of a table, so that they come as CSV and Parquet too.
 TABLES = ["snowflake", "redshift", "databricks", "clickhouse", "sqlserver_audit"]
@@ -45,7 +47,7 @@ def write(path, data):
 
 
 def accepting(path):
-    sample_ = Sample(path, path.read_bytes()[: 1 << 16])
+    sample_ = Sample(LocalFile(path), path.read_bytes()[: 1 << 16])
     return [
         source.name for source in format_detection.accepting_sources(sample_, SOURCES, Settings())
     ]
@@ -152,7 +154,7 @@ def test_a_log_without_counts_is_told_so_and_never_shows_zero(name):
     path = DATA / name / file
     events, _, _ = read(SOURCES[name], path)
     assert events["rows"].null_count() == len(events)
-    told = build_report([(path, SOURCES[name])], Settings())
+    told = build_report([(LocalFile(path), SOURCES[name])], Settings())
     assert any("no row counts" in said for said in told.warnings())
     assert "unknown" in told.files[0].mapping["rows"]
 
@@ -160,7 +162,7 @@ def test_a_log_without_counts_is_told_so_and_never_shows_zero(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_mapping_says_of_every_column_where_it_comes_from(name):
     file = next(file for of, file in SAMPLES if of == name)
-    mapping = SOURCES[name].mapping(DATA / name / file, Settings())
+    mapping = SOURCES[name].mapping(LocalFile(DATA / name / file), Settings())
     assert list(mapping) == list(schema.EVENTS)
 
 
@@ -172,7 +174,7 @@ def test_a_column_that_a_person_names_wins(tmp_path):
     events, _, _ = read(SOURCES["oracle"], path, **chosen)
     # In the case of Oracle's names: one who is let in as Kim and as kim is one person.
     assert set(events["account"]) == {"KIM"}
-    mapping = SOURCES["oracle"].mapping(path, Settings(**chosen))
+    mapping = SOURCES["oracle"].mapping(LocalFile(path), Settings(**chosen))
     assert mapping["account"] == "column 'CLIENT_IDENTIFIER' (from [columns])"
 
 
@@ -202,7 +204,7 @@ def test_an_encrypted_stream_and_an_unjoined_history_are_told_how_to_mend_them(t
         path = write(tmp_path / "log", data)
         assert accepting(path) == []
         with pytest.raises(InputError, match=words):
-            format_detection.detect([path], SOURCES, Settings())
+            format_detection.detect([LocalFile(path)], SOURCES, Settings())
 
 
 def test_the_metadata_of_bigquery_is_read_as_text_too(tmp_path):
@@ -274,7 +276,7 @@ def test_records_longer_than_what_is_looked_at_are_read(tmp_path, monkeypatch):
 
 def test_no_literal_and_no_name_of_an_object_reaches_the_ledger(tmp_path):
     ledger = Ledger.open(tmp_path / "ledger", "UTC")
-    files = [(DATA / name / file, SOURCES[name]) for name, file in SAMPLES]
+    files = [(LocalFile(DATA / name / file), SOURCES[name]) for name, file in SAMPLES]
     done = ingest(files, ledger, Settings(), lambda _, __: None)
     assert done.unused == ()
     assert done.rejects == 0
@@ -296,11 +298,11 @@ def test_a_log_of_records_opened_counts_each_line_as_one(tmp_path):
     )
     chosen = Settings(columns={"timestamp": "quand", "account": "qui"})
     path = write(tmp_path / "log", renamed)
-    sample_ = Sample(path, renamed)
+    sample_ = Sample(LocalFile(path), renamed)
     assert [s.name for s in format_detection.accepting_sources(sample_, SOURCES, chosen)] == [
         "access_log"
     ]
-    batches = list(SOURCES["access_log"].read(path, chosen, {}))
+    batches = list(SOURCES["access_log"].read(LocalFile(path), chosen, ReaderState()))
     assert sum(batch.events["rows"].sum() for batch in batches) == 5
 
 

@@ -5,6 +5,8 @@ import pytest
 from golden_events import DATA, GOLDEN, PLANS, SOURCES, golden, read, samples
 
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 SAMPLES = samples()
 
@@ -46,5 +48,5 @@ def test_a_sample_is_read_the_same_in_blocks_of_any_size(monkeypatch, block):
 
 
 def rows(name, path):
-    batches = list(SOURCES[name].read(path, Settings(), {}))
+    batches = list(SOURCES[name].read(LocalFile(path), Settings(), ReaderState()))
     return sorted(map(str, pl.concat([batch.events for batch in batches]).rows()))

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from properties import examples
 
+from detector.normalize.reader_state import ReaderState
+
 DATA = Path(__file__).parents[1] / "data"
 AUDIT = DATA / "mysql_audit_json"
 MONGOD = DATA / "mongodb_log" / "mongod.log"
@@ -82,7 +84,7 @@ def test_a_cursor_cut_by_a_rotation_counts_its_rows_once(tmp_path):
 def test_the_tail_names_people_where_pseudonyms_reach(tmp_path):
     lines = MONGOD.read_text(encoding="utf-8").splitlines(keepends=True)
     found = read("mongodb_log", tmp_path / "log", "".join(lines[:8]))
-    assert found.tail == {"alice": "conn8"}
+    assert found.tail == ReaderState({"alice": "conn8"})
 
 
 def test_an_operation_without_a_login_in_the_log_is_told():

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from detector.core.settings import Settings
-from detector.normalize.source import PENDING
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 from detector.sources.mongodb import log
 
 START = datetime(2024, 2, 6, 10, tzinfo=UTC)
@@ -44,10 +45,10 @@ def ended(second: int, connection: int) -> str:
 def told(path: Path, lines: list[str], tail: dict[str, str]) -> tuple[list[str], int, dict]:
     """(accounts of the reads, rejects, the tail) of a file that continues others."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    batches = list(log.read(path, Settings(), tail))
+    batches = list(log.read(LocalFile(path), Settings(), ReaderState(tail)))
     events = pl.concat([batch.events for batch in batches])
     reads = events.filter(pl.col("action") == "read").sort("timestamp")["account"].to_list()
-    return reads, sum(batch.rejects.height for batch in batches), batches[-1].tail
+    return reads, sum(batch.rejects.height for batch in batches), batches[-1].tail.sessions
 
 
 @pytest.mark.parametrize("cut", [None, 2, 3, 4])
@@ -86,9 +87,17 @@ def test_of_too_many_connections_those_that_logged_in_last_are_handed_on(tmp_pat
 
 
 def test_a_log_that_is_followed_knows_who_ended_too(tmp_path):
-    tail: dict[str, str] = {}
+    tail = ReaderState()
     for number, line in enumerate([login(0, 1, "alice"), ended(1, 1), login(2, 2, "bob")]):
         path = tmp_path / f"{number}.log"
         path.write_text(line + "\n", encoding="utf-8")
-        tail = list(log.follow(path, Settings(), tail))[-1].tail
-    assert json.loads(tail[PENDING])["users"] == {"conn2": "bob"}
+        tail = list(log.follow(LocalFile(path), Settings(), tail))[-1].tail
+    assert json.loads(tail.pending)["users"] == {"conn2": "bob"}
+
+
+@pytest.mark.parametrize("name", ["held", "header", "shape", "seen", "sessions", "pending"])
+def test_a_user_may_be_called_like_what_the_reader_keeps(tmp_path, name):
+    """Who called himself ``held`` was once taken for it: the next file could not be read."""
+    reads, _, tail = told(tmp_path / "a.log", [login(0, 1, name), read(1, 1)], {})
+    more, rejects, _ = told(tmp_path / "b.log", [read(2, 1)], tail)
+    assert (reads, more, rejects) == ([name], [name], 0)

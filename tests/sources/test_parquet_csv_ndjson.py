@@ -15,8 +15,10 @@ from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample
 from detector.readers import blocks, json_lines, json_shape
+from detector.readers.log_input import LocalFile
 from detector.sources.generic import csv, ndjson, parquet
 
 HEAD = "timestamp,account,object,rows\n"
@@ -241,10 +243,10 @@ def test_a_key_in_another_case_in_the_first_line_of_ndjson_costs_no_other_line_i
 
 def test_the_pieces_of_a_growing_ndjson_agree_on_the_commonest_key(tmp_path):
     odd, line = b'{"ts": 1707213600, "User": "eve"}\n', b'{"ts": 1707213600, "user": "bob"}\n'
-    tail = {}
+    tail = ReaderState()
     for piece, expected in ((odd, ["eve"]), (line, ["bob"]), (line * 2, ["bob", "bob"])):
         path = write(tmp_path / "a", piece)
-        batches = list(ndjson.SOURCE.follow_reader.read(path, Settings(), tail))
+        batches = list(ndjson.SOURCE.follow_reader.read(LocalFile(path), Settings(), tail))
         assert [who for batch in batches for who in batch.events["account"]] == expected
         tail = batches[-1].tail
 
@@ -392,7 +394,7 @@ def test_quoted_csv_is_read_whole_whatever_the_block(tmp_path_factory, objects, 
 
 def test_csv_and_ndjson_refuse_what_is_not_theirs(tmp_path):
     def accepts(source, data):
-        return source.accepts(Sample(tmp_path / "a", data), Settings())
+        return source.accepts(Sample(LocalFile(tmp_path / "a"), data), Settings())
 
     assert accepts(csv.SOURCE, csv_bytes())
     assert accepts(ndjson.SOURCE, ndjson_bytes())
@@ -401,4 +403,4 @@ def test_csv_and_ndjson_refuse_what_is_not_theirs(tmp_path):
     assert not accepts(csv.SOURCE, b"a,b,c\n1,2,3\n")
     assert not accepts(ndjson.SOURCE, b'{"a": 1}\n')
     mapped = Settings(columns={"timestamp": "a", "account": "b"})
-    assert csv.SOURCE.accepts(Sample(tmp_path / "a", b"a,b,c\n1,2,3\n"), mapped)
+    assert csv.SOURCE.accepts(Sample(LocalFile(tmp_path / "a"), b"a,b,c\n1,2,3\n"), mapped)

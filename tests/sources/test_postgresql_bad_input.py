@@ -14,6 +14,8 @@ from properties import examples
 
 from detector.core.errors import InputError
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 READ = ("SESSION", 1, 1, "READ", "SELECT", "TABLE", "public.person")
 FAST = settings(
@@ -158,7 +160,7 @@ def test_half_a_gzip_gives_its_first_half_and_one_reject(tmp_path):
 def test_a_missing_file_is_one_clear_line(tmp_path):
     for source in SOURCES:
         with pytest.raises(InputError, match="no such file"):
-            list(source.read(tmp_path / "gone.csv", Settings(), {}))
+            list(source.read(LocalFile(tmp_path / "gone.csv"), Settings(), ReaderState()))
 
 
 @pytest.mark.parametrize(
@@ -339,9 +341,9 @@ def test_a_bad_json_line_costs_itself_only(tmp_path):
 
 
 def test_a_damaged_tail_is_ignored(tmp_path):
-    found = read(log(tmp_path, one()), {"65c0b1a0.1092": "x", "": "1"})
+    found = read(log(tmp_path, one()), ReaderState({"65c0b1a0.1092": "x", "": "1"}))
     assert found.events.height == 1
-    assert read(log(tmp_path, one()), {"65c0b1a0.1092": "1"}).skipped == 1
+    assert read(log(tmp_path, one()), ReaderState({"65c0b1a0.1092": "1"})).skipped == 1
 
 
 def test_every_record_is_an_event_a_reject_or_skipped(tmp_path):

@@ -13,6 +13,7 @@ from properties import examples
 from detector.core.settings import Settings
 from detector.readers.blocks import split_records
 from detector.readers.compression import chunks
+from detector.readers.log_input import LocalFile
 
 FAST = settings(
     max_examples=examples(80),
@@ -242,7 +243,7 @@ def test_blocks_do_not_matter(monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["auto_explain_json", "pgaudit_plus_autoexplain"])
 def test_every_record_is_accounted_for(name):
-    data = b"".join(data for data, _ in chunks(DATA / f"{name}.csv.gz"))
+    data = b"".join(data for data, _ in chunks(LocalFile(DATA / f"{name}.csv.gz")))
     found = read(DATA / f"{name}.csv.gz")
     assert found.events.height + found.skipped == sum(1 for _ in split_records(data, quoted=True))
     rows = json.loads("[" + b",".join(_lines(name)).decode() + "]")
@@ -251,7 +252,7 @@ def test_every_record_is_accounted_for(name):
 
 
 def _lines(name):
-    return b"".join(data for data, _ in chunks(DATA / f"{name}.json.gz")).splitlines()
+    return b"".join(data for data, _ in chunks(LocalFile(DATA / f"{name}.json.gz"))).splitlines()
 
 
 KINDS = {"plan": plan, "audited": audited, "stated": stated, "cursor": cursor, "text": text_plan}

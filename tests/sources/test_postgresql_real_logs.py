@@ -9,6 +9,7 @@ from postgresql_logs import DATA, SOURCES, accepting, audit, entry, log, read
 
 from detector.readers.blocks import split_records
 from detector.readers.compression import chunks
+from detector.readers.log_input import LocalFile
 
 #: The first session's statements, as the log tells them: what the client got of which table.
 FIRST_SESSION = [
@@ -169,7 +170,7 @@ def test_a_log_with_texts_alone_knows_no_rows(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pgaudit_rows_norelation_once", "pgaudit_rows_relation"])
 def test_a_log_split_at_a_line_gives_the_same_statements_and_rows(name, tmp_path):
-    data = b"".join(data for data, _ in chunks(DATA / f"{name}.csv.gz"))
+    data = b"".join(data for data, _ in chunks(LocalFile(DATA / f"{name}.csv.gz")))
     lines = list(split_records(data, quoted=True))[:165]
     whole = log(tmp_path, *(line.decode() for line in lines))
     wanted = figures(read(whole).events)

@@ -15,6 +15,7 @@ from detector.normalize import format_detection
 from detector.normalize.source import Sample
 from detector.readers.blocks import BOM
 from detector.readers.compression import head
+from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 SOURCES = registry.sources()
@@ -41,7 +42,7 @@ SAMPLES = samples()
 
 
 def accepting(path, data=None):
-    sample = Sample(path, head(path) if data is None else data)
+    sample = Sample(LocalFile(path), head(LocalFile(path)) if data is None else data)
     return [
         source.name for source in format_detection.accepting_sources(sample, SOURCES, Settings())
     ]
@@ -58,12 +59,12 @@ def test_only_the_right_source_accepts_a_sample(name, path):
 
 @pytest.mark.parametrize(("name", "path"), SAMPLES, ids=lambda part: getattr(part, "name", part))
 def test_neither_a_byte_order_mark_nor_the_name_changes_that(name, path):
-    assert accepting(Path("log.txt"), BOM + head(path)) == [name]
+    assert accepting(Path("log.txt"), BOM + head(LocalFile(path))) == [name]
 
 
 @pytest.mark.parametrize(("name", "path"), SAMPLES, ids=lambda part: getattr(part, "name", part))
 def test_the_beginning_alone_is_enough(name, path):
-    data = head(path)
+    data = head(LocalFile(path))
     lines = data.splitlines(keepends=True)
     if len(lines) > 60:
         assert accepting(path, b"".join(lines[:60])) in ([name], [])
@@ -73,5 +74,5 @@ def test_the_beginning_alone_is_enough(name, path):
 @pytest.mark.parametrize(("name", "path"), SAMPLES, ids=lambda part: getattr(part, "name", part))
 def test_a_compressed_sample_is_told_by_its_content(tmp_path, name, path):
     packed = tmp_path / "log"
-    packed.write_bytes(gzip.compress(head(path), mtime=0))
+    packed.write_bytes(gzip.compress(head(LocalFile(path)), mtime=0))
     assert accepting(packed) == [name]

@@ -9,7 +9,9 @@ from event_logs import read as read_log
 from detector.core.errors import SettingsError
 from detector.core.settings import Settings, from_mapping
 from detector.normalize import numbers, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.time_formats import TimeFormat
+from detector.readers.log_input import LocalFile
 from detector.sources.generic import csv, ndjson
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -147,7 +149,9 @@ def test_a_side_column_that_cannot_be_read_costs_its_value_only(tmp_path):
         f"2026-11-03T07:15:0{n}Z,bob,3,{size},{span}\n"
         for n, (size, span) in enumerate([("many", "fast"), ("-1", "1.5"), ("7", "00:00:01")])
     )
-    (batch,) = csv.SOURCE.read(written(tmp_path / "a.csv", text), Settings(), {})
+    (batch,) = csv.SOURCE.read(
+        LocalFile(written(tmp_path / "a.csv", text)), Settings(), ReaderState()
+    )
     assert batch.rejects.is_empty()
     assert batch.events["rows"].to_list() == [3, 3, 3]
     assert batch.events["bytes"].to_list() == [None, None, 7]
@@ -170,7 +174,7 @@ def test_a_german_export_is_read(tmp_path):
         columns={"timestamp": "Zeitstempel", "account": "Benutzer"}, log_timezone="Europe/Berlin"
     )
     path = written(tmp_path / "a.csv", text.encode("cp1252"))
-    (batch,) = csv.SOURCE.read(path, settings, {})
+    (batch,) = csv.SOURCE.read(LocalFile(path), settings, ReaderState())
     assert batch.events["account"].cast(str).to_list() == ["Müller", "Zoé"]
     assert batch.events["rows"].to_list() == [1234567, 5]
     assert batch.events["duration_ms"].to_list() == [12.5, 1.25]

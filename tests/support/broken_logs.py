@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Read:
     events: pl.DataFrame
     rejects: pl.DataFrame
     skipped: int
-    tail: dict
+    tail: ReaderState
 
     @property
     def told(self):
@@ -29,12 +31,14 @@ def read(name, path, data=None, tail=None, **settings):
     """A log read by the source ``name``; ``data`` is written to ``path`` first."""
     if data is not None:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    batches = list(registry.sources()[name].read(path, Settings(**settings), tail or {}))
+    batches = list(
+        registry.sources()[name].read(LocalFile(path), Settings(**settings), tail or ReaderState())
+    )
     return Read(
         pl.concat([batch.events for batch in batches]),
         pl.concat([batch.rejects for batch in batches]),
         sum(batch.skipped for batch in batches),
-        dict(batches[-1].tail),
+        batches[-1].tail,
     )
 
 

@@ -8,6 +8,8 @@ import zstandard
 
 from detector.core import schema
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 EVENTS = [
     {
@@ -42,7 +44,7 @@ def packed(data, how):
 
 def read(source, path, **options):
     """(events with text as String, rejects, skipped) of a whole file."""
-    batches = list(source.read(path, Settings(**options), {}))
+    batches = list(source.read(LocalFile(path), Settings(**options), ReaderState()))
     events = [
         batch.events.with_columns(pl.col(pl.Categorical).cast(pl.String)) for batch in batches
     ]

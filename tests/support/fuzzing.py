@@ -24,8 +24,10 @@ from detector import registry
 from detector.core.errors import InputError
 from detector.core.settings import Settings
 from detector.normalize import containment
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Batch, Source
 from detector.readers import compression
+from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 SETTINGS = Settings()
@@ -62,7 +64,7 @@ def samples(only: str = "") -> list[Sample]:
                 name = "postgresql_jsonlog" if ".json" in path.name else "postgresql_csvlog"
             if name not in sources or path.is_dir() or path.suffix in {".md", ".parquet"}:
                 continue
-            data = b"".join(data for data, _ in compression.chunks(path))
+            data = b"".join(data for data, _ in compression.chunks(LocalFile(path)))
             found.append(
                 Sample(sources[name], f"{name}/{path.name}", data.splitlines(keepends=True))
             )
@@ -129,7 +131,7 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
     source = sample.source
     began = time.process_time()
     try:
-        total, events, reasons = counts(source.read(path, SETTINGS, {}))
+        total, events, reasons = counts(source.read(LocalFile(path), SETTINGS, ReaderState()))
     except InputError:
         return ""
     except containment.CONTAINED_ERRORS as error:
@@ -145,7 +147,7 @@ def fault(sample: Sample, data: bytes, path: Path, *, strict: bool = False) -> s
         return ""
     assert source.follow_reader is not None
     again = containment.read_piecewise(
-        source, path, SETTINGS, {}, containment.SourceFailure("was asked to")
+        source, LocalFile(path), SETTINGS, ReaderState(), containment.SourceFailure("was asked to")
     )
     pieces = counts(again)
     if pieces[1] != events or (strict and pieces[0] != total):

@@ -16,6 +16,8 @@ from export_logs import SAMPLES as EXPORTS
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
+from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 GOLDEN = DATA / "golden"
@@ -43,7 +45,7 @@ def golden(name: str, path: Path) -> Path:
 
 def read(name: str, path: Path) -> str:
     """The events of a sample as CSV, then a line of what became of the rest."""
-    batches = list(SOURCES[name].read(path, Settings(), {}))
+    batches = list(SOURCES[name].read(LocalFile(path), Settings(), ReaderState()))
     events = pl.concat([batch.events for batch in batches])
     rejected = sum(batch.rejects.height for batch in batches)
     skipped = sum(batch.skipped for batch in batches)
@@ -65,7 +67,7 @@ def lines(events: pl.DataFrame) -> list[dict[str, Any]]:
 
 def write_exports() -> None:
     for name, file in EXPORTS:
-        batches = list(SOURCES[name].read(DATA / name / file, Settings(), {}))
+        batches = list(SOURCES[name].read(LocalFile(DATA / name / file), Settings(), ReaderState()))
         events = pl.concat([batch.events for batch in batches])
         rows = ",\n  ".join(json.dumps(row) for row in lines(events))
         skipped = sum(batch.skipped for batch in batches)

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from detector.core.errors import InputError
 from detector.core.schema import ACTIONS, EVENTS, REJECTS, empty
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, Source
 from detector.readers.compression import chunks
+from detector.readers.log_input import LogInput, base_name
 
 START = datetime(2024, 2, 6, 8, tzinfo=UTC)
 
@@ -103,7 +105,7 @@ def source(
     *,
     size: int = 2,
     breaks_after: int | None = None,
-    seen: list[Tail] | None = None,
+    seen: list[dict[str, str]] | None = None,
     pause: Callable[[], None] = lambda: None,
 ) -> Source:
     """A log format of JSON lines, read ``size`` lines a batch.
@@ -113,32 +115,32 @@ def source(
     its file's name. ``pause`` is called after each batch.
     """
 
-    def read(path: Path, _settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(log: LogInput, _settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         if seen is not None:
-            seen.append(dict(tail))
-        text = b"".join(data for data, _ in chunks(path)).decode()
+            seen.append(dict(tail.sessions))
+        text = b"".join(data for data, _ in chunks(log)).decode()
         lines = text.splitlines(keepends=True)
         whole = [line for line in lines if line.endswith("\n")]
         for number, start in enumerate(range(0, len(whole), size)):
             if number == breaks_after:
-                raise InputError("broke", where=path)
-            yield _batch(path, whole[start : start + size], start)
+                raise InputError("broke", where=log.name)
+            yield _batch(log, whole[start : start + size], start)
             pause()
 
     return Source(name, "JSON lines", lambda *_: True, read, lambda *_: {})
 
 
-def _batch(path: Path, lines: list[str], start: int) -> Batch:
+def _batch(log: LogInput, lines: list[str], start: int) -> Batch:
     good, bad = [], []
     for number, line in enumerate(lines, start + 1):
         try:
             good.append(json.loads(line))
         except ValueError:
-            bad.append({"file": path.name, "line": number, "reason": "no JSON"})
+            bad.append({"file": base_name(log), "line": number, "reason": "no JSON"})
     return Batch(
         events=events(*good) if good else empty(EVENTS),
         rejects=pl.DataFrame(bad, schema=dict(REJECTS)),
         skipped=1,
-        bytes_read=path.stat().st_size,
-        tail={"last": path.name, path.name: "open"},
+        bytes_read=log.size(),
+        tail=ReaderState({"last": base_name(log), base_name(log): "open"}),
     )

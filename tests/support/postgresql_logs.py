@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,10 @@ import polars as pl
 
 from detector.core.schema import EVENTS, REJECTS, check
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.source import Sample, Source
 from detector.readers.compression import head
+from detector.readers.log_input import LocalFile
 from detector.sources.postgresql import csvlog, jsonlog
 
 DATA = Path(__file__).parent.parent / "data" / "postgresql"
@@ -30,22 +31,22 @@ class Read:
     events: pl.DataFrame
     rejects: pl.DataFrame
     skipped: int
-    tail: Mapping[str, str]
+    tail: ReaderState
 
 
 def accepting(path: Path) -> list[str]:
-    sample = Sample(path, head(path))
+    sample = Sample(LocalFile(path), head(LocalFile(path)))
     return [source.name for source in SOURCES if source.accepts(sample, Settings())]
 
 
 def read(
     path: Path,
-    tail: Mapping[str, str] | None = None,
+    tail: ReaderState | None = None,
     settings: Settings | None = None,
     source: Source = SOURCES[0],
 ) -> Read:
     settings = settings or Settings()
-    batches = list(source.read(path, settings, tail or {}))
+    batches = list(source.read(LocalFile(path), settings, tail or ReaderState()))
     for batch in batches:
         check(batch.events, EVENTS, "events")
         check(batch.rejects, REJECTS, "rejects")

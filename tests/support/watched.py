@@ -24,6 +24,8 @@ from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
+from detector.watch.day_scoring import DayScorer
 from detector.watch.deduplication import LedgerContents
 from detector.watch.log_tracker import LogTracker
 from detector.watch.new_files import FileSearch, UnknownFiles
@@ -127,7 +129,7 @@ def of_batch(kit: Kit, files: Sequence[Path]) -> Outcome:
     """One ``score`` over the files."""
     folder = kit.folder / "batch"
     ledger = Ledger.open(folder, kit.settings.timezone)
-    found, _ = detect(files, registry.sources(), kit.settings)
+    found, _ = detect(list(map(LocalFile, files)), registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     memory = EpisodeHistory.restore([], [], kit.settings.timezone)
     pipeline = Pipeline(kit.model, None, kit.settings, FAMILIES, history=memory)
@@ -206,8 +208,8 @@ def append(path: Path, data: bytes) -> None:
 
 def counting_kit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
     """Where a test is about following alone: nothing is scored, and no model is trained."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
-    monkeypatch.setattr(Watcher, "_score_today", lambda *_: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_running", lambda *_: [])
     (folder / "logs").mkdir()
     return Kit(folder, _model_that_scores_nothing(), Settings(), Clock())
 

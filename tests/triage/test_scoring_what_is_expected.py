@@ -16,6 +16,7 @@ from detector.ledger.store import Ledger
 from detector.model import store
 from detector.normalize import account_directory as directories
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 
 TOP = Path(__file__).parents[2]
 AGENCY = TOP / "data" / "sample" / "agency"
@@ -29,7 +30,7 @@ def sample(tmp_path_factory):
     model = store.load(TOP / "models" / "agency", registry.families())
     book = Ledger.open(tmp_path_factory.mktemp("ledger") / "ledger", model.settings.timezone)
     logs = [AGENCY / "2024-01.parquet", AGENCY / "2024-02a.parquet"]
-    files, _ = detect(logs, registry.sources(), model.settings, None)
+    files, _ = detect(list(map(LocalFile, logs)), registry.sources(), model.settings, None)
     ingest(files, book, model.settings, lambda *_: None)
     return book, model, directories.load(AGENCY / "directory.csv")
 

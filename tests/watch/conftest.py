@@ -11,7 +11,7 @@ from watched import Clock, Kit
 
 from detector.core.settings import Settings
 from detector.model.model import Model
-from detector.watch.watcher import Watcher
+from detector.watch.day_scoring import DayScorer
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def office_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def unscored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting alone: days that are over are not scored."""
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
 
 
 @pytest.fixture

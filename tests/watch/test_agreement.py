@@ -35,6 +35,7 @@ from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
 from detector.privacy.subject_hash import hash_subjects
 from detector.readers.compression import chunks
+from detector.readers.log_input import LocalFile
 from detector.sources.exports.preset import Preset
 
 DATA = Path(__file__).parents[1] / "data"
@@ -57,7 +58,9 @@ def samples() -> dict[str, bytes]:
             found[path.name] = path.read_bytes()
     for folder in LIVE:
         for path in sorted((DATA / folder).iterdir()):
-            found[path.name.removesuffix(".gz")] = b"".join(data for data, _ in chunks(path))
+            found[path.name.removesuffix(".gz")] = b"".join(
+                data for data, _ in chunks(LocalFile(path))
+            )
     return found
 
 
@@ -159,7 +162,9 @@ def demand_counted(kit: Kit, wanted: tuple[pl.DataFrame, list]) -> None:
 
 def of_ledger_alone(kit: Kit, names: list[str]) -> tuple[pl.DataFrame, list]:
     ledger = Ledger.open(kit.folder / "batch", "UTC")
-    found, _ = detect([kit.logs / name for name in names], registry.sources(), kit.settings)
+    found, _ = detect(
+        [LocalFile(kit.logs / name) for name in names], registry.sources(), kit.settings
+    )
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     rejects = ledger.rejects(done.part_ids).collect().select("line", "reason").rows()
     return ledger.hours(), sorted(rejects, key=repr)
@@ -234,7 +239,7 @@ def test_what_batch_took_in_before_is_not_counted_again(kit: Kit) -> None:
     data = as_csv(SOME)
     cut = data.index(b"\n2024-03-05T00:") + 1
     append(kit.logs / "a.csv", data[:cut])
-    found, _ = detect([kit.logs / "a.csv"], registry.sources(), kit.settings)
+    found, _ = detect([LocalFile(kit.logs / "a.csv")], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     begun = ingest(found, ledger, kit.settings, lambda *_: None)
     assert 0 < begun.events < SOME.height
@@ -250,6 +255,6 @@ def test_batch_knows_a_file_that_was_watched_to_its_end(kit: Kit) -> None:
     with kit.watching() as watcher:
         watcher.finish()
         ledger = watcher.ledger
-    found, _ = detect([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
+    found, _ = detect([LocalFile(kit.logs / "a.ndjson")], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     assert [file.state for file in done.files] == ["known"]

@@ -12,6 +12,7 @@ from watched import Kit, append, as_lines, counting_kit, events_on, statements
 from detector import registry
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
+from detector.readers.log_input import LocalFile
 from detector.watch import duplicate_statements, status
 
 START = datetime(2024, 3, 4, 8, tzinfo=UTC)
@@ -24,7 +25,7 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
 
 def score(kit: Kit, path: Path) -> str:
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
-    files = [(path, registry.sources()["ndjson"])]
+    files = [(LocalFile(path), registry.sources()["ndjson"])]
     return ingest(files, ledger, kit.settings, lambda *_: None).files[0].warning
 
 

@@ -30,6 +30,7 @@ from detector import registry
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch.watcher import Watcher
 
 FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
@@ -60,7 +61,7 @@ def batch(kit: Kit) -> int:
     shutil.rmtree(kit.folder / "batch", ignore_errors=True)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
     files = sorted(path for path in kit.logs.iterdir() if path.stat().st_size)
-    found, _ = detect(files, registry.sources(), kit.settings)
+    found, _ = detect(list(map(LocalFile, files)), registry.sources(), kit.settings)
     ingest(found, ledger, kit.settings, lambda *_: None)
     days = ledger.days()
     return statements(ledger.hours(days[0], days[-1]))

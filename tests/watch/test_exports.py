@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from watched import Kit, append, counted
 
-from detector.normalize.source import PENDING
 from detector.normalize.statement_merge import StatementMerger
 
 DATA = Path(__file__).parents[1] / "data"
@@ -135,7 +134,7 @@ def test_what_is_held_back_has_no_literal(kit: Kit, log: Path) -> None:
     with kit.watching(settle=SETTLE) as watcher:
         assert statements(watcher) == 0
         (followed,) = watcher.tracker.logs.values()
-    held = str(StatementMerger.decode(followed.tail[PENDING]).pending.rows())
+    held = str(StatementMerger.decode(followed.tail.pending).pending.rows())
     assert "alice" in held
     assert "SECRET" not in held
 

@@ -16,7 +16,9 @@ from properties import examples
 
 from detector import registry
 from detector.core.settings import Settings
+from detector.normalize.reader_state import ReaderState
 from detector.readers.compression import chunks
+from detector.readers.log_input import LocalFile
 from detector.watch.chunk_reader import read_chunk
 from detector.watch.log_position import Log
 
@@ -33,7 +35,7 @@ def samples() -> list[tuple[str, str, bytes]]:
             continue
         paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
         texts = [
-            (name, path.name, b"".join(data for data, _ in chunks(path)))
+            (name, path.name, b"".join(data for data, _ in chunks(LocalFile(path))))
             for path in paths
             if path.suffix not in {".md", ".tsv"}
             # MariaDB's are as long, and cut alike.
@@ -95,7 +97,7 @@ def told(batches: list) -> Found:
 
 
 def at_once(name: str, path: Path) -> Found:
-    return told(list(SOURCES[name].read(path, Settings(), {})))
+    return told(list(SOURCES[name].read(LocalFile(path), Settings(), ReaderState())))
 
 
 def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
@@ -106,7 +108,9 @@ def in_pieces(name: str, data: bytes, cuts: list[int], most: int) -> Found:
         content.data += data[one:other]
         ended, more = other == len(data), True
         while more and log.stage == "open":
-            taken = read_chunk(log, content, SOURCES[name], Settings(), most, {}, ended=ended)
+            taken = read_chunk(
+                log, content, SOURCES[name], Settings(), most, ReaderState(), ended=ended
+            )
             if taken is None:
                 break
             log, more = taken.log, taken.has_more

@@ -23,6 +23,7 @@ from detector.ledger import lease
 from detector.ledger.ingest import IngestResult, ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch.ledger_lease import LedgerLease
 from detector.watch.log_position import Log
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("unscored")
 
 def score(kit: Kit) -> IngestResult:
     """What ``score`` does first, with the same logs and ledger."""
-    found, _ = detect([kit.logs / "a.ndjson"], registry.sources(), kit.settings)
+    found, _ = detect([LocalFile(kit.logs / "a.ndjson")], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
     return ingest(found, ledger, kit.settings, lambda *_: None)
 
@@ -99,7 +100,7 @@ def test_a_log_that_is_not_at_its_end_keeps_others_out_when_its_days_are_in(kit:
         holding = LedgerLease(watcher.ledger, watcher.state)
         while not watcher.run_cycle().is_idle:
             pass
-        watcher._commit_to_ledger(sorted(watcher.open_days.parts))
+        watcher.commits.commit(sorted(watcher.open_days.parts))
         assert not watcher.open_days.parts
         holding.release()
     assert "has logs that it read and that the ledger does not know yet" in refusal(kit)

@@ -20,6 +20,7 @@ from detector.features.peer_groups import OTHERS
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.model.model import Model
+from detector.readers.log_input import LocalFile
 from detector.watch.health import Health
 from detector.watch.service import raise_health_alerts
 
@@ -76,7 +77,7 @@ def test_batch_and_watch_fold_alike_and_what_they_read_fires(kit: Kit, office_lo
     health = Health(0, "m")
     with kit.watching() as watcher:
         watcher.finish()
-        assert watcher.folded == {DAY: NAMES + 1 - JUDGED}
+        assert watcher.scorer.folded == {DAY: NAMES + 1 - JUDGED}
         (told,) = [
             a for a in raise_health_alerts(watcher, health, 0.0) if "judged as one" in str(a)
         ]
@@ -97,11 +98,11 @@ def test_the_day_that_runs_folds_too(kit: Kit, office_log: pl.DataFrame):
     with today.watching() as watcher:
         while not watcher.run_cycle().is_idle:
             pass
-        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
-        ready = watcher.intraday.context
+        watcher.scorer.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        ready = watcher.scorer.intraday.context
         assert ready is not None
         assert OTHERS in ready.today.members
-        assert watcher.intraday.folded == 2_000 - JUDGED
+        assert watcher.scorer.intraday.folded == 2_000 - JUDGED
         assert sum(name.startswith("eve") for name in ready.today.members) == JUDGED
         later = pl.lit(noon + timedelta(minutes=1))
         append(path, as_lines(invented(2_000, 60).with_columns(timestamp=later)))
@@ -113,7 +114,7 @@ def taken(kit: Kit, office_log: pl.DataFrame, *more: pl.DataFrame) -> tuple[Pipe
     path = kit.logs / "audit.ndjson"
     append(path, as_lines(log(office_log, *more)))
     ledger = Ledger.open(kit.folder / "ledger", "UTC")
-    ingest([(path, registry.sources()["ndjson"])], ledger, RULES, lambda *_: None)
+    ingest([(LocalFile(path), registry.sources()["ndjson"])], ledger, RULES, lambda *_: None)
     return Pipeline(kit.model, None, RULES, FAMILIES), ledger
 
 

@@ -45,7 +45,7 @@ def today(tmp_path, office_model: Model) -> Kit:
 def ready(watcher: Watcher) -> None:
     while not watcher.run_cycle().is_idle:
         pass
-    watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+    watcher.scorer.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
 
 
 def theft_of(office_log: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -167,8 +167,8 @@ def one_of(alerts: Sequence[Alert], entity: str) -> Alert:
 
 def held_back(watcher: Watcher) -> int:
     """Statements of the day that a log holds back."""
-    watcher.pending._scored_day = None
-    tables = watcher.pending.tables_for(DAY, watcher.wall_clock() + 60)
+    watcher.scorer.pending._scored_day = None
+    tables = watcher.scorer.pending.tables_for(DAY, watcher.wall_clock() + 60)
     return 0 if tables is None else statements(tables[0])
 
 
@@ -217,14 +217,14 @@ def test_who_is_being_prepared_for_is_not_prepared_for_again(
             append(log, stranger)
             watcher.run_cycle()
             today.clock.now += intraday_scoring.PREPARE_SECONDS
-        assert watcher.intraday.is_preparing
-        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
-        assert "stranger" in watcher.intraday.context.today.members
+        assert watcher.scorer.intraday.is_preparing
+        watcher.scorer.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        assert "stranger" in watcher.scorer.intraday.context.today.members
         for _ in range(3):
             append(log, stranger)
             today.clock.now += intraday_scoring.PREPARE_SECONDS
             watcher.run_cycle()
-        assert not watcher.intraday.is_preparing
+        assert not watcher.scorer.intraday.is_preparing
     assert prepared == [DAY, DAY]
 
 
@@ -249,7 +249,7 @@ def test_events_and_the_alert_they_raise_go_to_disk_together_or_not_at_all(
     monkeypatch.undo()
     with today.watching() as watcher:
         assert on_disk(watcher) == before
-        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
+        watcher.scorer.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock(), wait=True)
         transactions: list[str] = []
         watcher.state._connection.set_trace_callback(transactions.append)
         rang = watcher.run_cycle().alerts
@@ -285,20 +285,22 @@ def test_the_day_so_far_is_scored_as_batch_scores_its_last_hours(
         for start in range(40, mixed.height, mixed.height // 7):
             append(log, as_lines(mixed.slice(start, mixed.height // 7)))
             watcher.run_cycle()
-        watcher.intraday.score(watcher.ledger_view, DAY, watcher.wall_clock() + 60, wait=True)
-        running = watcher.intraday._partial_day
+        watcher.scorer.intraday.score(
+            watcher.ledger_view, DAY, watcher.wall_clock() + 60, wait=True
+        )
+        running = watcher.scorer.intraday._partial_day
         whole = PartialDay.from_day(
             running.today,
-            watcher.intraday._day_tables(watcher.open_days, DAY, running.today.members),
+            watcher.scorer.intraday._day_tables(watcher.open_days, DAY, running.today.members),
         )
         keys = ["entity", "day", "slot"]
         assert running.hourly.sort(keys).equals(whole.hourly.sort(keys))
         keys = ["account", "hour", "dimension", "value"]
         assert running.new_values.sort(keys).equals(whole.new_values.sort(keys))
-        mine = watcher.pipeline.scorer.score_table(
+        mine = watcher.scorer.pipeline.scorer.score_table(
             running.today.table(running.hourly, running.new_values, ALL)
         )
-        whole = watcher.pipeline.scorer.score(
+        whole = watcher.scorer.pipeline.scorer.score(
             watcher.ledger_view.hours(SCORED[0], DAY),
             watcher.ledger_view.touched(
                 SCORED[0], DAY, ("object", "client_address", "application")
@@ -320,10 +322,11 @@ def test_what_lies_before_the_day_is_the_same_in_shards_and_as_batch_has_it(
     append(today.logs / "a.ndjson", as_lines(before))
     with today.watching() as watcher:
         ready(watcher)
-        prepared = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY)
+        pipeline = watcher.scorer.pipeline
+        prepared = intraday_scoring.prepare(pipeline, watcher.ledger_view, DAY)
         whole, base = prepared.ready, prepared.base
         monkeypatch.setattr(intraday_scoring, "SHARD_ACCOUNTS", 7)
-        parts = intraday_scoring.prepare(watcher.pipeline, watcher.ledger_view, DAY).ready
+        parts = intraday_scoring.prepare(pipeline, watcher.ledger_view, DAY).ready
         dimensions = ("object", "client_address", "application")
     day = base[0].clear(), base[1].clear()
     assert all(
@@ -355,7 +358,7 @@ def test_a_day_that_is_over_is_scored_in_shards_as_in_batch(
     with today.watching() as watcher:
         ready(watcher)
         days = [SCORED[4], DAY]
-        asked = watcher.pipeline, watcher.ledger_view, days
+        asked = watcher.scorer.pipeline, watcher.ledger_view, days
         whole = {
             day: part
             for part in batch.score_by_week(*asked, batch.MAX_ACCOUNTS)

@@ -25,6 +25,7 @@ from detector.core.errors import InputError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch import stdin_input as pipes
 from detector.watch.health import Health
 from detector.watch.service import raise_health_alerts
@@ -62,7 +63,7 @@ def of_batch(kit: Kit, data: bytes) -> tuple[pl.DataFrame, list]:
     path = kit.folder / "whole.log"
     path.write_bytes(data)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
-    found, _ = detect([path], registry.sources(), kit.settings)
+    found, _ = detect([LocalFile(path)], registry.sources(), kit.settings)
     done = ingest(found, ledger, kit.settings, lambda *_: None)
     rejects = ledger.rejects(done.part_ids).collect().select("line", "reason").rows()
     return ledger.hours(), sorted(rejects, key=repr)

@@ -15,9 +15,10 @@ from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
 from detector.core.errors import LedgerError, StateError
 from detector.delivery.outbox.schema import FILE
 from detector.watch import commit
+from detector.watch.day_scoring import DayScorer
 from detector.watch.health import log_alert
+from detector.watch.ledger_commits import LedgerCommits
 from detector.watch.state import State
-from detector.watch.watcher import Watcher
 
 SOME = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(minutes=17))
 
@@ -161,11 +162,11 @@ def test_a_kill_while_days_go_into_the_ledger_doubles_nothing(
     if when == "before the manifest":
         monkeypatch.setattr("detector.ledger.store.Ledger.commit", killed)
     else:
-        monkeypatch.setattr(Watcher, "_drop_committed", killed)
+        monkeypatch.setattr(LedgerCommits, "_drop_committed", killed)
     with pytest.raises(KeyboardInterrupt), kit.watching() as watcher:
         watcher.finish()
     monkeypatch.undo()
-    monkeypatch.setattr(Watcher, "_score_days", lambda *_, **__: [])
+    monkeypatch.setattr(DayScorer, "score_complete", lambda *_, **__: [])
     with kit.watching() as watcher:
         assert counted(watcher) == SOME.height
         watcher.finish()

@@ -71,7 +71,7 @@ def test_more_logs_than_handles(kit: Kit, monkeypatch: pytest.MonkeyPatch, most:
 
     before = handles()
     with kit.watching() as watcher:
-        watcher.tracker.closed_files.max_open = most
+        watcher.tracker.contents.closed_files.max_open = most
         assert read_all(watcher) == len(names) * FIRST.height
         assert len(watcher.tracker.contents) <= most
         for name in names[::3]:

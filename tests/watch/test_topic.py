@@ -24,6 +24,7 @@ from detector.core.errors import InputError, SettingsError
 from detector.ledger.ingest import ingest
 from detector.ledger.store import Ledger
 from detector.normalize.format_detection import detect
+from detector.readers.log_input import LocalFile
 from detector.watch import kafka_input as topics
 from detector.watch.health import Health
 from detector.watch.kafka_input import Topic
@@ -119,7 +120,7 @@ def test_entries_over_several_messages_and_several_in_one_count_as_in_batch(
         found = watcher.ledger.hours()
     path = kit.folder / "whole.csv"
     path.write_bytes(data)
-    files, _ = detect([path], registry.sources(), kit.settings)
+    files, _ = detect([LocalFile(path)], registry.sources(), kit.settings)
     ledger = Ledger.open(kit.folder / "batch", "UTC")
     ingest(files, ledger, kit.settings, lambda *_: None)
     assert found.equals(ledger.hours())

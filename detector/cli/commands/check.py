@@ -32,7 +32,7 @@ def check(
     chosen = settings.load(settings_file)
     files = discovery.expand(logs)
     known, unused = format_detection.detect(files, registry.sources(), chosen, source)
-    total = sum(path.stat().st_size for path, _ in known)
+    total = sum(log.size() for log, _ in known)
     with console.progress("Reading", total) as advance:
         found = build_report(known, chosen, advance, unused)
     warnings = [*found.warnings(), *_timezone_warnings(found, chosen)]
@@ -74,7 +74,7 @@ def to_dict(found: LogReport, warnings: list[str], *, guessed: bool) -> dict[str
         ],
         "files": [
             {
-                "file": str(file.path),
+                "file": file.file,
                 "source": file.source,
                 "guessed": guessed,
                 "events": file.events,
@@ -84,7 +84,7 @@ def to_dict(found: LogReport, warnings: list[str], *, guessed: bool) -> dict[str
             }
             for file in found.files
         ],
-        "unused": [{"file": path_text(path), "reason": reason} for path, reason in found.unused],
+        "unused": [{"file": path_text(name), "reason": reason} for name, reason in found.unused],
         "warnings": warnings,
     }
 
@@ -93,11 +93,11 @@ def _print_report(found: LogReport, warnings: list[str], *, guessed: bool) -> No
     how = "source, guessed" if guessed else "source"
     columns = ["file", how, "events", "rejected", "no access"]
     rows: list[list[object]] = [
-        [file.path, file.source, file.events, file.rejects, file.skipped] for file in found.files
+        [file.file, file.source, file.events, file.rejects, file.skipped] for file in found.files
     ]
     console.say(console.table("Files", columns, rows, {"events", "rejected", "no access"}))
     for mapping, files in _files_by_mapping(found.files):
-        named = files[0].path if len(files) == 1 else f"{len(files)} files like {files[0].path}"
+        named = files[0].file if len(files) == 1 else f"{len(files)} files like {files[0].file}"
         pairs: list[list[object]] = [[name, phrase] for name, phrase in mapping]
         console.say(
             console.table(

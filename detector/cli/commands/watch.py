@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,7 +131,7 @@ def watch(
             holding.save()
             serving(found)
 
-        renewal = Reloader(makes, sink, rules, watcher, sending)
+        renewal = Reloader(makes, sink, rules, book, watcher.update_inputs, sending)
         service = Service(watcher, health, renewal.reload, model, say, rang, told, reload_event=hup)
         say("started", f"following {_log_names(logs)}; model {judging.model.id}", {})
         service.run()
@@ -193,25 +193,23 @@ class Reloader:
     factory: PipelineFactory
     flags: Sequence[str] | None
     rules: Settings
-    watcher: Watcher
+    ledger: Ledger
+    update_inputs: Callable[[Mapping[str, Source], tuple[str, ...]], None]
     sender: Sender
 
     def reload(self) -> Reload:
         """All of it checked, nothing of it in force. Raises DetectorError."""
         rules, judging = self.factory.load()
-        book = self.watcher.ledger
-        if rules.timezone != book.timezone:
-            what = f"the ledger counts days in {book.timezone}, not in {rules.timezone}"
+        if rules.timezone != self.ledger.timezone:
+            what = f"the ledger counts days in {self.ledger.timezone}, not in {rules.timezone}"
             raise SettingsError(what, where="timezone", hint="name another ledger and state")
-        book.check_pseudonyms(pseudonyms.key_check_for(rules))
+        self.ledger.check_pseudonyms(pseudonyms.key_check_for(rules))
         routes = delivery_options.load_routes(rules, self.flags)
         sources = _load_sources(self.rules, rules)
 
         def take() -> None:
-            self.watcher.sink_names = tuple(route.name for route in routes)
+            self.update_inputs(sources, tuple(route.name for route in routes))
             self.sender.update_routes(routes)
-            shelf = self.watcher.tracker
-            shelf.search = replace(shelf.search, sources=sources)
 
         told = ", ".join(route.name for route in routes)
         return Reload(judging, f"alerts go to {told}" if told else "no sink", take)
@@ -292,9 +290,9 @@ def _alert_printer(
 
 
 def _report_done(watcher: Watcher, say: Reporter) -> None:
-    for words in watcher.tracker.notices:
+    for words in watcher.take_notices():
         say("log", words, {})
-    logs = watcher.tracker.logs.values()
+    logs = watcher.logs
     events, rejects = sum(log.events for log in logs), sum(log.rejects for log in logs)
     more = f"; {quantity(rejects, 'record')} rejected" if rejects else ""
     begun = sum(alert["activity"] == CREATE for alert in watcher.alerts)

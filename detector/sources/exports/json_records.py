@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import polars as pl
@@ -21,6 +20,7 @@ from detector.readers import compression, json_array, plain_text
 from detector.readers.blocks import Block, Reject
 from detector.readers.json_array import EntrySplitter
 from detector.readers.json_lines import KeyPath
+from detector.readers.log_input import LogInput
 
 #: Large enough for both cores, small enough that several read ahead fit in memory.
 _BLOCK_BYTES: Final = 16 * compression.MIB
@@ -42,8 +42,8 @@ class EntryBatch:
     notes: dict[str, int] = field(default_factory=dict)
 
 
-def read(path: Path, seen: Probe, wanted: Mapping[str, KeyPath]) -> Iterator[EntryBatch]:
-    """The entries of ``path``, block by block, with a column for each of ``wanted``.
+def read(log: LogInput, seen: Probe, wanted: Mapping[str, KeyPath]) -> Iterator[EntryBatch]:
+    """The entries of ``log``, block by block, with a column for each of ``wanted``.
 
     ``empty`` counts lines whose list is
     empty. Raises InputError.
@@ -51,10 +51,10 @@ def read(path: Path, seen: Probe, wanted: Mapping[str, KeyPath]) -> Iterator[Ent
     how = json_array.entry_splitter([dict(entry) for entry in seen.entries])
     reader = _Reader(_type_tree(wanted), wanted, seen.wrapper, seen.form == "document", how)
     if seen.form != "document":
-        return read_ahead(map(reader.read_block, records.line_blocks(path, _BLOCK_BYTES)))
+        return read_ahead(map(reader.read_block, records.line_blocks(log, _BLOCK_BYTES)))
     told = json_array.EntryLines()
     blocks = records.line_blocks(
-        path, _BLOCK_BYTES, chunks=json_array.flatten_entries(plain_text.chunks(path), how, told)
+        log, _BLOCK_BYTES, chunks=json_array.flatten_entries(plain_text.chunks(log), how, told)
     )
     return read_ahead(
         _restore_lines(reader.read_block(block), block.first_line, told) for block in blocks

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -21,21 +20,13 @@ from detector.core.settings import Settings
 from detector.normalize import containment, format_probe, rejects
 from detector.normalize.events import ColumnTypeError, Normalization, normalize
 from detector.normalize.format_probe import Probe
-from detector.normalize.source import (
-    PENDING,
-    SAMPLE_SIZE,
-    SHAPE,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.sql_normalize import POSTGRESQL, Dialect
 from detector.normalize.statement_merge import StatementMerger
 from detector.normalize.time_formats import TimeFormat
 from detector.readers.column_names import ColumnOrigin, Columns
+from detector.readers.log_input import LogInput
 from detector.sources.exports import expressions, records
 from detector.sources.exports.records import ColumnLocations, Piece, RejectPairs
 
@@ -113,43 +104,44 @@ class Preset:
             if not there and seen.find_name(name) is None
         ]
 
-    def read(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def read(self, log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         """A batch per block. Raises InputError where the file has not the vendor's columns."""
         del tail  # a file stands alone
-        seen = self.require_probe(path, settings)
+        seen = self.require_probe(log, settings)
         reader = _Reader(
-            self, path, settings, self.locate_columns(seen, settings), StatementMerger()
+            self, log, settings, self.locate_columns(seen, settings), StatementMerger()
         )
-        for piece in records.read(path, seen, reader.locations):
+        for piece in records.read(log, seen, reader.locations):
             yield reader.batch(piece)
-        yield replace(_final_batch(reader.merger), bytes_read=path.stat().st_size)
+        yield replace(_final_batch(reader.merger), bytes_read=log.size())
 
-    def follow(self, path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+    def follow(self, log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
         """Batches of one piece of a file of lines. The tail is what its beginning showed, how much
         of that was seen, and the entries of statements that may go on. Raises InputError.
         """
-        at = int(tail.get(SAMPLE_SIZE, "0"))
-        seen = format_probe.decode(tail[SHAPE]) if SHAPE in tail else Probe("lines")
+        at = tail.sample_size
+        seen = format_probe.decode(tail.shape) if tail.shape else Probe("lines")
         if at < format_probe.PROBE_BYTES:
             seen = format_probe.merge(
-                seen, format_probe.probe_file(path, format_probe.PROBE_BYTES - at)
+                seen, format_probe.probe_file(log, format_probe.PROBE_BYTES - at)
             )
-            at += path.stat().st_size
-        folding = StatementMerger.decode(tail.get(PENDING, ""))
-        reader = _Reader(self, path, settings, self.locate_columns(seen, settings), folding)
-        for piece in records.read(path, seen, reader.locations):
+            at += log.size()
+        folding = StatementMerger.decode(tail.pending)
+        reader = _Reader(self, log, settings, self.locate_columns(seen, settings), folding)
+        for piece in records.read(log, seen, reader.locations):
             yield reader.batch(piece)
-        held = {} if self.merge_key is None else {PENDING: folding.encode()}
-        yield empty_batch({SAMPLE_SIZE: str(at), SHAPE: format_probe.encode(seen), **held})
+        held = "" if self.merge_key is None else folding.encode()
+        shape = format_probe.encode(seen)
+        yield empty_batch(ReaderState(pending=held, shape=shape, sample_size=at))
 
-    def close(self, settings: Settings, tail: Tail) -> Batch:
+    def close(self, settings: Settings, tail: ReaderState) -> Batch:
         """Statements that were open when a file ended."""
         del settings  # they were conformed by them
-        return _final_batch(StatementMerger.decode(tail.get(PENDING, "")))
+        return _final_batch(StatementMerger.decode(tail.pending))
 
-    def mapping(self, path: Path, settings: Settings) -> dict[str, str]:
+    def mapping(self, log: LogInput, settings: Settings) -> dict[str, str]:
         """Which column is which, for people. Raises InputError."""
-        found = self.locate_columns(self.require_probe(path, settings), settings)
+        found = self.locate_columns(self.require_probe(log, settings), settings)
         said = {name: self.descriptions.get(name, "not in the log") for name in EVENTS}
         if "rows" not in self.descriptions:
             said["rows"] = "not in the log: how much was read is unknown"
@@ -158,19 +150,19 @@ class Preset:
             said[name] = f"column {spelled!r} (from [columns])"
         return said
 
-    def require_probe(self, path: Path, settings: Settings) -> Probe:
+    def require_probe(self, log: LogInput, settings: Settings) -> Probe:
         """What the file shows. Raises InputError where it is not of this format."""
-        seen = format_probe.probe_file(path)
+        seen = format_probe.probe_file(log)
         if self.is_match(seen, settings):
             return seen
         if seen.form == "none":
             what = "is empty, or neither CSV with a header, JSON nor Parquet"
-            raise InputError(what, where=path, hint=f"is it {self.title}?")
+            raise InputError(what, where=log.name, hint=f"is it {self.title}?")
         lacking = self.missing_names(seen, settings)
         shown = ", ".join(list(seen.keys)[:8])
         raise InputError(
             f"lacks {', '.join(map(repr, lacking))}" if lacking else f"is not {self.title}",
-            where=path,
+            where=log.name,
             hint=f"its columns are {shown}",
         )
 
@@ -209,7 +201,7 @@ class _NormalizedRows:
 @dataclass(frozen=True, slots=True)
 class _Reader:
     preset: Preset
-    path: Path
+    log: LogInput
     settings: Settings
     locations: ColumnLocations
     merger: StatementMerger
@@ -241,7 +233,7 @@ class _Reader:
         noted = Counter(piece.notes)
         for part in made:
             noted.update(part.notes)
-        bad_ = rejects.frame(self.path, bad)
+        bad_ = rejects.frame(self.log.name, bad)
         return Batch(events, bad_, skipped, piece.bytes_read, notes=dict(noted))
 
     def normalize_rows(self, raw: pl.DataFrame) -> _NormalizedRows:
@@ -292,7 +284,7 @@ class _Reader:
             return normalize(table, columns, self.zoned_settings, form=self.form)
         except ColumnTypeError as error:
             what = f"column for {error.column!r} is {error.kind}, which it cannot be made of"
-            raise InputError(what, where=self.path) from None
+            raise InputError(what, where=self.log.name) from None
 
     @property
     def zoned_settings(self) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -18,6 +17,7 @@ from detector.readers import csv_dialect, csv_table, parquet
 from detector.readers.blocks import Block, csv_blocks
 from detector.readers.column_names import ColumnOrigin
 from detector.readers.json_lines import KeyPath
+from detector.readers.log_input import LogInput
 from detector.sources.exports import json_records
 
 #: Rows of Parquet in one piece: large enough for vectorised work, small enough for memory.
@@ -50,21 +50,21 @@ class ColumnLocations:
     from_settings: frozenset[str] = field(default_factory=frozenset)
 
 
-def read(path: Path, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
-    """The records of ``path``, of which ``seen`` is the beginning. Raises InputError."""
+def read(log: LogInput, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
+    """The records of ``log``, of which ``seen`` is the beginning. Raises InputError."""
     if seen.form == "parquet":
-        return _read_parquet(path, wanted)
+        return _read_parquet(log, wanted)
     if seen.form == "csv":
-        return _read_csv(path, wanted)
-    return _read_json(path, seen, wanted)
+        return _read_csv(log, wanted)
+    return _read_json(log, seen, wanted)
 
 
-def _read_json(path: Path, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
+def _read_json(log: LogInput, seen: Probe, wanted: ColumnLocations) -> Iterator[Piece]:
     flat = any(len(keys) == 1 and "." in name for name, keys in wanted.locations.values())
     keys = {name: keys for name, (_, keys) in wanted.locations.items()}
     for name, spelled in wanted.absent.items():  # what is rare can come late in a file
         keys.setdefault(name, (spelled,) if flat else tuple(spelled.split(".")))
-    for found in json_records.read(path, seen, keys):
+    for found in json_records.read(log, seen, keys):
         numbers = found.frame["line"]
         frame = _clear_null_words(found.frame.drop("line"))
 
@@ -75,15 +75,15 @@ def _read_json(path: Path, seen: Probe, wanted: ColumnLocations) -> Iterator[Pie
         yield Piece(frame, bad, found.bytes_read, lines, found.empty_count, notes=found.notes)
 
 
-def _read_csv(path: Path, wanted: ColumnLocations) -> Iterator[Piece]:
+def _read_csv(log: LogInput, wanted: ColumnLocations) -> Iterator[Piece]:
     header: csv_dialect.Header | None = None
     columns = {name: ColumnOrigin(spelled) for name, (spelled, _) in wanted.locations.items()}
-    for block in csv_blocks(path):
+    for block in csv_blocks(log):
         here = block
         if header is None and block.data and not block.data.isspace():
             header = csv_dialect.sniff(block.data, Settings())
             if header is None or not {m.name for m in columns.values()} <= set(header.names):
-                raise InputError("holds no CSV header", where=path, hint="is it cut off?")
+                raise InputError("holds no CSV header", where=log.name, hint="is it cut off?")
             rest = block.data[header.byte_count :]
             here = replace(block, data=rest, first_line=block.first_line + header.line_count)
         if header is None:
@@ -121,14 +121,14 @@ def _text_column(column: pa.ChunkedArray, name: str) -> pl.Series:
     return series.cast(pl.String).alias(name)
 
 
-def _read_parquet(path: Path, wanted: ColumnLocations) -> Iterator[Piece]:
-    size = path.stat().st_size
-    with parquet.open_file(path) as file:
+def _read_parquet(log: LogInput, wanted: ColumnLocations) -> Iterator[Piece]:
+    size = log.size()
+    with parquet.open_file(log) as file:
         total = max(file.metadata.num_rows, 1)
         names = list(dict.fromkeys(spelled for spelled, _ in wanted.locations.values()))
         batches = file.iter_batches(batch_size=BATCH_ROWS, columns=names)
         seen = 0
-        while (batch := parquet.next_batch(batches, path)) is not None:
+        while (batch := parquet.next_batch(batches, log)) is not None:
             raw = pa.Table.from_batches([batch])
             table = pa.table(
                 {
@@ -136,7 +136,7 @@ def _read_parquet(path: Path, wanted: ColumnLocations) -> Iterator[Piece]:
                     for name, (spelled, _) in wanted.locations.items()
                 }
             )
-            table, garbled = parquet.drop_garbled(table, path)
+            table, garbled = parquet.drop_garbled(table, log)
             lost = [] if garbled is None else garbled.arg_true().to_list()
             kept = range(len(raw)) if garbled is None else (~garbled).arg_true().to_list()
 

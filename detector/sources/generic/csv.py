@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import polars as pl
@@ -14,11 +13,13 @@ from detector.core.schema import EVENTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects
 from detector.normalize.events import normalize
-from detector.normalize.source import HEADER, Batch, FollowReader, Sample, Source, Tail, empty_batch
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.time_formats import TimeFormat
 from detector.readers import blocks, column_names, csv_dialect, plain_text
 from detector.readers.blocks import Block, csv_blocks
 from detector.readers.csv_table import ParsedBlock, parse
+from detector.readers.log_input import LogInput
 
 
 def accepts(sample: Sample, settings: Settings) -> bool:
@@ -31,34 +32,34 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     )
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """A batch per block of some 16 MiB. Raises InputError."""
     del tail  # a CSV record stands alone
-    reader = yield from _read_blocks(path, settings, None)
+    reader = yield from _read_blocks(log, settings, None)
     if reader is None:
-        raise InputError("holds no CSV header", where=path, hint="is it empty, or cut off?")
+        raise InputError("holds no CSV header", where=log.name, hint="is it empty, or cut off?")
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file; the tail is the header. Raises InputError."""
-    kept = tail.get(HEADER)
-    known = None if kept is None else _Reader.from_header(kept.encode(), path, settings)
-    reader = yield from _read_blocks(path, settings, known)
-    yield empty_batch({} if reader is None else {HEADER: reader.header_text})
+    kept = tail.header
+    known = _Reader.from_header(kept.encode(), log, settings) if kept else None
+    reader = yield from _read_blocks(log, settings, known)
+    yield empty_batch(ReaderState(header=reader.header_text if reader is not None else ""))
 
 
 def _read_blocks(
-    path: Path, settings: Settings, reader: _Reader | None
+    log: LogInput, settings: Settings, reader: _Reader | None
 ) -> Generator[Batch, None, _Reader | None]:
     """The batches of a file, or of what follows the header that ``reader`` has."""
-    for block in csv_blocks(path):
+    for block in csv_blocks(log):
         here = block
         if reader is None:
             if not block.data or block.data.isspace():
                 if block.rejects:
-                    yield Batch(*_empty_frames(path, block))
+                    yield Batch(*_empty_frames(log, block))
                 continue
-            reader = _Reader.from_header(block.data, path, settings)
+            reader = _Reader.from_header(block.data, log, settings)
             here = Block(
                 block.data[reader.header.byte_count :],
                 block.first_line + reader.header.line_count,
@@ -70,15 +71,15 @@ def _read_blocks(
     return reader
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Which column is which. Raises InputError."""
-    _, found = csv_dialect.require_header(plain_text.head(path), settings, path)
+    _, found = csv_dialect.require_header(plain_text.head(log), settings, log.name)
     return column_names.descriptions(found, settings)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    path: Path
+    log: LogInput
     settings: Settings
     header: csv_dialect.Header
     columns: column_names.Columns
@@ -86,11 +87,11 @@ class _Reader:
     time_format: TimeFormat
 
     @classmethod
-    def from_header(cls, data: bytes, path: Path, settings: Settings) -> Self:
+    def from_header(cls, data: bytes, log: LogInput, settings: Settings) -> Self:
         """Of the header that ``data`` begins with. Raises InputError."""
-        header, found = csv_dialect.require_header(data, settings, path)
+        header, found = csv_dialect.require_header(data, settings, log.name)
         text = data[: header.byte_count].decode("utf-8", "replace")
-        return cls(path, settings, header, found, text, TimeFormat(settings.timestamp_format or ""))
+        return cls(log, settings, header, found, text, TimeFormat(settings.timestamp_format or ""))
 
     def batch(self, block: Block) -> Batch:
         rows: ParsedBlock = parse(block, self.header, self.columns)
@@ -101,12 +102,12 @@ class _Reader:
             bad += lines.invalid
             bad += [(lines.row_line(row), reason) for row, reason in result.rejects.iter_rows()]
         noted = {**block.notes, **result.notes}
-        bad_ = rejects.frame(self.path, bad)
+        bad_ = rejects.frame(self.log.name, bad)
         return Batch(result.events, bad_, bytes_read=block.raw_bytes, notes=noted)
 
 
-def _empty_frames(path: Path, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:
-    return empty(EVENTS), rejects.frame(path, block.rejects), 0, block.raw_bytes
+def _empty_frames(log: LogInput, block: Block) -> tuple[pl.DataFrame, pl.DataFrame, int, int]:
+    return empty(EVENTS), rejects.frame(log.name, block.rejects), 0, block.raw_bytes
 
 
 SOURCE = Source(

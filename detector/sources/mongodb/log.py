@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
@@ -17,18 +16,12 @@ import polars as pl
 from detector.core.schema import EVENTS, REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.session_state import carry_forward
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
+from detector.readers.log_input import LogInput
 from detector.sources.mongodb import operations
 from detector.sources.mongodb.operations import OPERATIONS, Cursors, parse_instant, parse_number
 
@@ -60,27 +53,27 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return any({"t", "s", "c", "id", "ctx", "msg"} <= set(each) for each in found)
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del settings  # all of it is in the log
     reader = _Reader.decode(tail)
     done = 0
-    for found in json_objects.read_objects(path, _SCHEMA):
+    for found in json_objects.read_objects(log, _SCHEMA):
         done = found.raw_bytes
-        yield reader.batch(found, path)
+        yield reader.batch(found, log)
     yield reader.final_batch(done)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     del settings
     reader = _Reader.decode(tail)
-    for found in json_objects.read_objects(path, _SCHEMA):
-        yield reader.batch(found, path)
-    yield empty_batch({PENDING: reader.encode()})
+    for found in json_objects.read_objects(log, _SCHEMA):
+        yield reader.batch(found, log)
+    yield empty_batch(ReaderState(pending=reader.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Cursors that were open when a file ended, and the tail for the files after it."""
     del settings
     return _Reader.decode(tail).final_batch(0)
@@ -94,11 +87,11 @@ class _Reader:
     cursors: Cursors = field(default_factory=Cursors)
 
     @classmethod
-    def decode(cls, tail: Tail) -> Self:
+    def decode(cls, tail: ReaderState) -> Self:
         """As earlier files, or the piece before, left it."""
-        if PENDING not in tail:
-            return cls({ctx: user for user, ctxs in tail.items() for ctx in ctxs.split()})
-        raw = json.loads(tail[PENDING])
+        if not tail.pending:
+            return cls({ctx: user for user, ctxs in tail.sessions.items() for ctx in ctxs.split()})
+        raw = json.loads(tail.pending)
         return cls(raw["users"], Cursors.decode(raw["cursors"]))
 
     def encode(self) -> str:
@@ -110,7 +103,7 @@ class _Reader:
         events, skipped = self.cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
         return Batch(events, empty(REJECTS), skipped, done, self.connection_tail())
 
-    def batch(self, found: ObjectBatch, path: Path) -> Batch:
+    def batch(self, found: ObjectBatch, log: LogInput) -> Batch:
         frame = found.frame.with_columns(
             parse_instant(pl.col("t")).alias("timestamp"), pl.col("attr").struct.unnest()
         ).drop("attr")
@@ -137,7 +130,7 @@ class _Reader:
         logins = _login_events(frame.filter(sound & (pl.col("sort") == "login")))
         skipped += frame.select((sound & (pl.col("sort") == "")).sum()).item()
         everything = pl.concat([logins, events])
-        return Batch(everything, rejects.frame(path, bad), skipped, found.raw_bytes)
+        return Batch(everything, rejects.frame(log.name, bad), skipped, found.raw_bytes)
 
     def _add_account(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Adds ``account``: the user that last logged in on the connection."""
@@ -154,12 +147,12 @@ class _Reader:
         refused = pl.col("id").is_in(_FAILED_LOGIN_IDS)
         return frame.with_columns(pl.when(refused).then(named).otherwise(known).alias("account"))
 
-    def connection_tail(self) -> dict[str, str]:
-        """User to connections: a key of a tail is kept as a pseudonym where accounts are."""
+    def connection_tail(self) -> ReaderState:
+        """User to connections: the keys are kept as pseudonyms where accounts are."""
         found: dict[str, list[str]] = {}
         for ctx, user in list(self.users.items())[-_MAX_CONNECTIONS:]:
             found.setdefault(user, []).append(ctx)
-        return {user: " ".join(ctxs) for user, ctxs in found.items()}
+        return ReaderState({user: " ".join(ctxs) for user, ctxs in found.items()})
 
 
 def _reject_reason() -> pl.Expr:
@@ -195,9 +188,9 @@ def _login_events(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return operations.column_origins(
         attributes="attr.",
         size="reslen",

@@ -6,7 +6,6 @@ https://www.mongodb.com/docs/manual/reference/database-profiler/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -14,17 +13,11 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
+from detector.readers.log_input import LogInput
 from detector.sources.mongodb import operations
 from detector.sources.mongodb.operations import OPERATIONS, Cursors, parse_instant, parse_number
 
@@ -55,36 +48,36 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return any(set(each) >= _REQUIRED_KEYS for each in found)
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del settings, tail  # a document names all but the rest of its cursor
     cursors = Cursors()
     done = 0
-    for found in json_objects.read_objects(path, _SCHEMA):
+    for found in json_objects.read_objects(log, _SCHEMA):
         done = found.raw_bytes
-        yield _batch(found, cursors, path)
+        yield _batch(found, cursors, log)
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
     yield Batch(events, empty(REJECTS), skipped, done)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     del settings
-    cursors = Cursors.decode(tail.get(PENDING, ""))
-    for found in json_objects.read_objects(path, _SCHEMA):
-        yield _batch(found, cursors, path)
-    yield empty_batch({PENDING: cursors.encode()})
+    cursors = Cursors.decode(tail.pending)
+    for found in json_objects.read_objects(log, _SCHEMA):
+        yield _batch(found, cursors, log)
+    yield empty_batch(ReaderState(pending=cursors.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Cursors that were open when a file ended."""
     del settings
-    cursors = Cursors.decode(tail.get(PENDING, ""))
+    cursors = Cursors.decode(tail.pending)
     events, skipped = cursors.add(pl.DataFrame(schema=OPERATIONS), last=True)
     return Batch(events, empty(REJECTS), skipped)
 
 
-def _batch(found: ObjectBatch, cursors: Cursors, path: Path) -> Batch:
+def _batch(found: ObjectBatch, cursors: Cursors, log: LogInput) -> Batch:
     first = pl.col("allUsers").str.extract(r'"user":\s*"((?:[^"\\]|\\.)*)"')
     owner = pl.col("user").str.replace(r"@[^@]*$", "")
     frame = found.frame.with_columns(
@@ -104,7 +97,7 @@ def _batch(found: ObjectBatch, cursors: Cursors, path: Path) -> Batch:
     bad += frame.select("line", "reason").filter(pl.col("reason").is_not_null()).rows()
     sound = frame.filter(pl.col("reason").is_null())
     events, skipped = cursors.add(_to_operations(sound))
-    return Batch(events, rejects.frame(path, bad), skipped, found.raw_bytes)
+    return Batch(events, rejects.frame(log.name, bad), skipped, found.raw_bytes)
 
 
 def _to_operations(frame: pl.DataFrame) -> pl.DataFrame:
@@ -119,9 +112,9 @@ def _to_operations(frame: pl.DataFrame) -> pl.DataFrame:
     return operations.operations(frame, made)
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return operations.column_origins(
         attributes="",
         size="responseLength",

@@ -9,7 +9,6 @@ line, all in ``audit_record``: https://docs.percona.com/percona-server/8.0/audit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -17,18 +16,12 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.readers import json_objects
 from detector.readers.json_objects import ObjectBatch
+from detector.readers.log_input import LogInput
 from detector.sources.mysql.server_audit_lines import LINE_SCHEMA, Statements
 
 
@@ -66,33 +59,33 @@ def _is_event(found: dict[str, object]) -> bool:
     return {"timestamp", "id", "class"} <= set(found) and isinstance(found["class"], str)
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # tables stand next to their statement
     statements = Statements(SessionPersons(settings.identity))
     done = 0
-    for found in json_objects.read_objects(path, _SCHEMA):
+    for found in json_objects.read_objects(log, _SCHEMA):
         done = found.raw_bytes
-        yield _batch(found, statements, path)
+        yield _batch(found, statements, log)
     events, skipped, _ = statements.finish()
     yield Batch(events, empty(REJECTS), skipped, done)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    statements = Statements.decode(tail.get(PENDING, ""), settings.identity)
-    for found in json_objects.read_objects(path, _SCHEMA):
-        yield _batch(found, statements, path)
-    yield empty_batch({PENDING: statements.encode()})
+    statements = Statements.decode(tail.pending, settings.identity)
+    for found in json_objects.read_objects(log, _SCHEMA):
+        yield _batch(found, statements, log)
+    yield empty_batch(ReaderState(pending=statements.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Statements that were open when a file ended."""
-    events, skipped, _ = Statements.decode(tail.get(PENDING, ""), settings.identity).finish()
+    events, skipped, _ = Statements.decode(tail.pending, settings.identity).finish()
     return Batch(events, empty(REJECTS), skipped)
 
 
-def _batch(found: ObjectBatch, statements: Statements, path: Path) -> Batch:
+def _batch(found: ObjectBatch, statements: Statements, log: LogInput) -> Batch:
     frame = _to_lines(found.frame)
     access = pl.col("operation") != ""
     reason = pl.coalesce(
@@ -110,7 +103,7 @@ def _batch(found: ObjectBatch, statements: Statements, path: Path) -> Batch:
     lines = sound.filter(access).select(list(LINE_SCHEMA))
     events, skipped = statements.add(lines)
     skipped += sound.height - lines.height
-    return Batch(events, rejects.frame(path, bad), skipped, found.raw_bytes)
+    return Batch(events, rejects.frame(log.name, bad), skipped, found.raw_bytes)
 
 
 def _to_lines(frame: pl.DataFrame) -> pl.DataFrame:
@@ -185,9 +178,9 @@ def _operation() -> pl.Expr:
     return chosen
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return {
         "timestamp": "timestamp, in UTC",
         "account": "login.user, else account.user",

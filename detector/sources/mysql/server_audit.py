@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -13,18 +12,12 @@ import polars as pl
 from detector.core.schema import REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import rejects, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.wall_clock import WallClock
 from detector.readers.blocks import Block, last_line_end, line_blocks
+from detector.readers.log_input import LogInput
 from detector.sources.mysql import server_audit_lines
 from detector.sources.mysql.server_audit_lines import LINE_SCHEMA, Statements
 
@@ -42,45 +35,45 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     )
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     statements = Statements(SessionPersons(settings.identity), _earlier_statements(tail))
     clock = WallClock(settings.log_timezone)
     done = 0
-    for block in line_blocks(path, _BLOCK_BYTES):
+    for block in line_blocks(log, _BLOCK_BYTES):
         done = block.raw_bytes
-        yield _batch(block, statements, clock, path)
+        yield _batch(block, statements, clock, log)
     events, skipped, left = statements.finish()
-    yield Batch(events, empty(REJECTS), skipped, done, left)
+    yield Batch(events, empty(REJECTS), skipped, done, ReaderState(left))
 
 
-def _earlier_statements(tail: Tail) -> frozenset[str]:
+def _earlier_statements(tail: ReaderState) -> frozenset[str]:
     """The statements that earlier files told."""
-    return frozenset(f"{connection}:{query}" for connection, query in tail.items())
+    return frozenset(f"{connection}:{query}" for connection, query in tail.sessions.items())
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
     statements = Statements(SessionPersons(settings.identity), _earlier_statements(tail))
     clock = WallClock(settings.log_timezone)
-    if PENDING in tail:
-        raw = json.loads(tail[PENDING])
+    if tail.pending:
+        raw = json.loads(tail.pending)
         statements = Statements.decode(raw["statements"], settings.identity)
         clock = WallClock.decode(settings.log_timezone, raw["clock"])
-    for block in line_blocks(path, _BLOCK_BYTES):
-        yield _batch(block, statements, clock, path)
+    for block in line_blocks(log, _BLOCK_BYTES):
+        yield _batch(block, statements, clock, log)
     kept = {"statements": statements.encode(), "clock": clock.encode()}
-    yield empty_batch({PENDING: json.dumps(kept)})
+    yield empty_batch(ReaderState(pending=json.dumps(kept)))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Statements that were open when a file ended, which the tail names for the files after it."""
-    held = json.loads(tail[PENDING])["statements"] if PENDING in tail else ""
+    held = json.loads(tail.pending)["statements"] if tail.pending else ""
     events, skipped, left = Statements.decode(held, settings.identity).finish()
-    return Batch(events, empty(REJECTS), skipped, tail=left)
+    return Batch(events, empty(REJECTS), skipped, tail=ReaderState(left))
 
 
-def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -> Batch:
+def _batch(block: Block, statements: Statements, clock: WallClock, log: LogInput) -> Batch:
     texts = pl.Series(block.data.decode().split("\n"), dtype=pl.String).str.strip_suffix("\r")
     numbers = pl.int_range(block.first_line, block.first_line + len(texts), eager=True)
     filled = texts.str.contains(r"\S")
@@ -110,13 +103,13 @@ def _batch(block: Block, statements: Statements, clock: WallClock, path: Path) -
     events, skipped = statements.add(
         frame.filter(pl.col("reason").is_null()).select(list(LINE_SCHEMA))
     )
-    bad_ = rejects.frame(path, bad)
+    bad_ = rejects.frame(log.name, bad)
     return Batch(events, bad_, skipped, block.raw_bytes, notes=block.notes)
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return {
         "timestamp": "the line's time, in log_timezone",
         "account": "user",

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,19 +14,13 @@ import polars as pl
 from detector.core.schema import EVENTS
 from detector.core.settings import Settings
 from detector.normalize import rejects, sql_parse, timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import (
-    PENDING,
-    Batch,
-    FollowReader,
-    Sample,
-    Source,
-    Tail,
-    empty_batch,
-)
+from detector.normalize.source import Batch, FollowReader, Sample, Source, empty_batch
 from detector.normalize.sql_normalize import MYSQL, statement_shapes
 from detector.readers import plain_text, text_entries
 from detector.readers.blocks import Reject
+from detector.readers.log_input import HeldBytes, LogInput
 from detector.readers.text_entries import EntryBatch
 from detector.sources.mysql import slow_log_entries, slow_log_headers, table_names
 
@@ -56,33 +49,33 @@ def accepts(sample: Sample, settings: Settings) -> bool:
     return re.search(_ENTRY_HEAD, sample.head.replace(b"\r\n", b"\n")) is not None
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     del tail  # an entry stands alone
-    reader = _Reader(path, settings)
+    reader = _Reader(log, settings)
     done = 0
-    for found in text_entries.read_entries(path, slow_log_entries.entry_starts):
+    for found in text_entries.read_entries(log, slow_log_entries.entry_starts):
         done = found.raw_bytes
         yield reader.batch(found)
     yield reader.final_batch(done)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    reader = _Reader(path, settings)
-    if PENDING in tail:
-        reader.restore(tail[PENDING])
-    for found in text_entries.read_entries(path, slow_log_entries.entry_starts):
+    reader = _Reader(log, settings)
+    if tail.pending:
+        reader.restore(tail.pending)
+    for found in text_entries.read_entries(log, slow_log_entries.entry_starts):
         yield reader.batch(found)
-    lines = sum(data.count(b"\n") for data, _ in plain_text.chunks(path))
-    yield empty_batch({PENDING: reader.encode(lines)})
+    lines = sum(data.count(b"\n") for data, _ in plain_text.chunks(log))
+    yield empty_batch(ReaderState(pending=reader.encode(lines)))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """Entries whose literals were open when a file ended."""
-    reader = _Reader(Path(), settings)
-    if PENDING in tail:
-        reader.restore(tail[PENDING])
+    reader = _Reader(HeldBytes(b""), settings)
+    if tail.pending:
+        reader.restore(tail.pending)
     return reader.final_batch(0)
 
 
@@ -91,9 +84,9 @@ def complete_length(data: bytes) -> int:
     return text_entries.last_entry_start(data, slow_log_entries.entry_starts)
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:
     """Canonical columns and where they come from."""
-    del path, settings
+    del log, settings
     return {
         "timestamp": "SET timestamp; what the log says in its own name where that differs",
         "account": "User@Host: the name of the login",
@@ -113,8 +106,8 @@ def mapping(path: Path, settings: Settings) -> dict[str, str]:
 class _Reader:
     """Carries from block to block what the log says only where it changes."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self.path = path
+    def __init__(self, log: LogInput, settings: Settings) -> None:
+        self.log = log
         self.settings = settings
         self.use: str | None = None
         self.time: str | None = None
@@ -163,7 +156,7 @@ class _Reader:
         wrong = frame.filter(pl.col("reason").is_not_null())
         bad += [Reject(line, reason) for line, reason in wrong.select("line", "reason").rows()]
         events = self._events(frame.filter(pl.col("reason").is_null()))
-        return Batch(events, rejects.frame(self.path, bad), bytes_read=found.raw_bytes)
+        return Batch(events, rejects.frame(self.log.name, bad), bytes_read=found.raw_bytes)
 
     def _parse_entries(self, found: EntryBatch, *, last: bool) -> tuple[pl.DataFrame, list[int]]:
         """(the entries, the lines of heads inside of their statements).

@@ -14,13 +14,13 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from detector.readers import blocks
 from detector.readers.blocks import Reject, line_blocks
+from detector.readers.log_input import LogInput
 from detector.sources.postgresql.log_reader import SEVERITIES, Piece
 from detector.sources.postgresql.pgaudit import RAW_SCHEMA
 
@@ -65,11 +65,11 @@ def has_entry(head: bytes) -> bool:
     return _next_start(lines[:2000], 0, min(len(lines), 2000)) < min(len(lines), 2000)
 
 
-def read_pieces(path: Path) -> Iterator[Piece]:
+def read_pieces(log: LogInput) -> Iterator[Piece]:
     """The file as ``pgaudit.RAW_SCHEMA`` pieces. Raises InputError where it cannot be read."""
     held, first, done = b"", 1, 0
     rejects: list[Reject] = []
-    for block in line_blocks(path, _BLOCK_BYTES):
+    for block in line_blocks(log, _BLOCK_BYTES):
         first = first if held else block.first_line
         held += block.data
         done = block.raw_bytes

@@ -6,10 +6,11 @@ https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONF
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source
+from detector.readers.log_input import LogInput
 from detector.sources.postgresql import csv_records, log_reader
 
 
@@ -21,17 +22,17 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
     return csv_records.has_entry(sample.head)
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
-    return log_reader.read_batches(csv_records.read_pieces(path), path, settings, tail)
+    return log_reader.read_batches(csv_records.read_pieces(log), log, settings, tail)
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    return log_reader.follow(csv_records.read_pieces(path), path, settings, tail)
+    return log_reader.follow(csv_records.read_pieces(log), log, settings, tail)
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
     """Canonical columns and where they come from."""
     return dict(log_reader.MAPPING)
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.normalize.source import Batch, FollowReader, Sample, Source, Tail
+from detector.normalize.reader_state import ReaderState
+from detector.normalize.source import Batch, FollowReader, Sample, Source
 from detector.readers.blocks import Block, Reject, last_line_end, line_blocks
 from detector.readers.compression import MIB
+from detector.readers.log_input import LogInput
 from detector.sources.postgresql import log_reader
 from detector.sources.postgresql.log_reader import Piece
 from detector.sources.postgresql.pgaudit import RAW_SCHEMA
@@ -53,21 +54,19 @@ def accepts(sample: Sample, settings: Settings) -> bool:  # noqa: ARG001 - the c
     return False
 
 
-def read(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def read(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """The file's batches. Raises InputError where it cannot be read at all."""
     return log_reader.read_batches(
-        map(_parse_piece, line_blocks(path, _BLOCK_BYTES)), path, settings, tail
+        map(_parse_piece, line_blocks(log, _BLOCK_BYTES)), log, settings, tail
     )
 
 
-def follow(path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(log: LogInput, settings: Settings, tail: ReaderState) -> Iterator[Batch]:
     """Batches of one piece of a file. Raises InputError."""
-    return log_reader.follow(
-        map(_parse_piece, line_blocks(path, _BLOCK_BYTES)), path, settings, tail
-    )
+    return log_reader.follow(map(_parse_piece, line_blocks(log, _BLOCK_BYTES)), log, settings, tail)
 
 
-def mapping(path: Path, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
+def mapping(log: LogInput, settings: Settings) -> dict[str, str]:  # noqa: ARG001 - the contract's
     """Canonical columns and where they come from."""
     named = dict(log_reader.MAPPING)
     named |= {"timestamp": "timestamp of the statement's first line", "account": "user"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
@@ -15,9 +14,11 @@ from detector.core.prefetch import read_ahead
 from detector.core.schema import EVENTS, REJECTS, empty
 from detector.core.settings import Settings
 from detector.normalize import zoned_timestamps
+from detector.normalize.reader_state import ReaderState
 from detector.normalize.shared_accounts import SessionPersons
-from detector.normalize.source import PENDING, Batch, Tail, empty_batch
+from detector.normalize.source import Batch, empty_batch
 from detector.readers.blocks import Reject
+from detector.readers.log_input import LogInput
 from detector.sources.postgresql import auto_explain, failures, pgaudit
 from detector.sources.postgresql.auto_explain import STATEMENT_SCHEMA
 from detector.sources.postgresql.evidence_merge import Evidence
@@ -68,7 +69,7 @@ class Piece:
 
 
 def read_batches(
-    pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail
+    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: ReaderState
 ) -> Iterator[Batch]:
     """The file's batches; the last one has what was held back, and the tail.
 
@@ -79,27 +80,29 @@ def read_batches(
     done = 0
     for piece in read_ahead(pieces):
         done = piece.bytes_read
-        yield _batch(piece, reader, path, settings)
+        yield _batch(piece, reader, log, settings)
     yield _final_batch(reader, done)
 
 
-def follow(pieces: Iterator[Piece], path: Path, settings: Settings, tail: Tail) -> Iterator[Batch]:
+def follow(
+    pieces: Iterator[Piece], log: LogInput, settings: Settings, tail: ReaderState
+) -> Iterator[Batch]:
     """The batches of one piece of a file: what is held back goes into the tail."""
     reader = _open_reader(settings, tail)
     for piece in pieces:
-        yield _batch(piece, reader, path, settings)
-    yield empty_batch({PENDING: reader.encode()})
+        yield _batch(piece, reader, log, settings)
+    yield empty_batch(ReaderState(pending=reader.encode()))
 
 
-def close(settings: Settings, tail: Tail) -> Batch:
+def close(settings: Settings, tail: ReaderState) -> Batch:
     """What was held back, once the file has ended."""
     return _final_batch(_open_reader(settings, tail), 0)
 
 
-def _open_reader(settings: Settings, tail: Tail) -> _Reader:
-    if PENDING in tail:
-        return _Reader.decode(tail[PENDING], settings)
-    return _Reader(Statements(dict(tail)), Evidence(), SessionPersons(settings.identity))
+def _open_reader(settings: Settings, tail: ReaderState) -> _Reader:
+    if tail.pending:
+        return _Reader.decode(tail.pending, settings)
+    return _Reader(Statements(dict(tail.sessions)), Evidence(), SessionPersons(settings.identity))
 
 
 def _final_batch(reader: _Reader, done: int) -> Batch:
@@ -109,7 +112,7 @@ def _final_batch(reader: _Reader, done: int) -> Batch:
     audited, folded = reader.statements.add(lines)
     events, further, left = reader.statements.finish()
     everything = pl.concat([told, audited, events])
-    return Batch(everything, empty(REJECTS), skipped + folded + further, done, left)
+    return Batch(everything, empty(REJECTS), skipped + folded + further, done, ReaderState(left))
 
 
 @dataclass(slots=True)
@@ -144,7 +147,7 @@ class _Reader:
         )
 
 
-def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Batch:
+def _batch(piece: Piece, reader: _Reader, log: LogInput, settings: Settings) -> Batch:
     sorted_out = _classify(piece.frame)
     kept = zoned_timestamps.with_timestamp(
         sorted_out.filter(pl.col("sort") != "skipped"), settings.log_timezone
@@ -171,7 +174,7 @@ def _batch(piece: Piece, reader: _Reader, path: Path, settings: Settings) -> Bat
     ]
     return Batch(
         pl.concat(parts),
-        _rejects_frame(path, piece, pl.concat(bad)),
+        _rejects_frame(log, piece, pl.concat(bad)),
         skipped + further + folded,
         piece.bytes_read,
     )
@@ -236,13 +239,13 @@ def _reject_reason() -> pl.Expr:
     )
 
 
-def _rejects_frame(path: Path, piece: Piece, bad: pl.DataFrame) -> pl.DataFrame:
+def _rejects_frame(log: LogInput, piece: Piece, bad: pl.DataFrame) -> pl.DataFrame:
     found = [(line, reason) for line, reason in piece.rejects]
     if not bad.is_empty():
         numbers = piece.lines(bad["row"].to_list())
         found += zip(numbers, bad["reason"].to_list(), strict=True)
     found.sort()
-    rows = [(path_text(path), line, reason) for line, reason in found]
+    rows = [(path_text(log.name), line, reason) for line, reason in found]
     return pl.DataFrame(rows, schema=dict(REJECTS), orient="row")
 
 

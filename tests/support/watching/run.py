@@ -56,9 +56,10 @@ def watcher(place: Path, name: str, logs: str, *more: str) -> int:
     if child:
         return child
     try:
-        from detector.watch import watcher as constants
+        from detector.watch import day_scoring, ledger_commits
 
-        constants.COMMIT_SECONDS = constants.RESCORE_SECONDS = 0.5  # type: ignore[misc]
+        ledger_commits.COMMIT_SECONDS = 0.5  # type: ignore[misc]
+        day_scoring.RESCORE_SECONDS = 0.5  # type: ignore[misc]
         os.chdir(place)
         with (place / f"{name}.err").open("a") as said:
             os.dup2(said.fileno(), 2)

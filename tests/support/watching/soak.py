@@ -123,7 +123,7 @@ def follow(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     done, read = context.Value("q", 0), context.Value("q", 0)
     begins = DAY if asked.prepared is None else AFTER
     seen = _watcher(place, asked.prepared, lambda: begins.timestamp() + done.value * STEP)
-    people = seen.pipeline.directory["account"].to_list()
+    people = seen.scorer.pipeline.directory["account"].to_list()
     sizes = {name: getattr(asked, name) for name in ("rate", "hours", "minutes")}
     writer = context.Process(target=write, args=(place / "logs", people, begins, sizes, done, read),
                              daemon=True)  # fmt: skip
