@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from detector.core.errors import LedgerError
-from detector.core.files import sync
+from detector.core.files import write_atomically
 from detector.core.settings import Settings
 
 #: 2: hours know their minutes. 4: manifests have the digests of their files.
@@ -188,14 +187,7 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """``value`` in ``path``: after a crash at any moment, the old file or the new one."""
-    scratch = path.with_name(f"{path.name}.tmp")
-    with scratch.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    sync(path.parent)
+    write_atomically(path, f"{json.dumps(value, indent=1, sort_keys=True)}\n".encode())
 
 
 def _counts(told: list[Any]) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ import polars as pl
 
 from detector.alerts import episode_store, feature_drift, ongoing
 from detector.alerts.alert import Alert
-from detector.core import public_holidays
+from detector.core import files, public_holidays
 from detector.core.errors import InputError
 from detector.core.schema import SCORES
 from detector.detection import batch
@@ -395,6 +395,8 @@ def _write_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
     """SCORES of one day, the whole file or the old one. Raises InputError."""
     path = out / "scores" / f"{day.isoformat()}.parquet"
     try:
-        commit.write_table(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
+        files.make_folder(path.parent)
+        with files.replacement(path) as fresh:
+            commit.write_table(scores, SCORES, fresh)
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+        raise InputError.not_written(error, out) from error
