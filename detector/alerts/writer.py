@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -43,6 +44,18 @@ def write(
             rejects.sink_ndjson(fresh)
         with files.replacement(out / "scores.parquet") as fresh:
             scores.write_parquet(fresh, compression="zstd")
+    except OSError as error:
+        raise InputError.not_written(error, out) from error
+
+
+def write_day_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
+    """Writes SCORES of one day into ``out``. Raises InputError."""
+    try:
+        files.make_folder(out / "scores")
+        with files.replacement(out / "scores" / f"{day.isoformat()}.parquet") as fresh:
+            check(scores, SCORES, "scores").write_parquet(
+                fresh, compression="zstd", compression_level=1, statistics=False
+            )
     except OSError as error:
         raise InputError.not_written(error, out) from error
 

@@ -25,7 +25,7 @@ from detector.cli.commands.train import train
 from detector.cli.commands.verdict import verdict
 from detector.cli.commands.watch import watch
 from detector.core.errors import DetectorError, write_hint
-from detector.core.settings import READER_UMASKS
+from detector.core.setting_types import READER_UMASKS
 
 app = typer.Typer(
     help="Finds the theft of records in database access logs while it is still small.",

@@ -179,7 +179,7 @@ class State:
             self._check_digest(body.encode(), digest, f"what it knows of log {number}")
             try:
                 found.append(logs.decode(body))
-            except (ValueError, TypeError, KeyError) as error:
+            except ValueError as error:
                 raise _damage_error(self.folder, f"log {number}: {error}") from error
         return found
 

@@ -15,11 +15,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import episode_store, feature_drift, ongoing
+from detector.alerts import episode_store, feature_drift, ongoing, writer
 from detector.alerts.alert import Alert
-from detector.core import files, public_holidays
-from detector.core.errors import InputError
-from detector.core.schema import SCORES
+from detector.core import public_holidays
 from detector.detection import batch
 from detector.detection.pipeline import Pipeline
 from detector.detection.results import DetectionResult
@@ -321,7 +319,9 @@ class Watcher:
         """Puts scores on disk; alerts, and that the days are done, go there with the batch."""
         new = self.pipeline.new_alerts(some.alerts, self.alerts, self._alert_ids, now)
         for day in some.days:
-            _write_scores(self.output_folder, day, some.scores.filter(pl.col("date") == day))
+            writer.write_day_scores(
+                self.output_folder, day, some.scores.filter(pl.col("date") == day)
+            )
             counts = some.drift_counts.filter(pl.col("day") == day)
             latest = {**self.drift_counts, day: counts}
             self.drift_counts = feature_drift.latest_counts(latest, DRIFT_DAYS)
@@ -389,14 +389,3 @@ class Watcher:
         part = next((part for part in self.batch_reader.parts if part.id == own), None)
         if part is not None:
             self._drop_committed(part.days, part.replaced_ids)
-
-
-def _write_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
-    """SCORES of one day, the whole file or the old one. Raises InputError."""
-    path = out / "scores" / f"{day.isoformat()}.parquet"
-    try:
-        files.make_folder(path.parent)
-        with files.replacement(path) as fresh:
-            commit.write_table(scores, SCORES, fresh)
-    except OSError as error:
-        raise InputError.not_written(error, out) from error

@@ -32,7 +32,7 @@ from detector.privacy.audit_log import RevealAttempt
 from detector.triage import store as verdicts
 from detector.triage.records import make_verdict
 from detector.triage.subjects import Subject
-from detector.watch import status, watcher
+from detector.watch import status
 
 NOW = datetime(2024, 2, 6, 9, tzinfo=UTC)
 ALERT = build_test_alert(NOW)
@@ -73,7 +73,7 @@ WRITES: dict[str, Callable[[Path], None]] = {
         folder / "reveal-audit.ndjson", [RevealAttempt("u-x", "ann")], "bob", "why"
     ),
     "status.json": lambda folder: status.write(folder, {"pid": 1, "logs": ["a" * 99]}),
-    "scores/2024-02-05.parquet": lambda folder: watcher._write_scores(
+    "scores/2024-02-05.parquet": lambda folder: writer.write_day_scores(
         folder, date(2024, 2, 5), empty(SCORES)
     ),
 }

@@ -149,6 +149,8 @@ def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
         ({"format": 1}, "older detector"),
         ({"days": ["soon"]}, "damaged manifest"),
         ({"tail": []}, "damaged manifest"),
+        ({"size": "12"}, "damaged manifest"),
+        ({"events": None}, "damaged manifest"),
         ({"digests": {}}, "damaged manifest (digests of other files)"),
         ({"digests": []}, "damaged manifest"),
         ({"id": "../../etc"}, "damaged manifest"),
