@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
 from detector.alerts.alert import Alert
 from detector.alerts.incidents import Incident
+from detector.core import files
 from detector.core.errors import InputError
 from detector.core.schema import SCORES, check, empty
 from detector.features.aggregates import ACCOUNT
@@ -32,42 +33,40 @@ def write(
 
     ``encode`` gives an alert as one line of JSON, without its end.
 
-    Each file is written beside its name and then renamed: a reader never sees half of one.
-    Raises InputError where the folder cannot be written.
+    A reader never sees half of one. Raises InputError where one cannot be written.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lines = b"".join(encode(alert) + b"\n" for alert in alerts)
-        fresh = _temporary_path(out / "alerts.ndjson")
-        fresh.write_bytes(lines)
-        _replace(fresh, out / "alerts.ndjson")
-        fresh = _temporary_path(out / "rejects.ndjson")
-        rejects.sink_ndjson(fresh)
-        _replace(fresh, out / "rejects.ndjson")
-        fresh = _temporary_path(out / "scores.parquet")
-        scores.write_parquet(fresh, compression="zstd")
-        _replace(fresh, out / "scores.parquet")
+        files.make_folder(out)
+        files.write_atomically(
+            out / "alerts.ndjson", b"".join(encode(alert) + b"\n" for alert in alerts)
+        )
+        with files.replacement(out / "rejects.ndjson") as fresh:
+            rejects.sink_ndjson(fresh)
+        with files.replacement(out / "scores.parquet") as fresh:
+            scores.write_parquet(fresh, compression="zstd")
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+        raise InputError.not_written(error, out) from error
+
+
+def write_day_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
+    """Writes SCORES of one day into ``out``. Raises InputError."""
+    try:
+        files.make_folder(out / "scores")
+        with files.replacement(out / "scores" / f"{day.isoformat()}.parquet") as fresh:
+            check(scores, SCORES, "scores").write_parquet(
+                fresh, compression="zstd", compression_level=1, statistics=False
+            )
+    except OSError as error:
+        raise InputError.not_written(error, out) from error
 
 
 def write_suppressed(out: Path, held: Iterable[Alert]) -> None:
     """Writes held.ndjson, beside the others: alerts that were expected. Raises InputError."""
     try:
-        fresh = _temporary_path(out / "held.ndjson")
         lines = "".join(f"{json.dumps(alert, ensure_ascii=True)}\n" for alert in held)
-        fresh.write_text(lines, encoding="utf-8")
-        _replace(fresh, out / "held.ndjson")
+        files.write_atomically(out / "held.ndjson", lines.encode())
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
-
-
-def _temporary_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
-def _replace(fresh: Path, path: Path) -> None:
-    fresh.replace(path)
+        raise InputError.not_written(error, out) from error
 
 
 def rows_since(scores: pl.DataFrame, incident: Incident) -> int:

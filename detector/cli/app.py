@@ -24,8 +24,8 @@ from detector.cli.commands.status import status
 from detector.cli.commands.train import train
 from detector.cli.commands.verdict import verdict
 from detector.cli.commands.watch import watch
-from detector.core.errors import DetectorError
-from detector.core.settings import READER_UMASKS
+from detector.core.errors import DetectorError, write_hint
+from detector.core.setting_types import READER_UMASKS
 
 app = typer.Typer(
     help="Finds the theft of records in database access logs while it is still small.",
@@ -72,6 +72,8 @@ def run() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:  # a disk that is full, a file that went away in between
-        where = f"{error.filename}: " if error.filename else ""
-        console.say(f"detector: {where}{error.strerror or error}")
+        what = DetectorError(
+            str(error.strerror or error), where=error.filename, hint=write_hint(error)
+        )
+        console.say(f"detector: {what}")
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from detector import registry
+from detector.core import setting_types
 from detector.core import settings as settings_file
 from detector.core.errors import InputError, SettingsError
 from detector.core.settings import Settings
@@ -117,10 +118,10 @@ def load_settings(
     """
     settings = settings_file.load(path, base)
     if settings.readable_by != "owner":  # to which the command begins
-        os.umask(settings_file.READER_UMASKS[settings.readable_by])
+        os.umask(setting_types.READER_UMASKS[settings.readable_by])
     if alerts_per_day is None:
         return settings
-    if not 0 < alerts_per_day < settings_file.MAX_ALERTS_PER_DAY:
+    if not 0 < alerts_per_day < setting_types.MAX_ALERTS_PER_DAY:
         raise SettingsError(
             f"{alerts_per_day!r} must be a positive number", where="--alerts-per-day"
         )

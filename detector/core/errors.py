@@ -16,7 +16,20 @@ Single bad lines of a log are not errors: they are rejects, kept as data (see
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Final, Self
+
+#: How to mend what keeps a file from being written, by the number of the system's error.
+_WRITE_HINTS: Final = {
+    errno.ENOSPC: "free space there, and run it again",
+    errno.EDQUOT: "free space there or get a larger quota, and run it again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), and run it again",
+    errno.EACCES: "get permission there, or name another place",
+    errno.EPERM: "get permission there, or name another place",
+    errno.EROFS: "nothing can be written there: name another place",
+    errno.EIO: "the disk fails: name a place on another",
+}
 
 
 class DetectorError(Exception):
@@ -36,10 +49,24 @@ class DetectorError(Exception):
         head = f"{place.decode('utf-8', 'backslashreplace')}: {what}" if place else what
         super().__init__(" ".join(f"{head}; {hint}".split()) if hint else " ".join(head.split()))
 
+    @classmethod
+    def not_written(cls, error: OSError, where: str | Path, hint: str = "") -> Self:
+        """The error that says why ``where``, or the file in it, cannot be written."""
+        return cls(
+            f"cannot be written ({error.strerror or error})",
+            where=error.filename or where,
+            hint=hint or write_hint(error),
+        )
+
     @property
     def reason(self) -> str:
         """What is wrong and how to mend it, without where."""
         return f"{self.what}; {self.hint}" if self.hint else self.what
+
+
+def write_hint(error: OSError) -> str:
+    """How to mend what kept a file from being written; empty where nobody knows."""
+    return _WRITE_HINTS.get(error.errno or 0, "")
 
 
 class InputError(DetectorError):

@@ -5,32 +5,26 @@ Flags win over the file; the file wins over the defaults below.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
 from detector.core import public_holidays
+from detector.core import setting_types as types
 from detector.core.errors import SettingsError
 from detector.core.schema import EVENTS
+from detector.core.validation import Types, convert, convert_table, words_error
 
 FILE_NAME = "detector.toml"
-#: A budget beyond this is a slip of the pen.
-MAX_ALERTS_PER_DAY = 1e6
-MAX_RECORDS = 2**53
-#: What may stand where a key's place is named; a key itself, pasted there, must not be shown.
-VARIABLE_PATTERN = re.compile(r"[A-Za-z_]\w{0,62}", re.ASCII)
-HEX_KEY_PATTERN = re.compile(r"[0-9A-Fa-f]{32,}")
 #: What timestamp_format may say besides a format: which comes first where it could be either.
 TIME_ORDERS = ("day-first", "month-first")
-#: What [identity] may say.
-IDENTITY_KEYS = ("accounts", "application", "comment", "session", "role")
 #: What [health] may say, with its defaults: shares from 0 to 1, and whole numbers.
 HEALTH_DEFAULTS = {
     "most_rejects": 0.05,
@@ -39,12 +33,14 @@ HEALTH_DEFAULTS = {
     "exit_status": 3,
     "new_accounts_judged": 10_000,
 }
-#: The whole numbers among them, each with the least and the most that it may be.
-WHOLE_HEALTH = {"exit_status": (0, 255), "new_accounts_judged": (1, 10_000_000)}
-#: What readable_by may say, and the permissions that are withheld then (umask(2)).
-READER_UMASKS = {"owner": 0o077, "group": 0o027, "everyone": 0o022}
-#: What grew a hundredfold is not what was accepted.
-MAX_EXPECTED_GROWTH = 100.0
+
+
+#: The settings that are tables with keys of their own.
+_TABLES: Final[Mapping[str, Types]] = {
+    "identity": types.IDENTITY,
+    "impact": types.IMPACT,
+    "health": types.HEALTH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,214 +138,70 @@ def from_mapping(
     raw: dict[str, Any], where: str | Path | None = None, base: Settings | None = None
 ) -> Settings:
     """Settings from a parsed TOML document over ``base``. Raises SettingsError."""
-    known = {item.name for item in fields(Settings)}
-    for name in raw:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise SettingsError(f"unknown setting {name!r}", where=where, hint=hint)
-    values = dict(raw)
-    for name in ("workdays", "sensitive", "sinks"):
-        if isinstance(values.get(name), list):
-            values[name] = tuple(values[name])
+    values = convert_table(types.SETTINGS, raw, where, "unknown setting {key!r}")
+    for name, kinds in _TABLES.items():
+        unknown = f"[{name}] has no setting {{key!r}}"
+        if name in values:
+            values[name] = convert_table(kinds, values[name], where, unknown)
     if "impact" in values:
-        values["impact"] = _parse_impact(values["impact"], where)
+        values["impact"] = ImpactBounds(**values["impact"])
     settings = replace(base or Settings(), **values)
-    _validate(settings, where)
+    for validate in (_validate_names, _validate_times, _validate_bounds, _validate_identity):
+        try:
+            validate(settings)
+        except SettingsError as error:
+            raise SettingsError(error.what, where=where, hint=error.hint) from None
     return settings
 
 
-def _validate(settings: Settings, where: str | Path | None) -> None:
-    def refuse(what: str, hint: str = "") -> None:
-        raise SettingsError(what, where=where, hint=hint)
-
-    if not isinstance(settings.columns, dict) or not all(
-        isinstance(value, str) for value in settings.columns.values()
-    ):
-        refuse("[columns] must map canonical names to names in the log", 'such as account = "user"')
+def _validate_names(settings: Settings) -> None:
+    """What names columns, objects and the key of pseudonyms. Raises SettingsError."""
     for name in settings.columns:
         if name not in EVENTS:
-            refuse(f"[columns] names {name!r}", f"canonical names are {', '.join(EVENTS)}")
-    for zone in (settings.timezone, settings.log_timezone):
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-            refuse(f"unknown time zone {zone!r}", "use an IANA name such as 'Europe/Paris'")
-    _validate_timestamp_format(settings, where)
-    for name, low, high in (
-        ("minimum_records", 0, MAX_RECORDS),
-        ("seed", 0, 2**32 - 1),
-    ):
-        value = getattr(settings, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            refuse(f"{name} = {value!r} must be a whole number from {low} to {high}")
-    days = settings.workdays
-    if not isinstance(days, tuple) or not all(type(day) is int and 1 <= day <= 7 for day in days):
-        refuse("workdays must be a list of numbers from 1 (Monday) to 7 (Sunday)")
-    _validate_holidays(settings, where)
-    budget = settings.alerts_per_day
-    most = MAX_ALERTS_PER_DAY
-    if budget is not None and not (type(budget) in {int, float} and 0 < budget < most):
-        refuse(f"alerts_per_day = {budget!r} must be a positive number")
-    if not isinstance(settings.format, str) or not settings.format:
-        refuse(f"format = {settings.format!r} must be the name of a format", 'such as "ocsf"')
-    _validate_tables(settings, where)
-    _validate_sinks(settings, where)
-    _validate_pseudonyms(settings, where)
-    _validate_suppression(settings, where)
-    _validate_identity(settings, where)
-    _validate_health(settings, where)
-    _validate_paths(settings, where)
-
-
-def _validate_paths(settings: Settings, where: str | Path | None) -> None:
-    """Those that stand for options, and who may read what is written. Raises SettingsError."""
-    if not isinstance(settings.readable_by, str) or settings.readable_by not in READER_UMASKS:
-        hint = f"it is one of {', '.join(READER_UMASKS)}"
-        raise SettingsError(f"readable_by = {settings.readable_by!r}", where=where, hint=hint)
-    for name in ("directory", "ledger", "model"):
-        path = getattr(settings, name)
-        if path is not None and not (isinstance(path, str) and path):
-            hint = f'such as "/var/lib/detector/{name}"'
-            raise SettingsError(f"{name} must be a path", where=where, hint=hint)
-
-
-def _parse_impact(table: object, where: str | Path | None) -> ImpactBounds:
-    """From ``[impact]``; a bound that is None is not set. Raises SettingsError."""
-
-    def refuse(what: str, hint: str = "") -> SettingsError:
-        return SettingsError(f"[impact] {what}", where=where, hint=hint)
-
-    if isinstance(table, ImpactBounds):
-        return table
-    if not isinstance(table, dict):
-        raise refuse("must be a table", "such as [impact] and, below it, critical = 100_000")
-    known = [item.name for item in fields(ImpactBounds)]
-    for name, value in table.items():
-        if name not in known:
-            raise refuse(f"has no setting {name!r}", f"known are {', '.join(known)}")
-        if value is not None and not (type(value) is int and 1 <= value <= MAX_RECORDS):
-            raise refuse(f"{name} = {value!r} must be a whole number of records from 1")
-    made = ImpactBounds(**table)
-    bounds = [each for each in (made.medium, made.high, made.critical) if each is not None]
-    if bounds != sorted(bounds):
-        raise refuse("bounds must rise: medium, high, critical")
-    return made
-
-
-def _validate_holidays(settings: Settings, where: str | Path | None) -> None:
-    """That there is such a country, and region. Raises SettingsError."""
-    code = settings.holidays
-    if code is not None and not (isinstance(code, str) and code):
-        hint = 'such as "FR", or with a region, "DE-BY"'
-        raise SettingsError(f"holidays = {code!r} must name a country", where=where, hint=hint)
-    try:
-        public_holidays.holidays_among(code, [date(2024, 1, 1)])
-    except SettingsError as error:
-        raise SettingsError(error.what, where=where, hint=error.hint) from None
-
-
-def _validate_sinks(settings: Settings, where: str | Path | None) -> None:
-    """That they are tables; what stands in them is their own business. Raises SettingsError."""
-    sinks = settings.sinks
-    if not isinstance(sinks, tuple) or not all(isinstance(table, dict) for table in sinks):
-        hint = 'such as [[sinks]] and, below it, url = "file:///var/log/detector/alerts.ndjson"'
-        raise SettingsError("sinks must be tables", where=where, hint=hint)
-
-
-def _validate_pseudonyms(settings: Settings, where: str | Path | None) -> None:
-    """That the key is named, not given. Raises SettingsError, which never quotes a value."""
-
-    def refuse(what: str, hint: str) -> None:
-        raise SettingsError(what, where=where, hint=hint)
-
-    file, variable = settings.pseudonym_key_file, settings.pseudonym_key_env
-    if not isinstance(settings.pseudonyms, bool):
-        refuse("pseudonyms must be true or false", "the key has settings of its own")
-    if variable is not None and not (
-        isinstance(variable, str) and VARIABLE_PATTERN.fullmatch(variable)
-    ):
-        hint = "such as DETECTOR_PSEUDONYM_KEY; the key itself belongs in no settings file"
-        refuse("pseudonym_key_env must name a variable", hint)
-    if file is not None and not (
-        isinstance(file, str) and file and not HEX_KEY_PATTERN.fullmatch(file)
-    ):
-        hint = "such as /etc/detector/pseudonyms.key; the key itself belongs in no settings file"
-        refuse("pseudonym_key_file must name a file", hint)
-    if settings.pseudonyms and file is None and variable is None:
-        refuse("pseudonyms need a key", "name it with pseudonym_key_file or pseudonym_key_env")
-    audit = settings.reveal_audit
-    if audit is not None and not (isinstance(audit, str) and audit):
-        refuse("reveal_audit must name a file", "such as /var/log/detector/reveal-audit.ndjson")
-
-
-def _validate_suppression(settings: Settings, where: str | Path | None) -> None:
-    """What the settings say of expected alerts. Raises SettingsError."""
-    path = settings.allow_list
-    if path is not None and not (isinstance(path, str) and path):
-        hint = 'such as "expected.toml"'
-        raise SettingsError("allow_list must be the path of a file", where=where, hint=hint)
-    path = settings.planned_work
-    if path is not None and not (isinstance(path, str) and path):
-        hint = 'such as "planned.ics"'
-        raise SettingsError("planned_work must be the path of a file", where=where, hint=hint)
-    growth = settings.expected_growth
-    if type(growth) not in {int, float} or not 1 <= growth <= MAX_EXPECTED_GROWTH:
-        what = f"expected_growth = {growth!r} must be a number from 1 to {MAX_EXPECTED_GROWTH:g}"
-        raise SettingsError(what, where=where)
-
-
-def _validate_tables(settings: Settings, where: str | Path | None) -> None:
-    """What the settings say of objects. Raises SettingsError."""
-    hint = 'such as "public.person" = 43_000_000, with the name in quotes'
-    if not isinstance(settings.tables, dict):
-        raise SettingsError("[tables] must map objects to their records", where=where, hint=hint)
+            hint = f"canonical names are {', '.join(EVENTS)}"
+            raise SettingsError(f"[columns] names {name!r}", hint=hint)
     for name, size in settings.tables.items():
         # Without quotes, TOML takes public.person for a table within a table.
-        if not name or type(size) is not int or not 1 <= size <= MAX_RECORDS:
-            what = f"[tables] gives {name!r} the size {size!r}, which is no number of records"
-            raise SettingsError(what, where=where, hint=hint)
-    names = settings.sensitive
-    if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
-        raise SettingsError(
-            "sensitive must be a list of objects", where=where, hint='such as ["public.person"]'
-        )
+        convert(types.RECORDS, name, size, None)
+        if not name:
+            raise words_error(types.RECORDS, name, size)
+    key = settings.pseudonym_key_file or settings.pseudonym_key_env
+    if settings.pseudonyms and key is None:
+        hint = "name it with pseudonym_key_file or pseudonym_key_env"
+        raise SettingsError("pseudonyms need a key", hint=hint)
 
 
-def _validate_identity(settings: Settings, where: str | Path | None) -> None:
-    """The rules for shared accounts. Raises SettingsError."""
-
-    def refuse(what: str, hint: str) -> None:
-        raise SettingsError(f"[identity] {what}", where=where, hint=hint)
-
-    rules = settings.identity
-    if not isinstance(rules, dict):
-        refuse("must be a table", 'such as [identity] and, below it, accounts = ["app"]')
-    unknown = next((name for name in rules if name not in IDENTITY_KEYS), None)
-    if unknown is not None:
-        refuse(f"has no setting {unknown!r}", f"known are {', '.join(IDENTITY_KEYS)}")
-    accounts = rules.get("accounts", [])
-    if not isinstance(accounts, list) or not all(isinstance(name, str) for name in accounts):
-        refuse("accounts must be a list of names", 'such as ["app_rw"]')
-    if rules and not (accounts and len(rules) > 1):
-        refuse("needs accounts, and a rule", 'as accounts = ["app_rw"] and session = "app.user"')
-    for name in ("application", "comment"):
-        if name in rules and not _has_group(rules[name]):
-            what = f"{name} must be a regular expression with a group that is the person"
-            refuse(what, 'such as "user=([\\w.@-]+)"')
-    if not isinstance(rules.get("session", "a"), str) or not rules.get("session", "a"):
-        refuse("session must be the name of a variable", 'such as "app.user"')
-    if not isinstance(rules.get("role", True), bool):
-        refuse("role must be true or false", "whether SET ROLE names a person")
-
-
-def _validate_timestamp_format(settings: Settings, where: str | Path | None) -> None:
-    """That times can be read by ``timestamp_format``. Raises SettingsError."""
+def _validate_times(settings: Settings) -> None:
+    """That there are such time zones, such a format, and such a country. Raises SettingsError."""
+    for name in ("timezone", "log_timezone"):
+        zone = getattr(settings, name)
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise words_error(types.SETTINGS[name], name, zone) from None
     wanted = settings.timestamp_format
     if wanted is not None and wanted not in TIME_ORDERS and not _is_time_format(wanted):
-        hint = 'such as "%d/%m/%Y %H:%M:%S", "day-first" or "month-first"'
-        what = f"timestamp_format = {wanted!r} is no format of a date and a time"
-        raise SettingsError(what, where=where, hint=hint)
+        raise words_error(types.SETTINGS["timestamp_format"], "timestamp_format", wanted)
+    public_holidays.holidays_among(settings.holidays, [date(2024, 1, 1)])
+
+
+def _validate_bounds(settings: Settings) -> None:
+    """Raises SettingsError."""
+    impact = settings.impact
+    bounds = [each for each in (impact.medium, impact.high, impact.critical) if each is not None]
+    if bounds != sorted(bounds):
+        raise SettingsError("[impact] bounds must rise: medium, high, critical")
+
+
+def _validate_identity(settings: Settings) -> None:
+    """The rules for shared accounts. Raises SettingsError."""
+    rules = settings.identity
+    if rules and not (rules.get("accounts") and len(rules) > 1):
+        hint = 'as accounts = ["app_rw"] and session = "app.user"'
+        raise SettingsError("[identity] needs accounts, and a rule", hint=hint)
+    for name in ("application", "comment"):
+        if name in rules and not _has_group(rules[name]):
+            raise words_error(types.IDENTITY[name], name, rules[name])
 
 
 def polars_format(pattern: str) -> str:
@@ -357,10 +209,8 @@ def polars_format(pattern: str) -> str:
     return pattern.replace(".%f", "%.f").replace(",%f", ",%6f")
 
 
-def _is_time_format(pattern: object) -> bool:
+def _is_time_format(pattern: str) -> bool:
     """Whether times can be read by it: the day that is written by it comes back."""
-    if not isinstance(pattern, str) or not pattern:
-        return False
     when = datetime(2026, 11, 23, 21, 37, 45, tzinfo=UTC)
     known = polars_format(pattern)
     try:
@@ -371,27 +221,8 @@ def _is_time_format(pattern: object) -> bool:
     return isinstance(found, datetime) and found.date() == when.date()
 
 
-def _validate_health(settings: Settings, where: str | Path | None) -> None:
-    """The limits of what is told as unwell. Raises SettingsError."""
-    if not isinstance(settings.health, dict):
-        hint = "such as [health] and, below it, most_rejects = 0.05"
-        raise SettingsError("[health] must be a table", where=where, hint=hint)
-    for name, value in settings.health.items():
-        if name not in HEALTH_DEFAULTS:
-            hint = f"known are {', '.join(HEALTH_DEFAULTS)}"
-            raise SettingsError(f"[health] has no setting {name!r}", where=where, hint=hint)
-        low, high = WHOLE_HEALTH.get(name, (0, 1))
-        kinds = {int} if name in WHOLE_HEALTH else {int, float}
-        if type(value) not in kinds or not low <= value <= high:
-            whole = "a whole number " if name in WHOLE_HEALTH else ""
-            what = f"[health] {name} = {value!r} must be {whole}from {low} to {high:,}"
-            raise SettingsError(what, where=where)
-
-
-def _has_group(pattern: object) -> bool:
+def _has_group(pattern: str) -> bool:
     """Whether polars, whose regular expressions are Rust's, can extract a group by ``pattern``."""
-    if not isinstance(pattern, str):
-        return False
     try:
         pl.Series([""]).str.extract(pattern, 1)
         return re.compile(pattern).groups > 0

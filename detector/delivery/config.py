@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
+
+from msgspec import Meta
 
 from detector.alerts.severity import SEVERITY_ORDER
 from detector.core.errors import SettingsError
+from detector.core.validation import Text, Types, check_key, convert, said, whole_number
 
 MIB: Final = 1 << 20
 #: Settings that every sink has; each sink names its others.
@@ -20,6 +22,7 @@ COMMON_KEYS: Final = frozenset(
 )
 #: Keys of the settings that are no good names here.
 FIELD_BY_KEY: Final = {"from": "sender", "to": "recipients"}
+KEY_BY_FIELD: Final = {name: key for key, name in FIELD_BY_KEY.items()}
 MAX_BATCH: Final = 10_000
 MAX_SECONDS: Final = 3600
 MAX_BYTES: Final = 2**53
@@ -87,30 +90,53 @@ class SinkConfig:
             return False
 
 
-def parse_table(table: Mapping[str, Any], where: str) -> SinkConfig:
-    """From a table of ``[[sinks]]``. Raises SettingsError; ``where`` never holds a secret."""
-    known = {KEY_BY_FIELD.get(item.name, item.name): item for item in fields(SinkConfig)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            if key in {"token", "password", "secret"}:
-                hint = "secrets stand in a variable (token_env) or a file (token_file)"
-            raise SettingsError(f"a sink has no setting {key!r}", where=where, hint=hint)
-        if key == "to":
-            value = (value,) if isinstance(value, str) else value  # noqa: PLW2901
-            value = tuple(value) if isinstance(value, list) else value  # noqa: PLW2901
-        values[FIELD_BY_KEY.get(key, key)] = value
-    if not isinstance(values.get("url"), str) or "://" not in values["url"]:
-        raise SettingsError("a sink needs a url", where=where, hint='such as "file:///var/a.log"')
+_TEXT: Final = said(str, "{key} = {value!r} must be a text in quotes")
+_RECIPIENTS: Final = said(tuple[Text, ...], "{key} = {value!r} must be a list of addresses")
+_TYPES: Final[Types] = {
+    **{KEY_BY_FIELD.get(item.name, item.name): _TEXT for item in fields(SinkConfig)},
+    "batch": whole_number(0, MAX_BATCH),
+    "minimum_severity": said(
+        Literal["low", "medium", "high", "critical"],
+        f"{{key}} = {{value!r}} must be one of {', '.join(SEVERITY_ORDER)}",
+    ),
+    "refusals": whole_number(1, 1000),
+    "rotate_bytes": whole_number(0, MAX_BYTES),
+    "rotate_daily": said(bool, "{key} = {value!r} must be true or false"),
+    "timeout": said(
+        Annotated[float, Meta(gt=0, le=MAX_SECONDS)],
+        f"{{key}} = {{value!r}} must be a number of seconds up to {MAX_SECONDS:,}",
+    ),
+    "to": _RECIPIENTS,
+    "url": said(
+        Annotated[str, Meta(pattern="://")], "a sink needs a url", 'such as "file:///var/a.log"'
+    ),
+}
+
+
+def parse_table(table: Mapping[str, Any], where: str, *, strict: bool = True) -> SinkConfig:
+    """From a table of ``[[sinks]]``. Raises SettingsError; ``where`` never holds a secret.
+
+    Without ``strict``, texts may say numbers, true and false.
+    """
+    for key in table:
+        secret = key in {"token", "password", "secret"}
+        hint = "secrets stand in a variable (token_env) or a file (token_file)" if secret else ""
+        check_key(key, _TYPES, where, "a sink has no setting {key!r}", hint)
+    given = {"url": None, **table}
+    if isinstance(given.get("to"), str):
+        given["to"] = [given["to"]]
+    values = {
+        FIELD_BY_KEY.get(key, key): convert(_TYPES[key], key, value, where, strict=strict)
+        for key, value in given.items()
+    }
     made = SinkConfig(**values)
-    _check_types(made, where)
+    if made.token_env and made.token_file:
+        what = "token_env and token_file are both set"
+        raise SettingsError(what, where=where, hint="keep the secret in one place")
+    if made.key and not made.cert:
+        raise SettingsError("key is set without cert", where=where, hint="name both")
     _check_url(made, where)
     return made
-
-
-KEY_BY_FIELD: Final = {name: key for key, name in FIELD_BY_KEY.items()}
 
 
 def parse_flag(text: str) -> SinkConfig:
@@ -119,57 +145,10 @@ def parse_flag(text: str) -> SinkConfig:
     Settings stand in the fragment, which no client ever sends: the query is the receiver's.
     """
     url, _, fragment = text.partition("#")
-    table: dict[str, Any] = {"url": url}
-    for key, value in parse_qsl(fragment, keep_blank_values=True):
-        kind = next((f.type for f in fields(SinkConfig) if f.name == key), "str")
-        table[key] = _convert(key, value, str(kind))
-    return parse_table(table, "--sink")
-
-
-def _convert(key: str, value: str, kind: str) -> object:
-    if key == "to":
-        return value.split(",")
-    try:
-        if kind == "bool":
-            return {"true": True, "false": False}[value]
-        return {"int": int, "float": float}.get(kind, str)(value)
-    except (ValueError, KeyError):
-        raise SettingsError(f"{key} = {value!r} makes no sense", where="--sink") from None
-
-
-def _check_types(made: SinkConfig, where: str) -> None:
-    def refuse(key: str, what: str) -> None:
-        value = getattr(made, FIELD_BY_KEY.get(key, key))
-        raise SettingsError(f"{key} = {value!r} must be {what}", where=where)
-
-    for key, least, most in (
-        ("batch", 0, MAX_BATCH),
-        ("refusals", 1, 1000),
-        ("rotate_bytes", 0, MAX_BYTES),
-    ):
-        value = getattr(made, key)
-        if type(value) is not int or not least <= value <= most:
-            refuse(key, f"a whole number from {least} to {most:,}")
-    if type(made.timeout) not in {int, float} or not 0 < made.timeout <= MAX_SECONDS:
-        refuse("timeout", f"a number of seconds up to {MAX_SECONDS:,}")
-    if type(made.rotate_daily) is not bool:
-        refuse("rotate_daily", "true or false")
-    if not isinstance(made.recipients, tuple) or not _has_only_texts(made.recipients):
-        refuse("to", "a list of addresses")
-    for item in fields(SinkConfig):
-        if item.type == "str" and not isinstance(getattr(made, item.name), str):
-            refuse(KEY_BY_FIELD.get(item.name, item.name), "a text in quotes")
-    if made.minimum_severity not in SEVERITY_ORDER:
-        refuse("minimum_severity", f"one of {', '.join(SEVERITY_ORDER)}")
-    if made.token_env and made.token_file:
-        what = "token_env and token_file are both set"
-        raise SettingsError(what, where=where, hint="keep the secret in one place")
-    if made.key and not made.cert:
-        raise SettingsError("key is set without cert", where=where, hint="name both")
-
-
-def _has_only_texts(values: Sequence[object]) -> bool:
-    return all(isinstance(value, str) and value for value in values)
+    table: dict[str, Any] = {"url": url, **dict(parse_qsl(fragment, keep_blank_values=True))}
+    if "to" in table:
+        table["to"] = table["to"].split(",")
+    return parse_table(table, "--sink", strict=False)
 
 
 def _check_url(made: SinkConfig, where: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from detector.core.files import write_atomically
 from detector.drill.exposure import summarize_by_kind
 
 FORMATS: Final = (".png", ".svg")
@@ -16,7 +18,7 @@ FOUND, MISSED, MEAN = "#1f4e79", "#b3261e", "#c9d8e6"
 def draw(campaigns: pl.DataFrame, title: str, path: Path) -> None:
     """Writes the picture of DRILL in the format that the name of ``path`` ends in.
 
-    The same campaigns give the same file. Missed campaigns stand at 1, in red.
+    The same campaigns give the same file. Missed campaigns stand at 1, in red. Raises OSError.
     """
     # PyOD brings matplotlib; to import it takes a second.
     from matplotlib import rc_context
@@ -45,4 +47,6 @@ def draw(campaigns: pl.DataFrame, title: str, path: Path) -> None:
     with rc_context({"svg.hashsalt": "detector"}):
         kind = path.suffix.lower()[1:]
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(path, format=kind, dpi=150, metadata=metadata)
+        picture = BytesIO()
+        figure.savefig(picture, format=kind, dpi=150, metadata=metadata)
+    write_atomically(path, picture.getvalue())

@@ -8,7 +8,6 @@ the sha256 of what it says: what was altered on disk is not used.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from detector.core import files
+from detector.core import files, locks
 from detector.core.errors import LedgerError
 
 FILE_NAME: Final = "episodes.sqlite"
@@ -74,27 +73,16 @@ class EpisodeRow:
 def exclusive_lock(ledger: Path) -> Iterator[None]:
     """Keeps others that would raise alerts from a ledger out meanwhile. Raises LedgerError."""
     try:
-        lock = files.open_lock(ledger / LOCK_NAME)
+        lock = locks.acquire(ledger / LOCK_NAME, LOCK_TIMEOUT)
     except OSError as error:
         raise _database_error(ledger, error) from error
+    if lock is None:
+        what = "another detector raises alerts from this ledger"
+        raise LedgerError(what, where=ledger, hint="try again when it is done")
     try:
-        until = time.monotonic() + LOCK_TIMEOUT
-        while not _try_lock(lock):
-            if time.monotonic() > until:
-                what = "another detector raises alerts from this ledger"
-                raise LedgerError(what, where=ledger, hint="try again when it is done")
-            time.sleep(0.05)
         yield
     finally:
-        os.close(lock)
-
-
-def _try_lock(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        locks.release(lock)
 
 
 def load(ledger: Path, first: date) -> tuple[list[EpisodeRow], list[EpisodeRow]]:
@@ -148,7 +136,7 @@ def save(
     path = ledger / FILE_NAME
     _demand_there(ledger)
     try:
-        os.close(files.open_lock(path))  # of its owner alone, and no link
+        os.close(locks.make(path))  # of its owner alone, and no link
         with closing(_connect(path)) as rows:
             rows.execute("BEGIN IMMEDIATE")
             _apply_changes(rows, forgotten, standings, messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from detector.core.files import sync
+from detector.core.files import naming, sync
 from detector.core.schema import REJECTS, check
 from detector.ledger.aggregate import encode_events
 from detector.ledger.overlap import drop_keys
@@ -63,7 +64,9 @@ class InputWriter:
         trace: TracebackType | None,
     ) -> None:
         if self._rejects_writer is not None:
-            self._rejects_writer.close()
+            # A disk that is full was told, and is so still.
+            with suppress(OSError):
+                self._rejects_writer.close()
             self._rejects_writer = None
 
     def add(self, batch: Batch) -> None:
@@ -111,7 +114,8 @@ class InputWriter:
         try:
             self.days = self._partitions.finish()
             if self._rejects_writer is not None:
-                self._rejects_writer.close()
+                with naming(self._rejects_path):
+                    self._rejects_writer.close()
                 self._rejects_writer = None
                 sync(self._rejects_path)
         except OSError as error:
@@ -127,10 +131,11 @@ class InputWriter:
         self.rejects += rejects.height
         data = check(rejects, REJECTS, "rejects").to_arrow(compat_level=pl.CompatLevel.oldest())
         try:
-            if self._rejects_writer is None:
-                path = self._rejects_path
-                self._rejects_writer = pq.ParquetWriter(path, data.schema, compression="zstd")
-            self._rejects_writer.write_table(data.cast(pa.schema(self._rejects_writer.schema)))
+            with naming(self._rejects_path):
+                if self._rejects_writer is None:
+                    path = self._rejects_path
+                    self._rejects_writer = pq.ParquetWriter(path, data.schema, compression="zstd")
+                self._rejects_writer.write_table(data.cast(pa.schema(self._rejects_writer.schema)))
         except OSError as error:
             raise self.ledger.write_error(error) from error
 

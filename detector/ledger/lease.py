@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from detector.core.errors import LedgerError
 from detector.core.files import sync
 from detector.ledger import manifest
@@ -36,19 +38,16 @@ def load(ledger: Path) -> Lease | None:
         return None
     raw = manifest.read_json(path, _missing_state_hint(path))
     try:
-        days = tuple(date.fromisoformat(day) for day in raw["days"])
-        return Lease(str(raw["state"]), str(raw["folder"]), days, int(raw["logs"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(
-            f"damaged ({error})", where=path, hint=_missing_state_hint(path)
-        ) from error
+        return msgspec.convert(raw, Lease)
+    except msgspec.ValidationError as error:
+        hint = _missing_state_hint(path)
+        raise LedgerError(f"damaged ({error})", where=path, hint=hint) from error
 
 
 def save(ledger: Path, hold: Lease) -> None:
     """On disk when it returns. Raises OSError."""
-    days = [day.isoformat() for day in hold.days]
-    told = {"state": hold.state, "folder": hold.folder, "days": days, "logs": hold.logs}
-    manifest.write_json(ledger / FILE_NAME, {"format": manifest.FORMAT_VERSION, **told})
+    told = {"format": manifest.FORMAT_VERSION, **msgspec.to_builtins(hold)}
+    manifest.write_json(ledger / FILE_NAME, told)
 
 
 def release(ledger: Path) -> None:

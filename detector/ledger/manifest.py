@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from detector.core.errors import LedgerError
-from detector.core.files import sync
+from detector.core.files import write_atomically
 from detector.core.settings import Settings
 
 #: 2: hours know their minutes. 4: manifests have the digests of their files.
@@ -24,6 +25,12 @@ FORMAT_VERSION: Final = 4
 HEAD_BYTES: Final = 1 << 16
 #: And smaller beginnings, by which a log is known that was cut short.
 BEGINNINGS: Final = (1 << 12, 1 << 14, HEAD_BYTES)
+
+#: Keys of the file that have other names here, and the other way round.
+_FIELDS: Final = {
+    "reading": "settings_fingerprint", "replaces": "replaced_ids", "head": "head_digest",
+}  # fmt: skip
+_KEYS: Final = {name: key for key, name in _FIELDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,58 +104,18 @@ def settings_fingerprint(source: str, settings: Settings) -> str:
 
 def encode(part: Part) -> dict[str, Any]:
     """``part`` as plain JSON."""
-    return {
-        "format": FORMAT_VERSION,
-        "id": part.id,
-        "reading": part.settings_fingerprint,
-        "file": part.file,
-        "source": part.source,
-        "size": part.size,
-        "events": part.events,
-        "rejects": part.rejects,
-        "skipped": part.skipped,
-        "first": part.first and part.first.isoformat(),
-        "last": part.last and part.last.isoformat(),
-        "days": [day.isoformat() for day in part.days],
-        "tail": dict(part.tail),
-        "replaces": list(part.replaced_ids),
-        "head": part.head_digest,
-        "digests": dict(part.digests),
-        "beginnings": dict(part.beginnings),
-        "watched": {content: list(counts) for content, counts in part.watched.items()},
-    }
+    told = msgspec.to_builtins(part)
+    return {"format": FORMAT_VERSION, **{_KEYS.get(name, name): told[name] for name in told}}
 
 
 def load(path: Path) -> Part:
     """The part whose manifest is ``path``. Raises LedgerError where that is damaged."""
-    raw = read_json(path, "delete it and score the log again")
+    mend = "delete it and score the log again"
+    raw = read_json(path, mend)
     try:
-        part = Part(
-            id=str(raw["id"]),
-            settings_fingerprint=str(raw["reading"]),
-            file=str(raw["file"]),
-            source=str(raw["source"]),
-            size=int(raw["size"]),
-            events=int(raw["events"]),
-            rejects=int(raw["rejects"]),
-            skipped=int(raw["skipped"]),
-            first=_parse_time(raw["first"]),
-            last=_parse_time(raw["last"]),
-            days=tuple(date.fromisoformat(day) for day in raw["days"]),
-            tail={str(name): str(value) for name, value in raw["tail"].items()},
-            replaced_ids=tuple(str(other) for other in raw["replaces"]),
-            head_digest=str(raw.get("head", "")),
-            digests={str(name): str(value) for name, value in raw["digests"].items()},
-            # Those of before knew none.
-            beginnings={str(size): str(own) for size, own in raw.get("beginnings", {}).items()},
-            watched={str(own): _counts(told) for own, told in raw.get("watched", {}).items()},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LedgerError(
-            f"damaged manifest ({type(error).__name__}: {error})",
-            where=path,
-            hint="delete it and score the log again",
-        ) from error
+        part = msgspec.convert({_FIELDS.get(key, key): raw[key] for key in raw}, Part)
+    except msgspec.ValidationError as error:
+        raise LedgerError(f"damaged manifest ({error})", where=path, hint=mend) from error
     if (
         path.name != f"{part.id}.json"
         or not _is_hex(part.id)
@@ -156,8 +123,7 @@ def load(path: Path) -> Part:
     ):
         raise LedgerError("damaged manifest (it is another's)", where=path, hint="delete it")
     if set(part.digests) != set(part.files):
-        hint = "delete it and score the log again"
-        raise LedgerError("damaged manifest (digests of other files)", where=path, hint=hint)
+        raise LedgerError("damaged manifest (digests of other files)", where=path, hint=mend)
     return part
 
 
@@ -188,23 +154,7 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """``value`` in ``path``: after a crash at any moment, the old file or the new one."""
-    scratch = path.with_name(f"{path.name}.tmp")
-    with scratch.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    sync(path.parent)
-
-
-def _counts(told: list[Any]) -> tuple[int, int, int]:
-    size, events, rejects = map(int, told)
-    return size, events, rejects
-
-
-def _parse_time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    write_atomically(path, f"{json.dumps(value, indent=1, sort_keys=True)}\n".encode())
 
 
 def _is_hex(text: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 import polars.selectors as cs
 
-from detector.core.files import sync_all
+from detector.core.files import naming, sync_all
 from detector.core.schema import HOURLY_SUMS, TOUCHED_VALUES
 from detector.ledger.aggregate import (
     decode_sums,
@@ -112,6 +112,7 @@ class PartitionWriter:
         """``sums`` (text as codes) as text. Rows of an account side by side make small files."""
         path.parent.mkdir(parents=True, exist_ok=True)
         ordered = sums.sort(pl.col("account").to_physical(), maintain_order=True)
-        decode_sums(ordered, _SCHEMAS[table], table).write_parquet(
-            path, compression="zstd", compression_level=1, statistics=False
-        )
+        with naming(path):
+            decode_sums(ordered, _SCHEMAS[table], table).write_parquet(
+                path, compression="zstd", compression_level=1, statistics=False
+            )

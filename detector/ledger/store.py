@@ -14,8 +14,6 @@ by the next writer.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +24,7 @@ from typing import Final
 import polars as pl
 
 import detector
-from detector.core import files as durable
+from detector.core import files, locks
 from detector.core.errors import LedgerError
 from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, Schema, check, empty
 from detector.ledger import digests, lease, manifest
@@ -234,32 +232,26 @@ class Ledger:
         another one holds the ledger.
         """
         try:
-            lock = os.fdopen(durable.open_lock(self.path / LOCK_NAME), "r+b")
+            lock = locks.acquire(self.path / LOCK_NAME)
         except OSError as error:
             raise self.write_error(error) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LedgerError(
-                    "another detector is writing to this ledger",
-                    where=self.path,
-                    hint="try again when it is done",
-                ) from None
+        if lock is None:
+            what = "another detector is writing to this ledger"
+            raise LedgerError(what, where=self.path, hint="try again when it is done")
+        try:
             lease.check_holder(self.path, state)
             self._sweep()
             try:
                 yield
             finally:
                 self._sweep()
+        finally:
+            locks.release(lock)
 
     def write_error(self, error: OSError) -> LedgerError:
         """The error that says why nothing can be written here."""
-        return LedgerError(
-            f"cannot be written ({error.strerror or error})",
-            where=self.path,
-            hint="free space or get permission there, or name another folder for --ledger",
-        )
+        hint = "free space or get permission there, or name another folder for --ledger"
+        return LedgerError.not_written(error, self.path, hint)
 
     def commit(self, part: Part) -> Part:
         """Makes ``part``, whose data files are in place and on disk, part of the ledger.
@@ -354,8 +346,9 @@ def _reject_foreign(path: Path) -> None:
         raise LedgerError("is a file", where=path, hint="a ledger is a folder; name another")
     if path.is_dir():
         # Killed while it was made, a ledger has these and nothing else.
-        begun = {f"{FILE_NAME}.tmp", "parts", "hours", "touched", "rejects"}
-        others = sorted(item.name for item in path.iterdir() if item.name not in begun)
+        begun = {"parts", "hours", "touched", "rejects"}
+        there = {item.name for item in path.iterdir() if not files.is_scratch(item)}
+        others = sorted(there - begun)
         if others or any((path / "parts").glob("*")):
             raise LedgerError(
                 f"is no ledger: it has no {FILE_NAME} but {(others or ['parts'])[0]!r}",

@@ -19,8 +19,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -33,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detector import __version__
-from detector.core import files as durable
+from detector.core import files
 from detector.core.errors import ModelError, SettingsError
 from detector.core.settings import from_mapping
 from detector.features.aggregates import ENTITY_KINDS
@@ -74,42 +72,28 @@ LOAD_ERRORS = (
 def save(model: Model, path: Path, families: Sequence[Family]) -> Model:
     """Writes the model folder; the old one is replaced only when the new one is whole.
 
-    Raises ModelError where ``path`` holds something that is no model.
+    Raises ModelError where ``path`` holds something that is no model, or cannot be written.
     """
     if path.exists() and not (path / "model.json").is_file() and any(path.iterdir()):
         raise ModelError("is not a model folder and not empty", where=path, hint="name another")
-    files = {
+    contents = {
         f"{name}.parquet": _to_parquet(getattr(model.baselines, name)) for name in BASELINE_FRAMES
     }
     for name in KIND_FRAMES:
-        files[f"{name}.parquet"] = _to_parquet(_concat_kinds(name, model.kind_models))
+        contents[f"{name}.parquet"] = _to_parquet(_concat_kinds(name, model.kind_models))
     head = _header(model)
-    head["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    head["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
     head["id"] = _checksum(head)[:16]
     head["checksum"] = _checksum(head)
     model = replace(model, id=head["id"])
-    files["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
+    contents["model.json"] = (json.dumps(head, sort_keys=True) + "\n").encode()
     there = available_families(families, head["features"])
-    files["CARD.md"] = card.render_card(model, head["versions"], there).encode()
-    _write_folder(path.resolve(), files)
-    return model
-
-
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes ``files`` as the folder ``path``; of a failure nothing is left. Raises OSError."""
-    fresh = path.with_name(path.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
+    contents["CARD.md"] = card.render_card(model, head["versions"], there).encode()
     try:
-        fresh.mkdir(parents=True)
-        for name, data in files.items():
-            with (fresh / name).open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-        durable.sync(fresh)
-        durable.replace_folder(fresh, path)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        files.write_folder(path.resolve(), contents)
+    except OSError as error:
+        raise ModelError.not_written(error, path) from error
+    return model
 
 
 def load(path: Path, families: Sequence[Family]) -> Model:
@@ -130,14 +114,14 @@ def load(path: Path, families: Sequence[Family]) -> Model:
 def _folder_stamp(path: Path) -> tuple[int, int]:
     """Which folder has this name now; an inode alone may be given away again."""
     try:
-        status = durable.current_folder(path).stat()
+        status = files.current_folder(path).stat()
     except OSError:
         return 0, 0
     return status.st_ino, status.st_mtime_ns
 
 
 def _load(path: Path, families: Sequence[Family]) -> Model:
-    path = durable.current_folder(path)
+    path = files.current_folder(path)
     head = _read_header(path)
     data = {}
     for name, wanted in head["files"].items():

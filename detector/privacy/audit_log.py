@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from detector.core import files
 from detector.core.errors import InputError
-from detector.core.files import open_locked_append
 
 FILE_NAME: Final = "reveal-audit.ndjson"
 #: The account that logged in stays the same under sudo and su (man 7 audit, loginuid).
@@ -56,22 +56,19 @@ def write(
     try:
         _append(path, "".join(json.dumps(line) + "\n" for line in lines).encode())
     except OSError as error:
-        raise InputError(
-            f"cannot be written: {error.strerror}",
-            where=path,
-            hint="no pseudonym is turned back without its audit line; name a file that can be "
-            'written with reveal_audit = "..."',
-        ) from error
+        hint = (
+            "no pseudonym is turned back without its audit line; name a file that can be "
+            'written with reveal_audit = "..."'
+        )
+        raise InputError.not_written(error, path, hint) from error
 
 
 def _append(path: Path, data: bytes) -> None:
-    with open_locked_append(path) as handle:
+    with files.open_locked_append(path) as handle:
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":  # a line that a crash cut
             data = b"\n" + data
-        while data:
-            data = data[os.write(handle, data) :]
-        os.fsync(handle)
+        files.append(handle, data)
 
 
 def _redact_names(reason: str | None, attempts: Sequence[RevealAttempt]) -> str | None:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Collection, Mapping
-from datetime import date, datetime
+from collections.abc import Collection
+from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 from detector.core.errors import SettingsError, VerdictError
-from detector.core.settings import MAX_RECORDS
+from detector.core.setting_types import MAX_RECORDS
+from detector.core.validation import Text, Types, convert_table, said, words_error
 from detector.features.aggregates import ENTITY_KINDS
 from detector.triage.records import check_end, clean_text
 from detector.triage.suppression import Expectation
 
-REQUIRED_KEYS: Final = ("entity_kind", "entity", "reason", "until", "by", "why", "rows")
+_COUNT: Final = said(
+    Annotated[int, Meta(ge=0, le=MAX_RECORDS)], "{key} = {value!r} is no number of them"
+)
+_WORDS: Final = said(str, "{key} is no text", "put it in quotes")
+_KIND: Final = said(str, "{key} = {value!r}", f"it is {', '.join(ENTITY_KINDS)}")
+TYPES: Final[Types] = {
+    "entity_kind": _KIND,
+    "entity": said(Text, "{key} is no name"),
+    "reason": said(str | list[str], "{key} = {value!r} is not known", "give families of features"),
+    "until": said(date, "{key} is no date", "write it as 2024-06-30"),
+    "by": _WORDS,
+    "why": _WORDS,
+    "rows": _COUNT,
+    "unknown_rows_statements": _COUNT,
+    "records_out": _COUNT,
+}
 OPTIONAL_KEYS: Final = ("unknown_rows_statements", "records_out")
+REQUIRED_KEYS: Final = tuple(key for key in TYPES if key not in OPTIONAL_KEYS)
 
 
 def load(path: Path, families: Collection[str], today: date) -> list[Expectation]:
@@ -50,57 +68,27 @@ def _parse_expectation(
 ) -> Expectation:
     if not isinstance(table, dict):
         raise SettingsError("is no table", where=where)
-    _check_keys(table, where)
-    until = table["until"]
-    if not isinstance(until, date) or isinstance(until, datetime):
-        raise SettingsError("until is no date", where=where, hint="write it as 2024-06-30")
-    check_end(until, today, f"{where}: until")
-    reason = table["reason"]
-    reason = [reason] if isinstance(reason, str) else reason
-    if not isinstance(reason, list) or not reason or not set(map(str, reason)) <= set(families):
+    told = convert_table(TYPES, table, where, "unknown key {key!r}")
+    for key in REQUIRED_KEYS:
+        if key not in told:
+            hint = f"each needs {', '.join(REQUIRED_KEYS)}"
+            raise SettingsError(f"has no {key}", where=where, hint=hint)
+    check_end(told["until"], today, f"{where}: until")
+    if told["entity_kind"] not in ENTITY_KINDS:
+        raise words_error(_KIND, "entity_kind", told["entity_kind"], where)
+    reason = [told["reason"]] if isinstance(told["reason"], str) else told["reason"]
+    if not reason or not set(reason) <= set(families):
         hint = f"give families of features: {', '.join(sorted(families))}"
-        raise SettingsError(f"reason = {table['reason']!r} is not known", where=where, hint=hint)
-    if table["entity_kind"] not in ENTITY_KINDS:
-        hint = f"it is {', '.join(ENTITY_KINDS)}"
-        raise SettingsError(f"entity_kind = {table['entity_kind']!r}", where=where, hint=hint)
-    entity = table["entity"]
-    if not isinstance(entity, str) or not entity:
-        raise SettingsError("entity is no name", where=where)
+        raise SettingsError(f"reason = {told['reason']!r} is not known", where=where, hint=hint)
     return Expectation(
-        entity_kind=table["entity_kind"],
-        entity=entity,
+        entity_kind=told["entity_kind"],
+        entity=told["entity"],
         families=frozenset(reason),
         after=None,
-        until=until,
-        rows=_parse_count(table, "rows", where),
-        records_out=_parse_count(table, "records_out", where) if "records_out" in table else None,
-        unknown_rows_statements=_parse_count(table, "unknown_rows_statements", where),
-        author=_parse_text(table, "by", where),
-        reason=_parse_text(table, "why", where),
+        until=told["until"],
+        rows=told["rows"],
+        records_out=told.get("records_out"),
+        unknown_rows_statements=told.get("unknown_rows_statements", 0),
+        author=clean_text(told["by"], f"{where}: by"),
+        reason=clean_text(told["why"], f"{where}: why"),
     )
-
-
-def _check_keys(table: Mapping[str, Any], where: str) -> None:
-    known = (*REQUIRED_KEYS, *OPTIONAL_KEYS)
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise SettingsError(f"unknown key {key!r}", where=where, hint=hint)
-    for key in REQUIRED_KEYS:
-        if key not in table:
-            what = f"has no {key}"
-            raise SettingsError(what, where=where, hint=f"each needs {', '.join(REQUIRED_KEYS)}")
-
-
-def _parse_text(table: Mapping[str, Any], key: str, where: str) -> str:
-    if not isinstance(table[key], str):
-        raise SettingsError(f"{key} is no text", where=where, hint="put it in quotes")
-    return clean_text(table[key], f"{where}: {key}")
-
-
-def _parse_count(table: Mapping[str, Any], key: str, where: str) -> int:
-    value = table.get(key, 0)
-    if type(value) is not int or not 0 <= value <= MAX_RECORDS:
-        raise SettingsError(f"{key} = {value!r} is no number of them", where=where)
-    return value

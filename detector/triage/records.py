@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta
 
 from detector.core.errors import SettingsError
 from detector.features.aggregates import ENTITY_KINDS
@@ -19,6 +22,19 @@ MAX_EXPECTED_DAYS: Final = 366
 #: Days of one alert, from ``since`` to ``date``; an alert looks back a week.
 MAX_FLAGGED_DAYS: Final = 31
 MAX_TEXT_LENGTH: Final = 1000
+_COUNT: Final = Annotated[int, Meta(ge=0)]
+#: What a line may say of an alert, and of a verdict.
+_TYPES: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("alert", "incident", "time", "entity_kind", "entity"), str),
+    **dict.fromkeys(("date", "since"), date),
+    **dict.fromkeys(("rows", "records_out", "unknown_rows_statements"), _COUNT),
+    **dict.fromkeys(("verdict", "reason", "by"), str),
+    **dict.fromkeys(("families", "follows"), tuple[str, ...]),
+    "names": tuple[tuple[str, str], ...],
+    "until": date | None,
+    "at": datetime,
+}
+_SUBJECT_FIELDS: Final = tuple(item.name for item in fields(Subject))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,84 +140,37 @@ def decode(line: bytes) -> Record:
         raise ValueError(f"is of a newer detector (format {raw['format']})")
     subject = _parse_subject(raw)
     if raw.get("kind") == "following":
-        return FollowUp(subject, _text_list_field(raw, "follows"))
-    verdict = _text_field(raw, "verdict")
+        return FollowUp(subject, _field(raw, "follows"))
+    verdict = _field(raw, "verdict")
     if raw.get("kind") != "verdict" or verdict not in VERDICTS:
         raise ValueError("holds no verdict that is known")
-    until = None if raw.get("until") is None else _date_field(raw, "until")
+    until = _field(raw, "until")
     if (verdict == EXPECTED and until is None) or (verdict == BENIGN and until):
         raise ValueError(f"is {verdict} {'without' if until is None else 'with'} an end")
-    at = _time_field(raw)
+    try:
+        at = _field(raw, "at").astimezone(UTC)
+    except OverflowError:
+        raise ValueError("has no at") from None
     if until and until > max(at.date(), subject.day) + timedelta(days=MAX_EXPECTED_DAYS):
         raise ValueError(f"says until {until}, longer than {MAX_EXPECTED_DAYS} days")
-    reason, by = _text_field(raw, "reason"), _text_field(raw, "by")
+    reason, by = _field(raw, "reason"), _field(raw, "by")
     if not reason.strip() or not by.strip():
         raise ValueError("has no reason or no author")
     return Verdict(subject, verdict, reason, by, at, until)
 
 
 def _parse_subject(raw: Mapping[str, Any]) -> Subject:
-    pairs = raw.get("names")
-    if not isinstance(pairs, list) or not all(
-        isinstance(pair, list) and len(pair) == 2 and all(isinstance(each, str) for each in pair)
-        for pair in pairs
-    ):
-        raise ValueError("has no names")
-    kind, since, day = (
-        _text_field(raw, "entity_kind"),
-        _date_field(raw, "since"),
-        _date_field(raw, "date"),
-    )
-    if kind not in ENTITY_KINDS:
-        raise ValueError(f"has the entity_kind {kind!r}")
-    if not 0 <= (day - since).days <= MAX_FLAGGED_DAYS:
-        raise ValueError(f"flags {since} to {day}")
-    return Subject(
-        alert=_text_field(raw, "alert"),
-        incident=_text_field(raw, "incident"),
-        time=_text_field(raw, "time"),
-        day=day,
-        since=since,
-        entity_kind=kind,
-        entity=_text_field(raw, "entity"),
-        families=_text_list_field(raw, "families"),
-        rows=_count_field(raw, "rows"),
-        records_out=_count_field(raw, "records_out"),
-        unknown_rows_statements=_count_field(raw, "unknown_rows_statements"),
-        names=tuple((kind, name) for kind, name in pairs),
-    )
+    found = {name: _field(raw, "date" if name == "day" else name) for name in _SUBJECT_FIELDS}
+    subject = Subject(**found)
+    if subject.entity_kind not in ENTITY_KINDS:
+        raise ValueError(f"has the entity_kind {subject.entity_kind!r}")
+    if not 0 <= (subject.day - subject.since).days <= MAX_FLAGGED_DAYS:
+        raise ValueError(f"flags {subject.since} to {subject.day}")
+    return subject
 
 
-def _text_field(raw: Mapping[str, Any], key: str) -> str:
-    value = raw.get(key)
-    if not isinstance(value, str):
-        raise ValueError(f"has no {key}")  # noqa: TRY004 - as above
-    return value
-
-
-def _text_list_field(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = raw.get(key)
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError(f"has no {key}")
-    return tuple(value)
-
-
-def _count_field(raw: Mapping[str, Any], key: str) -> int:
-    value = raw.get(key)
-    if type(value) is not int or value < 0:
-        raise ValueError(f"has no {key}")
-    return value
-
-
-def _date_field(raw: Mapping[str, Any], key: str) -> date:
+def _field(raw: Mapping[str, Any], key: str) -> Any:
     try:
-        return date.fromisoformat(_text_field(raw, key))
+        return msgspec.convert(raw.get(key), _TYPES[key])
     except ValueError:
         raise ValueError(f"has no {key}") from None
-
-
-def _time_field(raw: Mapping[str, Any]) -> datetime:
-    try:
-        return datetime.fromisoformat(_text_field(raw, "at")).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("has no at") from None

@@ -12,7 +12,6 @@ from typing import Final
 
 from detector.core import files
 from detector.core.errors import VerdictError
-from detector.core.files import open_locked_append
 from detector.triage.history import VerdictHistory
 from detector.triage.records import Record, decode, encode
 
@@ -47,12 +46,12 @@ def append(path: Path, records: Sequence[Record]) -> None:
         return
     data = b"".join(encode(record) for record in records)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_locked_append(path) as handle:
+        files.make_folder(path.parent)
+        with files.open_locked_append(path) as handle:
             there = _decode_all(_read_all(handle), path, _read_count(path))
             _append_data(handle, data, path, len(there) + len(records))
     except OSError as error:
-        raise VerdictError(f"cannot be written: {error.strerror}", where=path) from error
+        raise VerdictError.not_written(error, path) from error
 
 
 def _read_all(handle: int) -> bytes:
@@ -61,11 +60,8 @@ def _read_all(handle: int) -> bytes:
 
 def _append_data(handle: int, data: bytes, path: Path, count: int) -> None:
     before = os.fstat(handle).st_size
+    files.append(handle, data)
     try:
-        done = os.write(handle, data)
-        while done < len(data):
-            done += os.write(handle, data[done:])
-        os.fsync(handle)
         files.write_atomically(_count_path(path), b"%d\n" % count)
     except OSError:
         os.ftruncate(handle, before)

@@ -6,7 +6,6 @@ what is in it; after a kill between the two, the next start finds the manifest a
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from detector.core.files import sync_all
+from detector.core.files import naming, sync_all
 from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, Schema, check
 from detector.ledger.manifest import Part
 from detector.ledger.store import Ledger
@@ -121,10 +120,8 @@ def _span(hours: Sequence[pl.DataFrame]) -> tuple[datetime | None, datetime | No
 def write_table(frame: pl.DataFrame, schema: Schema, path: Path) -> Path:
     """Writes a table as Parquet. Raises OSError, also where polars has an error of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with naming(path):
         check(frame, schema, path.name).write_parquet(
             path, compression="zstd", compression_level=1, statistics=False
         )
-    except pl.exceptions.PolarsError as error:
-        raise OSError(errno.EIO, str(error).rpartition("IO error: ")[2]) from error
     return path

@@ -11,14 +11,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector.alerts import episode_store, feature_drift, ongoing
+from detector.alerts import episode_store, feature_drift, ongoing, writer
 from detector.alerts.alert import Alert
-from detector.core.errors import InputError
-from detector.core.schema import SCORES
 from detector.detection import batch
 from detector.detection.pipeline import Pipeline
 from detector.detection.results import DetectionResult
-from detector.watch import commit
 from detector.watch.day_schedule import DaySchedule
 from detector.watch.intraday_scoring import SHARD_ACCOUNTS, IntradayScorer
 from detector.watch.log_tracker import LogTracker
@@ -143,7 +140,8 @@ class DayScorer:
     def _publish(self, some: DetectionResult) -> list[Alert]:
         """Puts scores on disk; alerts, and that the days are done, go there with the batch."""
         for day in some.days:
-            _write_scores(self.output_folder, day, some.scores.filter(pl.col("date") == day))
+            scores = some.scores.filter(pl.col("date") == day)
+            writer.write_day_scores(self.output_folder, day, scores)
             counts = some.drift_counts.filter(pl.col("day") == day)
             latest = {**self.drift_counts, day: counts}
             self.drift_counts = feature_drift.latest_counts(latest, DRIFT_DAYS)
@@ -156,12 +154,3 @@ class DayScorer:
         """So many accounts of a day are judged as one."""
         kept = {**self.folded, day: max(number, self.folded.get(day, 0))}
         self.folded = {day: kept[day] for day in sorted(kept)[-DRIFT_DAYS:] if kept[day]}
-
-
-def _write_scores(out: Path, day: date, scores: pl.DataFrame) -> None:
-    """SCORES of one day, the whole file or the old one. Raises InputError."""
-    path = out / "scores" / f"{day.isoformat()}.parquet"
-    try:
-        commit.write_table(scores, SCORES, path.with_name(f".{path.name}.tmp")).replace(path)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=out) from error

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
 
 from detector.normalize.reader_state import ReaderState
 
@@ -87,9 +89,7 @@ class Log:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        found = asdict(self)
-        found["first"] = self.first and self.first.isoformat()
-        found["last"] = self.last and self.last.isoformat()
+        found: dict[str, Any] = msgspec.to_builtins(self)
         return found
 
 
@@ -99,13 +99,14 @@ def encode(log: Log) -> str:
 
 
 def decode(text: str) -> Log:
-    """What ``encode`` made. Raises ValueError, TypeError or KeyError."""
+    """What ``encode`` made. Raises ValueError, TypeError or KeyError.
+
+    What is missing was not known yet when it was written.
+    """
     raw = json.loads(text)
-    for name in ("first", "last"):
-        raw[name] = None if raw[name] is None else datetime.fromisoformat(raw[name])
-    raw["tail"] = ReaderState.from_dict(raw.get("tail", {}))
-    # What is missing was not known yet when it was written.
-    return Log(**{item.name: raw[item.name] for item in fields(Log) if item.name in raw})
+    raw["tail"] = ReaderState.from_dict(raw.get("tail", {})).to_dict()
+    # Not by msgspec's own JSON: a path may hold bytes that are no UTF-8.
+    return msgspec.convert(raw, Log)
 
 
 def digest(data: bytes) -> str:

@@ -6,8 +6,6 @@ events it came from are on disk together or not at all.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
@@ -21,7 +19,7 @@ from typing import Final, Self, TypeAlias
 import polars as pl
 
 from detector.alerts.alert import Alert
-from detector.core import files
+from detector.core import locks
 from detector.core.errors import DetectorError, OutboxError, StateError
 from detector.core.frame_bytes import decode, encode
 from detector.core.schema import HOURLY_SUMS, REJECTS, TOUCHED_VALUES, check
@@ -103,7 +101,7 @@ class State:
         try:
             connection = outbox.connect(folder, create=True)
         except OutboxError as error:
-            os.close(lock)
+            locks.release(lock)
             raise StateError(
                 error.what, where=error.where, hint=error.hint or REPAIR_HINT
             ) from error
@@ -121,7 +119,7 @@ class State:
     def close(self) -> None:
         """Lets another watcher in."""
         self._connection.close()
-        os.close(self._lock)
+        locks.release(self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -181,7 +179,7 @@ class State:
             self._check_digest(body.encode(), digest, f"what it knows of log {number}")
             try:
                 found.append(logs.decode(body))
-            except (ValueError, TypeError, KeyError) as error:
+            except ValueError as error:
                 raise _damage_error(self.folder, f"log {number}: {error}") from error
         return found
 
@@ -293,19 +291,13 @@ def write_error(folder: Path, error: Exception) -> StateError:
 def _acquire_lock(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = files.open_lock(folder / LOCK)
+        lock = locks.acquire(folder / LOCK)
     except OSError as error:
         what = f"cannot be made ({error.strerror or error})"
         raise StateError(what, where=folder, hint="name another folder for --state") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StateError(
-            "another detector watch has this state",
-            where=folder,
-            hint="stop it, or name another folder for --state",
-        ) from None
+    if lock is None:
+        hint = "stop it, or name another folder for --state"
+        raise StateError("another detector watch has this state", where=folder, hint=hint)
     return lock
 
 

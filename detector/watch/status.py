@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from detector.alerts.alert import CREATE
 from detector.alerts.alert_rate import Rate
+from detector.core import files
 from detector.core.errors import StateError
 from detector.detection import new_accounts
 from detector.features import timezone_check
@@ -109,15 +110,11 @@ def snapshot(
 
 def write(folder: Path, found: dict[str, Any]) -> None:
     """The whole file or the old one. Raises StateError."""
-    path = folder / FILE
-    fresh = path.with_name(f".{FILE}.tmp")
     try:
-        fresh.write_text(json.dumps(found), encoding="utf-8")
-        fresh.replace(path)
+        files.write_atomically(folder / FILE, json.dumps(found).encode())
     except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
         hint = "free space there, and start again: nothing is lost"
-        raise StateError(what, where=folder, hint=hint) from error
+        raise StateError.not_written(error, folder, hint) from error
 
 
 def load(folder: Path) -> dict[str, Any]:

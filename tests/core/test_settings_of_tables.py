@@ -1,12 +1,15 @@
 """``[tables]`` and ``sensitive`` in detector.toml: what is taken, and what is refused."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pytest
 
+from detector.alerts.severity import SEVERITY_ORDER
+from detector.core import setting_types as types
 from detector.core.errors import SettingsError
-from detector.core.settings import ImpactBounds, from_mapping, load
+from detector.core.settings import HEALTH_DEFAULTS, ImpactBounds, Settings, from_mapping, load
+from detector.delivery.config import parse_table
 
 
 def test_bounds_of_impact_are_read_and_kept_by_a_model(tmp_path):
@@ -36,6 +39,23 @@ def test_bounds_that_make_no_sense_are_refused(text, said, tmp_path):
         load(file)
     assert said in str(refused.value)
     assert "[impact]" in str(refused.value)
+
+
+def test_each_setting_has_a_type_and_each_type_a_setting():
+    assert set(types.SETTINGS) == {item.name for item in fields(Settings)}
+    assert set(types.IMPACT) == {item.name for item in fields(ImpactBounds)}
+    assert set(types.HEALTH) == set(HEALTH_DEFAULTS)
+    for name in types.READER_UMASKS:
+        assert from_mapping({"readable_by": name}).readable_by == name
+    for severity in SEVERITY_ORDER:
+        table = {"url": "file:///a", "minimum_severity": severity}
+        assert parse_table(table, "a").minimum_severity == severity
+
+
+def test_what_is_no_text_in_any_encoding_is_refused_in_one_line_too():
+    with pytest.raises(SettingsError, match="readable_by = ") as refused:
+        from_mapping({"readable_by": "\udcff"}, "detector.toml")
+    assert "\n" not in str(refused.value)
 
 
 def test_tables_and_sensitive_are_read(tmp_path):

@@ -85,6 +85,14 @@ def test_settings_of_health_are_checked():
             from_mapping({"health": wrong})
 
 
+def test_a_slip_of_the_pen_within_a_table_is_told_with_the_nearest_key():
+    with pytest.raises(SettingsError) as refused:
+        from_mapping({"health": {"most_reject": 1}}, "detector.toml")
+    assert str(refused.value) == (
+        "detector.toml: [health] has no setting 'most_reject'; did you mean 'most_rejects'?"
+    )
+
+
 def test_a_watched_log_with_many_rejects_is_told_once():
     health = Health(0, "m")
     bad = Log(1, "audit.log", 1, 1, "ndjson", "growing", events=800, rejects=4_000)

@@ -9,10 +9,10 @@ import threading
 from datetime import date
 from pathlib import Path
 
-import polars as pl
 import pytest
 from ledger_samples import events, source, write_log
 from polars.testing import assert_frame_equal
+from shared import no_space_beyond
 
 from detector.core.errors import InputError, LedgerError
 from detector.core.settings import Settings
@@ -345,14 +345,17 @@ def test_killed_in_the_middle_it_leaves_no_trace_and_a_second_writer_is_refused(
     assert_holds(folder, *LOG, *LOG, *LOG)
 
 
-def test_a_full_or_read_only_disk_is_one_line(tmp_path, monkeypatch):
-    def full(*_arguments, **_options):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
-    with pytest.raises(LedgerError, match=r"No space left on device.*; free space") as caught:
-        take(tmp_path / "ledger", write_log(tmp_path / "a.log", *LOG))
+@pytest.mark.parametrize("begin", [[], ["bad" * 99]])
+def test_a_full_disk_is_one_line_and_the_ledger_stays_as_it_was(tmp_path, begin):
+    """Also where polars or Arrow tell it; it is not for rejects to tell."""
+    folder = tmp_path / "ledger"
+    take(folder, write_log(tmp_path / "a.log", *LOG))
+    before = files_of(folder)
+    other = write_log(tmp_path / "b.log", *begin, *LOG, *LOG)
+    with no_space_beyond(64), pytest.raises(LedgerError, match=r"too large.*; free") as caught:
+        take(folder, other)
     assert "\n" not in str(caught.value)
+    assert files_of(folder) == before
 
 
 def test_a_file_that_turns_out_unusable_costs_that_file_only(tmp_path):

@@ -119,7 +119,7 @@ def test_a_file_is_refused(tmp_path):
 
 def test_a_ledger_killed_while_it_was_made_can_be_made(tmp_path):
     (tmp_path / "parts").mkdir()
-    (tmp_path / "ledger.json.tmp").write_text("{", encoding="utf-8")
+    (tmp_path / ".detector-0123456789abcdef.tmp").write_text("{", encoding="utf-8")
     assert Ledger.open(tmp_path, "UTC").parts() == []
 
 
@@ -150,6 +150,8 @@ def test_a_damaged_newer_or_foreign_head_is_refused(tmp_path, text, words):
         ({"format": 1}, "older detector"),
         ({"days": ["soon"]}, "damaged manifest"),
         ({"tail": []}, "damaged manifest"),
+        ({"size": "12"}, "damaged manifest"),
+        ({"events": None}, "damaged manifest"),
         ({"digests": {}}, "damaged manifest (digests of other files)"),
         ({"digests": []}, "damaged manifest"),
         ({"id": "../../etc"}, "damaged manifest"),

@@ -167,7 +167,9 @@ def test_an_error_of_the_system_is_one_line_too(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         app.run()
     assert caught.value.code == 1
-    assert capsys.readouterr().err == "detector: /somewhere: No space left on device\n"
+    assert capsys.readouterr().err == (
+        "detector: /somewhere: No space left on device; free space there, and run it again\n"
+    )
 
 
 def test_text_from_a_log_neither_steers_nor_fills_the_screen() -> None:

@@ -11,6 +11,7 @@ import typer
 
 from detector import registry
 from detector.cli import console, options
+from detector.core import files
 from detector.core.errors import InputError
 from detector.core.formatting import percentage, quantity
 from detector.core.settings import Settings
@@ -116,19 +117,20 @@ def _open_window(
 
 def _write_campaigns(campaigns: pl.DataFrame, out: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        campaigns.write_parquet(out / "drill.parquet", compression="zstd")
+        files.make_folder(out)
+        with files.replacement(out / "drill.parquet") as fresh:
+            campaigns.write_parquet(fresh, compression="zstd")
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=out) from error
+        raise InputError.not_written(error, out) from error
 
 
 def _draw_plot(found: DrillResult, model: Model, plot: Path) -> None:
     title = f"Records out before the first alert (budget {model.alerts_per_day:g} a day)"
     try:
-        plot.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(plot.parent)
         draw(found.campaigns, title, plot)
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=plot) from error
+        raise InputError.not_written(error, plot) from error
 
 
 def _print_summary(facts: dict[str, Any], stage: DrillWindow, model: Model) -> None:

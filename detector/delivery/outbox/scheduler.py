@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from detector.core import files
+from detector.core import locks
 from detector.delivery.outbox.store import Outbox
 from detector.delivery.outbox.worker import Report, SinkWorker
 from detector.delivery.routing import Route
@@ -37,7 +34,8 @@ def deliver(
 
     One at a time: two would send the alerts of an entity in any order.
     """
-    with _delivery_lock(folder) as alone:
+    # Whoever delivers from this folder is alone.
+    with locks.holding(folder / LOCK) as alone:
         if not alone:
             return None
         stop = threading.Event()
@@ -58,19 +56,3 @@ def deliver(
         with Outbox.open(folder, create=False) as box:
             box.prune()
         return reports
-
-
-@contextmanager
-def _delivery_lock(folder: Path) -> Iterator[bool]:
-    """Whether no other process delivers from this folder; none begins to until the end."""
-    file = files.open_lock(folder / LOCK)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        # Not by closing alone: a process that is being started may hold a copy for a moment.
-        fcntl.flock(file, fcntl.LOCK_UN)
-        os.close(file)

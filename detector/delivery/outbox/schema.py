@@ -94,12 +94,20 @@ def connect(folder: Path, *, create: bool) -> sqlite3.Connection:
     except (sqlite3.Error, OSError, UnicodeError) as error:
         if made is not None:
             made.close()
-        raise OutboxError(f"cannot be opened: {error}", where=path) from error
+        raise OutboxError(
+            f"cannot be opened: {error}", where=path, hint=failure_hint(error)
+        ) from error
     except OutboxError:
         if made is not None:
             made.close()
         raise
     return made
+
+
+def failure_hint(error: Exception) -> str:
+    """How to mend it, where the place is at fault and not what stands in the database."""
+    at_fault = isinstance(error, sqlite3.OperationalError | OSError)
+    return "free space or get permission there, and run it again" if at_fault else ""
 
 
 def _check_not_lost(folder: Path) -> None:

@@ -16,7 +16,7 @@ from detector.alerts.alert import Alert, with_episode_keys
 from detector.alerts.severity import SEVERITY_ORDER
 from detector.core.errors import OutboxError
 from detector.delivery.outbox.backoff import seconds_until_due
-from detector.delivery.outbox.schema import FILE, connect, digest
+from detector.delivery.outbox.schema import FILE, connect, digest, failure_hint
 
 #: Days after which an alert that all sinks have settled is kept by its id alone, so that it is not
 #: sent again.
@@ -105,7 +105,9 @@ class Outbox:
         """A database that fails is one line to the user. Raises OutboxError."""
         self._connection.close()
         if isinstance(error, sqlite3.Error):
-            raise OutboxError(f"cannot be used: {error}", where=self._folder) from error
+            hint = failure_hint(error)
+            what = f"cannot be used: {error}"
+            raise OutboxError(what, where=self._folder, hint=hint) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

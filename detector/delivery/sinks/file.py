@@ -8,8 +8,6 @@ What a crash left of a line is moved to ``.torn`` beside the file before anythin
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+from detector.core import files
 from detector.core.errors import SettingsError
-from detector.core.files import sync
 from detector.delivery.config import SinkConfig
 from detector.delivery.format import Format
 from detector.delivery.sink import Delivery, Item, Outcome, Send, Sink, Unreachable, repeat_outcome
@@ -61,53 +59,15 @@ def open_(target: SinkConfig, form: Format) -> Iterator[Send]:
 
 def append(path: Path, data: bytes, target: SinkConfig, today: Callable[[], date]) -> None:
     """Adds ``data``, whole lines, in one piece; first rotates where it is time. Raises OSError."""
-    with _lock_file(path) as file:
+    with files.open_locked_append(path, MODE) as file:
         size = _move_torn_line(file, path)
-        if size and _is_rotation_due(file, size + len(data), target, today()):
-            _rotate(path, file)
-        else:
-            _write_lines(file, data, size)
+        if not size or not _is_rotation_due(file, size + len(data), target, today()):
+            files.append(file, data)
             return
-    with _lock_file(path) as file:
-        _write_lines(file, data, _move_torn_line(file, path))
-
-
-@contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
-    """The file that has this name now, held against other detectors until the end."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_current(path, file):
-                yield file
-                return
-        finally:
-            os.close(file)
-
-
-def _is_current(path: Path, file: int) -> bool:
-    """Whether nobody rotated it while we waited for the lock."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    here = os.fstat(file)
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
-
-
-def _write_lines(file: int, data: bytes, size: int) -> None:
-    """All or nothing: what a full disk took of it is cut off again."""
-    done = False
-    try:
-        if os.write(file, data) == len(data):
-            os.fsync(file)
-            done = True
-    finally:
-        if not done:
-            os.ftruncate(file, size)
-    if not done:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        _rotate(path, file)
+    with files.open_locked_append(path, MODE) as file:
+        _move_torn_line(file, path)
+        files.append(file, data)
 
 
 def _move_torn_line(file: int, path: Path) -> int:
@@ -116,12 +76,8 @@ def _move_torn_line(file: int, path: Path) -> int:
     whole = _complete_size(file, size)
     if whole != size:
         torn = os.pread(file, size - whole, whole)
-        beside = os.open(f"{path}.torn", os.O_WRONLY | os.O_APPEND | os.O_CREAT, MODE)
-        try:
-            os.write(beside, torn + b"\n")
-            os.fsync(beside)
-        finally:
-            os.close(beside)
+        with files.open_locked_append(path.with_name(f"{path.name}.torn"), MODE) as beside:
+            files.append(beside, torn + b"\n")
         os.ftruncate(file, whole)
     return whole
 
@@ -161,7 +117,7 @@ def _rotate(path: Path, file: int) -> None:
         except FileExistsError:
             number += 1
     path.unlink()
-    sync(path.parent)
+    files.sync(path.parent)
 
 
 SINK: Final = Sink(
