@@ -140,16 +140,18 @@ def _format_time(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _log_alert_id(name: str, what: str, once: str) -> str:
+    return hashlib.sha256(f"{LOG}\0{name}\0{what}\0{once}".encode()).hexdigest()[:20]
+
+
 def log_alert(name: str, what: str, words: str, now: float, model: str, once: str = "") -> Alert:
     """An alert of kind ``log``, with every key that others have.
 
     The same ``once`` gives the same id, whenever that is; without it, each minute has its own.
     """
     moment = datetime.fromtimestamp(now, UTC)
-    at = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    name = path_text(name)
-    told = f"{LOG}\0{name}\0{what}\0{once or f'{moment:%Y-%m-%dT%H:%M}'}"
-    own = hashlib.sha256(told.encode()).hexdigest()[:20]
+    at, day, name = f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d}", path_text(name)
+    own = _log_alert_id(name, what, once or f"{moment:%Y-%m-%dT%H:%M}")
     return {
         "id": own,
         "activity": CREATE,
@@ -161,7 +163,7 @@ def log_alert(name: str, what: str, words: str, now: float, model: str, once: st
         "verdicts": [],
         "time": at,
         "raised": at,
-        "date": f"{moment:%Y-%m-%d}",
+        "date": day,
         "entity_kind": LOG,
         "entity": name,
         "group": "all logs",
@@ -172,7 +174,7 @@ def log_alert(name: str, what: str, words: str, now: float, model: str, once: st
         "rows": 0,
         "expected_rows": 0.0,
         "group_largest_rows": 0,
-        "since": f"{moment:%Y-%m-%d}",
+        "since": day,
         "records_out": 0,
         "pace": 0.0,
         "table_gone_in_days": None,

@@ -22,10 +22,9 @@ WRITING = frozenset("wax+")
 #: part of nothing until a manifest names them.
 LIBRARIES = {"write_parquet", "sink_parquet", "sink_ndjson", "write_csv", "write_ndjson"}
 GUARDS = {"replacement", "naming"}
-#: A file in memory, bytes of a picture or a table, and a log that is read.
+#: Bytes of a picture or a table, and a log that is read.
 NO_WRITES = {
     ("detector/watch/log_content.py", "os.open"),
-    ("detector/normalize/containment.py", "os.write"),
     ("detector/drill/plot.py", "savefig"),
     ("detector/model/store.py", "write_parquet"),
 }
