@@ -16,6 +16,7 @@ from detector.core.schema import HOURLY_SUMS, SUBJECT, TOUCHED_VALUES
 from detector.core.settings import Settings
 from detector.features import aggregates, population
 from detector.features.account_signals import SIGNAL_COLUMNS
+from detector.features.aggregate_columns import LIST_COLUMNS
 from detector.features.aggregates import ACCOUNT, ADDRESS, ENTITY_KINDS, GROUP, OBJECT
 from detector.features.feature import Feature
 
@@ -70,7 +71,7 @@ def _measures() -> dict[str, frozenset[str]]:
 
 def _filled(frame: pl.DataFrame) -> frozenset[str]:
     found = {name for name in frame.columns if frame[name].null_count() < len(frame)}
-    if set(aggregates.LIST_COLUMNS) <= found:
+    if set(LIST_COLUMNS) <= found:
         found.add(aggregates.MEAN_LENGTH)
     return frozenset(found)
 

@@ -15,62 +15,33 @@ import polars as pl
 from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
 from detector.features import distinct_subjects
+from detector.features.aggregate_columns import (
+    AGGREGATE_COLUMNS,
+    EXCLUDING_LARGEST,
+    GROUP_SUMS,
+    HOURLY_COLUMNS,
+    LIST_COLUMNS,
+    MILLIONTHS,
+    PER_MEMBER,
+    UNITS,
+    VALUE_SUMS,
+)
 from detector.features.distinct_subjects import MonthHistory
-from detector.features.minute_aggregates import THOUSANDTHS, minute_pattern
+from detector.features.minute_aggregates import minute_pattern
 from detector.features.robust_stats import Floats
 
 ACCOUNT, ADDRESS, GROUP, OBJECT = ENTITY_KINDS = ("account", "client_address", "group", "object")
 #: Hours of the longest day.
 SLOTS: Final = 25
 
-#: What is measured. ``rows`` are records read or exported, ``log_rows`` the sum of log1p(rows)
-#: over the statements that read them (in millionths, as the ledger keeps it: whole numbers, whose
-#: sums do not depend on their order), ``unknown`` are statements whose row count the log does not
-#: give, ``peak`` is the most statements in one hour, ``unbroken`` the longest run of minutes with a
-#: statement in each and ``even`` how alike the steps between minutes are (``minutes.shape``),
-#: ``others`` are the tables an account touched, or the accounts behind another entity,
-#: ``departure`` is how far a group's members lie above what is usual of each (``departures``).
-AGGREGATE_COLUMNS: Final = (
-    "statements",
-    "rows",
-    "log_rows",
-    "largest",
-    "bytes",
-    "peak",
-    "unbroken",
-    "even",
-    "unknown",
-    "exports",
-    "others",
-    "addresses",
-    "hours",
-    "departure",
-)
 #: And what follows from lists (see HOURS): log1p(rows) of a mean one.
 MEAN_LENGTH: Final = "length"
-LIST_COLUMNS: Final = ("lists", "log_list_rows")
 ALL_AGGREGATES: Final = (*AGGREGATE_COLUMNS, MEAN_LENGTH)
 #: What only accounts have, and only where the log says whose records they read (``subjects``): how
 #: many different people's, on the day and in the four weeks that end with it. Of other logs no
 #: frame has these columns.
 MONTH_SUBJECTS: Final = "month_subjects"
 SUBJECT_COLUMNS: Final = ("subjects", MONTH_SUBJECTS)
-#: What is added up over the hours of a day, or the largest taken.
-HOURLY_COLUMNS: Final = (*AGGREGATE_COLUMNS, *LIST_COLUMNS)
-#: Floats that are kept as whole numbers, since sums of those do not depend on their order.
-MILLIONTHS: Final = 1e6
-#: What one of a measure's units is divided by before its logarithm is taken.
-UNITS: Final = {"log_rows": MILLIONTHS, "even": THOUSANDTHS}
-#: What a group's members add up to.
-PER_MEMBER: Final = ("statements", "rows", "log_rows", "bytes")
-#: What is added up of the members of a group but the busiest, and of all of them.
-EXCLUDING_LARGEST: Final = (*PER_MEMBER, *LIST_COLUMNS, "unknown", "exports", "departure")
-GROUP_SUMS: Final = (*EXCLUDING_LARGEST, "others")
-#: What is added up of those who touched an address or a table.
-VALUE_SUMS: Final = ("statements", "rows")
-#: Of which a day has the largest hour; of the others it has the sum.
-MAX_COLUMNS: Final = ("largest", "peak", "unbroken")
-
 HOURLY_AGGREGATES: Final = {
     "entity": pl.String(),
     "day": pl.Date(),
@@ -214,7 +185,8 @@ def merge_group_sums(sums: pl.DataFrame) -> pl.DataFrame:
         # An hour in which one member was alone is that member's.
         .with_columns(hours=pl.col("at_work") > 1)
     )
-    missing = dict.fromkeys(["addresses", "largest", "unbroken", "even"])
+    given = (*GROUP_SUMS, "peak", "hours")
+    missing = dict.fromkeys(name for name in HOURLY_COLUMNS if name not in given)
     return _cast(whole.rename({"group": "entity"}).with_columns(peak="statements", **missing))
 
 
@@ -248,7 +220,7 @@ def merge_value_sums(sums: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     days = days.with_columns(
         slot=(last - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
     )
-    missing = [name for name in HOURLY_COLUMNS if name not in ("statements", "rows", "others")]
+    missing = [name for name in HOURLY_COLUMNS if name not in (*VALUE_SUMS, "others")]
     return _cast(
         sums.join(days, on="day")
         .with_columns(pl.lit(None, pl.Float64).alias(name) for name in missing)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from detector.core.settings import Settings
 from detector.features import workdays
-from detector.features.aggregates import MAX_COLUMNS, SLOTS, hourly_columns, log_scale
+from detector.features.aggregate_columns import MAX_COLUMNS
+from detector.features.aggregates import SLOTS, hourly_columns, log_scale
 from detector.features.robust_stats import Floats
 
 

@@ -18,6 +18,7 @@ from detector.core.settings import Settings
 from detector.features import aggregates, baselines, expectation, group_deviation, intraday, novelty
 from detector.features import daily_matrix as panels
 from detector.features.account_signals import AccountSignals, compute_signals
+from detector.features.aggregate_columns import AGGREGATE_COLUMNS
 from detector.features.aggregates import ACCOUNT, ADDRESS, ENTITY_KINDS, GROUP
 from detector.features.expectation import History
 from detector.features.feature import Family, Feature, to_count
@@ -260,7 +261,7 @@ def complete_figures(
         frame = frame.join(of_kind, on=["entity_kind", "entity", "hour"], how="left")
     usual = [
         to_count(m, level).alias(f"{m}_{name}")
-        for m in (*aggregates.AGGREGATE_COLUMNS, *aggregates.SUBJECT_COLUMNS)
+        for m in (*AGGREGATE_COLUMNS, *aggregates.SUBJECT_COLUMNS)
         for level, name in COUNT_COLUMNS.items()
         if f"{m}_{level}" in frame.columns
     ]

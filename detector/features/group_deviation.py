@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.features.aggregates import ACCOUNT, MILLIONTHS
+from detector.features.aggregate_columns import MILLIONTHS
+from detector.features.aggregates import ACCOUNT
 from detector.features.daily_matrix import DailyMatrix
 from detector.features.robust_stats import Floats, group_members
 from detector.features.workdays import is_workday

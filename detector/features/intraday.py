@@ -15,9 +15,8 @@ from detector.core.parallel import map_threads
 from detector.features import novelty
 from detector.features import population as populations
 from detector.features.account_signals import SIGNAL_COLUMNS, AccountSignals
+from detector.features.aggregate_columns import LIST_COLUMNS, MAX_COLUMNS
 from detector.features.aggregates import (
-    LIST_COLUMNS,
-    MAX_COLUMNS,
     MEAN_LENGTH,
     SLOTS,
     hourly_columns,

@@ -14,7 +14,8 @@ from small_office import CUT, SCORED, Office, agent
 from detector.core import schema
 from detector.core.settings import Settings
 from detector.features import aggregates
-from detector.features.aggregates import HOURLY_COLUMNS, MEAN_LENGTH, log_scale
+from detector.features.aggregate_columns import HOURLY_COLUMNS
+from detector.features.aggregates import MEAN_LENGTH, log_scale
 from detector.ledger.aggregate import hourly_sums, touched_values
 
 SETTINGS = Settings()
