@@ -31,7 +31,7 @@ from detector.readers.log_input import LocalFile
 
 DATA = Path(__file__).parents[1] / "data"
 SETTINGS = Settings()
-#: Lines of one mutated log, and CPU seconds and bytes of memory it may take.
+#: Lines of one stretch of a mutated log; CPU seconds and bytes of memory it may take.
 LINES = 60
 SECONDS = 20.0
 MEMORY = 4 << 30
@@ -99,10 +99,11 @@ def mutated(line: bytes, other: bytes, rng: random.Random) -> bytes:
     return line[:at] + word + line[end if rng.random() < 0.5 else at :]
 
 
-def mutants(sample: Sample, rng: random.Random) -> bytes:
-    """Some consecutive lines of a sample, a third of them mutated."""
-    start = rng.randrange(max(1, len(sample.lines) - LINES))
-    lines = sample.lines[start : start + LINES]
+def mutants(sample: Sample, rng: random.Random, stretches: int = 1) -> bytes:
+    """``stretches`` of LINES consecutive lines of a sample, or all of it; a third are mutated."""
+    many = LINES * stretches
+    start = rng.randrange(max(1, len(sample.lines) - many))
+    lines = sample.lines[start : start + many]
     head = [sample.lines[0]] if sample.source.name == "csv" or b"," in sample.lines[0][:9] else []
     made = [
         mutated(line, rng.choice(lines), rng) if rng.random() < 1 / 3 else line for line in lines
@@ -161,6 +162,10 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
+    parser.add_argument(
+        "--stretches", type=int, default=1,
+        help=f"of {LINES} lines a log: long ones are read faster, short ones say where a fault is",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--keep", type=Path, default=Path("fuzzed"))
     asked = parser.parse_args()
@@ -168,7 +173,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         while read < asked.lines:
             sample = rng.choice(found)
-            data = mutants(sample, rng)
+            data = mutants(sample, rng, asked.stretches)
             read += data.count(b"\n")
             if wrong := fault(sample, data, Path(folder) / "fuzzed.log", strict=asked.strict):
                 faults += 1
