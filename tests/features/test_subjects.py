@@ -38,7 +38,7 @@ from detector.model.training_data import TrainingData
 
 RARE = ["subjects_vs_own", "month_subjects_vs_own"]
 KEYS = ["entity_kind", "entity", "hour"]
-FIGURES = [*KEYS, *RARE, "surprise", "alarming"]
+FIGURES = [*KEYS, *RARE, "surprise"]
 
 
 @pytest.fixture(scope="module")

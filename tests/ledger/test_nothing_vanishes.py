@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from detector import registry
+from detector.core import locks
 from detector.core.errors import InputError, LedgerError, StateError
 from detector.core.settings import Settings
 from detector.delivery.outbox import scheduler
@@ -122,7 +123,7 @@ def test_no_lock_follows_a_link(tmp_path):
     (tmp_path / "outbox" / scheduler.LOCK).symlink_to(victim)
     with (
         pytest.raises(OSError, match="symbolic links"),
-        scheduler._delivery_lock(tmp_path / "outbox"),
+        locks.holding(tmp_path / "outbox" / scheduler.LOCK),
     ):
         pass
     assert victim.read_text(encoding="utf-8") == "mine"

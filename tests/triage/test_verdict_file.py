@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -145,8 +146,8 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
         "for n in range(20):\n"
         "    store.append(Path(sys.argv[1]), [verdict('benign', alert(), reason=f'{n} ' * 200)])\n"
     )
-    here = os.path.dirname(__file__)  # noqa: PTH120
-    command = [sys.executable, "-c", code, str(tmp_path / "v"), here]
+    here = Path(__file__).parents[1] / "support"
+    command = [sys.executable, "-c", code, str(tmp_path / "v"), str(here)]
     running = [subprocess.Popen(command) for _ in range(3)]
     assert [each.wait() for each in running] == [0, 0, 0]
     assert len(store.load(tmp_path / "v").records) == 60
