@@ -92,6 +92,18 @@ def test_a_record_that_lost_its_newline_to_the_next_is_a_reject(tmp_path):
     assert found.rejects["line"].to_list() == [2]
 
 
+@pytest.mark.parametrize("columns", [23, 24, 25, 26])
+@pytest.mark.parametrize("before", [0, 1])
+def test_so_is_one_to_which_the_beginning_of_the_next_is_glued(columns, before, tmp_path):
+    """A crash may cut that behind its message: both together have no more columns than one may."""
+    glued = entry(audit(*READ, "SELECT 1 FROM person", "<none>", 1), columns)[:-1]
+    glued += one(10**6, session_id="65c0b1a0.2").partition(',"psql"')[0].rstrip(",") + "\n"
+    others = [one(session_id=f"65c0b1a0.{number}") for number in range(3, 5)]
+    found = read(log(tmp_path, *others[:before], glued, *others[before:]))
+    assert found.events["rows"].to_list() == [7, 7]
+    assert found.rejects["line"].to_list() == [1 + before]
+
+
 def test_text_that_looks_like_a_record_is_text(tmp_path):
     inside = one(10**6, session_id="65c0b1a0.5").replace('"', "")
     found = read(log(tmp_path, one(3, f"SELECT '\n{inside}'"), one(4, session_id="65c0b1a0.2")))

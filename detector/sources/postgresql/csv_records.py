@@ -52,6 +52,10 @@ _RECORD_START: Final = re.compile(
     rb'"?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,9}"?,'
 )
 _TIMESTAMP: Final = re.compile(_TIME_PATTERN)
+#: A record that lost its newline ends in the time of the next one. Columns before the leader's pid
+#: are quoted: there, that is no CSV.
+_NEXT_TIME: Final = re.compile(_TIME_PATTERN[1:])
+_FIRST_UNQUOTED: Final = 24
 _SESSION_ID: Final = re.compile(r"[0-9a-f]{1,16}\.[0-9a-f]{1,8}")
 _BROKEN_RECORD_REASON: Final = "is not a whole record of csvlog"
 
@@ -166,8 +170,14 @@ def _width(data: bytes) -> int:
     """How many columns the first record has, 0 where it is none."""
     for record in blocks.split_records(data[:MIB], quoted=True):
         if record.strip():
-            return len(_split_cells(record))
+            cells = _split_cells(record)
+            return 0 if _runs_on(cells) else len(cells)
     return 0
+
+
+def _runs_on(cells: list[str]) -> bool:
+    """Whether another record, or what is left of one, follows in the same line."""
+    return any(_NEXT_TIME.search(cell) for cell in cells[_FIRST_UNQUOTED:])
 
 
 def _split_cells(record: bytes) -> list[str]:
@@ -186,6 +196,7 @@ def _is_sound(cells: list[str]) -> bool:
         and _TIMESTAMP.fullmatch(cells[0]) is not None
         and _SESSION_ID.fullmatch(cells[5]) is not None
         and cells[11] in SEVERITIES
+        and not _runs_on(cells)
     )
 
 
