@@ -36,9 +36,9 @@ def load(ledger: Path, first: date | None, model: Model, settings: Settings) -> 
         raise LedgerError(f"damaged: {error!r}", where=where, hint=episodes.REPAIR_HINT) from error
 
 
-def save(ledger: Path, memory: EpisodeHistory) -> None:
+def save(ledger: Path, history: EpisodeHistory) -> None:
     """All that changed, or nothing. Raises LedgerError."""
-    changes = memory.take_changes()
+    changes = history.take_changes()
     episodes.save(
         ledger,
         sorted(changes.rescored_days),

@@ -9,9 +9,10 @@ from typing import Final
 
 import polars as pl
 
+from detector.alerts.alert import Alert
 from detector.core.frame_bytes import decode, encode
 from detector.detection.pipeline import LedgerTables, Pipeline
-from detector.detection.results import DetectionResult, build_result
+from detector.detection.results import episode_messages
 from detector.features.baseline_training import Shard
 from detector.features.feature_table import FEATURE_DIMENSIONS
 from detector.features.history import PastData, gather
@@ -80,16 +81,16 @@ class DayContext:
     today: RunningDay
     week: PackedWeek
 
-    def day_result(
-        self, pipeline: Pipeline, judged: pl.DataFrame, day: Shard, members: pl.Series | None
-    ) -> DetectionResult:
-        """The alerts of entities, ``judged`` in all their hours, from what their ``members`` (None:
-        all accounts) did in the week before, and on the ``day``.
+    def day_messages(
+        self, pipeline: Pipeline, scored: pl.DataFrame, day: Shard, members: pl.Series | None
+    ) -> tuple[list[Alert], list[Alert]]:
+        """The messages of entities, ``scored`` in all their hours, and those that are suppressed:
+        from what their ``members`` (None: all accounts) did in the week before, and on the ``day``.
         """
         hours, touched = (
             pl.concat(both) for both in zip(self.week.unpack(members), day, strict=True)
         )
-        return build_result(pipeline, judged, hours, touched, [self.today.day])
+        return episode_messages(pipeline, scored, hours, touched)
 
 
 def gather_past(pipeline: Pipeline, ledger: LedgerTables, day: date, many: int) -> PastData | None:
@@ -117,10 +118,10 @@ def build_context(
         return None
     del past
     week, until = day - timedelta(days=EPISODE_DAYS), day - timedelta(days=1)
-    held = PackedWeek.pack(
+    packed = PackedWeek.pack(
         ledger.hours(week, until), ledger.touched(week, until, FEATURE_DIMENSIONS)
     )
-    return DayContext(today, held)
+    return DayContext(today, packed)
 
 
 def shards(ledger: LedgerTables, day: date, many: int) -> Iterator[Shard]:

@@ -1,7 +1,8 @@
-"""What days are judged by, in batch and by a watcher, and what is new among what is found."""
+"""What days are scored by, wherever they are, and which of the alerts found are new."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,8 +15,8 @@ from detector.alerts.episode_history import EpisodeHistory
 from detector.alerts.episodes import MAX_UPDATES
 from detector.alerts.incidents import Joiner, sort_by_time
 from detector.core.settings import Settings
-from detector.features.aggregates import local_day
 from detector.features.feature import Family
+from detector.ledger.aggregate import local_day
 from detector.model.model import Model
 from detector.model.scoring import Scorer, SuppressionRule
 
@@ -49,7 +50,7 @@ class TablesInMemory:
 
     def hours(self, since: date, until: date, accounts: pl.Expr | None = None) -> pl.DataFrame:
         """See ``Ledger.hours``."""
-        days = local_day("hour", self.settings).is_between(since, until)
+        days = local_day("hour", self.settings.timezone).is_between(since, until)
         return self.all_hours.filter(days, *_given(accounts))
 
     def touched(
@@ -151,21 +152,23 @@ class Pipeline:
 
 
 def _drop_repeated_updates(found: Sequence[Alert], before: Sequence[Alert]) -> list[Alert]:
-    """Without updates whose triggers were all told while the day ran, and without those that are
+    """Without updates whose triggers were all sent while the day ran, and without those that are
     more than a day may have.
     """
-    told: dict[tuple[str, str], list[Alert]] = {}
+    updates: dict[tuple[str, str], list[Alert]] = defaultdict(list)
     for alert in before:
         if alert["activity"] == UPDATE:
-            told.setdefault((alert["alert"], alert["date"]), []).append(alert)
-    left = []
+            updates[alert["alert"], alert["date"]].append(alert)
+    news = []
     for alert in found:
-        same = told.get((alert["alert"], alert["date"]), [])
-        said = {words for other in same for words in other["triggers"]}
-        fresh = [words for words in alert["triggers"] if words not in said]
-        risen = any(words.startswith("severity ") for words in fresh)
-        if alert["activity"] != UPDATE or (fresh and (risen or len(same) < MAX_UPDATES)):
-            left.append(alert)
-            if alert["activity"] == UPDATE:
-                told.setdefault((alert["alert"], alert["date"]), []).append(alert)
-    return left
+        if alert["activity"] != UPDATE:
+            news.append(alert)
+            continue
+        sent = updates[alert["alert"], alert["date"]]
+        known = {trigger for other in sent for trigger in other["triggers"]}
+        fresh = [trigger for trigger in alert["triggers"] if trigger not in known]
+        risen = any(trigger.startswith("severity ") for trigger in fresh)
+        if fresh and (risen or len(sent) < MAX_UPDATES):
+            news.append(alert)
+            sent.append(alert)
+    return news

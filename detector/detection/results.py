@@ -62,6 +62,14 @@ def build_result(
     if scored.is_empty():
         return DetectionResult(days, empty(SCORES), [], [])
     counts = feature_drift.exceedance_counts(scored, pipeline.model)
+    alerts, suppressed = episode_messages(pipeline, scored, hours, touched)
+    return DetectionResult(days, alert.score_table(scored, alerts), alerts, suppressed, counts)
+
+
+def episode_messages(
+    pipeline: Pipeline, scored: pl.DataFrame, hours: pl.DataFrame, touched: pl.DataFrame
+) -> tuple[list[Alert], list[Alert]]:
+    """The alerts and updates of ``scored``, and those that are suppressed, in their order."""
     alerts: list[Alert] = []
     suppressed: list[Alert] = []
     # Day after day: what fires on one moves the threshold of the next.
@@ -69,13 +77,7 @@ def build_result(
         for messages in _day_messages(pipeline, day, part, hours, touched):
             alerts += messages.alerts
             suppressed += messages.suppressed
-    return DetectionResult(
-        days,
-        alert.score_table(scored, alerts),
-        incidents.sort_by_time(alerts),
-        incidents.sort_by_time(suppressed),
-        counts,
-    )
+    return incidents.sort_by_time(alerts), incidents.sort_by_time(suppressed)
 
 
 def _day_messages(

@@ -10,6 +10,7 @@ import polars as pl
 
 from detector.alerts import alert, feature_drift
 from detector.alerts.alert import Alert
+from detector.alerts.incidents import sort_by_time
 from detector.core.schema import SCORES, empty
 from detector.detection import day_context
 from detector.detection.day_context import ENTITY_KEYS, names_by_kind, select_firing_columns
@@ -21,7 +22,7 @@ from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.baseline_training import Shard
 from detector.features.history import PastData
 
-#: Accounts or groups whose hours of the day are judged at a time, for each whose past is held.
+#: Accounts or groups whose hours of the day are scored at a time, for each whose past is at hand.
 SHARDS_TOGETHER: Final = 2
 #: What SCORES are made of, beside what tells whether an hour fires.
 SCORE_COLUMNS: Final = ("hour_rows", "rows_usual", "hours_usual", "others", "others_usual")
@@ -33,7 +34,7 @@ def score(pipeline: Pipeline, ledger: LedgerTables, day: date, many: int) -> Det
     past = day_context.gather_past(pipeline, ledger, day, many)
     if past is None:
         return nobody
-    values, size = _judge_values(pipeline, past), SHARDS_TOGETHER * many
+    values, size = _score_values(pipeline, past), SHARDS_TOGETHER * many
     before = day_context.build_context(pipeline, ledger, past)
     del past
     if before is None:
@@ -42,22 +43,21 @@ def score(pipeline: Pipeline, ledger: LedgerTables, day: date, many: int) -> Det
     running = PartialDay.from_day(before.today, so_far)
     today = running.today
     everyone = {ACCOUNT: today.members, GROUP: today.accounts["group"].unique()}
-    judged = (_judge_names(pipeline, running, names) for names in _name_batches(everyone, size))
-    brief = _concat_entities([*map(_select_columns, judged), _select_columns(values)])
+    scored = (_score_names(pipeline, running, names) for names in _name_batches(everyone, size))
+    brief = _concat_entities([*map(_select_columns, scored), _select_columns(values)])
     if brief.is_empty():
         return nobody
     counts = feature_drift.exceedance_counts(brief, pipeline.model)
-    loud = pipeline.scorer_for(day).add_anomalous(brief).filter("anomalous")
-    firing = loud.select(ENTITY_KEYS).unique()
-    if firing.is_empty():
-        return DetectionResult([day], alert.score_table(brief, []), [], [], counts)
-    some = [
-        before.day_result(pipeline, hours, _member_rows(so_far, members), members)
-        for hours, members in _firing_entities(pipeline, running, firing, values, size)
-    ]
-    found = sorted((one for each in some for one in each.alerts), key=_firing_order)
-    held = sorted((one for each in some for one in each.suppressed), key=_firing_order)
-    return DetectionResult([day], alert.score_table(brief, found), found, held, counts)
+    anomalous = pipeline.scorer_for(day).add_anomalous(brief).filter("anomalous")
+    firing = anomalous.select(ENTITY_KEYS).unique()
+    alerts, suppressed = list[Alert](), list[Alert]()
+    for hours, members in _firing_entities(pipeline, running, firing, values, size):
+        theirs = _member_rows(so_far, members)
+        found, expected = before.day_messages(pipeline, hours, theirs, members)
+        alerts += found
+        suppressed += expected
+    alerts, suppressed = sort_by_time(alerts), sort_by_time(suppressed)
+    return DetectionResult([day], alert.score_table(brief, alerts), alerts, suppressed, counts)
 
 
 def _firing_entities(
@@ -69,8 +69,8 @@ def _firing_entities(
     """
     by_kind = names_by_kind(firing.iter_rows())
     for names in _name_batches(by_kind, size):
-        judged = _judge_names(pipeline, running, names)
-        yield judged.join(firing, on=ENTITY_KEYS, how="semi"), running.today.group_accounts(names)
+        scored = _score_names(pipeline, running, names)
+        yield scored.join(firing, on=ENTITY_KEYS, how="semi"), running.today.group_accounts(names)
     if by_kind.keys() - {ACCOUNT, GROUP}:
         yield values.join(firing, on=ENTITY_KEYS, how="semi"), None
 
@@ -82,13 +82,8 @@ def _member_rows(day: Shard, members: pl.Series | None) -> Shard:
     return day[0].filter(theirs), day[1].filter(theirs)
 
 
-def _firing_order(found: Alert) -> tuple[str, str, str]:
-    """As batch tells them."""
-    return found["time"], found["entity_kind"], found["entity"]
-
-
-def _judge_values(pipeline: Pipeline, past: PastData) -> pl.DataFrame:
-    """The judged addresses and tables of the day: it has but one hour of each."""
+def _score_values(pipeline: Pipeline, past: PastData) -> pl.DataFrame:
+    """The scored addresses and tables of the day: it has but one hour of each."""
     kinds = past.kind_parts((ADDRESS, OBJECT))
     return pipeline.scorer.score_table(
         tables.build_from_parts(
@@ -105,7 +100,7 @@ def _name_batches(names: Mapping[str, Iterable[str]], size: int) -> Iterator[dic
             yield {kind: set(some[start : start + size])}
 
 
-def _judge_names(
+def _score_names(
     pipeline: Pipeline, running: PartialDay, names: Mapping[str, set[str]]
 ) -> pl.DataFrame:
     """All hours of some accounts and groups."""
@@ -113,13 +108,13 @@ def _judge_names(
     return pipeline.scorer.score_table(frame)
 
 
-def _select_columns(judged: pl.DataFrame) -> pl.DataFrame:
-    """Of judged hours, what tells which ring, and what SCORES are made of."""
-    if judged.is_empty():
-        return judged
-    kept = select_firing_columns(judged)
-    more = [name for name in SCORE_COLUMNS if name in judged.columns and name not in kept.columns]
-    return pl.concat([kept, judged.select(more)], how="horizontal")
+def _select_columns(scored: pl.DataFrame) -> pl.DataFrame:
+    """What tells which of the scored hours fire, and what SCORES are made of."""
+    if scored.is_empty():
+        return scored
+    firing = select_firing_columns(scored)
+    more = [name for name in SCORE_COLUMNS if name in scored.columns and name not in firing.columns]
+    return pl.concat([firing, scored.select(more)], how="horizontal")
 
 
 def _concat_entities(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -64,8 +64,8 @@ def drill(
     honest = alert_times(stage, [], model, families, _partial_progress(progress, 0.0, passes))
     parts, benign = [], 0
     for number, some in enumerate(rounds, start=1):
-        told = _partial_progress(progress, number / passes, passes)
-        messages = alert_times(stage.with_campaigns(some), some, model, families, told)
+        share = _partial_progress(progress, number / passes, passes)
+        messages = alert_times(stage.with_campaigns(some), some, model, families, share)
         parts.append(outcomes(some, messages, stage))
         benign += benign_alerts(messages, some, people).height
     a_day = benign / (len(stage.days) * max(1, len(rounds)))
@@ -96,7 +96,7 @@ def _partial_progress(progress: Progress, done: float, parts: int) -> Progress:
 
 
 def alert_times(
-    robbed: DrillWindow,
+    window: DrillWindow,
     staged: Sequence[Campaign],
     model: Model,
     families: Sequence[Family],
@@ -106,12 +106,12 @@ def alert_times(
     updates that a theft sends which falls into an honest episode.
     """
     progress(0.0, "learning baselines")
-    model = replace(model, baselines=_stage_baselines(robbed, staged, model))
+    model = replace(model, baselines=_stage_baselines(window, staged, model))
     # At the threshold of training: so many thefts at once would move it as no real month does.
-    history = EpisodeHistory(robbed.settings.timezone, adapts_threshold=False)
-    pipeline = Pipeline(model, robbed.directory, robbed.settings, families, history=history)
-    tables = TablesInMemory(robbed.hours, robbed.touched, robbed.settings)
-    days = [day for day in tables.days() if day >= robbed.first]  # the log may have holes
+    history = EpisodeHistory(window.settings.timezone, adapts_threshold=False)
+    pipeline = Pipeline(model, window.directory, window.settings, families, history=history)
+    tables = TablesInMemory(window.hours, window.touched, window.settings)
+    days = [day for day in tables.days() if day >= window.first]  # the log may have holes
     found, done = list[Alert](), 0
     for result in score_by_week(pipeline, tables, days, MAX_ACCOUNTS):
         done += len(result.days)
@@ -133,21 +133,21 @@ def alert_times(
 
 
 def _stage_baselines(
-    robbed: DrillWindow, staged: Sequence[Campaign], model: Model
+    window: DrillWindow, staged: Sequence[Campaign], model: Model
 ) -> features.TrainedBaselines:
     """What is usual to the model, without the stage and with the acts that were done before it.
 
     The model's own, where it was trained before the stage and nobody acted yet.
     """
-    acted = any((each.rows["day"] < robbed.first).any() for each in staged)
-    before = robbed.first - timedelta(days=1)
+    acted = any((each.rows["day"] < window.first).any() for each in staged)
+    before = window.first - timedelta(days=1)
     if model.last_day <= before and not acted:
         return model.baselines
     until = min(model.last_day, before)
-    begins = robbed.touched["day"].min()
+    begins = window.touched["day"].min()
     if not isinstance(begins, date) or (until - begins).days < MIN_DAYS:
         return model.baselines  # the ledger no longer holds what the model was trained on
-    learned = train_until(robbed.hours, robbed.touched, until, robbed.directory, robbed.settings)
+    learned = train_until(window.hours, window.touched, until, window.directory, window.settings)
     return restrict_suspects(learned, pl.Series(model.suspects, dtype=pl.String))
 
 

@@ -39,9 +39,9 @@ def episode_starts(ends: pl.DataFrame, days: pl.DataFrame, threshold: float) -> 
     alarm. A day begins an episode where none of the week before passed the threshold. ``days`` has
     the same columns.
     """
-    loud = ends.filter(pl.col("alarm") >= threshold).select(*KEYS, then="day")
+    anomalous = ends.filter(pl.col("alarm") >= threshold).select(*KEYS, then="day")
     asked = days.filter(pl.col("alarm") >= threshold)
-    continued = asked.join(loud, on=list(KEYS)).filter(
+    continued = asked.join(anomalous, on=list(KEYS)).filter(
         (pl.col("day") - pl.col("then")).dt.total_days().is_between(1, EPISODE_DAYS)
     )
     return asked.join(continued, on=[*KEYS, "day"], how="anti", maintain_order="left")
@@ -69,14 +69,13 @@ def fit(days: pl.DataFrame, per_day: float, first: date) -> float:
     if not levels:
         return MIN_THRESHOLD
 
-    def ringing(place: int) -> int:
-        bar = levels[place]
-        return episode_starts(days, counted, bar).height
+    def episodes(place: int) -> int:
+        return episode_starts(days, counted, levels[place]).height
 
-    if (highest := ringing(0)) > allowed:
+    if (highest := episodes(0)) > allowed:
         above = levels[0] + math.log10(highest / allowed)
         return max(above, math.nextafter(levels[0], math.inf))
-    place = _last_fitting(len(levels), lambda place: ringing(place) <= allowed)
+    place = _last_fitting(len(levels), lambda place: episodes(place) <= allowed)
     below = levels[min(place + 1, len(levels) - 1)]
     between = (levels[place] + below) / 2
     # Two levels may be neighbours, with no number between them.

@@ -25,7 +25,7 @@ from detector.watch.raised_alerts import RaisedAlerts
 
 #: Seconds before a day that was scored is scored anew for late events.
 RESCORE_SECONDS: Final = 60.0
-#: Scored days whose features are held against training.
+#: Scored days whose features are pending against training.
 DRIFT_DAYS: Final = 14
 
 
@@ -60,8 +60,8 @@ class DayScorer:
         """Judges by what was raised from the ledger, be it by ``score``."""
         first = min([*self.schedule.days_to_score, *self.schedule.scored_days], default=None)
         path = self.ledger.ledger.path
-        memory = episode_store.load(path, first, pipeline.model, pipeline.settings)
-        self.pipeline = replace(pipeline, history=memory)
+        history = episode_store.load(path, first, pipeline.model, pipeline.settings)
+        self.pipeline = replace(pipeline, history=history)
         self.intraday = IntradayScorer(self.pipeline)
         self.pending = PendingStatements(self.tracker, self.ledger.ledger.timezone)
 
@@ -82,11 +82,11 @@ class DayScorer:
 
     def open_episodes(self, newest: datetime | None) -> list[dict[str, Any]]:
         """The episodes that go on at the ``newest`` event, as JSON (``alerts.ongoing``)."""
-        memory = self.pipeline.history
+        history = self.pipeline.history
         if newest is None:
             return []
-        standing = memory.open_episodes(self.schedule.local_day(newest))
-        return [ongoing.to_dict(each, memory.last_message(each)) for each in standing]
+        standing = history.open_episodes(self.schedule.local_day(newest))
+        return [ongoing.to_dict(each, history.last_message(each)) for each in standing]
 
     def add_events(self, days: Mapping[date, DayTables]) -> None:
         """Events that came in: the day that runs is to be looked at again."""
@@ -101,7 +101,7 @@ class DayScorer:
         add to them any more. With ``finish``, all days are over.
         """
         days = self._days_to_score(low, now, finish=finish)
-        # What lies before two days would be held at once: the one that runs is soon prepared.
+        # What lies before two days would be pending at once: the one that runs is soon prepared.
         if not days or (self.intraday.is_gathering and not finish):
             return []
         self.intraday.discard_days(days)
@@ -121,7 +121,7 @@ class DayScorer:
         return days
 
     def score_running(self, day: date | None, now: float) -> list[Alert]:
-        """The ``day`` that runs so far, where events came in, or are held back by a log."""
+        """The ``day`` that runs so far, where events came in, or are pending back by a log."""
         if day is None:
             return []
         found: list[Alert] = []
@@ -130,8 +130,8 @@ class DayScorer:
             self._has_new_events = self.intraday.is_preparing
             self._fold(day, self.intraday.folded)
         began = time.monotonic()
-        if (held := self.pending.tables_for(day, now)) is not None:
-            found += self.intraday.score_pending(self.ledger, day, held)
+        if (pending := self.pending.tables_for(day, now)) is not None:
+            found += self.intraday.score_pending(self.ledger, day, pending)
             self.pending.add_cost(time.monotonic() - began)
             if self.intraday.context is not None and not self.intraday.is_preparing:
                 self.pending.mark_scored(day)

@@ -1,6 +1,6 @@
 """The day so far, scored while it runs, for the accounts that were touched.
 
-Accounts and groups ring as soon as their day so far crosses; addresses and tables when the day is
+Accounts and groups fire as soon as their day so far crosses; addresses and tables when the day is
 over, as in batch, since only then a day's sums of theirs are whole. An hour that is not over may
 cross and, once all of it is known, no longer do so: such an alert stays raised.
 """
@@ -51,7 +51,7 @@ class EntityState:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> EntityState:
-        """Of a judged row."""
+        """As a scored row has it."""
         return cls(row["hour"], row["rows"], row["unknown"] or 0.0, row["surprise"])
 
     def is_news(self, before: EntityState | None) -> bool:
@@ -132,38 +132,38 @@ class IntradayScorer:
         touched, self._touched_accounts = self._folding.fold_names(self._touched_accounts), set()
         return self._firing_alerts(running, touched, books.open_days)
 
-    def score_pending(self, books: LedgerView, day: date, held: DayTables) -> list[Alert]:
-        """The alerts of the day so far of whom ``held``, which does not count yet, is of."""
+    def score_pending(self, books: LedgerView, day: date, pending: DayTables) -> list[Alert]:
+        """The alerts of the day so far of whom ``pending``, which does not count yet, is of."""
         if self.context is None or self.context.today.day != day:
             return []
-        open_days = books.open_days.with_tables(day, held)
-        held = self._folding.fold_frames(*held)
-        running = self._update_partial_day(books.open_days, day).copy_with([held])
+        open_days = books.open_days.with_tables(day, pending)
+        pending = self._folding.fold_frames(*pending)
+        running = self._update_partial_day(books.open_days, day).copy_with([pending])
         if running is None:
             today = self.context.today
             running = PartialDay.from_day(today, self._day_tables(open_days, day, today.members))
-        return self._firing_alerts(running, set(held[0]["account"].unique()), open_days)
+        return self._firing_alerts(running, set(pending[0]["account"].unique()), open_days)
 
     def _firing_alerts(
         self, running: PartialDay, touched: set[str], open_days: OpenDays
     ) -> list[Alert]:
-        """The alerts of accounts that were ``touched``, and of groups, that ring now."""
+        """The alerts of accounts that were ``touched``, and of groups, that fire now."""
         assert self.context is not None
         today = running.today
         self._unknown_accounts |= touched - today.members
         asked = {kind: touched if kind == ACCOUNT else None for kind in today.kinds}
-        judged = self.pipeline.scorer.score_table(
+        scored = self.pipeline.scorer.score_table(
             today.table(running.hourly, running.new_values, asked)
         )
-        if judged.is_empty():
+        if scored.is_empty():
             return []
-        loud = (
+        anomalous = (
             self.pipeline.scorer_for(today.day)
-            .add_anomalous(select_firing_columns(judged))
+            .add_anomalous(select_firing_columns(scored))
             .filter("anomalous")
         )
         found = []
-        for row in loud.iter_rows(named=True):
+        for row in anomalous.iter_rows(named=True):
             who, seen = (row["entity_kind"], row["entity"]), EntityState.from_row(row)
             if seen.is_news(self._last_states.get(who)):
                 self._last_states[who] = seen
@@ -225,15 +225,15 @@ class IntradayScorer:
     def _entity_alerts(
         self, running: PartialDay, found: Collection[tuple[str, str]], open_days: OpenDays
     ) -> list[Alert]:
-        """The alerts of entities that ring, told from all their hours of the day."""
+        """The messages of entities that fire, built from all their hours of the day."""
         assert self.context is not None
         today = running.today
         asked = names_by_kind(found)
         table = today.table(running.hourly, running.new_values, asked, ends=False)
         members = today.group_accounts(asked)
         day = self._day_tables(open_days, today.day, members)
-        judged = self.pipeline.scorer.score_table(table)
-        return self.context.day_result(self.pipeline, judged, day, members).alerts
+        scored = self.pipeline.scorer.score_table(table)
+        return self.context.day_messages(self.pipeline, scored, day, members)[0]
 
 
 @dataclass(frozen=True, slots=True)

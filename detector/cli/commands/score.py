@@ -77,17 +77,17 @@ def score(
     taken = ingest_logs(logs, source, ledger, rules, f"see {out / 'rejects.ndjson'}")
     book, days = Ledger.open(ledger, rules.timezone), taken.result.days
     with episodes.exclusive_lock(ledger):
-        memory = episode_store.load(ledger, min(days, default=None), learned, rules)
+        history = episode_store.load(ledger, min(days, default=None), learned, rules)
         results, joined = _score_days(book, days, Pipeline(
             learned, people, rules, registry.families(), heed.suppression, heed.add_objections,
-            history=memory,
+            history=history,
         ))  # fmt: skip
         # What is in the outbox is sent; what is kept then says that it was raised. Killed between,
         # the next run raises it once more.
         alerts = heed.add_verdicts(joined)
         way_out.put(alerts, {f"scored {day}": learned.id for day in days})
-        episode_store.save(ledger, memory)
-    found = memory.incidents(alerts)
+        episode_store.save(ledger, history)
+    found = history.incidents(alerts)
     scores = writer.concat_scores([part.scores for part in results])
     held = heed.suppressed_alerts(_suppressed_alerts(results))
     rejects = book.rejects(taken.result.part_ids)
@@ -95,12 +95,12 @@ def score(
     writer.write_suppressed(out, held)
     _check_events(taken.result, rejects, out / "rejects.ndjson")
     warnings = _warn(book, days, rules, results)
-    moves, going_on = _feature_shifts(results, learned), _open_episodes(memory, days)
+    moves, going_on = _feature_shifts(results, learned), _open_episodes(history, days)
     if as_json:
-        more = {"held": held, **_warning_fields(warnings, moves, results, memory, going_on)}
+        more = {"held": held, **_warning_fields(warnings, moves, results, history, going_on)}
         typer.echo(json.dumps({**_summary(scores, alerts, found, learned, out), **more}))
     _print_summary(scores, alerts, found, learned, out)
-    _print_open_episodes(going_on, memory)
+    _print_open_episodes(going_on, history)
     console.say(*feature_drift.report_lines(moves))
     heed.print_suppressed(held, out)
     way_out.send()
@@ -118,11 +118,11 @@ def _warning_fields(
     warnings: Sequence[str],
     moves: Sequence[feature_drift.Shift],
     results: Sequence[DetectionResult],
-    memory: EpisodeHistory,
+    history: EpisodeHistory,
     going_on: Sequence[EpisodeState],
 ) -> dict[str, Any]:
     return {
-        "going_on": [_episode_dict(memory, each) for each in going_on],
+        "going_on": [_episode_dict(history, each) for each in going_on],
         "folded_accounts": _folded(results),
         "warnings": list(warnings),
         "moved_features": [each.to_dict() for each in moves],
@@ -249,22 +249,22 @@ def _count_new_alerts(alerts: Sequence[Alert]) -> int:
     return sum(alert["activity"] == CREATE for alert in alerts)
 
 
-def _open_episodes(memory: EpisodeHistory, days: Sequence[date]) -> list[EpisodeState]:
+def _open_episodes(history: EpisodeHistory, days: Sequence[date]) -> list[EpisodeState]:
     """The episodes that go on at the end of the last of ``days``."""
-    return memory.open_episodes(max(days)) if days else []
+    return history.open_episodes(max(days)) if days else []
 
 
-def _episode_dict(memory: EpisodeHistory, standing: EpisodeState) -> dict[str, Any]:
-    return ongoing.to_dict(standing, memory.last_message(standing))
+def _episode_dict(history: EpisodeHistory, standing: EpisodeState) -> dict[str, Any]:
+    return ongoing.to_dict(standing, history.last_message(standing))
 
 
-def _print_open_episodes(found: Sequence[EpisodeState], memory: EpisodeHistory) -> None:
+def _print_open_episodes(found: Sequence[EpisodeState], history: EpisodeHistory) -> None:
     if not found:
         return
     more = f", the first {MAX_INCIDENTS} by records out" if len(found) > MAX_INCIDENTS else ""
     console.say("", f"{quantity(len(found), 'episode')} still going on{more}:")
     for standing in found[:MAX_INCIDENTS]:
-        console.say(f"    {ongoing.to_text(_episode_dict(memory, standing))}")
+        console.say(f"    {ongoing.to_text(_episode_dict(history, standing))}")
 
 
 def _count_accounts(scores: pl.DataFrame) -> int:
