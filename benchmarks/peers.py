@@ -33,8 +33,9 @@ from detector import registry
 from detector.core.settings import Settings
 from detector.drill import exposure, run, schedule
 from detector.drill.window import DEFAULT_DAYS, DrillWindow
-from detector.features.aggregates import local_day, midnight
+from detector.features.aggregates import midnight
 from detector.features.feature_table import FEATURE_DIMENSIONS
+from detector.ledger.aggregate import local_day
 from detector.ledger.store import Ledger
 from detector.model import store
 from detector.model import threshold as budget
@@ -57,7 +58,7 @@ def daily(stage: DrillWindow) -> pl.DataFrame:
     """RAW of each account-day."""
     own = (
         stage.hours.filter(pl.col("action").is_in(READING))
-        .with_columns(day=local_day("hour", stage.settings))
+        .with_columns(day=local_day("hour", stage.settings.timezone))
         .group_by(KEYS)
         .agg(
             pl.col("statements", "rows").sum(),

@@ -13,8 +13,9 @@ from detector.alerts.severity import HOURS_PER_DAY
 from detector.alerts.top_entities import ENTITY_DAY_KEYS, EntityDay
 from detector.core.schema import READ_ACTIONS
 from detector.core.settings import Settings
-from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, hourly_by_value, local_day
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, hourly_by_value
 from detector.features.workdays import is_workday
+from detector.ledger.aggregate import local_day
 from detector.model.model import Model
 from detector.model.threshold import EPISODE_DAYS
 
@@ -119,7 +120,7 @@ def _daily_records(
             pl.col("account").is_in(names.get(ACCOUNT, nobody))
             | pl.col("group").is_in(names.get(GROUP, nobody))
         )
-        .group_by("account", "group", past=local_day("hour", settings))
+        .group_by("account", "group", past=local_day("hour", settings.timezone))
         .agg(rows=pl.col("rows").sum().cast(pl.Float64))
     )
     rows = pl.col("rows")

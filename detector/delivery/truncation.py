@@ -8,11 +8,10 @@ there were. The store has the alert as it was raised.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
 from detector.alerts.alert import Alert
-from detector.alerts.top_entities import TopValue
 
 #: Bytes of a record that receivers of JSON take whole by default (Wazuh's 64 kB, Elastic's 32,766
 #: of a keyword), of a syslog message (rsyslog's 8 KiB), and of one over UDP (QRadar's 4,096).
@@ -81,7 +80,7 @@ def _limit_value(key: str, value: Any, alert: Alert, level: Limits, cut: dict[st
 def _select_items(key: str, items: list[Any], alert: Alert, most: int) -> list[Any]:
     if key in _NEWEST_LAST_KEYS:
         return items[len(items) - most :]
-    ranking: Sequence[TopValue] = dict(alert).get(_RANKING_KEYS.get(key, "")) or []  # type: ignore[assignment]
+    ranking = cast("Mapping[str, Any]", alert).get(_RANKING_KEYS.get(key, "")) or ()
     known = {each["name"]: place for place, each in enumerate(ranking)}
     return (
         sorted(items, key=lambda item: known.get(item, len(known)))[:most]

@@ -29,6 +29,7 @@ from detector.features.aggregate_columns import (
 from detector.features.distinct_subjects import MonthHistory
 from detector.features.minute_aggregates import minute_pattern
 from detector.features.robust_stats import Floats
+from detector.ledger.aggregate import local_day
 
 ACCOUNT, ADDRESS, GROUP, OBJECT = ENTITY_KINDS = ("account", "client_address", "group", "object")
 #: Hours of the longest day.
@@ -69,11 +70,6 @@ def log_scale(totals: Mapping[str, Floats], heads: Floats | None = None) -> dict
     return {**logs, MEAN_LENGTH: totals["log_list_rows"] / MILLIONTHS / lists}
 
 
-def local_day(column: str, settings: Settings) -> pl.Expr:
-    """The date of a moment on the organisation's clock."""
-    return pl.col(column).dt.convert_time_zone(settings.timezone).dt.date()
-
-
 def midnight(day: pl.Expr, settings: Settings) -> pl.Expr:
     """When a day begins, in UTC."""
     local = day.cast(pl.Datetime("us")).dt.replace_time_zone(
@@ -88,7 +84,9 @@ def midnight(day: pl.Expr, settings: Settings) -> pl.Expr:
 
 def add_slots(frame: pl.DataFrame, column: str, settings: Settings) -> pl.DataFrame:
     """Adds ``day`` and ``slot`` of the UTC hour in ``column``. Each hour is converted once."""
-    hours = frame.select(pl.col(column).unique()).with_columns(day=local_day(column, settings))
+    hours = frame.select(pl.col(column).unique()).with_columns(
+        day=local_day(column, settings.timezone)
+    )
     hours = hours.with_columns(
         slot=(pl.col(column) - midnight(pl.col("day"), settings)).dt.total_hours().cast(pl.Int64)
     )

@@ -20,6 +20,7 @@ from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.feature_table import EntityKind, TrainedBaselines, drop_small_addresses
 from detector.features.peer_groups import assign_groups as peer_groups
 from detector.features.peer_groups import groups_by_account, groups_by_main_usage, main_usage
+from detector.ledger.aggregate import local_day
 
 #: HOURS and TOUCHED of some accounts, all their days.
 Shard: TypeAlias = tuple[pl.DataFrame, pl.DataFrame]
@@ -62,7 +63,7 @@ def train_until(
 ) -> TrainedBaselines:
     """``train_baselines`` from the days up to ``day`` of tables that go on."""
     return train_baselines(
-        hours.filter(aggregates.local_day("hour", settings) <= day),
+        hours.filter(local_day("hour", settings.timezone) <= day),
         touched.filter(pl.col("day") <= day),
         directory,
         settings,
@@ -121,7 +122,7 @@ def _scan_shards(shards: Shards, settings: Settings) -> tuple[date, date, pl.Dat
     """The first and the last day, what each account uses most, and the accounts."""
     days, uses, names = [], [], []
     for hours, touched in shards():
-        days.append(hours.select(aggregates.local_day("hour", settings).unique()).to_series())
+        days.append(hours.select(local_day("hour", settings.timezone).unique()).to_series())
         uses.append(main_usage(touched))
         names.append(hours["account"].unique())
     each = pl.concat(days)

@@ -17,11 +17,12 @@ import numpy as np
 import polars as pl
 
 from detector.features import feature_table as features
-from detector.features.aggregates import ACCOUNT, local_day
+from detector.features.aggregates import ACCOUNT
 from detector.features.baseline_training import train_baselines, train_until
 from detector.features.baselines import baseline_aggregates
 from detector.features.feature import Family
 from detector.features.feature_table import TrainedBaselines
+from detector.ledger.aggregate import local_day
 from detector.model import calibration as tails
 from detector.model import ensemble as joining
 from detector.model.ensemble import Ensemble, Points
@@ -91,7 +92,7 @@ def _score_by_population(
     data: TrainingData, hours: pl.DataFrame, touched: pl.DataFrame
 ) -> pl.DataFrame:
     """What the population says of some accounts, at the ends of their days."""
-    day = local_day("hour", data.settings)
+    day = local_day("hour", data.settings.timezone)
     days: list[date] = hours.select(day.unique().sort()).to_series().to_list()
     learned = train_baselines(hours, touched, data.directory, data.settings)
     table = _feature_table(data, hours, touched, days, learned)
@@ -138,7 +139,7 @@ def _earlier_table(data: TrainingData, held_out: Sequence[date], every: int) -> 
     before = [day for day in data.days() if day < held_out[0]][MIN_PAST_DAYS:]
     if not before:
         return pl.DataFrame()
-    inside = local_day("hour", data.settings) >= held_out[0]
+    inside = local_day("hour", data.settings.timezone) >= held_out[0]
     hourly = data.hourly
     learned = train_baselines(
         data.hours.filter(inside),

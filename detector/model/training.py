@@ -17,10 +17,11 @@ from detector.core.errors import NotEnoughHistory
 from detector.core.formatting import quantity
 from detector.core.schema import READ_ACTIONS, SUBJECT
 from detector.features import feature_table as features
-from detector.features.aggregates import ACCOUNT, hourly_by_account, local_day
+from detector.features.aggregates import ACCOUNT, hourly_by_account
 from detector.features.baseline_training import train_baselines, train_shards, train_until
 from detector.features.feature import available_families
 from detector.features.feature_table import TrainedBaselines
+from detector.ledger.aggregate import local_day
 from detector.model import threshold
 from detector.model.cross_validation import CrossValidation, cross_validate
 from detector.model.lookback import rank_accounts, restrict_suspects
@@ -198,7 +199,7 @@ def _largest_day(data: TrainingData, suspects: pl.Series) -> float:
     left_out = pl.col("account").is_in([*service_accounts(data.directory), *suspects])
     days = (
         data.hours.filter(pl.col("action").is_in(READ_ACTIONS), ~left_out)
-        .group_by("account", local_day("hour", data.settings).alias("day"))
+        .group_by("account", local_day("hour", data.settings.timezone).alias("day"))
         .agg(pl.col("rows").sum())
     )
     most = days["rows"].max()

@@ -9,9 +9,9 @@ from datetime import date
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.features.aggregates import local_day
 from detector.features.baseline_training import Shards
 from detector.features.feature import Family
+from detector.ledger.aggregate import local_day
 
 #: The least number of days that can be learned from.
 MIN_DAYS = 14
@@ -41,5 +41,5 @@ class TrainingData:
 
     def days(self) -> list[date]:
         """The days with data, in order."""
-        day = local_day("hour", self.settings)
+        day = local_day("hour", self.settings.timezone)
         return self.hours.select(day.unique().sort()).to_series().to_list()

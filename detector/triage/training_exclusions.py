@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from detector.core.settings import Settings
-from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT, local_day
+from detector.features.aggregates import ACCOUNT, ADDRESS, GROUP, OBJECT
 from detector.features.peer_groups import assign_groups as peer_groups
 from detector.features.peer_groups import groups_by_usage
+from detector.ledger.aggregate import local_day
 from detector.triage.history import EntityDay
 
 ENTITY_DAY_SCHEMA = {"entity_kind": pl.String(), "entity": pl.String(), "day": pl.Date()}
@@ -53,7 +54,7 @@ def exclude_days(
         {"entity_kind": "dimension", "entity": "value"}
     )
     own, there = ["account", "day"], ["dimension", "value", "day"]
-    dated = hours.with_columns(day=local_day("hour", settings))
+    dated = hours.with_columns(day=local_day("hour", settings.timezone))
     left_out = pl.concat(
         [
             people.join(dated, on=own, how="semi").select(*ENTITY_DAY_SCHEMA),
