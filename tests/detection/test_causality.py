@@ -152,6 +152,11 @@ def test_three_weeks_at_once_are_their_single_days(robbed_log, model):
     apart = [
         part for day in some for part in score_by_week(pipeline, few.tables(), [day], MAX_ACCOUNTS)
     ]
+    assert_same_results(together, apart)
+
+
+def assert_same_results(together, apart):
+    """Scores and alerts, of which there are some."""
     scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
     assert scores[0].equals(scores[1], null_equal=True)
     alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
@@ -171,11 +176,7 @@ def test_a_day_of_many_accounts_is_scored_some_after_the_others_as_all_at_once(
     together = list(score_by_week(office.pipeline(model), office.tables(), some, MAX_ACCOUNTS))
     apart = list(score_by_week(office.pipeline(model), office.tables(), some, many))
     assert [part.days for part in apart] == [[day] for day in some]
-    scores = [pl.concat([part.scores for part in parts]) for parts in (together, apart)]
-    assert scores[0].equals(scores[1], null_equal=True)
-    alerts = [[found for part in parts for found in part.alerts] for parts in (together, apart)]
-    assert alerts[0] == alerts[1]
-    assert len(alerts[0]) >= 2
+    assert_same_results(together, apart)
 
 
 @pytest.mark.slow

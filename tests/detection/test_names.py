@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, under_names
+from small_office import CUT, NAMES, SCORED, Office, agent, directory, moved, score_under_names
 
 from detector.core.schema import DIRECTORY, TIMESTAMP, TOUCHED_VALUES
-from detector.features import baseline_training
 from detector.features.novelty import add_networks
 from detector.features.peer_groups import assign_groups, groups_by_account, groups_by_usage
 
@@ -76,12 +73,7 @@ def test_other_names_give_the_same_scores_and_reasons(people, robbed_log, model)
     for office, directed, name in (
         (robbed, people, pl.col("entity")), (other, their_people, _other(pl.col("entity"))),
     ):  # fmt: skip
-        past = office.before(CUT)
-        learned = baseline_training.train_baselines(
-            past.hours, past.touched, directed, office.settings
-        )
-        known = replace(model, baselines=learned, kind_models=under_names(model.kind_models, name))
-        scored.append(office.score(known, SOME, directed))
+        scored.append(score_under_names(office, model, directed, name, SOME))
     own, theirs = scored
     accounts = own.filter(pl.col("entity_kind") == "account").select("entity", "group").unique()
     renamed = theirs.filter(pl.col("entity_kind") == "account").select(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import polars as pl
 import pytest
-from small_office import CUT, FEW, NAMES, SCORED, Office, directory, under_names
+from small_office import CUT, FEW, NAMES, SCORED, Office, directory, score_under_names
 
-from detector.features import baseline_training
 from detector.ledger.aggregate import hourly_sums, touched_values
 from detector.privacy.pseudonyms import Pseudonyms
 
@@ -47,12 +44,7 @@ def test_scores_features_and_groups_are_the_same_account_for_account(
     for office, directed, name in (
         (robbed, people, own_name), (Office.of(_veiled(robbed_log)), theirs, pseudonym),
     ):  # fmt: skip
-        past = office.before(CUT)
-        learned = baseline_training.train_baselines(
-            past.hours, past.touched, directed, office.settings
-        )
-        known = replace(model, baselines=learned, kind_models=under_names(model.kind_models, name))
-        scored.append(office.score(known, SOME, directed))
+        scored.append(score_under_names(office, model, directed, name, SOME))
     own, again = scored[0].sort(KEYS), _back(scored[1])
     columns = [*KEYS, *NAMES, "surprise", "alarming", "group", "rows", "rows_usual"]
     wrong = [name for name in columns if not own[name].equals(again[name], null_equal=True)]

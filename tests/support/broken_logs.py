@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
 
-import polars as pl
 from hypothesis import strategies as st
+from read_logs import Read
 
 from detector import registry
 from detector.core.settings import Settings
@@ -14,32 +13,12 @@ from detector.normalize.reader_state import ReaderState
 from detector.readers.log_input import LocalFile
 
 
-@dataclass(frozen=True)
-class Read:
-    events: pl.DataFrame
-    rejects: pl.DataFrame
-    skipped: int
-    tail: ReaderState
-
-    @property
-    def told(self):
-        """All entries that were accounted for."""
-        return self.events.height + self.rejects.height + self.skipped
-
-
 def read(name, path, data=None, tail=None, **settings):
     """A log read by the source ``name``; ``data`` is written to ``path`` first."""
     if data is not None:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-    batches = list(
-        registry.sources()[name].read(LocalFile(path), Settings(**settings), tail or ReaderState())
-    )
-    return Read(
-        pl.concat([batch.events for batch in batches]),
-        pl.concat([batch.rejects for batch in batches]),
-        sum(batch.skipped for batch in batches),
-        batches[-1].tail,
-    )
+    source = registry.sources()[name]
+    return Read.of(source.read(LocalFile(path), Settings(**settings), tail or ReaderState()))
 
 
 def content(path):

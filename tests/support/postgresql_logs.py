@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
+from read_logs import Read
 
 from detector.core.schema import EVENTS, REJECTS, check
 from detector.core.settings import Settings
@@ -26,14 +25,6 @@ QUOTED = (
 )
 
 
-@dataclass(frozen=True)
-class Read:
-    events: pl.DataFrame
-    rejects: pl.DataFrame
-    skipped: int
-    tail: ReaderState
-
-
 def accepting(path: Path) -> list[str]:
     sample = Sample(LocalFile(path), head(LocalFile(path)))
     return [source.name for source in SOURCES if source.accepts(sample, Settings())]
@@ -50,12 +41,7 @@ def read(
     for batch in batches:
         check(batch.events, EVENTS, "events")
         check(batch.rejects, REJECTS, "rejects")
-    return Read(
-        pl.concat([batch.events for batch in batches]),
-        pl.concat([batch.rejects for batch in batches]),
-        sum(batch.skipped for batch in batches),
-        batches[-1].tail,
-    )
+    return Read.of(batches)
 
 
 def audit(*fields: object) -> str:

@@ -25,6 +25,7 @@ from detector.core import schema
 from detector.core.settings import Settings
 from detector.detection.pipeline import Pipeline, TablesInMemory
 from detector.detection.results import build_result
+from detector.features.baseline_training import train_baselines
 from detector.ledger.aggregate import hourly_sums, local_day, touched_values
 from detector.model import store
 from detector.model.model import KindModel, Model
@@ -253,6 +254,22 @@ def under_names(judges: Mapping[str, KindModel], name: pl.Expr) -> dict[str, Kin
         made[kind] = replace(judge, entity_bias=replace(judge.entity_bias, biases=usual))
     assert made["account"].entity_bias.biases["usual"].n_unique() > 1
     return made
+
+
+def score_under_names(
+    office: Office,
+    model: Model,
+    people: pl.DataFrame | None,
+    name: pl.Expr,
+    some: Sequence[date],
+) -> pl.DataFrame:
+    """The scores of an office by the judges of ``model``, which know accounts by ``name``, and by
+    baselines of its own.
+    """
+    past = office.before(CUT)
+    learned = train_baselines(past.hours, past.touched, people, office.settings)
+    known = replace(model, baselines=learned, kind_models=under_names(model.kind_models, name))
+    return office.score(known, some, people)
 
 
 def directory() -> pl.DataFrame:

@@ -179,6 +179,14 @@ def events_on(first: datetime, count: int, step: timedelta) -> pl.DataFrame:
     )
 
 
+def morning(first: int, then: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """So many events from eight o'clock on, and so many from nine on."""
+    return (
+        events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), first, timedelta(seconds=7)),
+        events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), then, timedelta(seconds=5)),
+    )
+
+
 def as_lines(events: pl.DataFrame) -> bytes:
     """NDJSON."""
     return events.write_ndjson().encode()

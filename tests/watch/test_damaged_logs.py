@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +21,7 @@ from watched import (
     as_lines,
     counted,
     counting_kit,
-    events_on,
+    morning,
     statements,
 )
 
@@ -33,8 +32,7 @@ from detector.normalize.format_detection import detect
 from detector.readers.log_input import LocalFile
 from detector.watch.watcher import Watcher
 
-FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
-THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 200, timedelta(seconds=5))
+FIRST, THEN = morning(300, 200)
 BOTH = FIRST.height + THEN.height
 ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv, pl.DataFrame.write_csv])
 

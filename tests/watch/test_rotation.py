@@ -5,20 +5,18 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from watched import LATER, Kit, append, as_csv, as_lines, counted, events_on
+from watched import LATER, Kit, append, as_csv, as_lines, counted, morning
 
 from detector.watch import log_position as logs
 from detector.watch import new_files
 from detector.watch.deduplication import LedgerContents
 from detector.watch.watcher import Watcher
 
-FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 300, timedelta(seconds=7))
-THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 200, timedelta(seconds=5))
+FIRST, THEN = morning(300, 200)
 BOTH = FIRST.height + THEN.height
 DATA = Path(__file__).parents[1] / "data" / "postgresql"
 ENCODINGS = pytest.mark.parametrize("encode", [as_lines, as_csv])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from watched import (
     as_lines,
     counted,
     counting_kit,
-    events_on,
+    morning,
 )
 
 from detector.watch import log_conditions, status
@@ -23,8 +22,7 @@ from detector.watch.log_content import PlainFile
 from detector.watch.service import raise_health_alerts
 from detector.watch.watcher import Watcher
 
-FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
-THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 40, timedelta(seconds=5))
+FIRST, THEN = morning(60, 40)
 
 
 @pytest.fixture

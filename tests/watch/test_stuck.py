@@ -19,13 +19,13 @@ from watched import (
     counted,
     counting_kit,
     events_on,
+    morning,
 )
 
 from detector.watch import content_hashing, open_files
 from detector.watch.watcher import Watcher
 
-FIRST = events_on(datetime(2024, 3, 4, 8, tzinfo=UTC), 60, timedelta(seconds=7))
-THEN = events_on(datetime(2024, 3, 4, 9, tzinfo=UTC), 40, timedelta(seconds=5))
+FIRST, THEN = morning(60, 40)
 BOTH = FIRST.height + THEN.height
 
 
