@@ -37,21 +37,15 @@ def whole_number(least: int, most: int, head: str = "") -> Any:
 
 
 def convert_table(
-    types: Types,
-    table: Mapping[str, Any],
-    where: str | Path | None,
-    unknown: str,
-    *,
-    strict: bool = True,
+    types: Types, table: Mapping[str, Any], where: str | Path | None, unknown: str
 ) -> dict[str, Any]:
     """The values of ``table`` as the ``types`` of its keys hold them. Raises SettingsError.
 
-    ``unknown`` are the words for a key that has no type. Without ``strict``, texts may say numbers,
-    true and false.
+    ``unknown`` are the words for a key that has no type.
     """
     for key in table:
         check_key(key, types, where, unknown)
-    return {key: convert(types[key], key, table[key], where, strict=strict) for key in table}
+    return {key: convert(types[key], key, table[key], where) for key in table}
 
 
 def check_key(
@@ -66,12 +60,10 @@ def check_key(
         raise SettingsError(unknown.format(key=key), where=where, hint=hint or near_hint)
 
 
-def convert(
-    kind: Any, key: str, value: object, where: str | Path | None, *, strict: bool = True
-) -> Any:
+def convert(kind: Any, key: str, value: object, where: str | Path | None) -> Any:
     """A value as its type holds it. Raises SettingsError, in the words of the type."""
     try:
-        return msgspec.convert(value, kind, strict=strict, builtin_types=_NATIVE)
+        return msgspec.convert(value, kind, builtin_types=_NATIVE)
     except ValueError:  # also of a text that no file can hold
         raise words_error(kind, key, value, where) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -113,11 +114,14 @@ _TYPES: Final[Types] = {
 }
 
 
-def parse_table(table: Mapping[str, Any], where: str, *, strict: bool = True) -> SinkConfig:
-    """From a table of ``[[sinks]]``. Raises SettingsError; ``where`` never holds a secret.
+#: Keys whose values are no texts.
+_LITERAL_KEYS: Final = frozenset(
+    item.name for item in fields(SinkConfig) if item.type in {"bool", "int", "float"}
+)
 
-    Without ``strict``, texts may say numbers, true and false.
-    """
+
+def parse_table(table: Mapping[str, Any], where: str) -> SinkConfig:
+    """From a table of ``[[sinks]]``. Raises SettingsError; ``where`` never holds a secret."""
     for key in table:
         secret = key in {"token", "password", "secret"}
         hint = "secrets stand in a variable (token_env) or a file (token_file)" if secret else ""
@@ -126,7 +130,7 @@ def parse_table(table: Mapping[str, Any], where: str, *, strict: bool = True) ->
     if isinstance(given.get("to"), str):
         given["to"] = [given["to"]]
     values = {
-        FIELD_BY_KEY.get(key, key): convert(_TYPES[key], key, value, where, strict=strict)
+        FIELD_BY_KEY.get(key, key): convert(_TYPES[key], key, value, where)
         for key, value in given.items()
     }
     made = SinkConfig(**values)
@@ -148,7 +152,17 @@ def parse_flag(text: str) -> SinkConfig:
     table: dict[str, Any] = {"url": url, **dict(parse_qsl(fragment, keep_blank_values=True))}
     if "to" in table:
         table["to"] = table["to"].split(",")
-    return parse_table(table, "--sink", strict=False)
+    for key in _LITERAL_KEYS & table.keys():
+        table[key] = _parse_literal(table[key])
+    return parse_table(table, "--sink")
+
+
+def _parse_literal(text: str) -> object:
+    """A number, true or false as TOML writes them; what is none of these stays a text."""
+    try:
+        return json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _check_url(made: SinkConfig, where: str) -> None:

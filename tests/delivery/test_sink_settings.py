@@ -67,7 +67,15 @@ def test_flags_add_sinks_with_settings_in_the_fragment():
     assert second.config == SinkConfig("https://b/in?x=1", batch=7, minimum_severity="high")
 
 
-@pytest.mark.parametrize("flag", ["https://b#batch=many", "file:///a#rotate_daily=perhaps"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "https://b#batch=many", "file:///a#rotate_daily=perhaps", "file:///a#rotate_daily=1",
+        "file:///a#rotate_daily=TRUE", "https://b#batch=1.0", "https://b#timeout=nan",
+        "https://b#timeout=" + "[" * 100_000,
+    ],
+    ids=lambda flag: flag[:30],
+)  # fmt: skip
 def test_a_flag_s_setting_of_the_wrong_kind_is_refused(flag):
     with pytest.raises(SettingsError, match="must be"):
         parse_flag(flag)

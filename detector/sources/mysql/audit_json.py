@@ -41,7 +41,6 @@ _SCHEMA: Final = {
 }
 _LOGIN_NAME: Final = r"^.*\[(.+)\] @ "
 _OWNER_NAME: Final = r"^(.*?)\[.*\] @ "
-_RECORDS: Final = ("Query", "Execute", "Prepare", "Connect", "Quit", "Change user", "Init DB")
 _FOREIGN_REASON: Final = "is no event of an audit log"
 _NO_USER_REASON: Final = "names no user"
 
